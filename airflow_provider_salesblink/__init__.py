@@ -1,0 +1,1 @@
+"""SalesBlink for Apache Airflow."""

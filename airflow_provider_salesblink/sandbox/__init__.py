@@ -1,0 +1,26 @@
+"""A SalesBlink to run at home: the seed API on loopback, with faults, limits and every shape of answers.
+
+The real SalesBlink has no test mode and mails real people. This one mails nobody::
+
+    with Sandbox(seed="demo") as sandbox:
+        ...  # a client with sandbox.url and sandbox.key
+
+On the command line: ``python -m airflow_provider_salesblink.sandbox --seed demo``.
+"""
+
+try:
+    import fastapi  # noqa: F401
+    import uvicorn  # noqa: F401
+except ModuleNotFoundError as missing:
+    message = f"The sandbox needs {missing.name}: pip install 'airflow-provider-salesblink[sandbox]'"
+    raise ModuleNotFoundError(message, name=missing.name) from missing
+
+from airflow_provider_salesblink.sandbox.faults import Fault
+from airflow_provider_salesblink.sandbox.journal import Request
+from airflow_provider_salesblink.sandbox.limits import Limits
+from airflow_provider_salesblink.sandbox.server import Sandbox
+from airflow_provider_salesblink.sandbox.shapes import Shapes
+from airflow_provider_salesblink.sandbox.store import CampaignState, Person
+from airflow_provider_salesblink.sandbox.usage import SandboxUsageError
+
+__all__ = ["CampaignState", "Fault", "Limits", "Person", "Request", "Sandbox", "SandboxUsageError", "Shapes"]

@@ -1,0 +1,172 @@
+"""The seed API: one function per documented call."""
+
+from typing import Annotated, TypeVar
+
+from fastapi import APIRouter, Path, Query, Request, Response
+
+from airflow_provider_salesblink.sandbox.bodies import (
+    CampaignStatusChange,
+    NewProspect,
+    ProspectFieldChange,
+    ProspectReference,
+)
+from airflow_provider_salesblink.sandbox.contract import CAMPAIGN, MEMBER, PROSPECT, responses
+from airflow_provider_salesblink.sandbox.gate import GatedRoute, state_of
+from airflow_provider_salesblink.sandbox.refusals import Refusal, json_bytes
+from airflow_provider_salesblink.sandbox.seeds import TEAM
+from airflow_provider_salesblink.sandbox.shapes import Json
+from airflow_provider_salesblink.sandbox.store import CampaignState, Person
+
+router = APIRouter(prefix="/api", route_class=GatedRoute)
+
+CampaignId = Annotated[str, Path(alias="campaignID", description="The id of the campaign.")]
+ProspectId = Annotated[str, Path(alias="prospectID", description="The id of the prospect.")]
+
+Record = TypeVar("Record", CampaignState, Person)
+
+
+@router.get(
+    "/campaigns", tags=["Campaigns"], summary="All campaigns", responses=responses([CAMPAIGN], "All campaigns.")
+)
+async def list_campaigns(request: Request) -> Response:
+    """Answer every campaign that the key can see."""
+    state = state_of(request)
+    return _answer(state.shapes.many("campaigns", map(state.shapes.campaign, state.store.campaigns())))
+
+
+@router.get(
+    "/campaign",
+    tags=["Campaigns"],
+    summary="Search campaigns",
+    responses=responses([CAMPAIGN], "Campaigns whose name contains the term.", 400),
+)
+async def search_campaigns(
+    request: Request, term: Annotated[str, Query(description="Name of a campaign, or part of it.")]
+) -> Response:
+    """Answer the campaigns whose name contains a term, whatever its case."""
+    state = state_of(request)
+    return _answer(state.shapes.many("campaigns", map(state.shapes.campaign, state.store.campaigns(containing=term))))
+
+
+@router.get(
+    "/campaign/{campaignID:path}",
+    tags=["Campaigns"],
+    summary="One campaign",
+    responses=responses(CAMPAIGN, "The campaign.", 404),
+)
+async def get_campaign(request: Request, campaign_id: CampaignId) -> Response:
+    """Answer one campaign."""
+    state = state_of(request)
+    campaign = _found("campaign", state.store.campaign(campaign_id))
+    return _answer(state.shapes.one("campaign", state.shapes.campaign(campaign)))
+
+
+@router.post(
+    "/campaign-status",
+    tags=["Campaigns"],
+    summary="Pause or unpause a campaign",
+    responses=responses(CAMPAIGN, "Done.", 400, 404),
+)
+async def set_campaign_status(request: Request, change: CampaignStatusChange) -> Response:
+    """Stop a campaign's upcoming tasks, or let it run on."""
+    state = state_of(request)
+    campaign = _found("campaign", state.store.set_paused(change.campaign_id, paused=change.pause))
+    return _answer(state.shapes.done("campaign", state.shapes.campaign(campaign)))
+
+
+@router.get(
+    "/prospect",
+    tags=["Prospects"],
+    summary="Search a prospect by address",
+    responses=responses([PROSPECT], "Every prospect with that address, in all campaigns; perhaps none.", 400),
+)
+async def search_prospect(
+    request: Request, term: Annotated[str, Query(description="E-mail address of the prospect.")]
+) -> Response:
+    """Answer every prospect with an address; upper case and blanks around it make no difference."""
+    state = state_of(request)
+    return _answer(state.shapes.many("prospects", map(state.shapes.prospect, state.store.people_at(term))))
+
+
+@router.get(
+    "/prospects/{campaignID:path}",
+    tags=["Prospects"],
+    summary="Prospects of a campaign",
+    responses=responses([PROSPECT], "All prospects of the campaign, in order of adding.", 404),
+)
+async def list_prospects(request: Request, campaign_id: CampaignId) -> Response:
+    """Answer a campaign's prospects, without pages."""
+    state = state_of(request)
+    campaign = _found("campaign", state.store.campaign(campaign_id))
+    return _answer(state.shapes.many("prospects", map(state.shapes.prospect, state.store.people(campaign.id))))
+
+
+@router.get(
+    "/prospect/{prospectID:path}",
+    tags=["Prospects"],
+    summary="One prospect",
+    responses=responses(PROSPECT, "The prospect.", 404),
+)
+async def get_prospect(request: Request, prospect_id: ProspectId) -> Response:
+    """Answer one prospect."""
+    state = state_of(request)
+    person = _found("prospect", state.store.person(prospect_id))
+    return _answer(state.shapes.one("prospect", state.shapes.prospect(person)))
+
+
+@router.post(
+    "/prospect-add",
+    tags=["Prospects"],
+    summary="Add a prospect to a campaign",
+    responses=responses(PROSPECT, "Added.", 400, 404),
+)
+async def add_prospect(request: Request, new: NewProspect) -> Response:
+    """Add one person to a campaign. A second call with the same address adds them a second time."""
+    campaign = _found("campaign", state_of(request).store.campaign(new.campaign_id))
+    return _prospect_done(request, state_of(request).store.add_person(campaign.id, new.data))
+
+
+@router.post(
+    "/prospect",
+    tags=["Prospects"],
+    summary="Update a prospect",
+    responses=responses(PROSPECT, "Changed.", 400, 404),
+)
+async def update_prospect(request: Request, change: ProspectFieldChange) -> Response:
+    """Set one column of a prospect."""
+    return _prospect_done(request, state_of(request).store.change(change.prospect_id, change.key, change.value))
+
+
+@router.post(
+    "/prospect-unsubscribe",
+    tags=["Prospects"],
+    summary="Unsubscribe a prospect",
+    responses=responses({**PROSPECT, "unsubscribed": True}, "Unsubscribed.", 400, 404),
+)
+async def unsubscribe_prospect(request: Request, prospect: ProspectReference) -> Response:
+    """Delete a prospect's upcoming tasks. There is no way back."""
+    return _prospect_done(request, state_of(request).store.unsubscribe(prospect.prospect_id))
+
+
+@router.get(
+    "/my-team", tags=["Team"], summary="Members of the team", responses=responses([MEMBER], "All members.", 403)
+)
+async def list_members(request: Request) -> Response:
+    """Answer the members of the key's team. Administrators only."""
+    state = state_of(request)
+    return _answer(state.shapes.many("members", state.store.members() or TEAM))
+
+
+def _prospect_done(request: Request, person: Person | None) -> Response:
+    shapes = state_of(request).shapes
+    return _answer(shapes.done("prospect", shapes.prospect(_found("prospect", person))))
+
+
+def _found(what: str, record: Record | None) -> Record:
+    if record is None:
+        raise Refusal(404, f"There is no such {what}.")
+    return record
+
+
+def _answer(content: Json) -> Response:
+    return Response(json_bytes(content), media_type="application/json")

@@ -1,0 +1,107 @@
+"""What a sandbox starts with."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from airflow_provider_salesblink.sandbox.addresses import compared, email_of
+from airflow_provider_salesblink.sandbox.usage import SandboxUsageError, known
+
+if TYPE_CHECKING:
+    from airflow_provider_salesblink.sandbox.store import Store
+
+# A 1x1 PNG: SalesBlink sends pictures in the list of members, and a client should drop them.
+PICTURE = "iVBORw0KGgoAAAANSUhEUgAAAAEAAAABCAYAAAAfFcSJAAAADUlEQVR42mNk+M9QDwADhgGAWjR9awAAAABJRU5ErkJggg=="
+TEAM = [
+    {"user_name": "Olu Owner", "email": "olu@example.com", "company_name": "Example Ltd", "user_picture": PICTURE},
+    {"user_name": "Mia Member", "email": "mia@example.com", "company_name": "Example Ltd", "user_picture": PICTURE},
+]
+DEMO = {
+    "campaigns": [
+        {
+            "id": "spring-2027",
+            "name": "Spring 2027",
+            "people": [
+                {"First Name": "Ana", "Last Name": "Silva", "Email": "ana@example.com", "Company": "Northwind"},
+                {"First Name": "Ben", "Last Name": "Okafor", "Email": "ben@example.com", "Company": "Contoso"},
+                {"First Name": "Chloé", "Last Name": "Martin", "Email": "chloe@example.org", "Company": "Fabrikam"},
+                {"First Name": "Dai", "Last Name": "Tanaka", "Email": "dai@example.org", "Company": "Globex"},
+                {"First Name": "Eve", "Last Name": "Novak", "Email": "eve@example.com", "Company": "Initech"},
+            ],
+            "unsubscribed": ["eve@example.com"],
+        },
+        {
+            "id": "webinar-follow-up",
+            "name": "Webinar follow-up",
+            "people": [
+                {"First Name": "Ana", "Last Name": "Silva", "Email": "Ana@example.com", "Company": "Northwind"},
+                {"First Name": "Finn", "Last Name": "Larsen", "Email": "finn@example.com", "Company": "Umbrella"},
+            ],
+        },
+        {"id": "win-back", "name": "Win back old customers", "paused": True, "people": []},
+    ],
+    "members": TEAM,
+}
+
+
+def read_seed(seed: str | Path | Mapping[str, Any]) -> Mapping[str, Any]:
+    """Return what ``seed`` stands for: ``demo``, a JSON file, or the content of one."""
+    if isinstance(seed, Mapping):
+        return seed
+    if seed == "demo":
+        return DEMO
+    try:
+        content = json.loads(Path(seed).read_text(encoding="utf-8"))
+    except (OSError, ValueError) as error:
+        reason = error.strerror if isinstance(error, OSError) else error
+        message = f"Cannot read the seed '{seed}': {reason}"
+        raise SandboxUsageError(message) from error
+    if not isinstance(content, dict):
+        message = f"Cannot read the seed '{seed}': it is not a JSON object"
+        raise SandboxUsageError(message)
+    return content
+
+
+def plant(store: Store, seed: Mapping[str, Any]) -> None:
+    """Put a seed into a store that holds no campaigns; any other is left as it is."""
+    for name in seed:
+        known(name, ("campaigns", "members"), "key of the seed")
+    with store.together():
+        if store.campaigns():
+            return
+        for campaign in _objects(seed, "campaigns", "seed"):
+            _plant_campaign(store, campaign)
+        for member in _objects(seed, "members", "seed"):
+            store.add_member(member)
+
+
+def _plant_campaign(store: Store, campaign: Mapping[str, Any]) -> None:
+    for key in campaign:
+        known(key, ("id", "name", "paused", "people", "unsubscribed"), "key of a campaign in the seed")
+    name, wanted_id, paused = campaign.get("name"), campaign.get("id"), campaign.get("paused", False)
+    if not isinstance(name, str) or not isinstance(wanted_id, str | None) or not isinstance(paused, bool):
+        message = "A campaign of the seed has a text as its name, and perhaps a text as its id and true as its paused"
+        raise SandboxUsageError(message)
+    added = store.add_campaign(name, paused=paused, id=wanted_id)
+    out = _addresses(campaign)
+    for person in _objects(campaign, "people", f"campaign '{name}'"):
+        store.add_person(added.id, person, unsubscribed=compared(email_of(person)) in out)
+
+
+def _addresses(campaign: Mapping[str, Any]) -> set[str]:
+    found = campaign.get("unsubscribed", [])
+    if not isinstance(found, list) or not all(isinstance(address, str) for address in found):
+        message = f"'unsubscribed' of the campaign '{campaign['name']}' must be a list of addresses"
+        raise SandboxUsageError(message)
+    return {compared(address) for address in found}
+
+
+def _objects(parent: Mapping[str, Any], key: str, where: str) -> list[Mapping[str, Any]]:
+    found = parent.get(key, [])
+    if not isinstance(found, list) or not all(isinstance(item, Mapping) for item in found):
+        message = f"'{key}' of the {where} must be a list of objects"
+        raise SandboxUsageError(message)
+    return found

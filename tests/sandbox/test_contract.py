@@ -1,0 +1,60 @@
+"""Generated requests: against the sandbox's own description, and against the project's of the seed API."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import pytest
+import requests  # noqa: TID251  # the tests are this server's client
+import schemathesis
+from hypothesis import HealthCheck, Phase, settings
+
+from airflow_provider_salesblink.sandbox import Sandbox
+from airflow_provider_salesblink.sandbox.app import app
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+KEY = "contract"
+SEED_API = Path(__file__).parents[2] / "docs" / "api" / "seed_api.openapi.yaml"
+QUICKLY = settings(
+    max_examples=30,
+    deadline=None,
+    derandomize=True,
+    database=None,
+    phases=[Phase.explicit, Phase.generate],
+    suppress_health_check=list(HealthCheck),
+)
+
+
+@pytest.fixture(scope="module")
+def seeded() -> Iterator[Sandbox]:
+    with Sandbox(seed="demo", key=KEY) as sandbox:
+        yield sandbox
+
+
+# Loaded here rather than in a fixture: Schemathesis 4 makes one test of each operation only from what stands here.
+own = schemathesis.openapi.from_dict(app.openapi())
+documented = schemathesis.openapi.from_path(SEED_API)
+for description in (own, documented):
+    description.config.update(headers={"Authorization": KEY})
+
+
+def test_the_description_is_the_one_served(seeded: Sandbox) -> None:
+    assert requests.get(f"{seeded.url}/openapi.json", timeout=5).json() == app.openapi()
+
+
+@own.parametrize()
+@QUICKLY
+def test_every_answer_is_as_described(case: schemathesis.Case, seeded: Sandbox) -> None:
+    case.call_and_validate(base_url=seeded.url)
+
+
+@documented.parametrize()
+@QUICKLY
+def test_nothing_makes_it_fail(case: schemathesis.Case, seeded: Sandbox) -> None:
+    answered = case.call(base_url=f"{seeded.url}/api")
+
+    assert answered.status_code < 500
+    answered.json()
