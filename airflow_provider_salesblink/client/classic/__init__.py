@@ -1,0 +1,9 @@
+"""SalesBlink's seed API, documented in 2021-22: campaigns, prospects and the team under ``/api``."""
+
+from airflow_provider_salesblink.client.classic.campaigns import Campaigns
+from airflow_provider_salesblink.client.classic.prospects import Prospects
+from airflow_provider_salesblink.client.classic.team import Team
+
+PREFIX = "/api"
+
+__all__ = ["PREFIX", "Campaigns", "Prospects", "Team"]

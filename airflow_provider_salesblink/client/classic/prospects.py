@@ -1,0 +1,141 @@
+"""Prospects of the seed API (``/api/prospect*``): the people in campaigns."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from airflow_provider_salesblink.client import inputs
+from airflow_provider_salesblink.client.addresses import of_person
+from airflow_provider_salesblink.client.classic import decoding
+from airflow_provider_salesblink.client.columns import EMAIL
+from airflow_provider_salesblink.client.errors import UnreadableResponseError
+from airflow_provider_salesblink.client.transport import Answer
+
+if TYPE_CHECKING:
+    from collections.abc import Collection, Iterator, Mapping
+
+    from airflow_provider_salesblink.client.records import Prospect
+    from airflow_provider_salesblink.client.transport import Transport
+
+
+class Prospects:
+    """What can be done with prospects. Every method raises a :class:`SalesBlinkError` that says what went wrong."""
+
+    def __init__(self, transport: Transport) -> None:
+        self._transport = transport
+
+    def search(self, email: str) -> list[Prospect]:
+        """The prospects with this address, one for each campaign they are in (``GET /prospect?term=``).
+
+        Others that the search brought up beside them are left out.
+        """
+        email = inputs.address("email", email)
+        found = self._transport.read("prospect", query={"term": email}).decoded(decoding.prospects)
+        return of_person(found, email)
+
+    def list(self, campaign_id: str) -> list[Prospect]:
+        """Everybody in a campaign, in the API's order (``GET /prospects/<campaignID>``; it has no paging).
+
+        :raises NotFoundError: there is no such campaign.
+        """
+        campaign_id = inputs.identifier("campaign_id", campaign_id)
+        found = self._transport.read("prospects", campaign_id).decoded(decoding.prospects)
+        for each in found:
+            each["campaign_id"] = campaign_id
+        return found
+
+    def each(self, campaign_id: str) -> Iterator[Prospect]:
+        """Everybody in a campaign as :meth:`list` has them, one after the other, however many there are.
+
+        :raises NotFoundError: there is no such campaign.
+        """
+        campaign_id = inputs.identifier("campaign_id", campaign_id)
+        answer = self._transport.read("prospects", campaign_id, long=True)
+        for found in answer.each(decoding.each_prospect):
+            found["campaign_id"] = campaign_id
+            yield found
+
+    def get(self, prospect_id: str) -> Prospect:
+        """One prospect (``GET /prospect/<prospectID>``).
+
+        :raises NotFoundError: there is none with this id.
+        """
+        prospect_id = inputs.identifier("prospect_id", prospect_id)
+        answer = self._transport.read("prospect", prospect_id)
+        return answer.decoded(lambda body: decoding.single_prospect(body, prospect_id))
+
+    def add(self, campaign_id: str, data: Mapping[str, Any], *, beside: Collection[str | None] = ()) -> Prospect:
+        """Add one person to a campaign (``POST /prospect-add``), once whatever happens to the answer.
+
+        After an answer that leaves open whether the person was added, the campaign is read back: who is found there
+        is not sent again.
+
+        :param data: the person's columns: ``Email``, and any others, which the campaign's texts can use.
+        :param beside: ids of prospects with the same address that were there before, and do not count as found.
+            Without them, whoever is there does.
+        :raises AmbiguousWriteError: the answer was lost and the campaign cannot be read.
+        """
+        campaign_id = inputs.identifier("campaign_id", campaign_id)
+        columns = inputs.new_prospect(data)
+        answer = self._transport.write_once(
+            "prospect-add",
+            body={"campaignID": campaign_id, "data": columns},
+            landed=lambda: self._found(campaign_id, columns[EMAIL], beside),
+        )
+        return _added(answer, campaign_id, columns) if isinstance(answer, Answer) else answer
+
+    def send(self, campaign_id: str, data: Mapping[str, Any]) -> Prospect:
+        """Add one person as :meth:`add` does, but leave a lost answer to the caller, who may look for many at once.
+
+        :raises AmbiguousWriteError: the answer was lost.
+        """
+        campaign_id = inputs.identifier("campaign_id", campaign_id)
+        columns = inputs.new_prospect(data)
+        answer = self._transport.send_once("prospect-add", body={"campaignID": campaign_id, "data": columns})
+        return _added(answer, campaign_id, columns)
+
+    def _found(self, campaign_id: str, email: str, beside: Collection[str | None]) -> Prospect | None:
+        people = self.list(campaign_id)
+        if people and all(each["email"] is None for each in people):
+            raise UnreadableResponseError("The campaign's list shows no addresses, so nobody can be looked for in it.")
+        return next((found for found in of_person(people, email) if found["id"] not in beside), None)
+
+    def update(self, prospect_id: str, fields: Mapping[str, Any]) -> Prospect:
+        """Set fields of a prospect (``POST /prospect``, one call a field); the same value again changes nothing.
+
+        :param fields: column -> value; values are sent as text, as the API takes them.
+        """
+        prospect_id = inputs.identifier("prospect_id", prospect_id)
+        told: dict[str, Any] = {}
+        dry_run = False
+        for key, value in inputs.changes(fields).items():
+            body = {"prospectID": prospect_id, "key": key, "value": value}
+            answer = self._transport.write("prospect", body=body)
+            told, dry_run = decoding.acknowledged(answer.body, decoding.PROSPECT_NAMES), answer.dry_run
+        return _written(told, prospect_id, dry_run=dry_run)
+
+    def unsubscribe(self, prospect_id: str) -> Prospect:
+        """Stop all outreach to a prospect (``POST /prospect-unsubscribe``). There is no way back.
+
+        Their upcoming email, LinkedIn and call tasks are deleted. A second time changes nothing.
+        """
+        prospect_id = inputs.identifier("prospect_id", prospect_id)
+        answer = self._transport.write("prospect-unsubscribe", body={"prospectID": prospect_id})
+        told = decoding.acknowledged(answer.body, decoding.PROSPECT_NAMES)
+        return _written(told, prospect_id, dry_run=answer.dry_run)
+
+
+def _added(answer: Answer, campaign_id: str, columns: dict[str, Any]) -> Prospect:
+    told = decoding.prospect(decoding.acknowledged(answer.body, decoding.PROSPECT_NAMES))
+    record: Prospect = {**told, "email": columns[EMAIL], "campaign_id": campaign_id, "fields": columns}
+    if answer.dry_run:
+        record["dry_run"] = True
+    return record
+
+
+def _written(told: dict[str, Any], prospect_id: str, *, dry_run: bool) -> Prospect:
+    record = decoding.prospect(told)
+    record["id"] = prospect_id
+    if dry_run:
+        record["dry_run"] = True
+    return record

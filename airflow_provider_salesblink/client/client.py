@@ -1,0 +1,119 @@
+"""The client: one key at one root URL, whichever of SalesBlink's APIs serves it."""
+
+from __future__ import annotations
+
+from contextlib import contextmanager
+from typing import TYPE_CHECKING, Self
+
+from airflow_provider_salesblink.client import classic, inputs
+from airflow_provider_salesblink.client.errors import InvalidInputError
+from airflow_provider_salesblink.client.pacing import Kind, pace
+from airflow_provider_salesblink.client.places import place
+from airflow_provider_salesblink.client.retry import Policy
+from airflow_provider_salesblink.client.transport import Transport
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from types import TracebackType
+
+DEFAULT_BASE_URL = "https://run.salesblink.io"
+LONGEST_TIMEOUT = 86_400
+"""Seconds. Sockets cannot wait for much longer."""
+
+# The second API comes in here: a module beside `classic` with the same four names, whose classes have the same
+# methods and answer the same records.
+_APIS = {"classic": classic}
+
+
+class SalesBlinkClient:
+    """SalesBlink over HTTP. Threads may share a client; it keeps its connections until :meth:`close`.
+
+    :param api_key: the key from SalesBlink's Integrations page.
+    :param base_url: the root URL; plain ``http://`` only to a loopback address.
+    :param api_version: which API serves the calls; ``classic`` is the seed API.
+    :param timeout: seconds to wait for an answer; connections are given up after 10.
+    :param max_attempts: how often a call is sent at most while it may help.
+    :param reads_per_minute: budget of all clients with this key; 0 is no limit. Likewise writes and deletes.
+    :param pacing_url: where the budget is counted: empty for a file that the processes of this machine share,
+        ``redis://...`` for a server that machines share, ``file:///...`` for a file of one's own.
+    :param dry_run: reads go through; writes are logged and answer a record marked ``dry_run``.
+    :param verify_tls: whether the server's certificate must be valid.
+    :param key_name: what errors call the key.
+    :param policy: another retry policy than ``Policy(max_attempts, settle=timeout)``.
+    :raises InvalidInputError: an argument cannot be right.
+
+    ``campaigns``, ``prospects`` and ``team`` hold the calls; ``shared`` says where the users of the key keep what they
+    share.
+    """
+
+    def __init__(
+        self,
+        api_key: str,
+        base_url: str = DEFAULT_BASE_URL,
+        api_version: str = "classic",
+        timeout: float = 30,
+        max_attempts: int = 5,
+        reads_per_minute: int = 30,
+        writes_per_minute: int = 15,
+        deletes_per_minute: int = 10,
+        pacing_url: str = "",
+        dry_run: bool = False,
+        verify_tls: bool = True,
+        *,
+        key_name: str = "the key",
+        policy: Policy | None = None,
+    ) -> None:
+        key, root = inputs.api_key(api_key), inputs.root_url(base_url)
+        if api_version not in _APIS:
+            raise InvalidInputError(f"api_version {api_version!r} is not served yet; known: {', '.join(_APIS)}.")
+        inputs.number("timeout", timeout, 0.001, LONGEST_TIMEOUT)
+        max_attempts = inputs.whole_number("max_attempts", max_attempts, 1)
+        per_minute: dict[Kind, int] = {
+            "reads": inputs.whole_number("reads_per_minute", reads_per_minute, 0),
+            "writes": inputs.whole_number("writes_per_minute", writes_per_minute, 0),
+            "deletes": inputs.whole_number("deletes_per_minute", deletes_per_minute, 0),
+        }
+        api = _APIS[api_version]
+        self._root = root
+        self.shared = place(pacing_url, key=key, base_url=root)
+        self.timeout = timeout
+        self.dry_run = dry_run
+        self.writes_per_minute = per_minute["writes"]
+        self._transport = Transport(
+            root,
+            api.PREFIX,
+            key,
+            policy=policy or Policy(max_attempts=max_attempts, settle=timeout),
+            pace=pace(per_minute, pacing_url=pacing_url, key=key, base_url=root),
+            timeout=timeout,
+            dry_run=dry_run,
+            verify_tls=verify_tls,
+            key_name=key_name,
+        )
+        self.campaigns: classic.Campaigns = api.Campaigns(self._transport)
+        self.prospects: classic.Prospects = api.Prospects(self._transport)
+        self.team: classic.Team = api.Team(self._transport)
+
+    def __repr__(self) -> str:
+        return f"SalesBlinkClient(base_url={self._root!r})"
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.close()
+
+    @contextmanager
+    def waiting_at_most(self, seconds: float) -> Iterator[None]:
+        """Within it, a call that would wait longer than this for the budget is a :class:`BudgetSpentError`."""
+        before, self._transport.longest_wait = self._transport.longest_wait, seconds
+        try:
+            yield
+        finally:
+            self._transport.longest_wait = before
+
+    def close(self) -> None:
+        """Close the kept connections."""
+        self._transport.close()

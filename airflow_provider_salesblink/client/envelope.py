@@ -1,0 +1,33 @@
+"""What SalesBlink wraps its answers in, as far as both of its APIs share it: success, error, message."""
+
+from __future__ import annotations
+
+from typing import Any
+
+DEEPEST_MESSAGE = 3
+
+
+def is_refusal(body: Any) -> bool:  # noqa: ANN401
+    """Whether ``body`` says that the call failed, whatever the HTTP status."""
+    if not isinstance(body, dict):
+        return False
+    if "success" in body:
+        return _is_false(body["success"])
+    return "error" in body and not _is_false(body["error"])
+
+
+def message(body: Any, depth: int = DEEPEST_MESSAGE) -> str:  # noqa: ANN401
+    """The words in which the API explains itself, on one line; empty where it does not."""
+    if not isinstance(body, dict) or not depth:
+        return ""
+    for name in ("message", "error", "msg"):
+        match body.get(name):
+            case str() as words if words.strip():
+                return " ".join(words.split())
+            case dict() as nested if words := message(nested, depth - 1):
+                return words
+    return ""
+
+
+def _is_false(value: object) -> bool:
+    return not value or (isinstance(value, str) and value.strip().casefold() in ("false", "no", "0"))

@@ -1,0 +1,140 @@
+"""Outcomes in words: the sentence of each error says what is wrong, on which call, and what to do about it.
+
+The meanings of the status codes are those of the error table in the seed API's documentation.
+"""
+
+from __future__ import annotations
+
+from airflow_provider_salesblink.client.errors import (
+    ApiRefusedError,
+    AuthenticationError,
+    ConnectionFailedError,
+    InvalidRequestError,
+    NotFoundError,
+    PermissionDeniedError,
+    RateLimitedError,
+    SalesBlinkError,
+    ServerError,
+    UnreadableResponseError,
+)
+from airflow_provider_salesblink.client.retry import (
+    Answered,
+    LostAnswer,
+    NeverSent,
+    Outcome,
+    RefusedInBody,
+    Unreadable,
+)
+
+_REFUSALS: dict[int, tuple[type[SalesBlinkError], str]] = {
+    400: (
+        InvalidRequestError,
+        "SalesBlink cannot use the request ({where}){message}. Check the arguments of the call.",
+    ),
+    401: (
+        AuthenticationError,
+        "SalesBlink refused {key_name} ({where}){message}. "
+        "Create a key under Integrations in SalesBlink and put it in its place.",
+    ),
+    403: (
+        PermissionDeniedError,
+        "SalesBlink keeps this for administrators ({where}){message}. Use the key of an administrator.",
+    ),
+    404: (
+        NotFoundError,
+        "SalesBlink has nothing there ({where}){message}. Check the id, and that the key's user may see it.",
+    ),
+    405: (
+        InvalidRequestError,
+        "SalesBlink does not take this method there ({where}){message}. "
+        "Check the root URL: something other than the SalesBlink API may have answered.",
+    ),
+    406: (
+        InvalidRequestError,
+        "SalesBlink says that another format than JSON was asked for ({where}){message}. "
+        "Check for a proxy that changes the Accept header.",
+    ),
+    422: (
+        InvalidRequestError,
+        "SalesBlink understood the request but cannot use its content ({where}){message}. "
+        "Check the arguments of the call.",
+    ),
+}
+_OTHER_REFUSAL = (
+    InvalidRequestError,
+    "SalesBlink refused the request ({where}){message}. The same request would be refused again.",
+)
+
+_SERVER_ERRORS = {
+    503: "SalesBlink is offline for maintenance ({where}){message}. Try again later.",
+}
+_OTHER_SERVER_ERROR = "SalesBlink had a problem of its own ({where}){message}. Try again later."
+
+
+def error(outcome: Outcome, *, method: str, path: str, key_name: str = "the key") -> SalesBlinkError:
+    """The error to raise when a call ended in ``outcome``."""
+    call = f"{method} {path}"
+    match outcome:
+        case NeverSent(reason=reason):
+            sentence = f"Nothing was sent ({call}): {reason}. Check the root URL, and the way to it from this machine."
+            return ConnectionFailedError(sentence, method=method, path=path)
+        case LostAnswer(reason=reason):
+            sentence = f"SalesBlink was asked but did not answer ({call}): {reason}. Try again later."
+            return ConnectionFailedError(sentence, method=method, path=path)
+        case Unreadable(status=status, reason=reason):
+            return UnreadableResponseError(
+                f"The answer is not SalesBlink's ({status} on {call}): {reason}. "
+                "Check the root URL, and for a proxy or maintenance page on the way.",
+                status=status, method=method, path=path,
+            )  # fmt: skip
+        case RefusedInBody(message=words):
+            return ApiRefusedError(
+                f"SalesBlink answered that the call failed (200 on {call}){_told(words)}. Check the arguments.",
+                status=200, method=method, path=path,
+            )  # fmt: skip
+        case Answered():
+            return _answered(outcome, method, path, key_name)
+
+
+def _answered(outcome: Answered, method: str, path: str, key_name: str) -> SalesBlinkError:
+    status = outcome.status
+    words = {
+        "where": f"{status} on {method} {path}",
+        "message": _told(outcome.message),
+        "key_name": key_name,
+    }
+    if status == 429:
+        return RateLimitedError(
+            f"SalesBlink asks to slow down ({words['where']}){words['message']}. {_asked(outcome.retry_after)}",
+            method=method, path=path, retry_after=outcome.retry_after,
+        )  # fmt: skip
+    if status >= 500:
+        sentence = _SERVER_ERRORS.get(status, _OTHER_SERVER_ERROR).format(**words)
+        return ServerError(sentence, status=status, method=method, path=path)
+    kind, template = _REFUSALS.get(status, _OTHER_REFUSAL)
+    return kind(template.format(**words), status=status, method=method, path=path)
+
+
+def in_words(outcome: Outcome) -> str:
+    """What happened, in a few words for a log."""
+    match outcome:
+        case NeverSent(reason=reason) | LostAnswer(reason=reason):
+            return reason
+        case Unreadable(status=status, reason=reason):
+            return f"{status}, {reason}"
+        case RefusedInBody(message=words):
+            return f"200 with success false{_told(words)}"
+        case Answered(status=status, retry_after=None):
+            return str(status)
+        case Answered(status=status, retry_after=seconds):
+            return f"{status}, Retry-After {seconds:.0f} s"
+
+
+def _told(message: str) -> str:
+    return f": {message.rstrip('.')}" if message else ""
+
+
+def _asked(retry_after: float | None) -> str:
+    if retry_after is None:
+        return "It does not say for how long; a minute is usual."
+    return f"It asks for {retry_after:.0f} s."

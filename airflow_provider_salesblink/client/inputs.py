@@ -1,0 +1,214 @@
+"""What callers may pass: checked before anything is sent, each with an error that says which argument is wrong."""
+
+from __future__ import annotations
+
+import ipaddress
+import json
+import re
+from collections.abc import Mapping
+from typing import Any
+from urllib.parse import SplitResult, urlsplit
+
+from airflow_provider_salesblink.client.columns import EMAIL, documented, is_email
+from airflow_provider_salesblink.client.errors import InvalidInputError
+
+_CONTROL = re.compile(r"[\x00-\x1f\x7f]")
+_HALF_PAIR = re.compile(r"[\ud800-\udfff]")
+
+_NOTHING = frozenset({"none", "null", "nan", "undefined"})
+"""What templates and data frames write where there is no value."""
+
+MOST = 1e9
+"""No number that a client takes can mean more."""
+
+
+def identifier(argument: str, value: object) -> str:
+    """An id that can stand as one part of a path.
+
+    :raises InvalidInputError: not a text, empty, an address, what is left of a value that was not there, or nothing a
+        path can hold.
+    """
+    text = _text(argument, value)
+    if text.strip().casefold() in _NOTHING:
+        raise InvalidInputError(f"{argument} is the text {text!r}: the template or column it comes from holds nothing.")
+    if "@" in text:
+        raise InvalidInputError(f"{argument} holds an @: an address is given as email, not as an id.")
+    # HTTP libraries resolve "." and ".." even when quoted, and the call would reach another address.
+    if text in (".", "..") or _CONTROL.search(text):
+        raise InvalidInputError(f"{argument} is no id: it is a dot, or holds a line break or control character.")
+    return text
+
+
+def term(argument: str, value: object) -> str:
+    """A text to search for.
+
+    :raises InvalidInputError: not a text, or empty.
+    """
+    return _text(argument, value)
+
+
+def address(argument: str, value: object) -> str:
+    """An e-mail address, trimmed. Only what no address can be is refused: SalesBlink has the last word.
+
+    :raises InvalidInputError: not a text, no ``@`` with something on both sides, or blanks inside.
+    """
+    text = _text(argument, value).strip()
+    local, _, domain = text.rpartition("@")
+    if not local or not domain or _CONTROL.search(text) or any(map(str.isspace, text)):
+        raise InvalidInputError(f"{argument} is no e-mail address: it needs one @ with text on both sides, no blanks.")
+    return text
+
+
+def new_prospect(data: object) -> dict[str, Any]:
+    """The columns of a person to add, the documented ones spelled as documented and the address trimmed.
+
+    :raises InvalidInputError: no mapping, a column name that is no text, two columns that are the same one, no
+        ``Email``, an address that is none, or a value that JSON cannot hold.
+    """
+    columns: dict[str, Any] = {}
+    for given, value in _columns("data", data).items():
+        name = documented(given)
+        if name in columns:
+            raise InvalidInputError(f"data has two columns for {name!r}: leave one of them out.")
+        columns[name] = value
+    if EMAIL not in columns:
+        raise InvalidInputError(f"data has no {EMAIL!r} column; its columns: {', '.join(sorted(columns)) or 'none'}.")
+    columns[EMAIL] = address(f"data[{EMAIL!r}]", columns[EMAIL])
+    return columns
+
+
+def changes(fields: object) -> dict[str, str]:
+    """The fields to set on a prospect, as the texts that the API takes.
+
+    :raises InvalidInputError: no mapping, an empty one, two columns that are the same one, or a value that is no
+        text, number or truth value.
+    """
+    given = _columns("fields", fields)
+    if not given:
+        raise InvalidInputError("fields is empty: name at least one field to set.")
+    if len({documented(name) for name in given}) < len(given):
+        raise InvalidInputError("fields has two spellings of one column: leave one of them out.")
+    texts = {name: as_text(f"fields[{name!r}]", value) for name, value in given.items()}
+    for name, value in texts.items():
+        if is_email(name):
+            texts[name] = address(f"fields[{name!r}]", value)
+    return texts
+
+
+def as_text(argument: str, value: object) -> str:
+    """The text of a single value: a text as it is, ``true``/``false``, a number in digits.
+
+    :raises InvalidInputError: None, a list, a mapping, or another thing that is not one value.
+    """
+    if isinstance(value, str):
+        return value
+    if isinstance(value, bool | int | float):
+        return encoded(argument, value).decode()
+    raise InvalidInputError(f"{argument} is a {type(value).__name__}: a field takes a text, a number, true or false.")
+
+
+def number(argument: str, value: object, least: float, most: float = MOST) -> Any:  # noqa: ANN401
+    """A number between ``least`` and ``most``.
+
+    :raises InvalidInputError: it is outside of these, or no number.
+    """
+    if isinstance(value, bool) or not isinstance(value, int | float) or not least <= value <= most:
+        raise InvalidInputError(f"{argument} is {value!r}: it takes a number from {least} to {most:.0f}.")
+    return value
+
+
+def whole_number(argument: str, value: object, least: int) -> Any:  # noqa: ANN401
+    """A whole number that is not below ``least``.
+
+    :raises InvalidInputError: it is, or is no whole number.
+    """
+    if number(argument, value, least) != int(value):  # type: ignore[call-overload]
+        raise InvalidInputError(f"{argument} is {value!r}: it takes a whole number.")
+    return int(value)  # type: ignore[call-overload]
+
+
+def encoded(argument: str, value: object) -> bytes:
+    """``value`` as JSON.
+
+    :raises InvalidInputError: JSON has no way to write it (a date, a set, NaN, half a surrogate pair).
+    """
+    try:
+        return json.dumps(value, allow_nan=False, ensure_ascii=False, separators=(",", ":")).encode()
+    except UnicodeEncodeError:
+        reason = "it holds half a surrogate pair"
+    except TypeError as error:
+        # Python's own words, which name the type: "Object of type date is not JSON serializable".
+        reason = str(error)
+    except (ValueError, RecursionError):
+        reason = "it holds NaN, infinity, or itself"
+    raise InvalidInputError(f"{argument} cannot be written as JSON: {reason}.")
+
+
+def api_key(value: object) -> str:
+    """A key that can be sent as a header.
+
+    :raises InvalidInputError: empty, or with blanks, line breaks or other than printable ASCII characters.
+    """
+    if not isinstance(value, str) or not value:
+        raise InvalidInputError("There is no API key: create one under Integrations in SalesBlink.")
+    if not value.isascii() or not value.isprintable() or " " in value:
+        raise InvalidInputError(
+            "The API key holds a blank, a line break or another character no key has "
+            "(perhaps copied along with it): enter the key alone."
+        )
+    return value
+
+
+def root_url(value: object) -> str:
+    """The root URL of SalesBlink without a slash at its end.
+
+    :raises InvalidInputError: no http(s) URL, one with user, query or fragment, or plain http to another machine.
+    """
+    url = _split(value)
+    if url is None or url.scheme not in ("http", "https") or not url.hostname:
+        raise InvalidInputError("The root URL is no http(s) URL: give it like https://run.salesblink.io.")
+    if url.username or url.password or url.query or url.fragment:
+        raise InvalidInputError("The root URL holds a user, a query or a fragment: give it like https://host[:port].")
+    if url.scheme == "http" and not _is_loopback(url.hostname):
+        raise InvalidInputError(
+            f"The root URL is http:// to {url.hostname}: the key would travel unencrypted. Use https:// "
+            "(plain http is for a server on this machine only)."
+        )
+    return url.geturl().rstrip("/")
+
+
+def _is_loopback(host: str) -> bool:
+    try:
+        return ipaddress.ip_address(host).is_loopback
+    except ValueError:
+        return host == "localhost"
+
+
+def _split(value: object) -> SplitResult | None:
+    if not isinstance(value, str) or _CONTROL.search(value) or " " in value:
+        return None
+    try:
+        url = urlsplit(value)
+        _ = url.port
+    except ValueError:
+        return None
+    return url
+
+
+def _text(argument: str, value: object) -> str:
+    if not isinstance(value, str):
+        raise InvalidInputError(f"{argument} is a {type(value).__name__}, not a text: put it in quotes, or use str().")
+    if not value.strip():
+        raise InvalidInputError(f"{argument} is empty.")
+    if _HALF_PAIR.search(value):
+        raise InvalidInputError(f"{argument} holds half a surrogate pair, which no server can be sent.")
+    return value
+
+
+def _columns(argument: str, value: object) -> Mapping[str, Any]:
+    if not isinstance(value, Mapping):
+        raise InvalidInputError(f"{argument} is a {type(value).__name__}, not a mapping of columns to values.")
+    for name in value:
+        if not isinstance(name, str) or not name.strip():
+            raise InvalidInputError(f"{argument} has a column whose name is empty or no text.")
+    return value

@@ -1,0 +1,84 @@
+"""Which of SalesBlink's two APIs answer to a key: what somebody who has just entered one wants to know."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from airflow_provider_salesblink.client import inputs
+from airflow_provider_salesblink.client.errors import SalesBlinkError
+from airflow_provider_salesblink.client.pacing import Unpaced
+from airflow_provider_salesblink.client.retry import Policy
+from airflow_provider_salesblink.client.transport import Transport
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+
+@dataclass(frozen=True)
+class Api:
+    """An API to ask.
+
+    :param version: its name in ``api_version``.
+    :param parts: the path, below its prefix, of the cheapest read that needs a key.
+    """
+
+    version: str
+    prefix: str
+    parts: tuple[str, ...]
+
+
+APIS = (
+    Api("classic", "/api", ("my-team",)),
+    Api("v1", "/api/public/v1.0.0", ("account", "verify")),
+)
+
+
+@dataclass(frozen=True)
+class Finding:
+    """What one API answered: nothing in ``error`` where it took the key."""
+
+    version: str
+    error: SalesBlinkError | None
+
+    def __str__(self) -> str:
+        return f"{self.version} answers" if self.error is None else f"{self.version} does not"
+
+
+def probe(
+    api_key: str,
+    base_url: str,
+    *,
+    timeout: float = 30,
+    verify_tls: bool = True,
+    key_name: str = "the key",
+    apis: Iterable[Api] = APIS,
+) -> list[Finding]:
+    """Ask each API once, outside the budget: a person is waiting.
+
+    :raises InvalidInputError: the key or the root URL cannot be right.
+    """
+    key, root = inputs.api_key(api_key), inputs.root_url(base_url)
+    findings = []
+    for api in apis:
+        transport = Transport(
+            root,
+            api.prefix,
+            key,
+            policy=Policy(max_attempts=1),
+            pace=Unpaced(),
+            timeout=timeout,
+            verify_tls=verify_tls,
+            key_name=key_name,
+        )
+        findings.append(Finding(api.version, _asked(transport, api)))
+        transport.close()
+    return findings
+
+
+def _asked(transport: Transport, api: Api) -> SalesBlinkError | None:
+    try:
+        transport.read(*api.parts)
+    except SalesBlinkError as error:
+        return error
+    return None

@@ -1,0 +1,232 @@
+"""What the outcome of a call means, and how long to wait before the next attempt.
+
+Pure: no I/O, no sleep, no clock. ``transport`` turns what happened on the wire into an outcome, :meth:`Policy.judge`
+turns the outcome into a verdict, and :meth:`Policy.retrying` is the tenacity driver that acts on verdicts.
+"""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from email.utils import parsedate_to_datetime
+from http import HTTPStatus
+from typing import TYPE_CHECKING, Any, cast
+
+from tenacity import Future, RetryCallState, Retrying, retry_if_result, stop_after_attempt, wait_random_exponential
+from tenacity.stop import stop_base
+from tenacity.wait import wait_base
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+LONGEST_RETRY_AFTER = 10 * 365 * 86400
+"""Seconds. A larger ``Retry-After`` is a mistake of the server and counts as this one: nobody calls back at once."""
+
+
+@dataclass(frozen=True)
+class NeverSent:
+    """No request left this machine: the connection was not made. ``hopeless`` where trying again cannot help."""
+
+    reason: str
+    hopeless: bool = False
+
+
+@dataclass(frozen=True)
+class LostAnswer:
+    """The request may have arrived; its answer did not. ``late`` where the time ran out: it may still be at work."""
+
+    reason: str
+    late: bool = False
+
+
+@dataclass(frozen=True)
+class Answered:
+    """An HTTP answer: ``retry_after`` in seconds, ``message`` the API's words, ``body`` the JSON of a success."""
+
+    status: int
+    retry_after: float | None = None
+    message: str = ""
+    body: Any = field(default=None, repr=False)
+
+
+@dataclass(frozen=True)
+class Unreadable:
+    """An answer with a status of success that is not the promised JSON, or a redirect."""
+
+    status: int
+    reason: str
+
+
+@dataclass(frozen=True)
+class RefusedInBody:
+    """HTTP 200 whose JSON says that the call failed."""
+
+    message: str = ""
+
+
+Outcome = NeverSent | LostAnswer | Answered | Unreadable | RefusedInBody
+
+
+@dataclass(frozen=True)
+class Done:
+    """The call did what was asked."""
+
+
+@dataclass(frozen=True)
+class Final:
+    """The call failed, and would again; or it is in ``doubt``, and the caller is to look into that."""
+
+    doubt: ReadBack | None = None
+
+
+@dataclass(frozen=True)
+class Again:
+    """Send the same request again, ``at_least`` so many seconds from now."""
+
+    at_least: float = 0.0
+
+
+@dataclass(frozen=True)
+class ReadBack:
+    """The write may have been carried out: look, and only where it was not send it again."""
+
+    at_least: float = 0.0
+
+
+Verdict = Done | Final | Again | ReadBack
+
+
+@dataclass(frozen=True)
+class Attempt:
+    """One exchange with the server: what happened, what that means, and to which call."""
+
+    outcome: Outcome
+    verdict: Verdict
+    call: str = ""
+
+
+class _WaitForVerdict(wait_base):
+    """The verdict's own floor, and full jitter on top so that workers who failed together do not come back together."""
+
+    def __init__(self, backoff: float, longest: float) -> None:
+        self._jitter = wait_random_exponential(multiplier=backoff, max=longest)
+
+    def __call__(self, retry_state: RetryCallState) -> float:
+        verdict = _attempt(retry_state).verdict
+        floor = verdict.at_least if isinstance(verdict, Again | ReadBack) else 0.0
+        return floor + self._jitter(retry_state)
+
+
+class _StopBeforePatienceEnds(stop_base):
+    """Stop rather than begin a wait that would bring the sum of waits over ``patience``.
+
+    Only waits between attempts count: time spent on the request budget is not the server's fault.
+    """
+
+    def __init__(self, patience: float) -> None:
+        self._patience = patience
+
+    def __call__(self, retry_state: RetryCallState) -> bool:
+        return retry_state.idle_for + retry_state.upcoming_sleep > self._patience
+
+
+@dataclass(frozen=True)
+class Policy:
+    """The one place that decides on retries.
+
+    :param max_attempts: how often a request is sent at most.
+    :param patience: most seconds that one call waits between its attempts, all waits together.
+    :param settle: seconds to wait before reading back a write whose answer came too late: it may still be at work.
+    :param backoff: seconds; the first jitter is drawn from 0 to this, each next one from twice as much.
+    :param longest_backoff: seconds; where the doubling ends.
+    """
+
+    max_attempts: int = 5
+    patience: float = 300.0
+    settle: float = 30.0
+    backoff: float = 0.5
+    longest_backoff: float = 60.0
+
+    def judge(self, outcome: Outcome, *, repeatable: bool) -> Verdict:
+        """What ``outcome`` means for a call that may (``repeatable``) or may not be sent twice."""
+        match outcome:
+            case NeverSent(hopeless=hopeless):
+                return Final() if hopeless else Again()
+            case Answered(status=HTTPStatus.TOO_MANY_REQUESTS, retry_after=asked):
+                return Again(at_least=asked or 0.0)
+            case Answered(status=status) if status < HTTPStatus.MULTIPLE_CHOICES:
+                return Done()
+            case Answered(status=status, retry_after=asked) if status >= HTTPStatus.INTERNAL_SERVER_ERROR:
+                return self._doubtful(repeatable, asked or 0.0, late=status == HTTPStatus.GATEWAY_TIMEOUT)
+            case LostAnswer(late=late):
+                return self._doubtful(repeatable, 0.0, late=late)
+            case Unreadable(status=status) if repeatable and _is_redirect(status):
+                return Final()
+            case Unreadable():
+                return self._doubtful(repeatable, 0.0)
+            case _:
+                return Final()
+
+    def _doubtful(self, repeatable: bool, at_least: float, *, late: bool = False) -> Verdict:
+        if repeatable:
+            return Again(at_least)
+        return ReadBack(max(at_least, self.settle) if late else at_least)
+
+    def retrying(self, sleep: Callable[[float], None], tell: Callable[[Attempt, int, float], None]) -> Retrying:
+        """A driver that calls a function of :class:`Attempt` until its verdict, the attempts or the patience end.
+
+        :param sleep: how to wait.
+        :param tell: called before each wait with the attempt, its number, and the seconds to wait.
+        """
+        return Retrying(
+            retry=retry_if_result(lambda attempt: isinstance(attempt.verdict, Again | ReadBack)),
+            wait=_WaitForVerdict(self.backoff, self.longest_backoff),
+            stop=stop_after_attempt(self.max_attempts) | _StopBeforePatienceEnds(self.patience),
+            sleep=sleep,
+            before_sleep=lambda state: tell(_attempt(state), state.attempt_number, state.upcoming_sleep),
+            retry_error_callback=_attempt,
+        )
+
+
+def _attempt(retry_state: RetryCallState) -> Attempt:
+    # tenacity calls its strategies only after an attempt.
+    return cast("Attempt", cast("Future", retry_state.outcome).result())
+
+
+def _is_redirect(status: int) -> bool:
+    return HTTPStatus.MULTIPLE_CHOICES <= status < HTTPStatus.BAD_REQUEST
+
+
+def parse_retry_after(value: str | None, *, now: datetime) -> float | None:
+    """Seconds from ``now`` that a ``Retry-After`` header asks for; None where it is absent or makes no sense.
+
+    Takes both forms of RFC 9110: a number of seconds, or a date. Times gone by give 0.
+
+    :param now: an aware time; best the answer's own ``Date``, so that a wrong clock here does no harm.
+    """
+    if value is None:
+        return None
+    seconds = _seconds(value.strip())
+    if seconds is None:
+        seconds = _seconds_until(value.strip(), now)
+    return None if seconds is None else min(max(0.0, seconds), LONGEST_RETRY_AFTER)
+
+
+def _seconds(value: str) -> float | None:
+    # float() alone would also take "nan", "1e3" and "1_000".
+    return float(value) if value.replace(".", "", 1).isdecimal() and value.isascii() else None
+
+
+def _seconds_until(value: str, now: datetime) -> float | None:
+    moment = parse_http_date(value)
+    return None if moment is None else math.ceil((moment - now).total_seconds())
+
+
+def parse_http_date(value: str | None) -> datetime | None:
+    """The aware time that an HTTP date stands for; None where it is none."""
+    try:
+        moment = parsedate_to_datetime(value or "")
+    except (ValueError, TypeError, OverflowError, IndexError):
+        return None
+    return moment if moment.tzinfo else moment.replace(tzinfo=UTC)

@@ -1,0 +1,267 @@
+"""Every shape of an answer is the same record; what is not there is None or an error, never made up."""
+
+from __future__ import annotations
+
+import itertools
+import json
+from dataclasses import asdict
+from typing import TYPE_CHECKING, Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from airflow_provider_salesblink.client import (
+    ApiRefusedError,
+    NotFoundError,
+    SalesBlinkClient,
+    SalesBlinkError,
+    UnreadableResponseError,
+)
+from airflow_provider_salesblink.client.classic import decoding
+from airflow_provider_salesblink.sandbox import Sandbox, Shapes
+from airflow_provider_salesblink.sandbox.shapes import choices
+from tests.client.documented import ANA, Documented, Scene, every_read
+from tests.client.wire import answer
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping
+
+    from tests.client.conftest import NewClient, Serve
+
+
+def crossed(*names: str) -> list[Shapes]:
+    """Every combination of the words of these names."""
+    combinations = itertools.product(*(choices()[name] for name in names))
+    return [Shapes(**dict(zip(names, words, strict=True))) for words in combinations]
+
+
+def worded(shapes: Shapes) -> str:
+    return "-".join(asdict(shapes).values())
+
+
+EVERY_SHAPE = crossed("envelope", "single", "id_style", "columns", "email_key", "state")
+EVERY_ACKNOWLEDGEMENT = crossed("envelope", "single", "id_style", "columns", "acknowledgement")
+
+
+def told(record: Mapping[str, Any]) -> dict[str, Any]:
+    return {key: value for key, value in record.items() if key != "raw"}
+
+
+@pytest.mark.parametrize("shapes", EVERY_SHAPE, ids=worded)
+def test_every_shape_of_an_answer_gives_the_same_records(
+    sandbox: Sandbox, client: SalesBlinkClient, scene: Scene, shapes: Shapes
+) -> None:
+    sandbox.add_person(scene.campaign, {"Email": "eve@example.com", "status": "lead"}, unsubscribed=True)
+    sandbox.shapes = shapes
+    says = shapes.state != "none"
+    campaign = {"id": scene.campaign, "name": "Spring", "paused": False if says else None}
+    ana = {
+        "id": scene.prospect, "email": ANA, "campaign_id": scene.campaign,
+        "unsubscribed": False if says else None, "fields": {shapes.email_key: ANA, "First Name": "Ana"},
+    }  # fmt: skip
+
+    assert [told(each) for each in client.campaigns.list()] == [campaign]
+    assert [told(each) for each in client.campaigns.search("Spring")] == [campaign]
+    assert told(client.campaigns.get(scene.campaign)) == campaign
+    assert [told(each) for each in client.prospects.search(ANA)] == [ana]
+    assert told(client.prospects.get(scene.prospect)) == ana
+    first, eve = people = client.prospects.list(scene.campaign)
+    assert list(client.prospects.each(scene.campaign)) == people
+    assert told(first) == ana
+    assert (eve["email"], eve["unsubscribed"]) == ("eve@example.com", True if says else None)
+    assert [each["name"] for each in client.team.list()] == [each["raw"]["user_name"] for each in client.team.list()]
+
+
+@pytest.mark.parametrize("shapes", EVERY_ACKNOWLEDGEMENT, ids=worded)
+def test_every_shape_of_an_acknowledgement_is_read(
+    sandbox: Sandbox, client: SalesBlinkClient, scene: Scene, shapes: Shapes
+) -> None:
+    sandbox.shapes = shapes
+
+    assert client.campaigns.pause(scene.campaign)["id"] == scene.campaign
+    added = client.prospects.add(scene.campaign, {"Email": "bo@example.com", "Plan": "Gold"})
+    assert added["email"] == "bo@example.com"
+    assert added["campaign_id"] == scene.campaign
+    assert added["fields"] == {"Email": "bo@example.com", "Plan": "Gold"}
+    assert added["id"] == (sandbox.people()[1].id if shapes.acknowledgement == "record" else None)
+    assert client.prospects.update(scene.prospect, {"Plan": "Gold"})["id"] == scene.prospect
+    assert client.prospects.unsubscribe(scene.prospect)["id"] == scene.prospect
+
+
+@pytest.mark.parametrize(
+    "body",
+    [
+        {}, {"success": True}, {"success": True, "error": False, "message": "ok"}, {"message": "Hello"},
+        {"data": None}, {"data": 5}, {"success": True, "data": "none"}, {"success": True, "data": {}},
+        {"campaigns": {}, "prospects": {}, "members": {}}, {"campaign": {}, "prospect": {}, "team": {}},
+        [1, 2], ["ana@example.com"], [None], [[]], {"data": [{}, 5]}, {"total": 3},
+    ],
+    ids=str,
+)  # fmt: skip
+@every_read
+def test_what_holds_no_records_is_never_an_empty_list(
+    serve: Serve, new_client: NewClient, body: Any, call: Documented
+) -> None:
+    server = serve(lambda _: [answer(body)])
+
+    with pytest.raises(UnreadableResponseError) as caught:
+        call.make(new_client(base_url=server.url), Scene("c1", "p1"))
+
+    assert (caught.value.status, caught.value.method) == (200, "GET")
+    assert caught.value.path == "/api" + call.path.format(campaign="c1", prospect="p1")
+
+
+@pytest.mark.parametrize("body", [[], {"data": []}, {"success": True, "data": None}, {"data": {"data": []}}], ids=str)
+@every_read
+def test_an_empty_list_that_is_said_is_one(serve: Serve, new_client: NewClient, body: Any, call: Documented) -> None:
+    client = new_client(base_url=serve(lambda _: [answer(body)]).url)
+
+    if call.section in ("one campaign", "one prospect"):
+        with pytest.raises(NotFoundError):
+            call.make(client, Scene("c1", "p1"))
+    else:
+        assert call.make(client, Scene("c1", "p1")) == []
+
+
+@pytest.mark.parametrize("found", [{"id": "other"}, [{"id": "other"}, {"id": "third"}], [{"name": "a"}, {"name": "b"}]])
+def test_the_answer_about_another_one_is_an_error(serve: Serve, new_client: NewClient, found: Any) -> None:
+    client = new_client(base_url=serve(lambda _: [answer({"success": True, "data": found})]).url)
+
+    for get in (client.campaigns.get, client.prospects.get):
+        with pytest.raises(UnreadableResponseError, match="answered with another"):
+            get("wanted")
+
+
+@pytest.mark.parametrize(
+    ("state", "paused"),
+    [
+        ({"paused": True}, True), ({"paused": False}, False), ({"pause": True}, True),
+        ({"status": "Paused"}, True), ({"status": "running"}, False), ({"status": "ACTIVE"}, False),
+        ({"status": "draft"}, None), ({"status": 1}, None), ({"paused": "yes"}, None), ({"paused": 1}, None),
+        ({}, None),
+    ],
+    ids=str,
+)  # fmt: skip
+def test_a_campaign_is_paused_only_where_it_says_so(state: dict[str, Any], paused: bool | None) -> None:
+    assert decoding.campaign({"id": "c1", **state})["paused"] is paused
+
+
+@pytest.mark.parametrize(
+    ("state", "unsubscribed"),
+    [
+        ({"unsubscribed": True}, True), ({"isUnsubscribed": False}, False), ({"status": "unsubscribed"}, True),
+        ({"status": "Opted-out"}, True), ({"status": "active"}, False), ({"status": "lead"}, None),
+        ({"unsubscribed": "no"}, None), ({}, None),
+    ],
+    ids=str,
+)  # fmt: skip
+def test_a_person_is_unsubscribed_only_where_it_says_so(state: dict[str, Any], unsubscribed: bool | None) -> None:
+    assert decoding.prospect({"id": "p1", "Email": ANA, **state})["unsubscribed"] is unsubscribed
+
+
+def test_a_key_said_twice_is_what_it_was_last(serve: Serve, new_client: NewClient) -> None:
+    body = b'{"success": true, "data": [{"id": "1", "id": "2", "name": "Spring"}]}'
+    head = b"HTTP/1.1 200 OK\r\nContent-Length: %d\r\n\r\n" % len(body)
+
+    assert new_client(base_url=serve(lambda _: [head + body]).url).campaigns.list()[0]["id"] == "2"
+
+
+def test_an_error_about_an_answer_does_not_recite_it(serve: Serve, new_client: NewClient) -> None:
+    body = {"x" * 100_000: 1, **{f"key{number}": 1 for number in range(1000)}, f"{ANA}": 2}
+
+    with pytest.raises(UnreadableResponseError) as caught:
+        new_client(base_url=serve(lambda _: [answer({"success": True, "data": [body, 5]})]).url).campaigns.list()
+    assert len(str(caught.value)) < 1200
+
+    with pytest.raises(UnreadableResponseError) as caught:
+        decoding.campaign(body)
+    assert len(str(caught.value)) < 1200
+    assert ANA not in str(caught.value)
+
+
+LONG = [{"id": str(number), "Email": f"p{number}@example.com", "notes": "x" * 1000} for number in range(5000)]
+"""More than is kept in memory."""
+
+
+@pytest.mark.parametrize(
+    "body",
+    [
+        LONG, {"data": LONG}, {"success": True, "error": False, "data": LONG}, {"prospects": LONG},
+        {"success": True, "data": {"total": 5000, "prospects": LONG}},
+    ],
+    ids=lambda body: "-".join(body) if isinstance(body, dict) else "bare",
+)  # fmt: skip
+def test_a_long_answer_is_read_piece_by_piece(serve: Serve, new_client: NewClient, body: Any) -> None:
+    people = new_client(base_url=serve(lambda _: [answer(body)]).url).prospects.each("c1")
+
+    assert [(each["id"], each["email"], each["campaign_id"]) for each in people] == [
+        (each["id"], each["Email"], "c1") for each in LONG
+    ]
+
+
+@pytest.mark.parametrize(
+    ("spoil", "error"),
+    [
+        (lambda body: body[: len(body) // 2], UnreadableResponseError),
+        (lambda body: body[:-1], UnreadableResponseError),
+        (lambda body: body[:-2] + b", 5]}", UnreadableResponseError),
+        (lambda body: b"<html>" + body, UnreadableResponseError),
+        (lambda body: body.replace(b'"x', b'"\xff', 1), UnreadableResponseError),
+        (lambda body: body.replace(b"{", b'{"success": false, ', 1), ApiRefusedError),
+        (lambda body: b'{"other": ' + body + b"}", UnreadableResponseError),
+    ],
+)
+def test_a_long_answer_that_is_spoilt_does_not_end_as_if_it_were_whole(
+    serve: Serve, new_client: NewClient, spoil: Callable[[bytes], bytes], error: type[SalesBlinkError]
+) -> None:
+    body = spoil(json.dumps({"data": LONG}).encode())
+    head = b"HTTP/1.1 200 OK\r\nContent-Length: %d\r\n\r\n" % len(body)
+    people = new_client(base_url=serve(lambda _: [head + body]).url).prospects.each("c1")
+
+    with pytest.raises(error) as caught:
+        for _ in people:
+            pass
+    assert (caught.value.status, caught.value.path) == (200, "/api/prospects/c1")
+
+
+NAMES = [
+    "success", "error", "message", "data", "campaigns", "campaign", "prospects", "prospect", "members", "id", "_id",
+    "campaignID", "prospectID", "name", "Email", "email", "status", "paused", "unsubscribed", "user_name",
+]  # fmt: skip
+JSON = st.recursive(
+    st.none() | st.booleans() | st.integers() | st.floats(allow_nan=True) | st.text(),
+    lambda inner: st.lists(inner) | st.dictionaries(st.sampled_from(NAMES) | st.text(), inner),
+    max_leaves=20,
+)
+
+
+@given(JSON)
+def test_no_answer_is_too_strange_to_be_read_or_refused(body: Any) -> None:
+    readers = [
+        decoding.campaigns, decoding.prospects, decoding.team,
+        lambda found: decoding.single_campaign(found, "7"), lambda found: decoding.single_prospect(found, "7"),
+    ]  # fmt: skip
+    for read in readers:
+        try:
+            read(body)
+        except SalesBlinkError:
+            continue
+    assert isinstance(decoding.acknowledged(body, decoding.PROSPECT_NAMES), dict)
+    if isinstance(body, dict):
+        assert set(decoding.prospect(body)) == {"id", "email", "campaign_id", "unsubscribed", "fields", "raw"}
+
+
+@pytest.mark.parametrize("depth", [100, 900, 990, 5_000, 100_000])
+@pytest.mark.parametrize(("opening", "closing"), [('{"data":', "}"), ('{"error":', "}"), ("[", "]")])
+def test_an_answer_may_be_nested_without_end(
+    serve: Serve, new_client: NewClient, depth: int, opening: str, closing: str
+) -> None:
+    body = (opening * depth + "[]" + closing * depth).encode()
+    head = b"HTTP/1.1 200 OK\r\nContent-Length: %d\r\n\r\n" % len(body)
+    client = new_client(base_url=serve(lambda _: [head + body]).url)
+
+    try:
+        assert client.campaigns.list() == []
+    except SalesBlinkError as error:
+        assert len(str(error)) < 500  # noqa: PT017  # either is right, nothing else is

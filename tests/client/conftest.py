@@ -1,0 +1,74 @@
+"""What the client's tests share: a scene, clients of other kinds, and servers of raw bytes."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+from airflow_provider_salesblink.client import SalesBlinkClient, classic
+from airflow_provider_salesblink.client.pacing import Unpaced
+from airflow_provider_salesblink.client.retry import Policy
+from airflow_provider_salesblink.client.transport import Transport
+from tests.client.documented import ANA, Scene
+from tests.client.wire import RawServer, Script
+from tests.conftest import HASTE, CampaignUnderTest
+
+if TYPE_CHECKING:
+    from airflow_provider_salesblink.sandbox import Sandbox
+
+NewClient = Callable[..., SalesBlinkClient]
+Serve = Callable[..., RawServer]
+
+
+@pytest.fixture
+def scene(sandbox: Sandbox, campaign: CampaignUnderTest) -> Scene:
+    return Scene(campaign.id, sandbox.add_person(campaign.id, {"Email": ANA, "First Name": "Ana"}))
+
+
+@pytest.fixture
+def new_client(sandbox: Sandbox) -> Iterator[NewClient]:
+    """Makes clients that are in a hurry and, unless told otherwise, talk to the sandbox without a budget."""
+    with ExitStack() as stack:
+
+        def make(**options: Any) -> SalesBlinkClient:
+            hurried = {"api_key": sandbox.key, "base_url": sandbox.url, "policy": HASTE, "timeout": 5}
+            unpaced = {"reads_per_minute": 0, "writes_per_minute": 0}
+            return stack.enter_context(SalesBlinkClient(**{**hurried, **unpaced, **options}))
+
+        yield make
+
+
+@pytest.fixture
+def serve() -> Iterator[Serve]:
+    """Starts servers of raw bytes."""
+    with ExitStack() as stack:
+
+        def start(script: Script, **options: Any) -> RawServer:
+            return stack.enter_context(RawServer(script, **options))
+
+        yield start
+
+
+class WaitlessClient:
+    """The seed API over a transport that writes down its waits instead of waiting."""
+
+    def __init__(self, sandbox: Sandbox, policy: Policy) -> None:
+        self.waits: list[float] = []
+        transport = Transport(
+            sandbox.url, classic.PREFIX, sandbox.key,
+            policy=policy, pace=Unpaced(), timeout=5, sleep=self.waits.append,
+        )  # fmt: skip
+        self.campaigns = classic.Campaigns(transport)
+        self.prospects = classic.Prospects(transport)
+        self.close = transport.close
+
+
+@pytest.fixture
+def waitless(sandbox: Sandbox) -> Iterator[WaitlessClient]:
+    """Decides as the real policy does."""
+    client = WaitlessClient(sandbox, Policy())
+    yield client
+    client.close()

@@ -1,0 +1,56 @@
+"""success, error and message, as they may stand around an answer."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+from hypothesis import given
+
+from airflow_provider_salesblink.client.envelope import is_refusal, message
+from tests.client.classic.test_decoding import JSON
+
+
+@pytest.mark.parametrize(
+    "body",
+    [
+        {"success": False}, {"success": False, "data": [{"id": "1"}]}, {"success": "false"}, {"success": "No"},
+        {"success": 0}, {"success": None}, {"success": ""}, {"success": False, "error": False},
+        {"error": True}, {"error": "wrong"}, {"error": {"code": 5}},
+    ],
+    ids=str,
+)  # fmt: skip
+def test_refusals(body: Any) -> None:
+    assert is_refusal(body)
+
+
+@pytest.mark.parametrize(
+    "body",
+    [
+        {"success": True}, {"success": True, "error": "none"}, {"success": "true"}, {"success": 1}, {"error": False},
+        {"error": None}, {"error": "false"}, {"error": ""}, {"error": {}}, {}, {"data": []}, [], [{"success": False}],
+    ],
+    ids=str,
+)  # fmt: skip
+def test_no_refusals(body: Any) -> None:
+    assert not is_refusal(body)
+
+
+@pytest.mark.parametrize(
+    ("body", "words"),
+    [
+        ({"message": " No\n such  plan "}, "No such plan"), ({"error": "wrong"}, "wrong"), ({"msg": "wrong"}, "wrong"),
+        ({"error": True, "message": "wrong"}, "wrong"), ({"message": "", "error": "wrong"}, "wrong"),
+        ({"error": {"message": "wrong"}}, "wrong"), ({"error": {"error": {"msg": "wrong"}}}, "wrong"),
+        ({"message": ["wrong"]}, ""), ({"message": 5}, ""), ({}, ""), ([], ""), (None, ""), ("wrong", ""),
+    ],
+    ids=str,
+)  # fmt: skip
+def test_words(body: Any, words: str) -> None:
+    assert message(body) == words
+
+
+@given(JSON)
+def test_nothing_is_too_strange(body: Any) -> None:
+    assert is_refusal(body) in (True, False)
+    assert "\n" not in message(body)

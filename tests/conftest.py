@@ -1,0 +1,84 @@
+"""What all tests share: a SalesBlink of their own, and a client that talks to it."""
+
+from __future__ import annotations
+
+import json
+import tempfile
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+from airflow_provider_salesblink.client import SalesBlinkClient
+from airflow_provider_salesblink.client.retry import Policy
+from airflow_provider_salesblink.sandbox import Sandbox
+from demo import airflow_home
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+
+# Before anything imports Airflow: it reads its settings then.
+airflow_home.settle(Path(tempfile.mkdtemp(prefix="airflow-home-")))
+
+ROOT = Path(__file__).parents[1]
+HASTE = Policy(max_attempts=5, settle=0.0, backoff=0.001, longest_backoff=0.01)
+"""The policy of the tests: decides as the real one does, and waits a thousandth as long."""
+
+
+@dataclass(frozen=True)
+class CampaignUnderTest:
+    """A campaign in the sandbox."""
+
+    id: str
+    name: str
+
+
+@pytest.fixture(scope="session")
+def running_sandbox() -> Iterator[Sandbox]:
+    with Sandbox() as sandbox:
+        yield sandbox
+
+
+@pytest.fixture
+def sandbox(running_sandbox: Sandbox) -> Sandbox:
+    running_sandbox.reset()
+    return running_sandbox
+
+
+@pytest.fixture
+def campaign(sandbox: Sandbox) -> CampaignUnderTest:
+    return CampaignUnderTest(sandbox.add_campaign("Spring"), "Spring")
+
+
+@pytest.fixture
+def client(sandbox: Sandbox) -> Iterator[SalesBlinkClient]:
+    with SalesBlinkClient(
+        sandbox.key, sandbox.url, reads_per_minute=0, writes_per_minute=0, policy=HASTE, timeout=5
+    ) as client:
+        yield client
+
+
+@pytest.fixture
+def connection(sandbox: Sandbox, monkeypatch: pytest.MonkeyPatch) -> Callable[..., None]:
+    """Sets the connection ``salesblink_default``: to the sandbox, but for what is given."""
+
+    def connect(**changed: Any) -> None:
+        extra = {"reads_per_minute": 0, "writes_per_minute": 0, "timeout": 5, **changed.pop("extra", {})}
+        made = {"conn_type": "salesblink", "host": sandbox.url, "password": sandbox.key, "extra": extra, **changed}
+        monkeypatch.setenv("AIRFLOW_CONN_SALESBLINK_DEFAULT", json.dumps(made))
+
+    connect()
+    return connect
+
+
+@pytest.fixture(scope="session")
+def airflow_database() -> None:
+    """A database of Airflow for this session."""
+    airflow_home.make_database()
+
+
+@pytest.fixture
+def run_dag(airflow_database: None, connection: Callable[..., None]) -> Callable[..., Any]:  # noqa: ARG001
+    """Runs a DAG to its end in a real Airflow, against the sandbox; gives the run."""
+    return airflow_home.run
