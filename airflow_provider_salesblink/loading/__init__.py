@@ -1,0 +1,6 @@
+"""People into a campaign, without Airflow: rows -> plan -> send -> report."""
+
+from airflow_provider_salesblink.loading.load import Mode, load
+from airflow_provider_salesblink.loading.report import LoadFailedError, Report
+
+__all__ = ["LoadFailedError", "Mode", "Report", "load"]

@@ -1,0 +1,213 @@
+"""One load from its rows to its report."""
+
+from __future__ import annotations
+
+import logging
+import math
+import time
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+from uuid import uuid4
+
+from airflow_provider_salesblink.client.errors import BudgetSpentError, InvalidInputError
+from airflow_provider_salesblink.loading.plan import Mode, Plan
+from airflow_provider_salesblink.loading.report import FIRST_REASONS, LoadFailedError, Report
+from airflow_provider_salesblink.loading.reservations import reservations, wait_for_earlier_run
+from airflow_provider_salesblink.loading.send import Sender
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable
+
+    from airflow_provider_salesblink.client import Prospect, SalesBlinkClient
+    from airflow_provider_salesblink.loading.rows import Reject, Source
+
+__all__ = ["Mode", "load"]
+
+log = logging.getLogger(__name__)
+
+MOST_UNSUBSCRIBES = 0.1
+
+
+@dataclass(frozen=True)
+class CampaignOfClient:
+    """A campaign that a client reaches, as a place where people go."""
+
+    client: SalesBlinkClient
+    campaign_id: str
+
+    def people(self) -> Iterable[Prospect]:
+        """Everybody in the campaign."""
+        return self.client.prospects.each(self.campaign_id)
+
+    def add(self, columns: dict[str, str]) -> None:
+        """Send one person once; a lost answer is an error that says so."""
+        self.client.prospects.send(self.campaign_id, columns)
+
+    def update(self, prospect_id: str, fields: dict[str, str]) -> None:
+        """Set fields of somebody."""
+        self.client.prospects.update(prospect_id, fields)
+
+    def unsubscribe(self, prospect_id: str) -> None:
+        """Stop all outreach to somebody."""
+        self.client.prospects.unsubscribe(prospect_id)
+
+
+def load(
+    client: SalesBlinkClient,
+    campaign_id: str,
+    source: Source,
+    *,
+    mode: Mode = "insert",
+    max_in_flight: int = 8,
+    max_rejected: int = 0,
+    max_unsubscribes: float = MOST_UNSUBSCRIBES,
+    longest_wait: float = math.inf,
+    owner: str | None = None,
+    settle: float | None = None,
+    on_rejects: Callable[[Iterable[Reject]], None] = lambda _: None,
+    sleep: Callable[[float], None] = time.sleep,  # noqa: TID251
+) -> Report:
+    """Bring the people of ``source`` into a campaign; nobody twice, whatever happens to the answers.
+
+    The whole plan is made before anything is sent. Running it again finishes what an earlier run left.
+
+    :param source: the rows, as the functions of :mod:`rows` give them.
+    :param mode: ``insert`` adds those who are not there; ``upsert`` also sets the fields that differ; ``mirror`` also
+        unsubscribes those who are there but in no row.
+    :param max_in_flight: how many calls at once at most.
+    :param max_rejected: how many rows may be refused without the load being a failure; the others are sent anyway.
+    :param max_unsubscribes: most unsubscribes of a mirror, as a share of those who are subscribed in the campaign.
+    :param longest_wait: most seconds that a call waits for the shared budget.
+    :param owner: a name for this load that stays the same when it is started again; a random one by default.
+    :param settle: seconds for which the server may still be at work on what an earlier run sent before it was killed;
+        by default as long as the client waits for an answer.
+    :param on_rejects: called once with the rows that were refused, if there are any.
+    :raises LoadFailedError: too many rows were refused, or a mirror would unsubscribe too many.
+    :raises BudgetSpentError: the budget would take longer than ``longest_wait``; its ``report`` says what is done.
+    :raises SalesBlinkError: SalesBlink cannot be reached, or refuses. What was sent is found there by the next run.
+    """
+    _check(max_in_flight)
+    destination = CampaignOfClient(client, campaign_id)
+    plan = Plan(mode)
+    report = Report(campaign_id, mode, plan.counts, dry_run=client.dry_run)
+    own = reservations(client.shared, campaign_id, owner or uuid4().hex)
+
+    def look() -> None:
+        report.reads += 1
+        plan.compare_with(destination.people())
+
+    try:
+        with client.waiting_at_most(longest_wait):
+            if owner and not client.dry_run:
+                wait_for_earlier_run(own, client.timeout if settle is None else settle, sleep)
+            looked_at = time.monotonic()
+            look()
+            plan.decide(source)
+            _guard(plan, report, max_unsubscribes)
+            _tell(plan, client, campaign_id)
+            finished = (
+                client.dry_run
+                or Sender(
+                    plan,
+                    destination,
+                    report,
+                    reservations=own,
+                    # More would only wait for the budget, maybe until their reservations have ended.
+                    max_in_flight=min(max_in_flight, client.writes_per_minute or max_in_flight),
+                    look=look,
+                    looked_at=looked_at,
+                    sleep=sleep,
+                ).run()
+            )
+            if not client.dry_run:
+                own.finish()
+        _conclude(plan, report, on_rejects, max_rejected, finished=finished)
+    except BudgetSpentError as error:
+        error.report = report
+        raise
+    finally:
+        plan.close()
+    return report
+
+
+def _check(max_in_flight: int) -> None:
+    if max_in_flight < 1:
+        raise InvalidInputError(f"max_in_flight is {max_in_flight}: at least one call has to be in flight.")
+
+
+def _guard(plan: Plan, report: Report, max_unsubscribes: float) -> None:
+    counts = plan.counts
+    if plan.mode != "mirror":
+        return
+    if not counts.rows:
+        raise LoadFailedError(
+            "The input is empty, so a mirror would unsubscribe everybody; nothing was sent. Check the source.",
+            report,
+            permanent=True,
+        )
+    if counts.unreadable and counts.unsubscribe:
+        # Somebody whose row cannot be read would be taken for somebody who is gone, and there is no way back.
+        report.held_back = plan.drop("unsubscribe")
+        counts.unsubscribe = 0
+        log.warning(
+            "%s people are in no row, but %s rows cannot be read: nobody is unsubscribed.",
+            f"{report.held_back:,}", f"{counts.unreadable:,}",
+        )  # fmt: skip
+    elif counts.unsubscribe > max_unsubscribes * counts.subscribed:
+        raise LoadFailedError(
+            f"The mirror would unsubscribe {counts.unsubscribe:,} of {counts.subscribed:,} people, more than "
+            f"max_unsubscribes={max_unsubscribes:g} allows; nothing was sent. Check the source, or allow more.",
+            report,
+            permanent=True,
+        )
+
+
+def _tell(plan: Plan, client: SalesBlinkClient, campaign_id: str) -> None:
+    counts = plan.counts
+    log.info(
+        "Campaign %s holds %s people; %s rows: %s to add, %s to update, %s to unsubscribe, %s there, %s opted out, "
+        "%s repeats, %s refused.",
+        campaign_id,
+        *(f"{number:,}" for number in (
+            counts.in_campaign, counts.rows, counts.add, counts.update, counts.unsubscribe, counts.there,
+            counts.opted_out, counts.repeats, counts.rejected,
+        )),
+    )  # fmt: skip
+    writes = counts.add + counts.update + counts.unsubscribe
+    if client.dry_run:
+        log.info("Dry run: at least %s writes would be sent.", f"{writes:,}")
+    elif writes and client.writes_per_minute:
+        minutes = max(0, writes - client.writes_per_minute) / client.writes_per_minute
+        log.info("%s writes at %s a minute: about %s.", f"{writes:,}", client.writes_per_minute, in_words(minutes))
+
+
+def in_words(minutes: float) -> str:
+    """A length of time as people say it."""
+    if minutes < 1:
+        return "less than a minute"
+    hours, rest = divmod(round(minutes), 60)
+    return f"{hours} h {rest} min" if hours else f"{rest} min"
+
+
+def _conclude(
+    plan: Plan, report: Report, on_rejects: Callable[[Iterable[Reject]], None], max_rejected: int, *, finished: bool
+) -> None:
+    rejected = plan.counts.rejected
+    if rejected:
+        on_rejects(plan.rejects())
+        for reject, _ in zip(plan.rejects(), range(FIRST_REASONS), strict=False):
+            report.first_rejects.append(f"row {reject.number}: {reject.reason}")
+            log.warning("Row %d was refused: %s", reject.number, reject.reason)
+    if not finished:
+        raise LoadFailedError(
+            "Some people could not be added for sure; those who were sent are in the campaign. Run it again.",
+            report,
+            permanent=False,
+        )
+    if rejected > max_rejected:
+        raise LoadFailedError(
+            f"{rejected:,} of {plan.counts.rows:,} rows were refused, more than max_rejected={max_rejected}; "
+            f"the others are in campaign {report.campaign_id}. First: {'; '.join(report.first_rejects)}",
+            report,
+            permanent=True,
+        )

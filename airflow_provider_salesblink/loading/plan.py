@@ -1,0 +1,235 @@
+"""What to do with each row, decided before anything is sent.
+
+The plan lives in a private SQLite file that disappears with the process: a million rows, and a million people who are
+in the campaign already, take no memory to speak of.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import sqlite3
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, Literal
+
+from email_validator import EmailNotValidError, validate_email
+
+from airflow_provider_salesblink.client.addresses import person
+from airflow_provider_salesblink.client.columns import EMAIL, differing
+from airflow_provider_salesblink.client.errors import UnreadableResponseError
+from airflow_provider_salesblink.loading.rows import Reject, Row
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator, Mapping
+
+    from airflow_provider_salesblink.client.records import Prospect
+
+Mode = Literal["insert", "upsert", "mirror"]
+Action = Literal["add", "update", "unsubscribe"]
+
+_TABLES = """
+CREATE TABLE known (person BLOB, id TEXT, unsubscribed INTEGER, fields TEXT);
+CREATE TABLE seen (person BLOB PRIMARY KEY) WITHOUT ROWID;
+CREATE TABLE step (
+    number INTEGER, action TEXT, person BLOB, id TEXT, columns TEXT, done INTEGER NOT NULL DEFAULT 0);
+CREATE TABLE reject (number INTEGER, reason TEXT, columns TEXT);
+"""
+_BATCH = 1000
+
+
+@dataclass(frozen=True, slots=True)
+class Step:
+    """One thing to send.
+
+    :param key: its place in the plan.
+    :param number: the row it comes from; 0 for people who are in no row.
+    :param who: the person, as :func:`fingerprint` has them.
+    :param prospect_id: whom to update or unsubscribe.
+    :param columns: of the person to add, or the fields to set.
+    """
+
+    key: int
+    number: int
+    action: Action
+    who: bytes
+    prospect_id: str | None
+    columns: dict[str, str]
+
+
+@dataclass
+class Counts:
+    """How many rows, or people, the plan says what of."""
+
+    rows: int = 0
+    add: int = 0
+    update: int = 0
+    unsubscribe: int = 0
+    there: int = 0
+    opted_out: int = 0
+    repeats: int = 0
+    rejected: int = 0
+    unreadable: int = 0
+    in_campaign: int = 0
+    subscribed: int = 0
+
+
+def fingerprint(address: str) -> bytes:
+    """A person, as the plan and the reservations know them: no address is kept to compare with."""
+    return hashlib.blake2b(person(address).encode(errors="surrogatepass"), digest_size=16).digest()
+
+
+def _as_json(columns: Mapping[str, Any]) -> str:
+    """A refused row as JSON, whatever it holds."""
+    try:
+        text = json.dumps(dict(columns), ensure_ascii=False, default=str)
+    except (TypeError, ValueError, RecursionError):
+        text = json.dumps({ascii(name): type(value).__name__ for name, value in columns.items()})
+    # Half a surrogate pair cannot be written to any file.
+    return text.encode(errors="replace").decode()
+
+
+class Plan:
+    """The decisions for one load."""
+
+    def __init__(self, mode: Mode) -> None:
+        self.mode = mode
+        self.counts = Counts()
+        # The empty name: a file of SQLite's own that is deleted when it is closed, or when the process dies.
+        self._database = sqlite3.connect("", isolation_level=None, check_same_thread=False)
+        self._database.executescript(_TABLES)
+
+    def close(self) -> None:
+        """Forget everything."""
+        self._database.close()
+
+    def compare_with(self, people: Iterable[Prospect]) -> None:
+        """Take in whom the campaign holds. Call again to look anew."""
+        self._database.execute("DELETE FROM known")
+        self.counts.in_campaign = self.counts.subscribed = 0
+        keep_fields, hidden = self.mode != "insert", 0
+        self._database.execute("BEGIN")
+        for each in people:
+            if each["email"] is None:
+                hidden += 1
+                continue
+            if keep_fields and each["id"] is None:
+                raise UnreadableResponseError(f"The campaign's list shows no ids, which mode {self.mode!r} needs.")
+            fields = json.dumps(each["fields"], default=str) if keep_fields else None
+            known = (fingerprint(each["email"]), each["id"], bool(each["unsubscribed"]), fields)
+            self._database.execute("INSERT INTO known VALUES (?, ?, ?, ?)", known)
+            self.counts.in_campaign += 1
+            self.counts.subscribed += not each["unsubscribed"]
+        self._database.execute("COMMIT")
+        if hidden and not self.counts.in_campaign:
+            # Everybody would be taken for missing, and added once more.
+            raise UnreadableResponseError("The campaign's list shows no addresses, so nobody can be looked for in it.")
+        self._database.execute("CREATE INDEX IF NOT EXISTS known_person ON known (person)")
+
+    def decide(self, source: Iterator[Row | Reject]) -> None:
+        """Decide for each row what is to be done."""
+        self._database.execute("BEGIN")
+        for row in source:
+            self.counts.rows += 1
+            if isinstance(row, Reject):
+                # Even where it shows an address: a mirror must not take the person for gone.
+                self.counts.unreadable += 1
+                self._refuse(row)
+            else:
+                self._decide(row)
+        if self.mode == "mirror":
+            self._leave_out_the_rest()
+        self._database.execute("COMMIT")
+
+    def _decide(self, row: Row) -> None:
+        address = row.columns[EMAIL].strip()
+        who = fingerprint(address)
+        if not self._database.execute("INSERT OR IGNORE INTO seen VALUES (?)", (who,)).rowcount:
+            self.counts.repeats += 1
+            return
+        known = self._known(who)
+        if any(unsubscribed for _, unsubscribed, _ in known):
+            self.counts.opted_out += 1
+        elif not known:
+            self._decide_new(row, address, who)
+        else:
+            self._decide_there(row, who, known)
+
+    def _decide_new(self, row: Row, address: str, who: bytes) -> None:
+        try:
+            validate_email(address, check_deliverability=False, globally_deliverable=False)
+        except EmailNotValidError:
+            self._refuse(Reject(row.number, f"Its {EMAIL!r} is no e-mail address.", row.columns))
+            return
+        self._plan(row.number, "add", who, None, {**row.columns, EMAIL: address})
+
+    def _decide_there(self, row: Row, who: bytes, known: list[tuple[str | None, bool, str | None]]) -> None:
+        wanted = {name: text for name, text in row.columns.items() if name != EMAIL and text != ""}
+        changed = False
+        if self.mode != "insert":
+            for prospect_id, _, fields in known:
+                if prospect_id and (change := differing(json.loads(fields or "{}"), wanted)):
+                    self._plan(row.number, "update", who, prospect_id, change)
+                    changed = True
+        self.counts.there += not changed
+
+    def _leave_out_the_rest(self) -> None:
+        rest = self._database.execute(
+            "SELECT person, id FROM known WHERE NOT unsubscribed AND id IS NOT NULL AND person NOT IN seen"
+        ).fetchall()
+        for who, prospect_id in rest:
+            self._plan(0, "unsubscribe", who, prospect_id, {})
+
+    def _plan(
+        self, number: int, action: Action, who: bytes, prospect_id: str | None, columns: Mapping[str, str]
+    ) -> None:
+        step = (number, action, who, prospect_id, json.dumps(columns, ensure_ascii=False))
+        self._database.execute("INSERT INTO step (number, action, person, id, columns) VALUES (?, ?, ?, ?, ?)", step)
+        setattr(self.counts, action, getattr(self.counts, action) + 1)
+
+    def _refuse(self, reject: Reject) -> None:
+        self.counts.rejected += 1
+        row = (reject.number, reject.reason, _as_json(reject.columns))
+        self._database.execute("INSERT INTO reject VALUES (?, ?, ?)", row)
+
+    def _known(self, who: bytes) -> list[tuple[str | None, bool, str | None]]:
+        return self._database.execute("SELECT id, unsubscribed, fields FROM known WHERE person = ?", (who,)).fetchall()
+
+    def opted_out(self, who: bytes) -> bool:
+        """Whether the campaign holds the person as unsubscribed."""
+        return any(unsubscribed for _, unsubscribed, _ in self._known(who))
+
+    def holds(self, who: bytes) -> bool:
+        """Whether the campaign holds the person."""
+        return bool(self._known(who))
+
+    def steps(self, action: Action) -> Iterator[Step]:
+        """What is still to be sent, in the order of the rows. Steps may be settled meanwhile."""
+        last = 0
+        while True:
+            found = self._database.execute(
+                "SELECT rowid, number, action, person, id, columns FROM step "
+                "WHERE NOT done AND action = ? AND rowid > ? ORDER BY rowid LIMIT ?",
+                (action, last, _BATCH),
+            ).fetchall()
+            if not found:
+                return
+            for last, number, kind, who, prospect_id, columns in found:
+                yield Step(last, number, kind, who, prospect_id, json.loads(columns))
+
+    def settle(self, step: Step) -> None:
+        """Note that a step needs no more sending."""
+        self._database.execute("UPDATE step SET done = 1 WHERE rowid = ?", (step.key,))
+
+    def refuse(self, step: Step, reason: str) -> None:
+        """Note that SalesBlink refused a step."""
+        self.settle(step)
+        self._refuse(Reject(step.number, reason, step.columns))
+
+    def drop(self, action: Action) -> int:
+        """Take all steps of a kind out of the plan; how many there were."""
+        return self._database.execute("DELETE FROM step WHERE action = ? AND NOT done", (action,)).rowcount
+
+    def rejects(self) -> Iterator[Reject]:
+        """The rows that cannot be loaded, in their order."""
+        for number, reason, columns in self._database.execute("SELECT * FROM reject ORDER BY number, rowid"):
+            yield Reject(number, reason, json.loads(columns))

@@ -1,0 +1,87 @@
+"""What came of a load: counts for XCom and the log, rejects for a file."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import asdict, dataclass, field
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator
+
+    from airflow_provider_salesblink.loading.plan import Counts
+    from airflow_provider_salesblink.loading.rows import Reject
+
+FIRST_REASONS = 3
+
+
+class LoadFailedError(Exception):
+    """A load that did not come to its end as wanted: the message says what is done and what is not.
+
+    :param report: what came of it so far.
+    :param permanent: whether running it again would fail again.
+    """
+
+    def __init__(self, message: str, report: Report, *, permanent: bool) -> None:
+        super().__init__(message)
+        self.report = report
+        self.permanent = permanent
+
+
+@dataclass
+class Ambiguous:
+    """Answers that left open whether a person was added, and what reading the campaign back said."""
+
+    lost: int = 0
+    carried_out: int = 0
+    not_carried_out: int = 0
+
+
+@dataclass
+class Report:
+    """What came of a load, in numbers.
+
+    :param planned: what the plan said.
+    :param taken_by_others: people whom another load added meanwhile.
+    :param held_back: unsubscribes of a mirror that were not sent, because rows could not be read.
+    """
+
+    campaign_id: str
+    mode: str
+    planned: Counts
+    dry_run: bool = False
+    added: int = 0
+    updated: int = 0
+    unsubscribed: int = 0
+    taken_by_others: int = 0
+    held_back: int = 0
+    reads: int = 0
+    ambiguous: Ambiguous = field(default_factory=Ambiguous)
+    first_rejects: list[str] = field(default_factory=list)
+
+    def for_xcom(self) -> dict[str, Any]:
+        """Counts and ids, no addresses."""
+        planned = self.planned
+        return {
+            "outcome": "dry_run" if self.dry_run else "loaded",
+            "campaign_id": self.campaign_id,
+            "mode": self.mode,
+            "rows": planned.rows,
+            "added": planned.add if self.dry_run else self.added,
+            "updated": planned.update if self.dry_run else self.updated,
+            "unsubscribed": planned.unsubscribe if self.dry_run else self.unsubscribed,
+            "there": planned.there,
+            "opted_out": planned.opted_out,
+            "repeats": planned.repeats,
+            "rejected": planned.rejected,
+            "taken_by_others": self.taken_by_others,
+            "held_back": self.held_back,
+            "ambiguous": asdict(self.ambiguous),
+        }
+
+
+def as_json_lines(rejects: Iterable[Reject]) -> Iterator[str]:
+    """The rejects as a file of one JSON object a line: row number, reason, and the row itself."""
+    for reject in rejects:
+        told = {"row": reject.number, "reason": reject.reason, "columns": dict(reject.columns)}
+        yield json.dumps(told, ensure_ascii=False, default=str) + "\n"

@@ -1,0 +1,245 @@
+"""Carry a plan out: several calls in flight, nobody twice, each answer in doubt looked up before anything is resent.
+
+Adds are sent in rounds. What was in doubt at the end of a round is looked up with one reading of the campaign, however
+many there were, and what is not there goes into the next round.
+"""
+
+from __future__ import annotations
+
+import logging
+import time
+from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
+from dataclasses import dataclass
+from itertools import islice
+from typing import TYPE_CHECKING, Protocol
+
+from airflow_provider_salesblink.client.errors import (
+    AmbiguousWriteError,
+    ApiRefusedError,
+    InvalidRequestError,
+    SalesBlinkError,
+)
+from airflow_provider_salesblink.loading.reservations import HELD_FOR
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable, Iterator, Sequence
+
+    from airflow_provider_salesblink.client.records import Prospect
+    from airflow_provider_salesblink.loading.plan import Action, Plan, Step
+    from airflow_provider_salesblink.loading.report import Report
+    from airflow_provider_salesblink.loading.reservations import Reservations
+
+log = logging.getLogger(__name__)
+
+MOST_ROUNDS = 20
+PROGRESS_EVERY = 10.0
+"""Seconds between two lines of progress in the log."""
+
+
+class Destination(Protocol):
+    """Where people go: the campaign of one of SalesBlink's APIs."""
+
+    def people(self) -> Iterable[Prospect]:
+        """Everybody who is there."""
+
+    def add(self, columns: dict[str, str]) -> None:
+        """Send one person.
+
+        :raises AmbiguousWriteError: sent, and not known whether carried out. An API that only accepts always does this.
+        """
+
+    def update(self, prospect_id: str, fields: dict[str, str]) -> None:
+        """Set fields of somebody."""
+
+    def unsubscribe(self, prospect_id: str) -> None:
+        """Stop all outreach to somebody."""
+
+
+@dataclass
+class _Round:
+    in_doubt: int = 0
+    settle: float = 0.0
+    taken: int = 0
+    failed: SalesBlinkError | None = None
+
+
+class Sender:
+    """Sends the steps of a plan.
+
+    :param max_in_flight: how many calls at once at most.
+    :param look: reads the campaign anew into the plan.
+    :param looked_at: when, by the monotonic clock, the reading that the plan is made from began.
+    :param sleep: how to wait for a server that may still be at work, or for another load's reservation.
+    """
+
+    def __init__(
+        self,
+        plan: Plan,
+        destination: Destination,
+        report: Report,
+        *,
+        reservations: Reservations,
+        max_in_flight: int,
+        look: Callable[[], None],
+        looked_at: float,
+        sleep: Callable[[float], None],
+        held_for: float = HELD_FOR,
+    ) -> None:
+        self._plan = plan
+        self._destination = destination
+        self._report = report
+        self._reservations = reservations
+        self._max_in_flight = max_in_flight
+        self._look = look
+        self._sleep = sleep
+        self._held_for = held_for
+        self._looked_at = looked_at
+
+    def run(self) -> bool:
+        """Send everything; whether nothing is left."""
+        done = self._add()
+        for _ in self._each("update", self._update):
+            self._report.updated += 1
+        for _ in self._each("unsubscribe", self._unsubscribe):
+            self._report.unsubscribed += 1
+        return done
+
+    def _add(self) -> bool:
+        doubtful: set[int] = set()
+        for number in range(MOST_ROUNDS):
+            this = self._round(doubtful)
+            if not this.in_doubt and not this.taken:
+                return True
+            # What somebody else has reserved is there soon, or free when the reservation ends.
+            self._sleep(max(this.settle, min(2.0**number, self._held_for) if this.taken else 0.0))
+            self._look_back(doubtful)
+        return next(self._plan.steps("add"), None) is None
+
+    def _round(self, doubtful: set[int]) -> _Round:
+        this = _Round()
+        with ThreadPoolExecutor(self._max_in_flight, thread_name_prefix="salesblink-load") as pool:
+            for step, future in self._in_flight(pool, this, doubtful):
+                self._settle_add(step, future, this, doubtful)
+        if this.failed is not None:
+            raise this.failed
+        return this
+
+    def _in_flight(
+        self, pool: ThreadPoolExecutor, this: _Round, doubtful: set[int]
+    ) -> Iterator[tuple[Step, Future[None]]]:
+        steps = self._plan.steps("add")
+        running: dict[Future[None], Step] = {}
+        progress = _Progress("added", self._plan.counts.add, self._report)
+        while not this.failed and (batch := list(islice(steps, self._max_in_flight))):
+            if self._view_is_old():
+                # Whoever is still in flight would be found in the campaign, and counted as added by others.
+                while running:
+                    yield from self._finished(running)
+                self._look_back(doubtful, for_good=False)
+            # Looking anew may have settled steps that were at hand already.
+            batch = [step for step in batch if not self._plan.holds(step.who)]
+            own = self._reservations.take([step.who for step in batch])
+            this.taken += sum(step.who not in own for step in batch)
+            for step in batch:
+                if step.who not in own or this.failed:
+                    continue
+                running[pool.submit(self._destination.add, step.columns)] = step
+                if len(running) >= self._max_in_flight:
+                    yield from self._finished(running)
+                    progress.tell()
+        while running:
+            yield from self._finished(running)
+            progress.tell()
+
+    @staticmethod
+    def _finished(running: dict[Future[None], Step]) -> Iterator[tuple[Step, Future[None]]]:
+        finished, _ = wait(running, return_when=FIRST_COMPLETED)
+        for future in finished:
+            yield running.pop(future), future
+
+    def _view_is_old(self) -> bool:
+        # Others' reservations end after a while; whom they added before that, only a newer reading shows.
+        return time.monotonic() - self._looked_at > self._held_for / 2
+
+    def _settle_add(self, step: Step, future: Future[None], this: _Round, doubtful: set[int]) -> None:
+        try:
+            future.result()
+        except AmbiguousWriteError as error:
+            self._report.ambiguous.lost += 1
+            this.in_doubt += 1
+            this.settle = max(this.settle, error.settle)
+            doubtful.add(step.key)
+        except (ApiRefusedError, InvalidRequestError) as error:
+            self._plan.refuse(step, str(error))
+        except SalesBlinkError as error:
+            # Raised when the others in flight are settled, so that the report tells of them too.
+            this.failed = this.failed or error
+        else:
+            self._plan.settle(step)
+            self._report.added += 1
+
+    def _look_back(self, doubtful: set[int], *, for_good: bool = True) -> None:
+        # Not for good: the server may still be at work on those who are not there yet.
+        self._looked_at = time.monotonic()
+        self._look()
+        for step in self._plan.steps("add"):
+            there, ours = self._plan.holds(step.who), step.key in doubtful
+            if there:
+                self._plan.settle(step)
+                self._report.added += ours
+                self._report.taken_by_others += not ours
+            self._report.ambiguous.carried_out += ours and there
+            self._report.ambiguous.not_carried_out += ours and not there and for_good
+            if there or for_good:
+                doubtful.discard(step.key)
+
+    def _each(self, action: Action, send: Callable[[Step], None]) -> Iterator[Step]:
+        steps = self._plan.steps(action)
+        with ThreadPoolExecutor(self._max_in_flight, thread_name_prefix="salesblink-load") as pool:
+            while batch := list(islice(steps, self._max_in_flight)):
+                yield from self._settled(batch, [pool.submit(send, step) for step in batch])
+
+    def _update(self, step: Step) -> None:
+        self._destination.update(str(step.prospect_id), step.columns)
+
+    def _unsubscribe(self, step: Step) -> None:
+        self._destination.unsubscribe(str(step.prospect_id))
+
+    def _settled(self, steps: Sequence[Step], futures: Sequence[Future[None]]) -> Iterator[Step]:
+        failed: SalesBlinkError | None = None
+        for step, future in zip(steps, futures, strict=True):
+            try:
+                future.result()
+            except (ApiRefusedError, InvalidRequestError) as error:
+                self._plan.refuse(step, str(error))
+            except SalesBlinkError as error:
+                failed = error
+            else:
+                self._plan.settle(step)
+                yield step
+        if failed is not None:
+            raise failed
+
+
+class _Progress:
+    """A line in the log every so often: done, of how many, how fast, how long still."""
+
+    def __init__(self, word: str, total: int, report: Report) -> None:
+        self._word = word
+        self._total = total
+        self._report = report
+        self._began = self._told = time.monotonic()
+        self._before = report.added
+
+    def tell(self) -> None:
+        """Log the progress if it is time to."""
+        now = time.monotonic()
+        if now - self._told < PROGRESS_EVERY:
+            return
+        self._told = now
+        per_minute = (self._report.added - self._before) / (now - self._began) * 60
+        left = (self._total - self._report.added) / per_minute if per_minute else 0.0
+        log.info(
+            "%s / %s %s, %.1f a minute, about %.0f min left; %s answers lost.",
+            f"{self._report.added:,}", f"{self._total:,}", self._word, per_minute, left, self._report.ambiguous.lost,
+        )  # fmt: skip

@@ -1,0 +1,153 @@
+"""One person into a campaign: looked up everywhere, reserved, and only then added."""
+
+from __future__ import annotations
+
+import logging
+import time
+from typing import TYPE_CHECKING, Any, Literal, cast
+from uuid import uuid4
+
+from airflow_provider_salesblink.client import inputs
+from airflow_provider_salesblink.client.addresses import of_person
+from airflow_provider_salesblink.client.columns import EMAIL, differing
+from airflow_provider_salesblink.client.errors import (
+    AmbiguousWriteError,
+    ConnectionFailedError,
+    InvalidInputError,
+    NotFoundError,
+    SalesBlinkError,
+    UnreadableResponseError,
+)
+from airflow_provider_salesblink.loading.plan import fingerprint
+from airflow_provider_salesblink.loading.reservations import reservations, wait_for_earlier_run
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping
+
+    from airflow_provider_salesblink.client import Prospect, SalesBlinkClient
+    from airflow_provider_salesblink.loading.reservations import Reservations
+
+log = logging.getLogger(__name__)
+
+OnExisting = Literal["skip", "update", "add"]
+OptOutUnknown = Literal["fail", "add"]
+Outcome = Literal["added", "skipped", "updated", "unchanged", "opted_out"]
+
+LOOKS = 5
+"""How often to look for somebody whom another task is adding."""
+BETWEEN_LOOKS = 2.0
+"""Seconds."""
+
+
+def add_person(
+    client: SalesBlinkClient,
+    campaign_id: str,
+    data: object,
+    *,
+    on_existing: OnExisting = "skip",
+    opt_out_unknown: OptOutUnknown = "fail",
+    owner: str | None = None,
+    sleep: Callable[[float], None] = time.sleep,  # noqa: TID251
+) -> tuple[Outcome, Prospect]:
+    """Add one person to a campaign unless they are there or opted out; what was done, and the person's record.
+
+    :param opt_out_unknown: what to do with somebody who is in SalesBlink already, but of whom it does not say whether
+        they opted out: ``fail``, or ``add`` them.
+    :param owner: a name for this task that a retry of it has too.
+    :raises InvalidInputError: ``data`` is no person, or whether they opted out is not known.
+    :raises SalesBlinkError: SalesBlink cannot be reached, or refuses.
+    """
+    campaign_id = inputs.identifier("campaign_id", campaign_id)
+    columns = inputs.new_prospect(data)
+    reserved = reservations(client.shared, campaign_id, owner or uuid4().hex)
+    if owner and not client.dry_run:
+        wait_for_earlier_run(reserved, client.timeout, sleep)
+    everywhere, here = _looked_up(client, campaign_id, columns[EMAIL])
+    opted_out = next((found for found in [*here, *everywhere] if found["unsubscribed"]), None)
+    if opted_out is not None:
+        return "opted_out", opted_out
+    if here and on_existing == "skip":
+        return "skipped", here[0]
+    if here and on_existing == "update":
+        wanted = {name: value for name, value in columns.items() if name != EMAIL and value is not None}
+        sent, dry_run = set_differing(client, here, inputs.changes(wanted) if wanted else {})
+        record = cast("Prospect", {**here[0], "dry_run": True}) if dry_run else here[0]
+        return ("updated" if sent else "unchanged"), record
+    if opt_out_unknown == "fail" and any(found["unsubscribed"] is None for found in [*here, *everywhere]):
+        raise InvalidInputError(
+            "The person is in SalesBlink already, and it does not say whether they opted out; nothing was sent. "
+            "Say opt_out_unknown='add' if your own records know that they did not."
+        )
+    if on_existing == "add":
+        return "added", client.prospects.add(campaign_id, columns, beside=[found["id"] for found in here])
+    if client.dry_run:
+        return "added", client.prospects.add(campaign_id, columns)
+    return _added_alone(client, campaign_id, columns, reserved, sleep)
+
+
+def _added_alone(
+    client: SalesBlinkClient,
+    campaign_id: str,
+    columns: dict[str, Any],
+    reserved: Reservations,
+    sleep: Callable[[float], None],
+) -> tuple[Outcome, Prospect]:
+    """Add somebody who is not there, unless another task is about to."""
+    who = fingerprint(columns[EMAIL])
+    for _ in range(LOOKS):
+        if who in reserved.take([who]):
+            try:
+                added = client.prospects.add(campaign_id, columns)
+            except AmbiguousWriteError:
+                raise
+            except SalesBlinkError:
+                reserved.release([who])
+                reserved.finish()
+                raise
+            reserved.finish()
+            return "added", added
+        reserved.finish()
+        log.info("Another task is adding the same person; looking for them in %.0f s.", BETWEEN_LOOKS)
+        sleep(BETWEEN_LOOKS)
+        here = of_person(client.prospects.list(campaign_id), columns[EMAIL])
+        if here:
+            return "skipped", here[0]
+    raise ConnectionFailedError(
+        "Another task is adding the same person and has not come to its end; nothing was sent. Try again later."
+    )
+
+
+def _looked_up(client: SalesBlinkClient, campaign_id: str, address: str) -> tuple[list[Prospect], list[Prospect]]:
+    """The prospects with ``address``: those the search knows, and those in the campaign.
+
+    The campaign is listed even after a search without a hit: nothing documents that the search finds everybody.
+    """
+    try:
+        everywhere = client.prospects.search(address)
+    except NotFoundError:
+        everywhere = []
+    here = [found for found in everywhere if found["campaign_id"] == campaign_id]
+    return everywhere, here or of_person(client.prospects.list(campaign_id), address)
+
+
+def set_differing(
+    client: SalesBlinkClient, prospects: list[Prospect], wanted: Mapping[str, str]
+) -> tuple[list[str], bool]:
+    """Set the fields that differ; the names of those that did, and whether the client runs dry."""
+    sent: dict[str, None] = {}
+    dry_run = False
+    for found in prospects:
+        if fields := differing(found["fields"], wanted):
+            dry_run = client.prospects.update(id_of(found), fields).get("dry_run", False)
+            sent.update(dict.fromkeys(fields))
+    return list(sent), dry_run
+
+
+def id_of(prospect: Prospect) -> str:
+    """The id of a prospect that something is to be done with.
+
+    :raises UnreadableResponseError: SalesBlink did not tell it.
+    """
+    if prospect["id"] is None:
+        raise UnreadableResponseError("SalesBlink found the prospect but did not tell its id, so nothing can be done.")
+    return prospect["id"]

@@ -1,0 +1,179 @@
+"""Whole loads over a real socket: on a bad day, four at once, again, at the limit."""
+
+from __future__ import annotations
+
+import random
+from collections import Counter
+from typing import TYPE_CHECKING, Any
+
+from airflow_provider_salesblink.client.retry import Policy
+from airflow_provider_salesblink.sandbox import Limits
+from tests.client.test_pacing import most_within
+from tests.loading.people import accounted_for, addresses, assert_each_once, people, reads, writes
+from tests.loading.processes import go, loader, report_of, written
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from pathlib import Path
+
+    from airflow_provider_salesblink.client import SalesBlinkClient
+    from airflow_provider_salesblink.loading import Report
+    from airflow_provider_salesblink.sandbox import Sandbox
+    from tests.conftest import CampaignUnderTest
+
+SPOILT: tuple[dict[str, Any], ...] = (
+    {"kind": "reset", "when": "after"}, {"kind": "status", "status": 500, "when": "after"},
+    {"kind": "reset", "when": "before"}, {"kind": "status", "status": 503, "when": "before"},
+)  # fmt: skip
+
+
+def spoil(sandbox: Sandbox) -> None:
+    """A bad day: every fifth answer is spoilt, and every hundredth call is one too many."""
+    for fault in SPOILT:
+        sandbox.fault("prospect-add", share=0.05, **fault)
+    for retry_after in (0, 1):
+        sandbox.fault("prospect-add", "429", share=0.005, retry_after=retry_after)
+
+
+def test_two_thousand_people_on_a_bad_day_are_there_once_each_and_every_doubt_is_told(
+    sandbox: Sandbox, load_rows: Callable[..., Report]
+) -> None:
+    spoil(sandbox)
+    rows = people(2000)
+
+    report = load_rows(rows)
+
+    assert_each_once(sandbox, rows)
+    assert (report.added, accounted_for(report)) == (2000, 2000)
+    doubts = report.ambiguous
+    assert doubts.lost == doubts.carried_out + doubts.not_carried_out
+    hits = Counter(request.fault for request in sandbox.requests if request.fault)
+    assert hits.keys() == {"reset", "reset after", "status 500 after", "status 503", "429"}
+    assert doubts.carried_out == hits["reset after"] + hits["status 500 after"]
+    assert doubts.not_carried_out == hits["reset"] + hits["status 503"]
+    assert report.reads == reads(sandbox) < 12
+
+
+def test_a_finished_load_run_again_reads_once_and_writes_nothing(
+    sandbox: Sandbox, load_rows: Callable[..., Report]
+) -> None:
+    rows = people(1000)
+    load_rows(rows)
+    sent = len(sandbox.requests)
+
+    report = load_rows(rows)
+
+    assert [request.method for request in sandbox.requests[sent:]] == ["GET"]
+    assert (report.added, report.planned.there, accounted_for(report)) == (0, 1000, 1000)
+
+
+def test_ten_thousand_who_are_there_cost_one_read_and_no_write(
+    sandbox: Sandbox, campaign: CampaignUnderTest, load_rows: Callable[..., Report]
+) -> None:
+    rows = people(10_000)
+    for row in rows:
+        sandbox.add_person(campaign.id, row)
+
+    report = load_rows(rows, mode="upsert")
+
+    assert (reads(sandbox), writes(sandbox), report.planned.there) == (1, [], 10_000)
+
+
+def test_four_processes_with_the_same_people_in_other_order_and_case_add_nobody_twice(
+    sandbox: Sandbox, campaign: CampaignUnderTest, pacing_url: str, tmp_path: Path
+) -> None:
+    sandbox.fault("prospect-add", "slow", seconds=0.005, times=None)
+    rows = people(500)
+    processes = []
+    for number, change in enumerate((str.lower, str.upper, str.title, str.swapcase)):
+        mine = [{**row, "Email": f" {change(row['Email'])}"} for row in random.Random(number).sample(rows, 500)]
+        path = written(tmp_path / f"{number}.csv", mine)
+        processes.append(loader(sandbox, campaign.id, pacing_url, path, f"load {number}"))
+    for process in processes:
+        go(process)
+    reports = [report_of(process) for process in processes]
+
+    assert_each_once(sandbox, rows)
+    assert sum(report["added"] for report in reports) == 500
+    assert sum(report["added"] > 0 for report in reports) > 1
+    for report in reports:
+        assert report["added"] + report["taken_by_others"] + report["there"] == 500
+
+
+def test_two_processes_on_a_bad_day_add_nobody_twice(
+    sandbox: Sandbox, campaign: CampaignUnderTest, pacing_url: str, tmp_path: Path
+) -> None:
+    for fault in SPOILT:
+        sandbox.fault("prospect-add", share=0.05, **fault)
+    rows = people(200)
+    processes = [
+        loader(sandbox, campaign.id, pacing_url, written(tmp_path / f"{number}.csv", rows[::step]), f"load {number}")
+        for number, step in enumerate((1, -1))
+    ]
+    for process in processes:
+        go(process)
+    for process in processes:
+        report_of(process)
+
+    assert_each_once(sandbox, rows)
+
+
+def test_a_paced_load_never_passes_its_budget_and_uses_it_up(
+    sandbox: Sandbox, new_client: Callable[..., SalesBlinkClient], load_rows: Callable[..., Report]
+) -> None:
+    from airflow_provider_salesblink.client import pacing
+
+    limit, window, rows = 20, 1.0, people(81)
+    sandbox.limits = Limits(writes=limit, window=window)
+    client = new_client(writes_per_minute=limit)
+    # A minute of this test is a second; the slack beyond it stays in proportion.
+    budget = client._transport._pace
+    assert isinstance(budget, pacing.Budget)
+    client._transport._pace = pacing.Budget({"writes": limit}, budget._store, window=window * 1.02)
+
+    load_rows(rows, client=client)
+
+    added = [request for request in sandbox.requests if request.method == "POST"]
+    assert [request.status for request in added] == [200] * 81
+    moments = [request.at for request in added]
+    assert most_within(moments, window) <= limit
+    assert max(moments) - min(moments) < 4 * window * 1.02 * 1.1
+
+
+def test_one_in_flight_keeps_the_order_and_fifty_are_fine(sandbox: Sandbox, load_rows: Callable[..., Report]) -> None:
+    rows = people(100)
+    load_rows(rows, max_in_flight=1)
+    assert [person.email for person in sandbox.people()] == [row["Email"] for row in rows]
+
+    more = people(300, start=100)
+    sandbox.fault("prospect-add", "slow", seconds=0.02, times=None)
+    load_rows(more, max_in_flight=50)
+
+    assert_each_once(sandbox, rows + more)
+
+
+def test_two_loads_in_one_process_add_nobody_twice(sandbox: Sandbox, load_rows: Callable[..., Report]) -> None:
+    from concurrent.futures import ThreadPoolExecutor
+
+    rows = people(300)
+    with ThreadPoolExecutor(2) as pool:
+        both = [pool.submit(load_rows, rows), pool.submit(load_rows, rows[::-1])]
+    reports = [each.result() for each in both]
+
+    assert addresses(sandbox) == sorted(row["Email"] for row in rows)
+    assert [accounted_for(report) for report in reports] == [300, 300]
+
+
+HURRIED = Policy(max_attempts=2, settle=0.6, backoff=0.001, longest_backoff=0.01)
+
+
+def test_an_answer_that_comes_too_late_is_waited_for_before_anybody_looks(
+    sandbox: Sandbox, new_client: Callable[..., SalesBlinkClient], load_rows: Callable[..., Report]
+) -> None:
+    sandbox.fault("prospect-add", "slow", seconds=0.6, times=5)
+    rows = people(20)
+
+    report = load_rows(rows, client=new_client(timeout=0.3, policy=HURRIED))
+
+    assert_each_once(sandbox, rows)
+    assert (report.ambiguous.lost, report.ambiguous.carried_out) == (5, 5)

@@ -1,0 +1,156 @@
+"""What goes wrong in the middle of sending: the report tells all that was done, and the next run does the rest."""
+
+from __future__ import annotations
+
+import itertools
+import time
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+from airflow_provider_salesblink.client import AuthenticationError, SalesBlinkError
+from airflow_provider_salesblink.client.errors import BudgetSpentError
+from airflow_provider_salesblink.loading import send
+from tests.loading.people import accounted_for, assert_each_once, people, reads, writes
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from airflow_provider_salesblink.client import SalesBlinkClient
+    from airflow_provider_salesblink.loading import Report
+    from airflow_provider_salesblink.sandbox import Sandbox
+    from tests.conftest import CampaignUnderTest
+
+
+def test_a_key_that_ends_in_the_middle_ends_the_load_and_the_next_run_does_the_rest(
+    sandbox: Sandbox, load_rows: Callable[..., Report]
+) -> None:
+    rows = people(300)
+    sandbox.fault("prospect-add", "slow", seconds=0.0, times=100)
+    sandbox.fault("prospect-add", "status", status=401, times=None)
+
+    with pytest.raises(AuthenticationError):
+        load_rows(rows, owner="a")
+
+    assert len(sandbox.people()) == 100
+    assert len(writes(sandbox)) <= 100 + 8
+    sandbox.clear_faults()
+    report = load_rows(rows, owner="a", settle=0)
+    assert_each_once(sandbox, rows)
+    assert (report.added, report.planned.there) == (200, 100)
+
+
+@pytest.mark.parametrize("mode", ["insert", "upsert"])
+def test_a_budget_that_ends_in_the_middle_tells_all_that_was_done(
+    mode: str, sandbox: Sandbox, new_client: Callable[..., SalesBlinkClient], campaign: CampaignUnderTest,
+    load_rows: Callable[..., Report],
+) -> None:  # fmt: skip
+    rows = people(50)
+    if mode == "upsert":
+        for row in rows:
+            sandbox.add_person(campaign.id, {**row, "First Name": "Old"})
+
+    with pytest.raises(BudgetSpentError) as spent:
+        load_rows(rows, client=new_client(writes_per_minute=20), longest_wait=1, mode=mode)
+
+    assert spent.value.report.added + spent.value.report.updated == len(writes(sandbox)) == 20
+    assert 50 < (spent.value.retry_after or 0) < 61
+
+
+def test_a_server_that_wants_to_be_left_alone_for_long_ends_the_load(
+    sandbox: Sandbox, load_rows: Callable[..., Report]
+) -> None:
+    rows = people(30)
+    sandbox.fault("prospect-add", "slow", seconds=0.0, times=10)
+    sandbox.fault("prospect-add", "429", retry_after=3600, times=None)
+
+    with pytest.raises(SalesBlinkError, match="429"):
+        load_rows(rows)
+
+    assert len(sandbox.people()) == 10
+
+
+def test_an_interrupted_load_leaves_nothing_under_way(
+    sandbox: Sandbox, load_rows: Callable[..., Report], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    rows = people(100)
+    calls = itertools.count()
+
+    def interrupting(self: Any, *_: Any, **__: Any) -> None:
+        if next(calls) == 20:
+            raise KeyboardInterrupt
+        settle(self, *_, **__)
+
+    settle = send.Sender._settle_add
+    monkeypatch.setattr(send.Sender, "_settle_add", interrupting)
+    with pytest.raises(KeyboardInterrupt):
+        load_rows(rows, owner="a")
+    there = len(sandbox.people())
+    time.sleep(0.1)  # noqa: TID251
+
+    assert len(sandbox.people()) == there
+    load_rows(rows, owner="a", settle=0)
+    assert_each_once(sandbox, rows)
+
+
+def test_a_campaign_that_cannot_be_read_back_leaves_the_doubt_to_the_next_run(
+    sandbox: Sandbox, load_rows: Callable[..., Report]
+) -> None:
+    rows = people(40)
+    sandbox.fault("prospects", "slow", seconds=0.0)
+    sandbox.fault("prospects", "status", status=503, times=5)
+    sandbox.fault("prospect-add", "reset", when="after", times=3)
+
+    with pytest.raises(SalesBlinkError):
+        load_rows(rows, owner="a")
+
+    assert load_rows(rows, owner="a", settle=0).added == 0
+    assert_each_once(sandbox, rows)
+
+
+@pytest.mark.parametrize("kind", ["truncated", "html", "cut", "refused", "garbage"])
+def test_a_campaign_whose_list_is_spoilt_is_not_taken_for_empty(
+    kind: str, sandbox: Sandbox, campaign: CampaignUnderTest, load_rows: Callable[..., Report]
+) -> None:
+    rows = people(10)
+    for row in rows:
+        sandbox.add_person(campaign.id, row)
+    sandbox.fault("prospects", kind, times=None)
+
+    with pytest.raises(SalesBlinkError):
+        load_rows(rows)
+
+    assert writes(sandbox) == []
+
+
+def test_a_view_that_grows_old_is_renewed_and_every_doubt_is_still_told(
+    sandbox: Sandbox, load_rows: Callable[..., Report], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(send.Sender, "_view_is_old", lambda _: True)
+    sandbox.fault("prospect-add", "reset", when="after", times=10)
+    sandbox.fault("prospect-add", "reset", when="before", times=10)
+    rows = people(100)
+
+    report = load_rows(rows)
+
+    assert_each_once(sandbox, rows)
+    doubts = report.ambiguous
+    assert (doubts.lost, doubts.carried_out, doubts.not_carried_out) == (20, 10, 10)
+    assert (report.added, report.taken_by_others, accounted_for(report)) == (100, 0, 100)
+    assert reads(sandbox) > 10
+
+
+def test_a_server_that_is_down_for_good_is_an_error_and_adds_nobody(
+    sandbox: Sandbox, load_rows: Callable[..., Report], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from airflow_provider_salesblink.loading import LoadFailedError
+
+    monkeypatch.setattr(send, "MOST_ROUNDS", 3)
+    sandbox.fault("prospect-add", "status", status=503, times=None)
+
+    with pytest.raises(LoadFailedError, match="Run it again") as failed:
+        load_rows(people(5))
+
+    assert not failed.value.permanent
+    assert sandbox.people() == []
+    assert len(writes(sandbox)) == 15
