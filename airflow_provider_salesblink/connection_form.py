@@ -1,0 +1,212 @@
+"""The SalesBlink connection: its form, defined once, and what its extras may hold.
+
+Airflow 3.2 and later build the form from ``conn-fields`` and ``ui-field-behaviour`` of the provider info; earlier ones
+from methods of the hook. Both are made from ``FIELDS``, and so is the validation: they cannot drift apart.
+"""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, Literal
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+CONN_TYPE = "salesblink"
+HOOK_NAME = "SalesBlink"
+DEFAULT_CONN_ID = "salesblink_default"
+DEFAULT_ROOT_URL = "https://run.salesblink.io"
+
+HIDDEN_FIELDS = ["login", "schema", "port"]
+RELABELING = {"host": "Root URL", "password": "API key"}
+PLACEHOLDERS = {"host": DEFAULT_ROOT_URL, "password": "from SalesBlink: Integrations > API"}
+
+
+class InvalidConnectionError(ValueError):
+    """A connection that cannot work: the message says which field is wrong and what it may hold."""
+
+
+@dataclass(frozen=True)
+class FormField:
+    """An extra of the connection.
+
+    :param kind: the JSON type of its values.
+    :param least: the least number it takes.
+    :param choices: the texts it takes; empty for any.
+    """
+
+    name: str
+    label: str
+    description: str
+    kind: Literal["boolean", "integer", "number", "string"]
+    default: bool | float | str
+    least: float | None = None
+    choices: tuple[str, ...] = ()
+
+
+FIELDS = (
+    FormField(
+        "api_version",
+        "API version",
+        "Which of SalesBlink's APIs serves the calls. classic is the campaign and prospect API under /api.",
+        "string",
+        "classic",
+        choices=("classic",),
+    ),
+    FormField("timeout", "Timeout", "Seconds to wait for an answer.", "number", 30, least=1),
+    FormField("max_attempts", "Attempts", "How often a call is sent at most when it fails.", "integer", 5, least=1),
+    FormField(
+        "reads_per_minute",
+        "Reads a minute",
+        "Budget of reads for all tasks that use this key; 0 for no limit. SalesBlink allows about 30.",
+        "integer",
+        30,
+        least=0,
+    ),
+    FormField(
+        "writes_per_minute",
+        "Writes a minute",
+        "Budget of writes for all tasks that use this key; 0 for no limit. SalesBlink allows about 15.",
+        "integer",
+        15,
+        least=0,
+    ),
+    FormField(
+        "deletes_per_minute",
+        "Deletes a minute",
+        "Budget of deletes for all tasks that use this key; 0 for no limit. SalesBlink allows about 10.",
+        "integer",
+        10,
+        least=0,
+    ),
+    FormField(
+        "pacing_url",
+        "Pacing store",
+        "Where the budget is counted. Empty: a file that the processes of this machine share. "
+        "redis://host:6379/0: a server that all workers share.",
+        "string",
+        "",
+    ),
+    FormField(
+        "dry_run",
+        "Dry run",
+        "Reads go through; writes are logged and not sent.",
+        "boolean",
+        False,
+    ),
+    FormField("verify_tls", "Verify TLS", "Whether the server's certificate must be valid.", "boolean", True),
+)
+
+_BY_NAME = {field.name: field for field in FIELDS}
+_IN_WORDS = {"boolean": "true or false", "integer": "a whole number", "number": "a number", "string": "a text"}
+_TRUTH = {"true": True, "1": True, "yes": True, "on": True, "false": False, "0": False, "no": False, "off": False}
+
+
+def settings(extras: Mapping[str, Any], *, conn_id: str) -> dict[str, Any]:
+    """The extras of a connection as values of their kinds. What is left out or empty is not in the result.
+
+    Texts are taken where they spell a value: connections given as a URI have nothing else.
+
+    :raises InvalidConnectionError: an extra that no field has, or a value that its field does not take.
+    """
+    unknown = sorted(set(extras) - set(_BY_NAME))
+    if unknown:
+        names = ", ".join(map(repr, unknown))
+        known = ", ".join(sorted(_BY_NAME))
+        raise InvalidConnectionError(f"Connection {conn_id!r}: unknown extra {names}. Known: {known}.")
+    return {
+        name: _value(_BY_NAME[name], value, conn_id)
+        for name, value in extras.items()
+        if value is not None and value != ""
+    }
+
+
+def _value(field: FormField, value: object, conn_id: str) -> Any:  # noqa: ANN401
+    found = _parsed(field.kind, value)
+    if found is None or (field.choices and found not in field.choices):
+        takes = f"takes {_in_words(field)}"
+    elif field.least is not None and not field.least <= found < math.inf:
+        takes = f"starts at {field.least:g}"
+    else:
+        return found
+    # Without the value: an extra is where people put secrets by mistake.
+    raise InvalidConnectionError(f"Connection {conn_id!r}: extra {field.name!r} {takes}.")
+
+
+def _parsed(kind: str, value: object) -> Any:  # noqa: ANN401
+    match kind, value:
+        case "boolean", bool():
+            return value
+        case "boolean", str() | int():
+            return _TRUTH.get(str(value).strip().lower())
+        case (("integer" | "number"), bool()):
+            return None
+        case ("integer", int()) | ("number", int() | float()) | ("string", str()):
+            return value
+        case "integer", float() if value.is_integer():
+            return int(value)
+        case (("integer" | "number"), str()):
+            return _number(kind, value)
+    return None
+
+
+def _number(kind: str, text: str) -> float | None:
+    try:
+        return int(text) if kind == "integer" else float(text)
+    except ValueError:
+        return None
+
+
+def _in_words(field: FormField) -> str:
+    if field.choices:
+        return " or ".join(map(repr, field.choices))
+    return {"boolean": "true or false", "integer": "a whole number", "number": "a number", "string": "a text"}[
+        field.kind
+    ]
+
+
+def conn_fields() -> dict[str, dict[str, Any]]:
+    """The extras as the provider info's ``conn-fields`` (Airflow 3.2 and later)."""
+    return {
+        field.name: {"label": field.label, "description": field.description, "schema": _schema(field)}
+        for field in FIELDS
+    }
+
+
+def _schema(field: FormField) -> dict[str, Any]:
+    schema: dict[str, Any] = {"type": [field.kind, "null"], "default": field.default}
+    if field.least is not None:
+        schema["minimum"] = field.least
+    if field.choices:
+        schema["enum"] = list(field.choices)
+    return schema
+
+
+def field_behaviour() -> dict[str, Any]:
+    """How the standard fields look, as the hook's ``get_ui_field_behaviour`` gives it (up to Airflow 3.1)."""
+    return {"hidden_fields": HIDDEN_FIELDS, "relabeling": RELABELING, "placeholders": PLACEHOLDERS}
+
+
+def form_widgets() -> dict[str, Any]:
+    """The extras as WTForms fields (up to Airflow 3.1; the imports are there only then).
+
+    Airflow 3.0 and 3.1 put stand-ins in place of just the names used here. Ranges are left to :func:`settings`.
+    """
+    from flask_appbuilder.fieldwidgets import BS3TextFieldWidget
+    from flask_babel import lazy_gettext
+    from wtforms import BooleanField, IntegerField, StringField
+    from wtforms.validators import Optional, any_of
+
+    kinds = {"integer": IntegerField, "number": IntegerField, "string": StringField}
+    widgets = {}
+    for field in FIELDS:
+        about = {"description": lazy_gettext(field.description), "default": field.default}
+        if field.kind == "boolean":
+            widgets[field.name] = BooleanField(lazy_gettext(field.label), **about)
+            continue
+        checks = [Optional(), any_of(field.choices)] if field.choices else [Optional()]
+        widgets[field.name] = kinds[field.kind](
+            lazy_gettext(field.label), widget=BS3TextFieldWidget(), validators=checks, **about
+        )
+    return widgets

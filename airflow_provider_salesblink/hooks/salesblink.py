@@ -1,0 +1,127 @@
+"""The hook: an Airflow connection becomes a client."""
+
+from __future__ import annotations
+
+import json
+from functools import cached_property
+from typing import TYPE_CHECKING, Any
+from urllib.parse import urlsplit
+
+from airflow.providers.common.compat.sdk import BaseHook
+
+from airflow_provider_salesblink import connection_form
+from airflow_provider_salesblink.connection_form import InvalidConnectionError
+
+if TYPE_CHECKING:
+    from airflow.providers.common.compat.sdk import Connection
+
+    from airflow_provider_salesblink.client import SalesBlinkClient
+    from airflow_provider_salesblink.client.probe import Finding
+
+
+class SalesBlinkHook(BaseHook):
+    """SalesBlink through an Airflow connection.
+
+    :param salesblink_conn_id: the connection of type ``salesblink``: its password is the API key, its host the root
+        URL (empty: SalesBlink's own), its extras are those of :data:`connection_form.FIELDS`.
+    """
+
+    conn_name_attr = "salesblink_conn_id"
+    default_conn_name = connection_form.DEFAULT_CONN_ID
+    conn_type = connection_form.CONN_TYPE
+    hook_name = connection_form.HOOK_NAME
+
+    def __init__(self, salesblink_conn_id: str = default_conn_name) -> None:
+        super().__init__()
+        self.salesblink_conn_id = salesblink_conn_id
+
+    @classmethod
+    def get_connection_form_widgets(cls) -> dict[str, Any]:
+        """The form's own fields, for Airflow up to 3.1."""
+        return connection_form.form_widgets()
+
+    @classmethod
+    def get_ui_field_behaviour(cls) -> dict[str, Any]:
+        """How the form's standard fields look, for Airflow up to 3.1."""
+        return connection_form.field_behaviour()
+
+    def get_conn(self) -> SalesBlinkClient:
+        """The client of this connection; the same one each time.
+
+        :raises InvalidConnectionError: the connection holds no key, an unknown extra or a value that is none.
+        """
+        return self._client
+
+    @cached_property
+    def _client(self) -> SalesBlinkClient:
+        from airflow_provider_salesblink.client import InvalidInputError, SalesBlinkClient
+
+        arguments = self._client_arguments()
+        try:
+            return SalesBlinkClient(**arguments)
+        except InvalidInputError as error:
+            raise InvalidConnectionError(f"Connection {self.salesblink_conn_id!r}: {error}") from error
+
+    def _client_arguments(self) -> dict[str, Any]:
+        connection = self.get_connection(self.salesblink_conn_id)
+        if not connection.password:
+            raise InvalidConnectionError(
+                f"Connection {self.salesblink_conn_id!r} has no API key: create one under Integrations in SalesBlink "
+                "and put it into the connection's API key field (password)."
+            )
+        return {
+            "api_key": connection.password,
+            "base_url": _root_url(connection),
+            "key_name": f"the key of connection {self.salesblink_conn_id!r}",
+            **connection_form.settings(self._extras(connection), conn_id=self.salesblink_conn_id),
+        }
+
+    def _extras(self, connection: Connection) -> dict[str, Any]:
+        try:
+            extras = json.loads(connection.extra or "{}")
+        except ValueError:
+            extras = None
+        if not isinstance(extras, dict):
+            raise InvalidConnectionError(f"Connection {self.salesblink_conn_id!r}: the extra is no JSON object.")
+        return extras
+
+    def test_connection(self) -> tuple[bool, str]:
+        """Whether the key works, and in one sentence which of SalesBlink's APIs answer to it or what is wrong.
+
+        Sends one read to each API, outside the budget.
+        """
+        from airflow_provider_salesblink.client import InvalidInputError
+        from airflow_provider_salesblink.client.probe import probe
+
+        try:
+            asked = self._client_arguments()
+            findings = probe(
+                asked["api_key"],
+                asked["base_url"],
+                timeout=asked.get("timeout", 30),
+                verify_tls=asked.get("verify_tls", True),
+                key_name=asked["key_name"],
+            )
+        except (InvalidConnectionError, InvalidInputError) as error:
+            return False, str(error)
+        return _in_one_sentence(findings, asked.get("api_version", "classic"))
+
+
+def _root_url(connection: Connection) -> str:
+    """The root URL in whichever of the ways that Airflow has of writing one: a URL, or host, port and scheme."""
+    host = (connection.host or "").strip()
+    if not host:
+        return connection_form.DEFAULT_ROOT_URL
+    if "://" not in host:
+        host = f"{connection.schema or 'https'}://{host}"
+    if connection.port and urlsplit(host).port is None:
+        host = f"{host.rstrip('/')}:{connection.port}"
+    return host
+
+
+def _in_one_sentence(findings: list[Finding], wanted: str) -> tuple[bool, str]:
+    chosen = next(finding for finding in findings if finding.version == wanted)
+    others = "; ".join(str(finding) for finding in findings if finding is not chosen)
+    if chosen.error is None:
+        return True, f"SalesBlink took the key: its API {wanted!r} answers ({others})."
+    return False, f"{str(chosen.error).rstrip('.')} ({others})."

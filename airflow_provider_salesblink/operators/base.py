@@ -1,0 +1,194 @@
+"""What all SalesBlink operators share: the connection, which errors end a task, and waiting without a worker."""
+
+from __future__ import annotations
+
+from abc import abstractmethod
+from datetime import timedelta
+from functools import cached_property
+from typing import TYPE_CHECKING, Any
+
+from airflow.providers.common.compat.sdk import (
+    AirflowFailException,
+    AirflowNotFoundException,
+    BaseOperator,
+    mask_secret,
+)
+
+from airflow_provider_salesblink.connection_form import DEFAULT_CONN_ID, InvalidConnectionError
+from airflow_provider_salesblink.hooks.salesblink import SalesBlinkHook
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+    from airflow.providers.common.compat.sdk import Context
+
+    from airflow_provider_salesblink.client import RateLimitedError, SalesBlinkClient
+
+USUAL_WAIT = 60.0
+"""Seconds to wait after a 429 that does not say how long: SalesBlink's limits are per minute."""
+
+
+class SalesBlinkOperator(BaseOperator):
+    """A task that calls SalesBlink.
+
+    An error that would come again (wrong key, unknown id, bad argument) fails the task at once; a passing one uses
+    the task's retries. A 429 that outlasts the client's own attempts defers the task until the time the server names:
+    no worker slot is held and no retry is used.
+
+    :param salesblink_conn_id: the Airflow connection that holds the key (templated).
+    :param max_wait: most seconds that the task lets itself be deferred, all times together.
+    """
+
+    ui_color = "#e8f0fe"
+
+    def __init__(self, *, salesblink_conn_id: str = DEFAULT_CONN_ID, max_wait: float = 3600, **kwargs: Any) -> None:
+        super().__init__(**kwargs)
+        self.salesblink_conn_id = salesblink_conn_id
+        self.max_wait = max_wait
+        self.owner_name: str | None = None
+
+    def _do_render_template_fields(self, *args: Any, **kwargs: Any) -> None:
+        # Airflow logs what it rendered and shows it to every user of its UI. Only here are both the rendered values
+        # of a mapped task and those of any other seen before that; tests/airflow/test_privacy.py watches it.
+        super()._do_render_template_fields(*args, **kwargs)
+        self.hide_people()
+
+    def hide_people(self) -> None:
+        """Keep the people among the rendered arguments out of Airflow's log and UI."""
+        _mask_addresses([getattr(self, name, None) for name in self.template_fields])
+
+    @cached_property
+    def hook(self) -> SalesBlinkHook:
+        """The hook of this task's connection."""
+        return SalesBlinkHook(self.salesblink_conn_id)
+
+    @abstractmethod
+    def act(self, client: SalesBlinkClient) -> dict[str, Any]:
+        """Do the task's one thing; what is returned goes to XCom: ids, counts and an outcome, never addresses."""
+
+    def begin(self, context: Context) -> None:
+        """Take from the context what the task needs of it."""
+
+    def execute(self, context: Context) -> dict[str, Any]:
+        """Run the task."""
+        self.begin(context)
+        return self._act(waited=0.0)
+
+    def resume(self, context: Context, event: Any = None, waited: float = 0.0, **carried: Any) -> dict[str, Any]:  # noqa: ANN401, ARG002
+        """Run the task again after it was deferred for ``waited`` seconds in all, with what :meth:`carried` gave."""
+        self.begin(context)
+        self.take_up(carried)
+        return self._act(waited=waited)
+
+    def _act(self, waited: float) -> dict[str, Any]:
+        from airflow_provider_salesblink.client import RateLimitedError, SalesBlinkError
+
+        try:
+            return self.act(self.hook.get_conn())
+        except RateLimitedError as error:
+            limited = error
+        except AirflowNotFoundException as error:
+            raise AirflowFailException(
+                f"There is no connection {self.salesblink_conn_id!r}: create one of type SalesBlink, "
+                "or say with salesblink_conn_id which one to use."
+            ) from error
+        except (SalesBlinkError, InvalidConnectionError) as error:
+            if isinstance(error, SalesBlinkError) and not self.may_run_again(error):
+                raise AirflowFailException(str(error)) from error
+            if isinstance(error, InvalidConnectionError):
+                raise AirflowFailException(str(error)) from error
+            raise
+        return self._deferred(limited, waited)
+
+    def may_run_again(self, error: Exception) -> bool:
+        """Whether a retry of the task after ``error`` can help and do no harm."""
+        return not getattr(error, "permanent", False)
+
+    def carried(self, limited: RateLimitedError) -> dict[str, Any]:  # noqa: ARG002
+        """What the task should know when it is resumed."""
+        return {}
+
+    def take_up(self, carried: dict[str, Any]) -> None:
+        """Go on from what :meth:`carried` gave before the task was deferred."""
+
+    def _deferred(self, limited: RateLimitedError, waited: float) -> dict[str, Any]:
+        from airflow.providers.common.compat.standard.triggers import TimeDeltaTrigger
+
+        from airflow_provider_salesblink.client import BudgetSpentError
+
+        # No wait at all is not what a server means that still refuses after all attempts; and it would never end.
+        wait = limited.retry_after if limited.retry_after and limited.retry_after >= 1 else USUAL_WAIT
+        if isinstance(limited, BudgetSpentError):
+            # Our own doing, and it ends; only the server's word is a reason to give up.
+            waited -= wait
+        elif waited + wait > self.max_wait:
+            self.log.error(
+                "Waited %.0f s; SalesBlink asks for %.0f s more, and max_wait is %.0f s: raise it to wait longer.",
+                waited,
+                wait,
+                self.max_wait,
+            )
+            raise limited
+        self.log.info("%s The task is deferred for %.0f s.", limited, wait)
+        self.defer(
+            trigger=TimeDeltaTrigger(timedelta(seconds=wait)),
+            method_name="resume",
+            kwargs={"waited": waited + wait, **self.carried(limited)},
+        )
+        raise AssertionError("defer() does not return")
+
+
+def _name_of(context: Context) -> str | None:
+    """A name for the task that a retry of it has too, so that it knows its own reservations; None outside a run."""
+    task = context.get("ti")
+    return f"{task.dag_id}/{task.run_id}/{task.task_id}/{task.map_index}" if task else None
+
+
+def _mask_addresses(value: object) -> None:
+    from airflow_provider_salesblink.client.addresses import found_in
+
+    match value:
+        case str():
+            for address in found_in(value):
+                mask_secret(address)
+        case dict():
+            _mask_addresses([*value.keys(), *value.values()])
+        case list() | tuple():
+            for each in value:
+                _mask_addresses(each)
+
+
+def exactly_one(**given: object) -> None:
+    """Check that one of the arguments is given.
+
+    Called when the task runs: before that the arguments are templates, or not there yet (mapped tasks).
+
+    :raises AirflowFailException: none or several are.
+    """
+    named = [name for name, value in given.items() if value is not None]
+    if len(named) != 1:
+        which = "both" if named else "neither"
+        raise AirflowFailException(f"Give exactly one of {' and '.join(given)}; {which} of them came.")
+
+
+def one_of(argument: str, value: object, words: tuple[str, ...]) -> None:
+    """Check an argument that takes one of some words; when the DAG is read, since it is no template.
+
+    :raises ValueError: it is none of them.
+    """
+    if value not in words:
+        raise ValueError(f"{argument} is {value!r}; it takes {', '.join(map(repr, words))}.")
+
+
+def shown(names: Iterable[str]) -> list[str]:
+    """Names of columns as they may be shown: somebody may have put an address into one."""
+    from airflow_provider_salesblink.client.addresses import redacted
+
+    return [redacted(name) for name in names]
+
+
+def outcome(word: str, *, dry_run: bool = False, **found: Any) -> dict[str, Any]:
+    """What a task leaves in XCom: its outcome, and the ids and counts it found."""
+    if dry_run:
+        return {"outcome": "dry_run", "would_be": word, **found}
+    return {"outcome": word, **found}

@@ -1,0 +1,161 @@
+"""Operators for campaigns: find them, stop them, let them go on."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any, cast
+
+from airflow_provider_salesblink.operators.base import SalesBlinkOperator, exactly_one, outcome
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from airflow_provider_salesblink.client import Campaign, SalesBlinkClient
+
+
+class ListCampaignsOperator(SalesBlinkOperator):
+    """List all campaigns that the key can see.
+
+    XCom: ``outcome`` "found", ``count``, and ``campaigns``, each with ``id``, ``name`` and ``paused`` (None where
+    SalesBlink does not say).
+
+    :param salesblink_conn_id: the Airflow connection that holds the key (templated).
+    :param max_wait: most seconds to be deferred after 429s.
+    """
+
+    template_fields: Sequence[str] = ("salesblink_conn_id",)
+
+    def act(self, client: SalesBlinkClient) -> dict[str, Any]:
+        """List the campaigns."""
+        return _found(client.campaigns.list())
+
+
+class SearchCampaignsOperator(SalesBlinkOperator):
+    """List the campaigns whose name contains a term.
+
+    XCom: ``outcome`` "found" (also when none is), ``count``, and ``campaigns`` as :class:`ListCampaignsOperator`.
+
+    :param term: a name or a part of it (templated).
+    :param salesblink_conn_id: the Airflow connection that holds the key (templated).
+    :param max_wait: most seconds to be deferred after 429s.
+    """
+
+    template_fields: Sequence[str] = ("term", "salesblink_conn_id")
+
+    def __init__(self, *, term: str, **kwargs: Any) -> None:
+        super().__init__(**kwargs)
+        self.term = term
+
+    def act(self, client: SalesBlinkClient) -> dict[str, Any]:
+        """Search the campaigns."""
+        return _found(client.campaigns.search(self.term))
+
+
+class GetCampaignOperator(SalesBlinkOperator):
+    """Look at one campaign.
+
+    XCom: ``outcome`` "found", ``campaign_id``, ``name``, ``paused`` (None where SalesBlink does not say). Fails when
+    there is no such campaign.
+
+    :param campaign_id: the campaign's id (templated).
+    :param salesblink_conn_id: the Airflow connection that holds the key (templated).
+    :param max_wait: most seconds to be deferred after 429s.
+    """
+
+    template_fields: Sequence[str] = ("campaign_id", "salesblink_conn_id")
+
+    def __init__(self, *, campaign_id: str, **kwargs: Any) -> None:
+        super().__init__(**kwargs)
+        self.campaign_id = campaign_id
+
+    def act(self, client: SalesBlinkClient) -> dict[str, Any]:
+        """Read the campaign."""
+        told = _told(client.campaigns.get(self.campaign_id))
+        return outcome("found", campaign_id=told.pop("id"), **told)
+
+
+class _SetPausedOperator(SalesBlinkOperator):
+    """Pause or unpause; the subclass says which."""
+
+    template_fields: Sequence[str] = ("campaign_id", "campaign_name", "salesblink_conn_id")
+    paused: bool
+
+    def __init__(self, *, campaign_id: str | None = None, campaign_name: str | None = None, **kwargs: Any) -> None:
+        super().__init__(**kwargs)
+        self.campaign_id = campaign_id
+        self.campaign_name = campaign_name
+
+    def act(self, client: SalesBlinkClient) -> dict[str, Any]:
+        """Set the campaign's state."""
+        exactly_one(campaign_id=self.campaign_id, campaign_name=self.campaign_name)
+        by_id = self.campaign_name is None
+        campaign_id = (
+            cast("str", self.campaign_id) if by_id else id_of_campaign(client, cast("str", self.campaign_name))
+        )
+        change = client.campaigns.pause if self.paused else client.campaigns.unpause
+        answered = change(campaign_id)
+        word = "paused" if self.paused else "unpaused"
+        self.log.info("Campaign %s: %s.", campaign_id, word)
+        return outcome(word, dry_run=answered.get("dry_run", False), campaign_id=campaign_id)
+
+
+class PauseCampaignOperator(_SetPausedOperator):
+    """Pause a campaign: its upcoming tasks stop.
+
+    Exactly one of ``campaign_id`` and ``campaign_name`` says which. Safe to run again.
+    XCom: ``outcome`` "paused" and ``campaign_id``.
+
+    :param campaign_id: the campaign's id (templated).
+    :param campaign_name: its full name, which only one campaign may have (templated); costs one more read.
+    :param salesblink_conn_id: the Airflow connection that holds the key (templated).
+    :param max_wait: most seconds to be deferred after 429s.
+    """
+
+    paused = True
+
+
+class UnpauseCampaignOperator(_SetPausedOperator):
+    """Let a paused campaign go on.
+
+    Exactly one of ``campaign_id`` and ``campaign_name`` says which. Safe to run again.
+    XCom: ``outcome`` "unpaused" and ``campaign_id``.
+
+    :param campaign_id: the campaign's id (templated).
+    :param campaign_name: its full name, which only one campaign may have (templated); costs one more read.
+    :param salesblink_conn_id: the Airflow connection that holds the key (templated).
+    :param max_wait: most seconds to be deferred after 429s.
+    """
+
+    paused = False
+
+
+def id_of_campaign(client: SalesBlinkClient, name: str) -> str:
+    """The id of the one campaign that is called ``name``.
+
+    :raises NotFoundError: none is.
+    :raises InvalidInputError: several are.
+    """
+    from airflow_provider_salesblink.client import InvalidInputError, NotFoundError
+
+    similar = client.campaigns.search(name)
+    named = [campaign["id"] for campaign in similar if campaign["name"] == name]
+    if not named:
+        others = ", ".join(repr(campaign["name"]) for campaign in similar[:5])
+        raise NotFoundError(
+            f"No campaign is called {name!r}{f'; similar: {others}' if others else ''}. Give its full name, or its id."
+        )
+    if len(named) > 1:
+        raise InvalidInputError(
+            f"{len(named)} campaigns are called {name!r}: {', '.join(named)}. Say with campaign_id which one is meant."
+        )
+    return named[0]
+
+
+def _found(campaigns: list[Campaign]) -> dict[str, Any]:
+    return outcome("found", count=len(campaigns), campaigns=[_told(campaign) for campaign in campaigns])
+
+
+def _told(campaign: Campaign) -> dict[str, Any]:
+    from airflow_provider_salesblink.client.addresses import redacted
+
+    # A campaign may be named after a person.
+    return {"id": campaign["id"], "name": redacted(campaign["name"] or ""), "paused": campaign["paused"]}

@@ -1,0 +1,105 @@
+"""Files that people go through instead of XCom, on any object storage that Airflow knows."""
+
+from __future__ import annotations
+
+import json
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from airflow.providers.common.compat.sdk import AirflowFailException, ObjectStoragePath
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator, Mapping
+
+    from airflow_provider_salesblink.loading.rows import Source
+
+
+def check_output(path: str | None, argument: str = "output_path") -> None:
+    """Check a path before anything is read for it.
+
+    :raises AirflowFailException: it is empty, the text of a template that found nothing, or a folder.
+    """
+    if path is None:
+        return
+    if path.strip() in ("", "None"):
+        raise AirflowFailException(f"{argument} is {path!r}: its template found nothing. Leave it out for no file.")
+    if ObjectStoragePath(path).is_dir():
+        raise AirflowFailException(f"{argument} is a folder: name a file in it.")
+
+
+def write_records(path: str | None, records: Iterable[Mapping[str, Any]]) -> dict[str, Any]:
+    """Write records to ``path``, one JSON object a line, without the API's own objects.
+
+    :return: for XCom: the path, or nothing where none is given.
+    """
+    if path is None:
+        return {}
+    told = ({name: value for name, value in record.items() if name != "raw"} for record in records)
+    write_lines(path, (json.dumps(each, ensure_ascii=False) + "\n" for each in told))
+    return {"path": path}
+
+
+def write_lines(path: str, lines: Iterable[str]) -> None:
+    """Write lines to ``path``, one after the other."""
+    with _target(path).open("w", encoding="utf-8") as file:  # type: ignore[no-untyped-call]
+        for line in lines:
+            file.write(line)
+
+
+@contextmanager
+def open_rows(path: str, columns: Mapping[str, str] | None) -> Iterator[Source]:
+    """The rows of a CSV or JSONL file.
+
+    :raises AirflowFailException: it is not there, cannot be read, or is neither by its name.
+    """
+    from airflow_provider_salesblink.loading.rows import ColumnNames, from_csv, from_jsonl
+
+    source = ObjectStoragePath(path)
+    kinds = {".csv": from_csv, ".tsv": from_csv, ".jsonl": from_jsonl, ".ndjson": from_jsonl}
+    if source.suffix.lower() not in kinds:
+        raise AirflowFailException(f"rows_path ends in {source.suffix!r}: give a file in {', '.join(kinds)}.")
+    if source.is_dir():
+        raise AirflowFailException(f"rows_path {path!r} is a folder: name one file, or map the task over its files.")
+    try:
+        file = source.open("rb")  # type: ignore[no-untyped-call]
+    except OSError as error:
+        raise AirflowFailException(f"rows_path {path!r} cannot be read ({type(error).__name__}).") from None
+    with file:
+        yield kinds[source.suffix.lower()](file, ColumnNames(columns))
+
+
+def read_columns(data: object) -> object:
+    """A person's columns as an operator was given them: as they are, as the text of a JSON object, or as its path.
+
+    :raises AirflowFailException: the file is not there or cannot be read, or the text is no JSON.
+    """
+    if not isinstance(data, str):
+        return data
+    text = data if data.lstrip().startswith("{") else _read(data)
+    try:
+        return json.loads(text)
+    except ValueError:
+        where = "data" if text is data else f"The file {data}, which data names,"
+        raise AirflowFailException(f"{where} is no JSON object of columns and values.") from None
+
+
+def _target(path: str) -> ObjectStoragePath:
+    target = ObjectStoragePath(path)
+    if target.protocol in ("file", "local", ""):
+        target.parent.mkdir(parents=True, exist_ok=True)
+        # People are in it.
+        Path(target.path).touch(mode=0o600)
+    return target
+
+
+def _read(path: str) -> str:
+    from airflow_provider_salesblink.client.addresses import redacted
+
+    try:
+        return str(ObjectStoragePath(path).read_text(encoding="utf-8"))
+    except (OSError, ValueError, ImportError) as error:
+        raise AirflowFailException(
+            f"data is a text, so it should be the path of a JSON file, but {redacted(path)!r} cannot be read "
+            f"({type(error).__name__})."
+        ) from None

@@ -1,0 +1,164 @@
+"""The operator that brings many people into a campaign."""
+
+from __future__ import annotations
+
+from contextlib import contextmanager
+from typing import TYPE_CHECKING, Any, Literal, get_args
+
+from airflow.providers.common.compat.sdk import AirflowFailException
+
+from airflow_provider_salesblink.operators.base import SalesBlinkOperator, exactly_one, one_of
+from airflow_provider_salesblink.operators.files import check_output, open_rows, write_lines
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator, Mapping
+
+    from airflow_provider_salesblink.client import RateLimitedError, SalesBlinkClient
+    from airflow_provider_salesblink.loading.report import Report
+    from airflow_provider_salesblink.loading.rows import Reject, Source
+
+Mode = Literal["insert", "upsert", "mirror"]
+
+_CARRIED = ("added", "updated", "unsubscribed", "taken_by_others")
+
+
+class AddProspectsOperator(SalesBlinkOperator):
+    """Bring the people of a file or a list into a campaign: nobody twice, nobody lost, however often it runs.
+
+    Reads the campaign once, decides for each row, then sends what differs. A task that was killed or cleared finishes
+    the job when it runs again. Whoever is unsubscribed in the campaign is never touched. Rows that cannot be loaded
+    are refused; the others are sent all the same, and then the task fails if more than ``max_rejected`` were refused.
+
+    XCom: ``outcome`` "loaded", ``campaign_id``, ``mode``, counts (``rows``, ``added``, ``updated``, ``unsubscribed``,
+    ``there``, ``opted_out``, ``repeats``, ``rejected``, ...) and ``rejected_path``, None where nothing was refused.
+
+    :param campaign_id: the campaign's id (templated).
+    :param rows: the people, a list of columns -> values (templated). They pass through Airflow's database where they
+        come from XCom; prefer ``rows_path``.
+    :param rows_path: a CSV or JSONL file on any object storage (templated). Exactly one of the two.
+    :param columns: the source's column names -> SalesBlink's; only these are loaded (templated). Default: all.
+    :param mode: ``insert`` adds who is not there; ``upsert`` also sets the fields that differ; ``mirror`` also
+        unsubscribes who is there but in no row.
+    :param max_in_flight: how many calls at once at most.
+    :param max_rejected: how many rows may be refused without the task failing.
+    :param max_unsubscribes: most unsubscribes of a mirror, as a share of the campaign's subscribed people.
+    :param rejected_path: where to write the refused rows with their reasons, as JSON lines (templated).
+    :param defer_after: a task that would wait longer than so many seconds for the shared budget is deferred: it holds
+        no worker slot meanwhile, and goes on where it was.
+    :param salesblink_conn_id: the Airflow connection that holds the key (templated).
+    :param max_wait: most seconds to be deferred after 429s.
+    """
+
+    template_fields = ("campaign_id", "rows", "rows_path", "columns", "rejected_path", "salesblink_conn_id")
+
+    def __init__(
+        self,
+        *,
+        campaign_id: str,
+        rows: Iterable[Mapping[str, Any]] | None = None,
+        rows_path: str | None = None,
+        columns: Mapping[str, str] | None = None,
+        mode: Mode = "insert",
+        max_in_flight: int = 8,
+        max_rejected: int = 0,
+        max_unsubscribes: float = 0.1,
+        rejected_path: str | None = None,
+        defer_after: float = 60,
+        **kwargs: Any,
+    ) -> None:
+        super().__init__(**kwargs)
+        one_of("mode", mode, get_args(Mode))
+        self.campaign_id = campaign_id
+        self.rows = rows
+        self.rows_path = rows_path
+        self.columns = columns
+        self.mode = mode
+        self.max_in_flight = max_in_flight
+        self.max_rejected = max_rejected
+        self.max_unsubscribes = max_unsubscribes
+        self.rejected_path = rejected_path
+        self.defer_after = defer_after
+        self._done_before: dict[str, int] = {}
+
+    def hide_people(self) -> None:
+        """Keep the rows out of Airflow's log and UI: thousands of addresses are too many to mask one by one."""
+        if self.rows is not None:
+            self.rows = _OutOfSight(self.rows)
+        super().hide_people()
+
+    def take_up(self, carried: dict[str, Any]) -> None:
+        """Go on counting."""
+        self._done_before = carried.get("done_before", {})
+
+    def carried(self, limited: RateLimitedError) -> dict[str, Any]:
+        """What was sent before the task was deferred, so that the last part can tell of all."""
+        report: Report | None = getattr(limited, "report", None)
+        return {"done_before": self._added_up(report.for_xcom() if report else {})}
+
+    def act(self, client: SalesBlinkClient) -> dict[str, Any]:
+        """Load."""
+        from airflow_provider_salesblink.loading import LoadFailedError, load
+
+        exactly_one(rows=self.rows, rows_path=self.rows_path)
+        check_output(self.rejected_path, "rejected_path")
+        try:
+            with self._source() as source:
+                report = load(
+                    client,
+                    self.campaign_id,
+                    source,
+                    mode=self.mode,
+                    max_in_flight=self.max_in_flight,
+                    max_rejected=self.max_rejected,
+                    max_unsubscribes=self.max_unsubscribes,
+                    longest_wait=self.defer_after,
+                    owner=self.owner_name,
+                    on_rejects=self._keep,
+                )
+        except LoadFailedError as failed:
+            self.log.error("What is done: %s", self._told(failed.report))
+            if failed.permanent:
+                raise AirflowFailException(f"{failed}{self._where_rejects_are()}") from failed
+            raise
+        return self._told(report)
+
+    @contextmanager
+    def _source(self) -> Iterator[Source]:
+        from airflow_provider_salesblink.loading.rows import ColumnNames, from_mappings
+
+        if self.rows_path is not None:
+            with open_rows(self.rows_path, self.columns) as source:
+                yield source
+        else:
+            yield from_mappings(self.rows or (), ColumnNames(self.columns))
+
+    def _keep(self, rejects: Iterable[Reject]) -> None:
+        from airflow_provider_salesblink.loading.report import as_json_lines
+
+        if self.rejected_path is not None:
+            write_lines(self.rejected_path, as_json_lines(rejects))
+
+    def _where_rejects_are(self) -> str:
+        return f" All: {self.rejected_path}" if self.rejected_path else " Set rejected_path to get them all."
+
+    def _told(self, report: Report) -> dict[str, Any]:
+        told = report.for_xcom()
+        told |= self._added_up(told)
+        told["rejected_path"] = self.rejected_path if told["rejected"] else None
+        return told
+
+    def _added_up(self, told: Mapping[str, Any]) -> dict[str, int]:
+        return {name: self._done_before.get(name, 0) + told.get(name, 0) for name in _CARRIED}
+
+
+class _OutOfSight:
+    """Rows that show as their number only."""
+
+    def __init__(self, rows: Iterable[Mapping[str, Any]]) -> None:
+        self._rows = list(rows)
+
+    def __iter__(self) -> Iterator[Mapping[str, Any]]:
+        return iter(self._rows)
+
+    def __repr__(self) -> str:
+        return f"<{len(self._rows):,} rows>"

@@ -1,0 +1,182 @@
+"""Bringing many people into a campaign, in a real Airflow."""
+
+from __future__ import annotations
+
+import json
+import os
+import sqlite3
+from contextlib import closing
+from typing import TYPE_CHECKING, Any
+
+import pytest
+from airflow.providers.common.compat.sdk import AirflowFailException, TaskDeferred, task
+
+from airflow_provider_salesblink.operators.prospects import AddProspectsOperator
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable
+    from pathlib import Path
+
+    from airflow_provider_salesblink.sandbox import Sandbox
+    from tests.conftest import CampaignUnderTest
+
+ROWS = [{"Email": f"p{number}@example.com", "First Name": f"P{number}"} for number in range(20)]
+
+
+def by_address(people: Iterable[dict[str, Any]]) -> list[dict[str, Any]]:
+    """People in flight together arrive in any order."""
+    return sorted(people, key=lambda columns: columns["Email"])
+
+
+def load(campaign: CampaignUnderTest, **options: Any) -> dict[str, Any]:
+    return AddProspectsOperator(task_id="t", campaign_id=campaign.id, **options).execute({})
+
+
+def test_a_list_of_people_is_added(sandbox: Sandbox, campaign: CampaignUnderTest) -> None:
+    told = load(campaign, rows=ROWS)
+
+    assert (told["outcome"], told["rows"], told["added"], told["rejected_path"]) == ("loaded", 20, 20, None)
+    assert by_address(person.fields for person in sandbox.people()) == by_address(ROWS)
+
+
+@pytest.mark.parametrize("suffix", [".csv", ".jsonl"])
+def test_a_file_of_people_is_added(suffix: str, sandbox: Sandbox, campaign: CampaignUnderTest, tmp_path: Path) -> None:
+    path = tmp_path / f"people{suffix}"
+    lines = ["Email;First Name", *(f"{row['Email']};{row['First Name']}" for row in ROWS)]
+    path.write_text("\n".join(lines if suffix == ".csv" else [json.dumps(row) for row in ROWS]))
+
+    assert load(campaign, rows_path=f"file://{path}")["added"] == 20
+    assert by_address(person.fields for person in sandbox.people()) == by_address(ROWS)
+
+
+def test_good_rows_are_sent_and_the_others_kept_with_their_reasons(
+    sandbox: Sandbox, campaign: CampaignUnderTest, tmp_path: Path
+) -> None:
+    rejected = tmp_path / "new" / "rejected.jsonl"
+    rows = [*ROWS[:2], {"Email": "nobody"}, {"First Name": "Ana"}]
+
+    with pytest.raises(AirflowFailException) as failed:
+        load(campaign, rows=rows, rejected_path=f"file://{rejected}")
+
+    assert "2 of 4 rows were refused, more than max_rejected=0" in str(failed.value)
+    assert "row 3: Its 'Email' is no e-mail address" in str(failed.value)
+    assert len(sandbox.people()) == 2
+    assert [json.loads(line) for line in rejected.read_text().splitlines()] == [
+        {"row": 3, "reason": "Its 'Email' is no e-mail address.", "columns": {"Email": "nobody"}},
+        {"row": 4, "reason": "It has no 'Email'.", "columns": {"First Name": "Ana"}},
+    ]
+
+
+def test_some_rejects_may_be_fine(campaign: CampaignUnderTest, tmp_path: Path) -> None:
+    path = f"file://{tmp_path}/rejected.jsonl"
+
+    told = load(campaign, rows=[*ROWS[:2], {"Email": "nobody"}], max_rejected=1, rejected_path=path)
+
+    assert (told["added"], told["rejected"], told["rejected_path"]) == (2, 1, path)
+
+
+@pytest.mark.parametrize(
+    ("given", "sentence"),
+    [
+        ({}, "exactly one of rows and rows_path; neither"),
+        ({"rows": [], "rows_path": "x.csv"}, "exactly one of rows and rows_path; both"),
+        ({"rows_path": "people.xlsx"}, "rows_path ends in '.xlsx': give a file in .csv"),
+        ({"rows_path": "file:///no/such.csv"}, "cannot be read (FileNotFoundError)"),
+        ({"rows": [{"Email": "a@b.co"}], "columns": {"Mail": "Company"}}, "columns maps no column onto 'Email'"),
+        ({"rows": [{"Email": "a@b.co"}], "max_in_flight": 0}, "max_in_flight is 0"),
+        ({"rows": [{"Email": "a@b.co"}], "campaign_id": "nobody"}, "404 on GET /api/prospects/nobody"),
+    ],
+)
+def test_a_load_that_cannot_work_says_why_and_sends_nothing(
+    given: dict[str, Any], sentence: str, sandbox: Sandbox, campaign: CampaignUnderTest
+) -> None:
+    with pytest.raises(AirflowFailException) as failed:
+        AddProspectsOperator(**{"task_id": "t", "campaign_id": campaign.id, **given}).execute({})
+
+    assert sentence in str(failed.value)
+    assert "POST" not in [request.method for request in sandbox.requests]
+
+
+def test_a_folder_is_no_file(campaign: CampaignUnderTest, tmp_path: Path) -> None:
+    (tmp_path / "people.csv").mkdir()
+
+    with pytest.raises(AirflowFailException, match="is a folder: name one file"):
+        load(campaign, rows_path=f"file://{tmp_path}/people.csv")
+
+
+def test_a_dry_run_plans_and_writes_nothing(
+    sandbox: Sandbox, campaign: CampaignUnderTest, connection: Callable[..., None]
+) -> None:
+    connection(extra={"dry_run": True})
+
+    told = load(campaign, rows=ROWS)
+
+    assert (told["outcome"], told["added"]) == ("dry_run", 20)
+    assert [request.method for request in sandbox.requests] == ["GET"]
+
+
+def test_a_load_longer_than_its_budget_is_deferred_and_goes_on(
+    sandbox: Sandbox, campaign: CampaignUnderTest, connection: Callable[..., None], tmp_path: Path
+) -> None:
+    connection(extra={"writes_per_minute": 7, "pacing_url": f"file://{tmp_path}/pace.sqlite"})
+    operator = AddProspectsOperator(task_id="t", campaign_id=campaign.id, rows=ROWS, defer_after=5)
+
+    with pytest.raises(TaskDeferred) as deferred:
+        operator.execute({})
+
+    assert len(sandbox.people()) == 7
+    assert deferred.value.kwargs["done_before"]["added"] == 7
+    connection(extra={"writes_per_minute": 0})  # a minute later
+    again = AddProspectsOperator(task_id="t", campaign_id=campaign.id, rows=ROWS, defer_after=5)
+    told = again.resume({}, None, **deferred.value.kwargs)
+    assert (told["added"], told["there"]) == (20, 7)
+    assert len(sandbox.people()) == 20
+
+
+def test_waiting_for_its_own_budget_is_no_reason_to_give_up(
+    campaign: CampaignUnderTest, connection: Callable[..., None], tmp_path: Path
+) -> None:
+    connection(extra={"writes_per_minute": 1, "pacing_url": f"file://{tmp_path}/pace.sqlite"})
+    operator = AddProspectsOperator(task_id="t", campaign_id=campaign.id, rows=ROWS, defer_after=5, max_wait=10)
+
+    with pytest.raises(TaskDeferred) as deferred:
+        operator.execute({})
+
+    assert deferred.value.kwargs["waited"] == 0
+
+
+def test_mapped_loads_with_the_same_people_add_nobody_twice(
+    sandbox: Sandbox, campaign: CampaignUnderTest, run_dag: Callable[..., Any], dag: Any, tmp_path: Path
+) -> None:
+    with dag:
+
+        @task
+        def files() -> list[str]:
+            paths = []
+            for number in range(3):
+                path = tmp_path / f"region-{number}.jsonl"
+                path.write_text("\n".join(json.dumps(row) for row in ROWS[number : number + 10]))
+                paths.append(f"file://{path}")
+            return paths
+
+        AddProspectsOperator.partial(task_id="load", campaign_id=campaign.id).expand(rows_path=files())
+
+    assert run_dag(dag).state == "success"
+    assert sorted(person.email for person in sandbox.people()) == sorted(row["Email"] for row in ROWS[:12])
+
+
+def test_people_in_rows_are_not_among_the_rendered_arguments(
+    campaign: CampaignUnderTest, run_dag: Callable[..., Any], dag: Any
+) -> None:
+    with dag:
+        AddProspectsOperator(task_id="load", campaign_id=campaign.id, rows=ROWS)
+
+    run = run_dag(dag)
+
+    assert run.state == "success"
+    with closing(sqlite3.connect(f"{os.environ['AIRFLOW_HOME']}/airflow.db")) as database:
+        rendered = database.execute(
+            "SELECT rendered_fields FROM rendered_task_instance_fields WHERE run_id = ?", (run.run_id,)
+        ).fetchall()
+    assert "<20 rows>" in str(rendered)
+    assert "@example.com" not in str(rendered)

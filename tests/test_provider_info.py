@@ -1,0 +1,47 @@
+"""What Airflow is told about the provider holds up against Airflow itself."""
+
+from __future__ import annotations
+
+import importlib
+import json
+from importlib.metadata import entry_points
+from importlib.resources import files
+
+import jsonschema
+import pytest
+
+from airflow_provider_salesblink.provider_info import PACKAGE_NAME, get_provider_info
+
+
+def test_the_info_is_what_the_installed_airflow_accepts() -> None:
+    schema = json.loads(files("airflow").joinpath("provider_info.schema.json").read_text())
+
+    jsonschema.validate(get_provider_info(), schema)
+
+
+def test_the_entry_point_gives_the_info_of_this_distribution() -> None:
+    (found,) = [each for each in entry_points(group="apache_airflow_provider") if each.dist.name == PACKAGE_NAME]
+
+    assert found.load()() == get_provider_info()
+    assert get_provider_info()["package-name"] == found.dist.name
+
+
+@pytest.mark.parametrize("kind", ["hooks", "operators"])
+def test_the_modules_it_names_are_there(kind: str) -> None:
+    for group in get_provider_info()[kind]:
+        for name in group["python-modules"]:
+            importlib.import_module(name)
+
+
+def test_airflows_providers_manager_offers_the_connection_type(airflow_database: None) -> None:  # noqa: ARG001
+    try:
+        from airflow.providers_manager import ProvidersManager
+    except ImportError:
+        pytest.fail("Airflow's providers manager has moved")
+
+    hook = ProvidersManager().hooks["salesblink"]
+
+    assert hook is not None
+    assert hook.hook_name == "SalesBlink"
+    assert hook.connection_id_attribute_name == "salesblink_conn_id"
+    assert hook.connection_testable
