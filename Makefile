@@ -1,0 +1,75 @@
+# Two commands do all the set-up: `make demo` and `make test`. `make help` lists the others.
+
+# Airflow imports three times faster from compiled files.
+unexport PYTHONDONTWRITEBYTECODE
+export AIRFLOW__CORE__LOAD_EXAMPLES = False
+
+# Airflow 2.11 wants Python below 3.13; the first of these that works.
+PYTHON ?= $(shell for python in python3.12 python3.11 python3; do \
+	$$python -c 'import sys; sys.exit(not (3, 11) <= sys.version_info < (3, 13))' 2>/dev/null && echo $$python && break; done)
+
+TOOLS := .venv/tools
+AIRFLOW ?= 3.3
+ENV := .venv/airflow-$(AIRFLOW)
+COMPILE := ../$(TOOLS)/bin/uv pip compile --universal --python-version 3.11 --generate-hashes --no-header --quiet
+
+.PHONY: help demo test test-2.11 check lint types layers dependencies wheel bench lock clean
+.DEFAULT_GOAL := help
+
+help: ## List the commands
+	@grep -hE '^[a-z0-9.-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([^:]+):.*## (.*)/\1\t\2/' | expand -t 16
+
+demo: $(ENV)/.ready ## Put the leads of a file into a campaign of the sandbox, in a real Airflow; no account needed
+	@$(ENV)/bin/python -m demo
+
+test: $(ENV)/.ready ## Run the tests (AIRFLOW=2.11 for the other generation)
+	$(ENV)/bin/python -m pytest -n 2 $(ARGS)
+
+test-2.11: ## Run the tests on Airflow 2.11
+	$(MAKE) test AIRFLOW=2.11
+
+check: lint types layers dependencies ## Everything that looks at the code without running it
+
+lint: $(TOOLS)/.ready
+	$(TOOLS)/bin/ruff check .
+	$(TOOLS)/bin/ruff format --check .
+
+types: $(TOOLS)/.ready $(ENV)/.ready
+	$(TOOLS)/bin/mypy --python-executable $(ENV)/bin/python
+
+layers: $(TOOLS)/.ready $(ENV)/.ready
+	PYTHONPATH=. $(TOOLS)/bin/lint-imports
+
+dependencies: $(TOOLS)/.ready
+	$(TOOLS)/bin/deptry .
+
+wheel: $(TOOLS)/.ready ## Build the wheel, install it beside each Airflow, and let Airflow list it
+	rm -rf dist && $(TOOLS)/bin/python -m build --no-isolation --outdir dist .
+	for version in 3.3 2.11; do .ci/installed-wheel $(TOOLS)/bin/uv $$version $(PYTHON) || exit 1; done
+
+bench: $(ENV)/.ready ## Measure against what users would pick instead
+	for file in benchmarks/bench_*.py; do $(ENV)/bin/python $$file || exit 1; done
+
+lock: $(TOOLS)/.ready ## Pin what we run with anew
+	cd requirements && for version in 3.3 2.11; do $(COMPILE) ../pyproject.toml --extra sandbox --extra redis \
+		--group ../pyproject.toml:test --constraints airflow-$$version.in --output-file airflow-$$version.txt || exit 1; done
+	cd requirements && $(COMPILE) --group ../pyproject.toml:tools --output-file tools.txt
+
+clean: ## Remove environments, the demo's state and build results
+	rm -rf .venv .demo dist .hypothesis .pytest_cache .mypy_cache .ruff_cache .import_linter_cache
+
+$(TOOLS)/.ready: requirements/tools.txt
+	@test -n "$(PYTHON)" || { echo "Python 3.11 or 3.12 is needed: make PYTHON=/path/to/python"; exit 1; }
+	$(PYTHON) -m venv --clear $(TOOLS)
+	$(TOOLS)/bin/python -m pip install --quiet --disable-pip-version-check --require-hashes -r requirements/tools.txt
+	@touch $@
+
+.venv/airflow-%/.ready: requirements/airflow-%.txt $(TOOLS)/.ready pyproject.toml
+	$(TOOLS)/bin/uv venv --quiet --clear --python $(TOOLS)/bin/python .venv/airflow-$*
+	@echo "Installing Airflow $* ..."
+	@$(TOOLS)/bin/uv pip install --quiet --python .venv/airflow-$*/bin/python --require-hashes -r $< \
+		|| { $(TOOLS)/bin/python -m pip --python .venv/airflow-$*/bin/python install --quiet --require-hashes -r $<; }
+	@$(TOOLS)/bin/uv pip install --quiet --python .venv/airflow-$*/bin/python --no-deps --no-build-isolation --editable . \
+		|| $(TOOLS)/bin/python -m pip --python .venv/airflow-$*/bin/python install --quiet --no-deps --no-build-isolation --editable .
+	@.venv/airflow-$*/bin/python -m compileall -q -j 0 .venv/airflow-$*/lib airflow_provider_salesblink || true
+	@touch $@

@@ -1,0 +1,209 @@
+"""Each example DAG runs to success in a real Airflow, and does what it says."""
+
+from __future__ import annotations
+
+import json
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+from airflow_provider_salesblink.sandbox import Sandbox
+from demo import airflow_home
+from tests.conftest import ROOT
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+    from pathlib import Path
+
+EXAMPLES = ROOT / "dags_examples"
+
+
+@pytest.fixture(scope="module")
+def examples(airflow_database: None) -> dict[str, Any]:  # noqa: ARG001
+    return airflow_home.dags_of(EXAMPLES)
+
+
+@pytest.fixture
+def sandbox() -> Iterator[Sandbox]:
+    with Sandbox(seed="demo") as sandbox:
+        yield sandbox
+
+
+def test_every_example_is_a_dag_of_the_same_name(examples: dict[str, Any]) -> None:
+    assert sorted(examples) == sorted(path.stem for path in EXAMPLES.glob("*.py"))
+
+
+def states(run: Any) -> dict[str, set[str]]:
+    found: dict[str, set[str]] = {}
+    for task in run.get_task_instances():
+        found.setdefault(task.task_id, set()).add(task.state)
+    return found
+
+
+def test_leads_to_campaign(
+    examples: dict[str, Any], sandbox: Sandbox, run_dag: Callable[..., Any], tmp_path: Path
+) -> None:
+    run = run_dag(examples["leads_to_campaign"], run_conf={"work_folder": f"file://{tmp_path}/work"})
+
+    assert run.state == "success"
+    assert states(run)["pause_on_failure"] == {"skipped"}
+    people = sandbox.people("spring-2027")
+    assert sorted(person.email.split("@")[0] for person in people) == [
+        "ana", "ben", "chloe", "dai", "eve", "gita", "hugo", "ines", "jun"
+    ]  # fmt: skip
+    assert sorted(person.email for person in people if person.unsubscribed) == ["ben@example.com", "eve@example.com"]
+    assert [person.fields.get("Lead Source") for person in people].count("Airflow") == 1
+    assert not sandbox.campaigns()[0].paused
+    assert list((tmp_path / "work").iterdir()) == []
+
+
+def test_leads_to_campaign_again_adds_nobody(
+    examples: dict[str, Any], sandbox: Sandbox, run_dag: Callable[..., Any], tmp_path: Path
+) -> None:
+    conf = {"work_folder": f"file://{tmp_path}/work"}
+    run_dag(examples["leads_to_campaign"], run_conf=conf)
+    before = sandbox.people("spring-2027")
+
+    again = run_dag(examples["leads_to_campaign"], run_conf=conf)
+
+    assert again.state == "success"
+    assert sandbox.people("spring-2027") == before
+
+
+def test_leads_to_campaign_pauses_the_campaign_when_something_fails(
+    examples: dict[str, Any], sandbox: Sandbox, run_dag: Callable[..., Any], tmp_path: Path
+) -> None:
+    sandbox.fault("prospect-add", "status", status=403)
+
+    run = run_dag(examples["leads_to_campaign"], run_conf={"work_folder": f"file://{tmp_path}/work"})
+
+    assert run.state == "failed"
+    assert states(run)["pause_on_failure"] == {"success"}
+    assert sandbox.campaigns()[0].paused
+    assert states(run)["unsubscribe"] == {"success"}
+    assert list((tmp_path / "work").rglob("*.json")), "for the tasks that are cleared"
+
+
+def test_who_wants_no_mail_in_any_row_gets_none(
+    examples: dict[str, Any], sandbox: Sandbox, run_dag: Callable[..., Any], tmp_path: Path
+) -> None:
+    sandbox.add_person("spring-2027", {"Email": "ana@x.yz"})
+    leads = tmp_path / "leads.csv"
+    rows = {"ana@x.yz": "yes", "ANA@x.yz": " No ", "zoe@x.yz": "NO", "yan@x.yz": "perhaps", "xia@x.yz": "yes"}
+    lines = [f"A,B,{email},C,{answer}" for email, answer in rows.items()]
+    leads.write_text("\n".join(["First Name,Last Name,Email,Company,Wants mail", *lines]))
+
+    run = run_dag(
+        examples["leads_to_campaign"],
+        run_conf={"work_folder": f"file://{tmp_path}/work", "leads": f"file://{leads}"},
+    )
+
+    assert run.state == "success"
+    people = {person.email.casefold(): person for person in sandbox.people() if person.campaign_id == "spring-2027"}
+    assert people["ana@x.yz"].unsubscribed
+    assert not {"zoe@x.yz", "yan@x.yz"} & set(people)
+    assert "xia@x.yz" in people
+
+
+def test_leads_to_campaign_runs_dry(
+    examples: dict[str, Any],
+    sandbox: Sandbox,
+    connection: Callable[..., None],
+    run_dag: Callable[..., Any],
+    tmp_path: Path,
+) -> None:
+    connection(extra={"dry_run": True})
+
+    run = run_dag(examples["leads_to_campaign"], run_conf={"work_folder": f"file://{tmp_path}/work"})
+
+    assert run.state == "success"
+    assert "POST" not in [request.method for request in sandbox.requests]
+
+
+def test_the_maintenance_window_pauses_works_and_unpauses(
+    examples: dict[str, Any], sandbox: Sandbox, run_dag: Callable[..., Any]
+) -> None:
+    run = run_dag(examples["campaign_maintenance_window"])
+
+    assert run.state == "success"
+    assert [request.body for request in sandbox.requests if request.method == "POST"] == [
+        {"campaignID": "spring-2027", "pause": True},
+        {"campaignID": "spring-2027", "pause": False},
+    ]
+
+
+def test_the_maintenance_window_unpauses_after_work_that_failed(
+    examples: dict[str, Any], sandbox: Sandbox, run_dag: Callable[..., Any]
+) -> None:
+    sandbox.fault("prospects", "status", status=403)
+
+    run = run_dag(examples["campaign_maintenance_window"])
+
+    assert run.state == "failed"
+    assert not sandbox.campaigns()[0].paused
+
+
+def test_the_maintenance_window_fails_when_the_campaign_stays_paused(
+    examples: dict[str, Any], sandbox: Sandbox, run_dag: Callable[..., Any]
+) -> None:
+    sandbox.fault("campaign-status", "slow", seconds=0)  # the pause goes through, its end does not
+    sandbox.fault("campaign-status", "status", status=403)
+
+    run = run_dag(examples["campaign_maintenance_window"])
+
+    assert run.state == "failed"
+    assert sandbox.campaigns()[0].paused
+
+
+def test_the_maintenance_window_leaves_a_paused_campaign_paused(
+    examples: dict[str, Any], sandbox: Sandbox, run_dag: Callable[..., Any]
+) -> None:
+    run = run_dag(examples["campaign_maintenance_window"], run_conf={"campaign_id": "win-back"})
+
+    assert run.state == "success"
+    assert [request.method for request in sandbox.requests] == ["GET"]
+
+
+def test_the_team_report_counts(
+    examples: dict[str, Any], sandbox: Sandbox, run_dag: Callable[..., Any], tmp_path: Path
+) -> None:
+    run = run_dag(examples["team_report"], run_conf={"output": f"file://{tmp_path}/team.jsonl"})
+
+    assert run.state == "success"
+    assert len((tmp_path / "team.jsonl").read_text().splitlines()) == 2
+    assert len(sandbox.requests) == 2
+
+
+def test_the_nightly_upsert_loads_the_good_rows_and_hands_over_the_others(
+    examples: dict[str, Any], sandbox: Sandbox, run_dag: Callable[..., Any], tmp_path: Path
+) -> None:
+    rejected = tmp_path / "rejected.jsonl"
+
+    run = run_dag(examples["nightly_upsert"], run_conf={"rejected": f"file://{rejected}"})
+
+    assert run.state == "success"
+    assert states(run)["hand_over"] == {"success"}
+    people = {person.email: person for person in sandbox.people("spring-2027")}
+    assert len(people) == 7
+    assert people["chloe@example.org"].fields["Company"] == "Globex"
+    assert [json.loads(line)["row"] for line in rejected.read_text().splitlines()] == [4]
+
+
+def test_a_night_without_refused_rows_bothers_nobody(
+    examples: dict[str, Any], sandbox: Sandbox, run_dag: Callable[..., Any]
+) -> None:
+    run = run_dag(examples["nightly_upsert"], run_conf={"people": f"file://{EXAMPLES}/regions/north.csv"})
+
+    assert run.state == "success"
+    assert states(run)["hand_over"] == {"skipped"}
+    assert len(sandbox.people("spring-2027")) == 8
+
+
+def test_the_regions_are_loaded_side_by_side_and_nobody_twice(
+    examples: dict[str, Any], sandbox: Sandbox, run_dag: Callable[..., Any]
+) -> None:
+    run = run_dag(examples["regions_fan_out"])
+
+    assert run.state == "success"
+    emails = [person.email.casefold() for person in sandbox.people("spring-2027")]
+    assert len(emails) == len(set(emails)) == 9
