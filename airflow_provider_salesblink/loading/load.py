@@ -178,7 +178,12 @@ def _tell(plan: Plan, client: SalesBlinkClient, campaign_id: str) -> None:
         log.info("Dry run: at least %s writes would be sent.", f"{writes:,}")
     elif writes and client.writes_per_minute:
         minutes = max(0, writes - client.writes_per_minute) / client.writes_per_minute
-        log.info("%s writes at %s a minute: about %s.", f"{writes:,}", client.writes_per_minute, in_words(minutes))
+        log.info(
+            "%s writes at %s a minute: about %s; and a read for each round of adds in which answers are lost.",
+            f"{writes:,}",
+            client.writes_per_minute,
+            in_words(minutes),
+        )
 
 
 def in_words(minutes: float) -> str:

@@ -10,9 +10,10 @@ from urllib.parse import quote
 import pytest
 
 from airflow_provider_salesblink.client import InvalidInputError, SalesBlinkClient, SalesBlinkError
+from airflow_provider_salesblink.client.exchange import Call
 from airflow_provider_salesblink.client.pacing import Unpaced
 from airflow_provider_salesblink.client.retry import Answered, Attempt, Done, Policy
-from airflow_provider_salesblink.client.transport import Answer, Call, Transport
+from airflow_provider_salesblink.client.transport import Answer, Transport
 from tests.client.documented import DOCUMENTED, Documented, Scene, every_call
 from tests.client.wire import answer
 
