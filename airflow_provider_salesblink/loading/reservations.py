@@ -12,7 +12,7 @@ import sqlite3
 import time
 from contextlib import closing, contextmanager
 from functools import partial
-from typing import TYPE_CHECKING, Protocol
+from typing import TYPE_CHECKING, Protocol, cast
 
 from airflow_provider_salesblink.client.errors import ConnectionFailedError
 from airflow_provider_salesblink.client.pacing import REDIS_TIMEOUT
@@ -38,6 +38,12 @@ class Reservations(Protocol):
 
     def take(self, people: Sequence[bytes]) -> set[bytes]:
         """Reserve people for this load; those of ``people`` that are its own now. The others are another load's."""
+
+    def idle_owner(self, who: bytes) -> str | None:
+        """Who holds the reservation of a person without being at work any more; None while somebody is."""
+
+    def take_over(self, who: bytes, idle_owner: str) -> bool:
+        """Reserve a person in place of an owner who is still idle; only after looking for the person since then."""
 
     def release(self, people: Sequence[bytes]) -> None:
         """Give up reservations of people who were certainly not added."""
@@ -99,6 +105,14 @@ class _Told:
         with self._telling():
             return self._inner.take(people)
 
+    def idle_owner(self, who: bytes) -> str | None:
+        with self._telling():
+            return self._inner.idle_owner(who)
+
+    def take_over(self, who: bytes, idle_owner: str) -> bool:
+        with self._telling():
+            return self._inner.take_over(who, idle_owner)
+
     def release(self, people: Sequence[bytes]) -> None:
         with self._telling():
             self._inner.release(people)
@@ -149,6 +163,31 @@ class FileReservations:
             database.execute("COMMIT")
         return own
 
+    def idle_owner(self, who: bytes) -> str | None:
+        """Who holds the reservation of a person without being at work any more; None while somebody is."""
+        with closing(self._open()) as database:
+            found = database.execute(
+                "SELECT owner FROM reservation WHERE scope = ? AND person = ? AND NOT EXISTS "
+                "(SELECT * FROM at_work WHERE at_work.scope = reservation.scope AND at_work.owner = reservation.owner)",
+                (self._scope, who),
+            ).fetchone()
+        return str(found[0]) if found else None
+
+    def take_over(self, who: bytes, idle_owner: str) -> bool:
+        """Reserve a person in place of an owner who is still idle."""
+        now = time.time()
+        with closing(self._open()) as database:
+            database.execute("BEGIN IMMEDIATE")
+            taken = database.execute(
+                "UPDATE reservation SET owner = ?, until = ? "
+                "WHERE scope = ? AND person = ? AND owner = ? AND NOT EXISTS "
+                "(SELECT * FROM at_work WHERE at_work.scope = reservation.scope AND at_work.owner = reservation.owner)",
+                (self._owner, now + self._held_for, self._scope, who, idle_owner),
+            ).rowcount
+            database.execute("INSERT OR REPLACE INTO at_work VALUES (?, ?, ?)", (self._scope, self._owner, now))
+            database.execute("COMMIT")
+        return bool(taken)
+
     def release(self, people: Sequence[bytes]) -> None:
         """Give up reservations of people who were certainly not added."""
         with closing(self._open()) as database:
@@ -192,6 +231,13 @@ return taken
 """
 """Reserves people, or anew those that are the owner's already, and answers 1 for each that is."""
 
+_TAKE_OVER = """
+if redis.call('GET', KEYS[1]) ~= ARGV[1] or redis.call('EXISTS', KEYS[2]) == 1 then return 0 end
+redis.call('SET', KEYS[1], ARGV[2], 'PX', ARGV[3])
+redis.call('SET', KEYS[3], '', 'PX', ARGV[3])
+return 1
+"""
+
 _RELEASE = """
 for _, name in ipairs(KEYS) do
     if redis.call('GET', name) == ARGV[1] then redis.call('DEL', name) end
@@ -207,8 +253,9 @@ class RedisReservations:
         self._scope = scope
         self._owner = owner.encode()
         self._held_for = int(held_for * 1000)
-        self._at_work = f"salesblink:at-work:{scope}:{owner}"
+        self._at_work = self._work_of(owner)
         self._take = redis.register_script(_TAKE)
+        self._take_over = redis.register_script(_TAKE_OVER)
         self._release = redis.register_script(_RELEASE)
 
     def take(self, people: Sequence[bytes]) -> set[bytes]:
@@ -216,6 +263,21 @@ class RedisReservations:
         self._redis.set(self._at_work, "", px=self._held_for)
         answers = self._take(keys=self._names(people), args=[self._owner, self._held_for])
         return {who for who, taken in zip(people, answers, strict=True) if taken}
+
+    def idle_owner(self, who: bytes) -> str | None:
+        """Who holds the reservation of a person without being at work any more; None while somebody is."""
+        (name,) = self._names([who])
+        held = cast("bytes | None", self._redis.get(name))
+        owner = held.decode() if held is not None else None
+        return None if owner is None or self._redis.exists(self._work_of(owner)) else owner
+
+    def take_over(self, who: bytes, idle_owner: str) -> bool:
+        """Reserve a person in place of an owner who is still idle."""
+        keys = [*self._names([who]), self._work_of(idle_owner), self._at_work]
+        return bool(self._take_over(keys=keys, args=[idle_owner, self._owner, self._held_for]))
+
+    def _work_of(self, owner: str) -> str:
+        return f"salesblink:at-work:{self._scope}:{owner}"
 
     def release(self, people: Sequence[bytes]) -> None:
         """Give up reservations of people who were certainly not added."""

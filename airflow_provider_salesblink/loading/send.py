@@ -9,7 +9,7 @@ from __future__ import annotations
 import logging
 import time
 from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from itertools import islice
 from typing import TYPE_CHECKING, Protocol
 
@@ -59,7 +59,7 @@ class Destination(Protocol):
 class _Round:
     in_doubt: int = 0
     settle: float = 0.0
-    taken: int = 0
+    taken: list[bytes] = field(default_factory=list)
     failed: SalesBlinkError | None = None
 
 
@@ -94,6 +94,7 @@ class Sender:
         self._sleep = sleep
         self._held_for = held_for
         self._looked_at = looked_at
+        self._idle: dict[bytes, str] = {}
 
     def run(self) -> bool:
         """Send everything; whether nothing is left."""
@@ -110,8 +111,11 @@ class Sender:
             this = self._round(doubtful)
             if not this.in_doubt and not this.taken:
                 return True
-            # What somebody else has reserved is there soon, or free when the reservation ends.
-            self._sleep(max(this.settle, min(2.0**number, self._held_for) if this.taken else 0.0))
+            # Asked before looking: whoever becomes idle only after the look may have added the person meanwhile.
+            self._idle = self._idle_owners(this.taken)
+            # What somebody else is about to add is there soon, or free when the reservation ends.
+            others = min(2.0**number, self._held_for) if len(self._idle) < len(this.taken) else 0.0
+            self._sleep(max(this.settle, others))
             self._look_back(doubtful)
         return next(self._plan.steps("add"), None) is None
 
@@ -138,8 +142,8 @@ class Sender:
                 self._look_back(doubtful, for_good=False)
             # Looking anew may have settled steps that were at hand already.
             batch = [step for step in batch if not self._plan.holds(step.who)]
-            own = self._reservations.take([step.who for step in batch])
-            this.taken += sum(step.who not in own for step in batch)
+            own = self._reserved([step.who for step in batch])
+            this.taken += [step.who for step in batch if step.who not in own]
             for step in batch:
                 if step.who not in own or this.failed:
                     continue
@@ -150,6 +154,18 @@ class Sender:
         while running:
             yield from self._finished(running)
             progress.tell()
+
+    def _reserved(self, people: list[bytes]) -> set[bytes]:
+        own = self._reservations.take(people)
+        for who in people:
+            # Somebody who has done with a person who is not there is in nobody's way: they were taken out again since.
+            if who not in own and who in self._idle and self._reservations.take_over(who, self._idle.pop(who)):
+                own.add(who)
+        return own
+
+    def _idle_owners(self, people: list[bytes]) -> dict[bytes, str]:
+        owners = ((who, self._reservations.idle_owner(who)) for who in people)
+        return {who: owner for who, owner in owners if owner is not None}
 
     @staticmethod
     def _finished(running: dict[Future[None], Step]) -> Iterator[tuple[Step, Future[None]]]:

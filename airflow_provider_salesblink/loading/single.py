@@ -93,9 +93,10 @@ def _added_alone(
     sleep: Callable[[float], None],
 ) -> tuple[Outcome, Prospect]:
     """Add somebody who is not there, unless another task is about to."""
-    who = fingerprint(columns[EMAIL])
+    who, idle = fingerprint(columns[EMAIL]), None
     for _ in range(LOOKS):
-        if who in reserved.take([who]):
+        # Somebody who has done with a person who is not there is in nobody's way: they were taken out again since.
+        if who in reserved.take([who]) or (idle and reserved.take_over(who, idle)):
             try:
                 added = client.prospects.add(campaign_id, columns)
             except AmbiguousWriteError:
@@ -107,8 +108,11 @@ def _added_alone(
             reserved.finish()
             return "added", added
         reserved.finish()
-        log.info("Another task is adding the same person; looking for them in %.0f s.", BETWEEN_LOOKS)
-        sleep(BETWEEN_LOOKS)
+        # Asked before looking: who becomes idle only after the look may have added the person meanwhile.
+        idle = reserved.idle_owner(who)
+        if idle is None:
+            log.info("Another task is adding the same person; looking for them in %.0f s.", BETWEEN_LOOKS)
+            sleep(BETWEEN_LOOKS)
         here = of_person(client.prospects.list(campaign_id), columns[EMAIL])
         if here:
             return "skipped", here[0]

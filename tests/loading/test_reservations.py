@@ -186,3 +186,36 @@ def test_a_store_that_cannot_be_used_is_told_in_words(tmp_path: Path) -> None:
 def test_a_redis_server_that_is_not_there_is_told_in_words() -> None:
     with pytest.raises(ConnectionFailedError, match="the Redis server of pacing_url"):
         reservations(Place("n", redis_url="redis://127.0.0.1:1/0"), "campaign", "owner").take([b"who"])
+
+
+def test_who_has_done_with_a_person_can_be_followed_and_who_is_at_work_cannot(
+    opened: Callable[..., Reservations],
+) -> None:
+    first, second, third = opened("first"), opened("second"), opened("third")
+    first.take([ANA])
+    assert second.idle_owner(ANA) is None
+    assert not second.take_over(ANA, "first")
+
+    first.finish()
+
+    assert second.idle_owner(ANA) == third.idle_owner(ANA) == "first"
+    assert second.take_over(ANA, "first")
+    # Whoever saw the first one idle comes too late for the second, even when that one has finished.
+    second.finish()
+    assert not third.take_over(ANA, "first")
+    assert opened("fourth").take([ANA]) == set()
+
+
+def test_people_who_were_taken_out_of_the_campaign_are_loaded_again(
+    sandbox: Sandbox, load_rows: Callable[..., Report], campaign: Any
+) -> None:
+    rows = people(20)
+    load_rows(rows, owner="a")
+    sandbox.reset()
+    sandbox.add_campaign(campaign.name, id=campaign.id)
+
+    began = time.monotonic()
+    assert load_rows(rows, owner="b").added == 20
+
+    assert_each_once(sandbox, rows)
+    assert time.monotonic() - began < 5

@@ -120,6 +120,17 @@ def test_the_same_person_in_two_tasks_at_once_is_added_once(sandbox: Sandbox, ca
     assert len(sandbox.people()) == 1
 
 
+def test_somebody_who_was_taken_out_of_the_campaign_can_be_added_again(
+    sandbox: Sandbox, campaign: CampaignUnderTest
+) -> None:
+    add(campaign)
+    sandbox.reset()
+    sandbox.add_campaign(campaign.name, id=campaign.id)
+
+    assert add(campaign)["outcome"] == "added"
+    assert len(sandbox.people()) == 1
+
+
 def test_an_add_that_was_refused_does_not_keep_the_next_one_out(sandbox: Sandbox, campaign: CampaignUnderTest) -> None:
     sandbox.fault("prospect-add", "status", status=400)
     with pytest.raises(AirflowFailException):
