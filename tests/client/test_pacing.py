@@ -33,7 +33,9 @@ if TYPE_CHECKING:
     from tests.client.conftest import NewClient
     from tests.conftest import CampaignUnderTest
 
-LIMIT, WINDOW, SECONDS = 60, 0.4, 1.6
+LIMIT, WINDOW, SECONDS = 60, 1.0, 3.2
+LATE = 0.3
+"""Seconds. Counting and writing down are not one moment: on a busy machine the scheduler comes between them."""
 PER_MINUTE: dict[Kind, int] = {"reads": 2, "writes": 1, "deletes": 0}
 
 
@@ -44,8 +46,7 @@ def most_within(moments: list[float], window: float) -> int:
 
 
 def assert_kept_and_used(moments: list[float]) -> None:
-    # Counting and writing down are not one moment: the scheduler may come between them.
-    assert most_within(moments, WINDOW - 0.05) <= LIMIT
+    assert most_within(moments, WINDOW - LATE) <= LIMIT
     windows = 1 + int((max(moments) - min(moments)) / WINDOW)
     assert len(moments) >= 0.8 * LIMIT * windows
 

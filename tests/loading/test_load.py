@@ -126,10 +126,10 @@ def test_a_paced_load_never_passes_its_budget_and_uses_it_up(
     limit, window, rows = 20, 1.0, people(81)
     sandbox.limits = Limits(writes=limit, window=window)
     client = new_client(writes_per_minute=limit)
-    # A minute of this test is a second; the slack beyond it stays in proportion.
+    # A minute of this test is a second; the slack is larger in proportion, as a busy machine's delays are.
     budget = client._transport._pace
     assert isinstance(budget, pacing.Budget)
-    client._transport._pace = pacing.Budget({"writes": limit}, budget._store, window=window * 1.02)
+    client._transport._pace = pacing.Budget({"writes": limit}, budget._store, window=window * 1.25)
 
     load_rows(rows, client=client)
 
@@ -137,7 +137,7 @@ def test_a_paced_load_never_passes_its_budget_and_uses_it_up(
     assert [request.status for request in added] == [200] * 81
     moments = [request.at for request in added]
     assert most_within(moments, window) <= limit
-    assert max(moments) - min(moments) < 4 * window * 1.02 * 1.1
+    assert max(moments) - min(moments) < 4 * window * 1.25 * 1.1
 
 
 def test_one_in_flight_keeps_the_order_and_fifty_are_fine(sandbox: Sandbox, load_rows: Callable[..., Report]) -> None:
