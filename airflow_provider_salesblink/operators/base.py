@@ -68,6 +68,7 @@ class SalesBlinkOperator(BaseOperator):
 
     def begin(self, context: Context) -> None:
         """Take from the context what the task needs of it."""
+        self.owner_name = _name_of(context)
 
     def execute(self, context: Context) -> dict[str, Any]:
         """Run the task."""

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from concurrent.futures import ThreadPoolExecutor
+from types import SimpleNamespace
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -80,6 +81,24 @@ def test_a_write_in_doubt_fails_the_try_and_the_next_one_looks_first(
 
     assert add(campaign)["outcome"] == "skipped"
     assert len(sandbox.people(campaign.id)) == 1
+
+
+def test_a_retry_is_not_kept_out_by_the_reservation_of_the_try_before_it(
+    sandbox: Sandbox, campaign: CampaignUnderTest, connection: Callable[..., None]
+) -> None:
+    connection(extra={"timeout": 1})
+    context = {"ti": SimpleNamespace(dag_id="d", run_id="r", task_id="t", map_index=-1)}
+    sandbox.fault("prospects", "slow", seconds=0)
+    sandbox.fault("prospects", "status", status=500, times=None)
+    sandbox.fault("prospect-add", "reset", when="before")
+    with pytest.raises(AmbiguousWriteError):
+        AddProspectOperator(task_id="t", campaign_id=campaign.id, data=ANA).execute(context)
+    sandbox.clear_faults()
+
+    told = AddProspectOperator(task_id="t", campaign_id=campaign.id, data=ANA).execute(context)
+
+    assert told["outcome"] == "added"
+    assert len(sandbox.people()) == 1
 
 
 def test_a_write_in_doubt_is_final_where_nothing_keeps_the_retry_from_adding_twice(
