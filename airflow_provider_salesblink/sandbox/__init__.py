@@ -16,11 +16,24 @@ except ModuleNotFoundError as missing:
     raise ModuleNotFoundError(message, name=missing.name) from missing
 
 from airflow_provider_salesblink.sandbox.faults import Fault
+from airflow_provider_salesblink.sandbox.happenings import Happening
 from airflow_provider_salesblink.sandbox.journal import Request
+from airflow_provider_salesblink.sandbox.life import Habit
 from airflow_provider_salesblink.sandbox.limits import Limits
 from airflow_provider_salesblink.sandbox.server import Sandbox
 from airflow_provider_salesblink.sandbox.shapes import Shapes
 from airflow_provider_salesblink.sandbox.store import CampaignState, Person
 from airflow_provider_salesblink.sandbox.usage import SandboxUsageError
 
-__all__ = ["CampaignState", "Fault", "Limits", "Person", "Request", "Sandbox", "SandboxUsageError", "Shapes"]
+__all__ = [
+    "CampaignState",
+    "Fault",
+    "Habit",
+    "Happening",
+    "Limits",
+    "Person",
+    "Request",
+    "Sandbox",
+    "SandboxUsageError",
+    "Shapes",
+]

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING
 
 from airflow_provider_salesblink.sandbox import Limits, Sandbox, SandboxUsageError, Shapes
 from airflow_provider_salesblink.sandbox.faults import KINDS, TARGETS
+from airflow_provider_salesblink.sandbox.life import HAPPENINGS, PRESETS
 from airflow_provider_salesblink.sandbox.shapes import choices
 from airflow_provider_salesblink.sandbox.store import IN_MEMORY
 
@@ -37,6 +38,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
             faults=said.faults,
             limits=Limits.parse(said.limits),
             shapes=Shapes.parse(said.shapes),
+            life=said.life,
         )
         with sandbox:
             print(_greeting(sandbox), flush=True)
@@ -79,12 +81,15 @@ def _parser() -> argparse.ArgumentParser:
         help="reads=30,writes=15,window=60,retry_after=seconds|date|none; or: real",
     )
     parser.add_argument("--shapes", default="", metavar="TEXT", help="how answers look; see below")
+    parser.add_argument("--life", default="", metavar="TEXT", help="what happens by itself; see below")
     return parser
 
 
 def _epilog() -> str:
     kinds = "\n".join(f"    {kind:<10} {means}" for kind, means in KINDS.items())
     shapes = "\n".join(f"    {name:<16} {' | '.join(words)}" for name, words in choices().items())
+    happenings = "\n".join(f"    {name:<12} {means}" for name, means in HAPPENINGS.items())
+    presets = "\n".join(f"  {name} is {stands_for}" for name, stands_for in PRESETS.items())
     operations = ", ".join(TARGETS)
     return f"""\
 faults: comma-separated operation=kind[:option=value]*[@share|xN]
@@ -97,6 +102,13 @@ faults: comma-separated operation=kind[:option=value]*[@share|xN]
 
 shapes: comma-separated name=word; the first word is the default
 {shapes}
+
+life: comma-separated happening:every=seconds[:after=seconds][xN]
+  unsubscribe:every=30x2,reply:every=20
+  x2 ends it after two; without it, it goes on for good. The first comes after=..., or else every=... seconds.
+{presets}
+  happenings:
+{happenings}
 """
 
 

@@ -21,6 +21,7 @@ router = APIRouter(include_in_schema=False)
 # What the page shows at once; a person reads no more, and a browser should not have to draw it every second.
 MOST_REQUESTS = 50
 MOST_PEOPLE = 200
+MOST_HAPPENINGS = 50
 
 # The pages may read from where they came from, and nothing else.
 PAGE_HEADERS = {
@@ -95,6 +96,8 @@ def overview(state: State) -> dict[str, Any]:
         ],
         "people_total": sum(people for people, _ in counts.values()),
         "requests": [_shown(entry) for entry in reversed(state.journal.entries()[-MOST_REQUESTS:])],
+        "happenings": [asdict(happening) for happening in reversed(state.happenings.entries()[-MOST_HAPPENINGS:])],
+        "life": [str(habit) for habit in state.clock.habits],
         "faults": state.faults.listing(),
         "limits": asdict(state.meter.limits),
         "shapes": asdict(state.shapes),

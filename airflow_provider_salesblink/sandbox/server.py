@@ -11,6 +11,7 @@ import uvicorn
 
 from airflow_provider_salesblink.sandbox.app import app
 from airflow_provider_salesblink.sandbox.faults import Fault, parse_faults
+from airflow_provider_salesblink.sandbox.life import Habit, parse_life
 from airflow_provider_salesblink.sandbox.limits import Limits, Meter
 from airflow_provider_salesblink.sandbox.seeds import plant, read_seed
 from airflow_provider_salesblink.sandbox.shapes import Shapes
@@ -24,6 +25,7 @@ if TYPE_CHECKING:
     from pathlib import Path
     from types import TracebackType
 
+    from airflow_provider_salesblink.sandbox.happenings import Happening
     from airflow_provider_salesblink.sandbox.journal import Request
 
 HOST = "127.0.0.1"
@@ -41,7 +43,9 @@ class Sandbox:
     :param faults: what goes wrong from the start, as :class:`Fault` objects or in their text form.
     :param limits: request limits; none by default.
     :param shapes: how answers look.
-    :param random_seed: for faults that hit a share of the requests, so that a test can be repeated.
+    :param life: what happens by itself, as :class:`Habit` objects or in their text form; nothing by default.
+    :param random_seed: for faults that hit a share of the requests, and for whom things happen to, so that a test can
+        be repeated.
     :param keep_requests: how many of the latest requests ``requests`` remembers.
     """
 
@@ -55,6 +59,7 @@ class Sandbox:
         faults: str | Iterable[Fault] = "",
         limits: Limits | None = None,
         shapes: Shapes | None = None,
+        life: str | Iterable[Habit] = "",
         random_seed: int = 0,
         keep_requests: int = 100_000,
     ) -> None:
@@ -65,6 +70,7 @@ class Sandbox:
             self._state.faults.add(parse_faults(faults) if isinstance(faults, str) else faults)
             self.limits = limits or Limits()
             self.shapes = shapes or Shapes()
+            self.life = life
             if seed is not None:
                 plant(self._store, read_seed(seed))
         except BaseException:
@@ -78,11 +84,13 @@ class Sandbox:
         except BaseException:
             self._store.close()
             raise
+        self._state.clock.start()
         return self
 
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
+        self._state.clock.stop()
         self._server.stop()
         self._store.close()
 
@@ -129,8 +137,13 @@ class Sandbox:
         """Every request that came in, but for the page's own; oldest first."""
         return self._state.journal.entries()
 
+    @property
+    def happened(self) -> list[Happening]:
+        """What happened by itself or by ``happen``; oldest first, the last 10,000."""
+        return self._state.happenings.entries()
+
     def reset(self) -> None:
-        """Empty the store and the journal; no faults, no limits, the first shapes. The keys stay."""
+        """Empty the store and the journal; no faults, no limits, no life, the first shapes. The keys stay."""
         self._state.reset()
 
     # What it does
@@ -142,6 +155,19 @@ class Sandbox:
     def clear_faults(self) -> None:
         """Let nothing go wrong any more."""
         self._state.faults.clear()
+
+    def happen(self, happening: str, *, to: str | None = None) -> Happening | None:
+        """Let one thing happen now, at random or ``to`` an id; None if nobody and nothing is left for it."""
+        return self._state.happenings.happen(happening, to)
+
+    @property
+    def life(self) -> tuple[Habit, ...]:
+        """What happens by itself; setting it starts its clock anew, and ``""`` stops it."""
+        return self._state.clock.habits
+
+    @life.setter
+    def life(self, life: str | Iterable[Habit]) -> None:
+        self._state.clock.keep(parse_life(life) if isinstance(life, str) else life)
 
     @property
     def shapes(self) -> Shapes:

@@ -6,7 +6,9 @@ import hmac
 import secrets
 from typing import TYPE_CHECKING
 
+from airflow_provider_salesblink.sandbox.clock import Clock
 from airflow_provider_salesblink.sandbox.faults import FaultBook
+from airflow_provider_salesblink.sandbox.happenings import Happenings
 from airflow_provider_salesblink.sandbox.journal import Journal
 from airflow_provider_salesblink.sandbox.limits import Limits, Meter
 from airflow_provider_salesblink.sandbox.shapes import Shapes
@@ -17,7 +19,7 @@ if TYPE_CHECKING:
 
 
 class State:
-    """Store, keys, faults, limits, shapes and journal of one sandbox.
+    """Store, keys, faults, limits, shapes, life and journal of one sandbox.
 
     :param key: an administrator's key; a random one by default.
     """
@@ -30,6 +32,8 @@ class State:
         self.journal = Journal(keep_requests)
         self.meter = Meter(Limits())
         self.shapes = Shapes()
+        self.happenings = Happenings(store, random_seed)
+        self.clock = Clock(self.happenings.happen)
 
     def knows(self, key: str) -> bool:
         """Say whether ``key`` is the whole of one of the two keys; ``Bearer <key>`` is not."""
@@ -40,9 +44,12 @@ class State:
         return _same(key, self.key)
 
     def reset(self) -> None:
-        """Go back to an empty store and no faults, limits, shapes or journal; the keys stay."""
+        """Go back to an empty store and no faults, limits, shapes, life or journal; the keys stay."""
+        # First the clock, or somebody could appear in a campaign that is gone.
+        self.clock.keep(())
         self.store.empty()
         self.faults.clear()
+        self.happenings.clear()
         self.journal.clear()
         self.meter = Meter(Limits())
         self.shapes = Shapes()

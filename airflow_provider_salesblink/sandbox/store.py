@@ -137,6 +137,12 @@ class Store:
         rows = self._run(f"{PERSON} WHERE id = ?", prospect_id)
         return _person(rows[0]) if rows else None
 
+    def subscribed(self) -> list[str]:
+        """Ids of all who have not opted out, in order of adding."""
+        return [
+            prospect_id for (prospect_id,) in self._run("SELECT id FROM prospect WHERE NOT unsubscribed ORDER BY n")
+        ]
+
     def change(self, prospect_id: str, key: str, value: str) -> Person | None:
         """Set one column. ``email`` in any case means the column with the address, however it is spelt."""
         with self._lock:

@@ -26,9 +26,11 @@ def running() -> Iterator[Sandbox]:
 
 
 @pytest.fixture
-def sandbox(running: Sandbox) -> Sandbox:
+def sandbox(running: Sandbox) -> Iterator[Sandbox]:
     running.reset()
-    return running
+    yield running
+    # Or it would go on behind tests that have a sandbox of their own.
+    running.life = ""
 
 
 @pytest.fixture

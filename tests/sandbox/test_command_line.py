@@ -9,6 +9,7 @@ import shlex
 import signal
 import subprocess
 import sys
+import time
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -112,6 +113,24 @@ def test_every_option(start: Callable[..., Served]) -> None:
     assert answers[1].json()[0]["_id"] == "spring-2027"
 
 
+def test_a_life_goes_on_by_itself(start: Callable[..., Served]) -> None:
+    served = start("--seed", "demo", "--life", "unsubscribe:every=0.05x1")
+    deadline = time.monotonic() + 10
+
+    def opted_out() -> int:
+        return sum(
+            prospect["unsubscribed"]
+            for campaign in ("spring-2027", "webinar-follow-up")
+            for prospect in served.call("GET", f"/api/prospects/{campaign}").json()["data"]
+        )
+
+    while opted_out() == 1:
+        assert time.monotonic() < deadline
+
+    assert opted_out() == 2
+    assert served.end(signal.SIGTERM) == 0
+
+
 def test_the_key_of_the_environment(start: Callable[..., Served]) -> None:
     assert start(SALESBLINK_SANDBOX_KEY="from-env").key == "from-env"
 
@@ -122,6 +141,7 @@ def test_the_key_of_the_environment(start: Callable[..., Served]) -> None:
         (["--faults", "campaigns=explode"], "Known: reset, close"),
         (["--limits", "deletes=1"], "Known: reads, writes"),
         (["--shapes", "envelope=x"], "Known: data, bare, named"),
+        (["--life", "sleep:every=3"], "Known: reply, unsubscribe, pause, unpause, appear, calm, busy"),
         (["--seed", "/no/such.json"], "Cannot read the seed"),
         (["--db", "/no/such/dir.db"], "Cannot use '/no/such/dir.db'"),
         (["--key", "schlüssel"], "printable ASCII"),
@@ -139,10 +159,20 @@ def test_a_port_in_use_is_told(start: Callable[..., Served]) -> None:
     assert refused("--port", port) == f"Cannot listen on port {port} of 127.0.0.1: Address already in use.\n"
 
 
-def test_help_names_every_fault_and_shape() -> None:
+def test_help_names_every_fault_shape_and_happening() -> None:
     told = subprocess.run([*COMMAND, "--help"], capture_output=True, text=True, timeout=20, check=True).stdout
 
-    for word in ("prospect-unsubscribe", "truncated", "garbage", "acknowledgement", "--limits", "real"):
+    for word in (
+        "prospect-unsubscribe",
+        "truncated",
+        "garbage",
+        "acknowledgement",
+        "--limits",
+        "real",
+        "appear  ",
+        "calm is",
+        "busy is",
+    ):
         assert word in told
 
 
