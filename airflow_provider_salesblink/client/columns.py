@@ -39,11 +39,11 @@ def differing(current: Mapping[str, Any], wanted: Mapping[str, str]) -> dict[str
     return {
         name: value
         for name, value in wanted.items()
-        if _text(current.get(name, spelled.get(documented(name)))) != value
+        if as_text(current.get(name, spelled.get(documented(name)))) != value
     }
 
 
-def _text(value: object) -> str | None:
+def as_text(value: object) -> str | None:
     """A current value as the update call would write it, so that 5 and "5" are no difference."""
     if isinstance(value, bool):
         return str(value).lower()

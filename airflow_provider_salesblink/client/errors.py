@@ -62,7 +62,11 @@ class RateLimitedError(SalesBlinkError):
     """429 for longer than the client waits.
 
     :param retry_after: how many seconds the server wants to be left alone; None where it does not say.
+
+    ``report`` may hold what was done before that.
     """
+
+    report: Any = None
 
     def __init__(
         self,
@@ -78,12 +82,7 @@ class RateLimitedError(SalesBlinkError):
 
 
 class BudgetSpentError(RateLimitedError):
-    """The shared budget is used up for longer than the caller wants to wait. The call was not sent.
-
-    ``report`` may hold what was done before that.
-    """
-
-    report: Any = None
+    """The shared budget is used up for longer than the caller wants to wait. The call was not sent."""
 
 
 class ServerError(SalesBlinkError):

@@ -70,7 +70,7 @@ class Transport:
     :param key_name: what errors call the key.
     :param sleep: how to wait.
 
-    ``longest_wait`` is how many seconds a call waits for the budget at most; endlessly unless set.
+    ``longest_wait`` is how many seconds a call waits for the budget at most, with all its attempts; endless unless set.
     """
 
     def __init__(
@@ -109,7 +109,7 @@ class Transport:
         :raises SalesBlinkError: the subclass says what went wrong.
         """
         call = Call("GET", self._path(parts), "reads", query=urlencode(query or {}, quote_via=quote), long=long)
-        return self._answer(call, self._retrying(lambda: self._attempt(call)))
+        return self._answer(call, self._retrying(self._attempts(call)))
 
     def write(self, *parts: str, body: Mapping[str, Any]) -> Answer:
         """POST ``body`` as JSON. A second time changes nothing, so it may be repeated until an answer comes.
@@ -119,7 +119,7 @@ class Transport:
         call = Call("POST", self._path(parts), "writes", body=encoded("The request", body))
         if self._dry_run:
             return _not_sent(call, body)
-        return self._answer(call, self._retrying(lambda: self._attempt(call)))
+        return self._answer(call, self._retrying(self._attempts(call)))
 
     def write_once(self, *parts: str, body: Mapping[str, Any], landed: Callable[[], Landed | None]) -> Answer | Landed:
         """POST ``body`` as JSON so that it is carried out once, whatever happens to the answers.
@@ -132,7 +132,7 @@ class Transport:
         call = Call("POST", self._path(parts), "writes", body=encoded("The request", body), repeatable=False)
         if self._dry_run:
             return _not_sent(call, body)
-        once = _Once(call, lambda: self._attempt(call), landed)
+        once = _Once(call, self._attempts(call), landed)
         attempt = self._retrying(once.attempt)
         if isinstance(attempt.verdict, ReadBack):
             self._sleep(min(attempt.verdict.at_least, self._policy.settle))
@@ -148,7 +148,8 @@ class Transport:
         call = Call("POST", self._path(parts), "writes", body=encoded("The request", body), repeatable=False)
         if self._dry_run:
             return _not_sent(call, body)
-        attempt = self._retrying(lambda: _left_in_doubt(self._attempt(call)))
+        attempts = self._attempts(call)
+        attempt = self._retrying(lambda: _left_in_doubt(attempts()))
         if isinstance(attempt.verdict, Final) and attempt.verdict.doubt:
             raise AmbiguousWriteError(
                 f"{call} was sent, and its answer was lost ({redacted(failures.in_words(attempt.outcome))}). "
@@ -166,21 +167,32 @@ class Transport:
             return Answer(call, attempt.outcome.body, attempt.outcome.status)
         raise failures.error(attempt.outcome, method=call.method, path=call.path, key_name=self._key_name)
 
-    def _attempt(self, call: Call) -> Attempt:
-        with call.named_in_errors():
-            while wait := self._pace.take(call.kind):
-                if wait > self.longest_wait:
-                    raise BudgetSpentError(
-                        f"The budget of {call.kind} is used up for {wait:.0f} s, longer than {self.longest_wait:g} s; "
-                        f"nothing was sent.",
-                        status=None,
-                        retry_after=wait,
-                    )
-                if wait > 1:
-                    log.info("The budget of %s is used up; waiting %.0f s before %s.", call.kind, wait, call)
-                self._sleep(wait)
-        outcome = self._exchange.send(call)
-        return Attempt(outcome, self._policy.judge(outcome, repeatable=call.repeatable), str(call))
+    def _attempts(self, call: Call) -> Callable[[], Attempt]:
+        waited = 0.0
+
+        def attempt() -> Attempt:
+            nonlocal waited
+            with call.named_in_errors():
+                waited = self._wait_for_budget(call, waited)
+            outcome = self._exchange.send(call)
+            return Attempt(outcome, self._policy.judge(outcome, repeatable=call.repeatable), str(call))
+
+        return attempt
+
+    def _wait_for_budget(self, call: Call, waited: float) -> float:
+        """Wait until the call may be sent; for how long in all, if it waited for ``waited`` seconds before."""
+        while wait := self._pace.take(call.kind):
+            waited += wait
+            if waited > self.longest_wait:
+                raise BudgetSpentError(
+                    f"The budget of {call.kind} is used up for longer than {self.longest_wait:g} s; nothing was sent.",
+                    status=None,
+                    retry_after=wait,
+                )
+            if wait > 1:
+                log.info("The budget of %s is used up; waiting %.0f s before %s.", call.kind, wait, call)
+            self._sleep(wait)
+        return waited
 
     def _tell(self, attempt: Attempt, number: int, wait: float) -> None:
         log.warning(

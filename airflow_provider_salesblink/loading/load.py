@@ -6,20 +6,22 @@ import logging
 import math
 import time
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 from uuid import uuid4
 
-from airflow_provider_salesblink.client.errors import BudgetSpentError, InvalidInputError
+from airflow_provider_salesblink.client.errors import InvalidInputError, RateLimitedError, SalesBlinkError
 from airflow_provider_salesblink.loading.plan import Mode, Plan
 from airflow_provider_salesblink.loading.report import FIRST_REASONS, LoadFailedError, Report
-from airflow_provider_salesblink.loading.reservations import reservations, wait_for_earlier_run
+from airflow_provider_salesblink.loading.reservations import LONGEST_UNSENT, reservations, wait_for_earlier_run
 from airflow_provider_salesblink.loading.send import Sender
+from airflow_provider_salesblink.loading.unfinished import Fingerprinted, age, kept
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable
+    from collections.abc import Callable, Iterable, Mapping
 
     from airflow_provider_salesblink.client import Prospect, SalesBlinkClient
-    from airflow_provider_salesblink.loading.rows import Reject, Source
+    from airflow_provider_salesblink.loading.rows import Reject, Row
+    from airflow_provider_salesblink.loading.unfinished import Memory
 
 __all__ = ["Mode", "load"]
 
@@ -55,7 +57,7 @@ class CampaignOfClient:
 def load(
     client: SalesBlinkClient,
     campaign_id: str,
-    source: Source,
+    source: Iterable[Row | Reject],
     *,
     mode: Mode = "insert",
     max_in_flight: int = 8,
@@ -65,13 +67,15 @@ def load(
     owner: str | None = None,
     settle: float | None = None,
     on_rejects: Callable[[Iterable[Reject]], None] = lambda _: None,
+    done_before: Mapping[str, Any] | None = None,
+    memory: Memory | None = None,
     sleep: Callable[[float], None] = time.sleep,  # noqa: TID251
 ) -> Report:
     """Bring the people of ``source`` into a campaign; nobody twice, whatever happens to the answers.
 
     The whole plan is made before anything is sent. Running it again finishes what an earlier run left.
 
-    :param source: the rows, as the functions of :mod:`rows` give them.
+    :param source: the rows, as the functions of :mod:`rows` give them. With a ``memory`` it may be read twice.
     :param mode: ``insert`` adds those who are not there; ``upsert`` also sets the fields that differ; ``mirror`` also
         unsubscribes those who are there but in no row.
     :param max_in_flight: how many calls at once at most.
@@ -82,15 +86,21 @@ def load(
     :param settle: seconds for which the server may still be at work on what an earlier run sent before it was killed;
         by default as long as the client waits for an answer.
     :param on_rejects: called once with the rows that were refused, if there are any.
+    :param done_before: what the ``report.done()`` of an earlier part of the same load said; it is counted in.
+    :param memory: where an interrupted load keeps what is left to do, so that the next run need not read the campaign
+        again as long as the last reading is young enough.
     :raises LoadFailedError: too many rows were refused, or a mirror would unsubscribe too many.
-    :raises BudgetSpentError: the budget would take longer than ``longest_wait``; its ``report`` says what is done.
+    :raises RateLimitedError: SalesBlink, or the budget for longer than ``longest_wait``, allows no more for now; its
+        ``report`` says what is done.
     :raises SalesBlinkError: SalesBlink cannot be reached, or refuses. What was sent is found there by the next run.
     """
     _check(max_in_flight)
     destination = CampaignOfClient(client, campaign_id)
     plan = Plan(mode)
     report = Report(campaign_id, mode, plan.counts, dry_run=client.dry_run)
+    report.go_on(done_before or {})
     own = reservations(client.shared, campaign_id, owner or uuid4().hex)
+    rows = Fingerprinted(source, f"{campaign_id}/{mode}") if memory else source
 
     def look() -> None:
         report.reads += 1
@@ -100,14 +110,16 @@ def load(
         with client.waiting_at_most(longest_wait):
             if owner and not client.dry_run:
                 wait_for_earlier_run(own, client.timeout if settle is None else settle, sleep)
-            looked_at = time.monotonic()
-            look()
-            plan.decide(source)
-            _guard(plan, report, max_unsubscribes)
-            _tell(plan, client, campaign_id)
-            finished = (
-                client.dry_run
-                or Sender(
+            looked_at = _gone_on(plan, report, rows, memory)
+            if looked_at is None:
+                looked_at = time.monotonic()
+                look()
+                plan.decide(iter(rows))
+                _guard(plan, report, max_unsubscribes)
+            _tell(plan, report, client)
+            finished = client.dry_run
+            if not client.dry_run:
+                sender = Sender(
                     plan,
                     destination,
                     report,
@@ -117,17 +129,48 @@ def load(
                     look=look,
                     looked_at=looked_at,
                     sleep=sleep,
-                ).run()
-            )
-            if not client.dry_run:
-                own.finish()
+                    patient=longest_wait > LONGEST_UNSENT,
+                )
+                try:
+                    # Nor may a single call wait for so long.
+                    with client.waiting_at_most(min(longest_wait, LONGEST_UNSENT)):
+                        finished = sender.add()
+                    sender.change()
+                except SalesBlinkError:
+                    _leave(plan, report, rows, memory, sender)
+                    raise
+                finally:
+                    if not sender.in_doubt:
+                        own.finish()
         _conclude(plan, report, on_rejects, max_rejected, finished=finished)
-    except BudgetSpentError as error:
+    except RateLimitedError as error:
         error.report = report
         raise
     finally:
         plan.close()
     return report
+
+
+def _gone_on(plan: Plan, report: Report, rows: Iterable[Row | Reject], memory: Memory | None) -> float | None:
+    """Go on from what an earlier run left; when the campaign was read for that. None: nothing to go on from."""
+    left = memory.take() if memory else None
+    if left is None or not isinstance(rows, Fingerprinted) or (old := age(left)) > LONGEST_UNSENT:
+        return None
+    plan.go_on(rows, left)
+    if rows.fingerprint != left["input"]:
+        plan.forget()
+        return None
+    report.go_on(left["done"])
+    log.info("Going on where this task was %.0f s ago, without reading the campaign again.", old)
+    return time.monotonic() - old
+
+
+def _leave(plan: Plan, report: Report, rows: Iterable[Row | Reject], memory: Memory | None, sender: Sender) -> None:
+    # Who is in doubt has to be looked for.
+    if memory and isinstance(rows, Fingerprinted) and not sender.in_doubt:
+        left = kept(plan, report, rows, sender.looked_at)
+        if left is not None:
+            memory.keep(left)
 
 
 def _check(max_in_flight: int) -> None:
@@ -162,28 +205,30 @@ def _guard(plan: Plan, report: Report, max_unsubscribes: float) -> None:
         )
 
 
-def _tell(plan: Plan, client: SalesBlinkClient, campaign_id: str) -> None:
+def _tell(plan: Plan, report: Report, client: SalesBlinkClient) -> None:
     counts = plan.counts
     log.info(
         "Campaign %s holds %s people; %s rows: %s to add, %s to update, %s to unsubscribe, %s there, %s opted out, "
         "%s repeats, %s refused.",
-        campaign_id,
+        report.campaign_id,
         *(f"{number:,}" for number in (
             counts.in_campaign, counts.rows, counts.add, counts.update, counts.unsubscribe, counts.there,
             counts.opted_out, counts.repeats, counts.rejected,
         )),
     )  # fmt: skip
-    writes = counts.add + counts.update + counts.unsubscribe
-    if client.dry_run:
-        log.info("Dry run: at least %s writes would be sent.", f"{writes:,}")
-    elif writes and client.writes_per_minute:
-        minutes = max(0, writes - client.writes_per_minute) / client.writes_per_minute
-        log.info(
-            "%s writes at %s a minute: about %s; and a read for each round of adds in which answers are lost.",
-            f"{writes:,}",
-            client.writes_per_minute,
-            in_words(minutes),
-        )
+    adds, updates, unsubscribes = (plan.to_send(action) for action in ("add", "update", "unsubscribe"))
+    writes, pace = adds + updates + unsubscribes, client.writes_per_minute
+    if client.dry_run or not writes:
+        log.info("%s read, %s writes%s.", report.reads, f"{writes:,}", " (dry run: not sent)" if writes else "")
+        return
+    minutes = max(0, writes - pace) / pace if pace else 0.0
+    log.info(
+        "%s writes %s; %s read so far, %s more meanwhile, and one for each round of adds in which answers are lost.",
+        f"{writes:,}",
+        f"at {pace} a minute: about {in_words(minutes)}" if pace else "with no budget set",
+        report.reads,
+        int(minutes * 60 * adds / writes / LONGEST_UNSENT),
+    )
 
 
 def in_words(minutes: float) -> str:

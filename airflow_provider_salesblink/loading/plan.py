@@ -6,17 +6,18 @@ in the campaign already, take no memory to speak of.
 
 from __future__ import annotations
 
-import hashlib
 import json
 import sqlite3
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass, fields
+from itertools import islice
 from typing import TYPE_CHECKING, Any, Literal
 
 from email_validator import EmailNotValidError, validate_email
 
-from airflow_provider_salesblink.client.addresses import person
+from airflow_provider_salesblink.client.addresses import fingerprint
 from airflow_provider_salesblink.client.columns import EMAIL, differing
 from airflow_provider_salesblink.client.errors import UnreadableResponseError
+from airflow_provider_salesblink.loading.row_numbers import Runs, in_runs
 from airflow_provider_salesblink.loading.rows import Reject, Row
 
 if TYPE_CHECKING:
@@ -32,9 +33,12 @@ CREATE TABLE known (person BLOB, id TEXT, unsubscribed INTEGER, fields TEXT);
 CREATE TABLE seen (person BLOB PRIMARY KEY) WITHOUT ROWID;
 CREATE TABLE step (
     number INTEGER, action TEXT, person BLOB, id TEXT, columns TEXT, done INTEGER NOT NULL DEFAULT 0);
-CREATE TABLE reject (number INTEGER, reason TEXT, columns TEXT);
+CREATE TABLE reject (number INTEGER, reason TEXT, columns TEXT, readable INTEGER);
 """
 _BATCH = 1000
+
+Left = dict[str, Any]
+"""What :meth:`Plan.left` gives: plain JSON."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,7 +47,7 @@ class Step:
 
     :param key: its place in the plan.
     :param number: the row it comes from; 0 for people who are in no row.
-    :param who: the person, as :func:`fingerprint` has them.
+    :param who: the person, as :func:`addresses.fingerprint` has them.
     :param prospect_id: whom to update or unsubscribe.
     :param columns: of the person to add, or the fields to set.
     """
@@ -71,11 +75,6 @@ class Counts:
     unreadable: int = 0
     in_campaign: int = 0
     subscribed: int = 0
-
-
-def fingerprint(address: str) -> bytes:
-    """A person, as the plan and the reservations know them: no address is kept to compare with."""
-    return hashlib.blake2b(person(address).encode(errors="surrogatepass"), digest_size=16).digest()
 
 
 def _as_json(columns: Mapping[str, Any]) -> str:
@@ -158,7 +157,7 @@ class Plan:
         try:
             validate_email(address, check_deliverability=False, globally_deliverable=False)
         except EmailNotValidError:
-            self._refuse(Reject(row.number, f"Its {EMAIL!r} is no e-mail address.", row.columns))
+            self._refuse(Reject(row.number, f"Its {EMAIL!r} is no e-mail address.", row.columns), readable=True)
             return
         self._plan(row.number, "add", who, None, {**row.columns, EMAIL: address})
 
@@ -173,11 +172,10 @@ class Plan:
         self.counts.there += not changed
 
     def _leave_out_the_rest(self) -> None:
-        rest = self._database.execute(
-            "SELECT person, id FROM known WHERE NOT unsubscribed AND id IS NOT NULL AND person NOT IN seen"
-        ).fetchall()
-        for who, prospect_id in rest:
-            self._plan(0, "unsubscribe", who, prospect_id, {})
+        self.counts.unsubscribe = self._database.execute(
+            "INSERT INTO step (number, action, person, id, columns) SELECT 0, 'unsubscribe', person, id, '{}' "
+            "FROM known WHERE NOT unsubscribed AND id IS NOT NULL AND person NOT IN seen"
+        ).rowcount
 
     def _plan(
         self, number: int, action: Action, who: bytes, prospect_id: str | None, columns: Mapping[str, str]
@@ -186,10 +184,10 @@ class Plan:
         self._database.execute("INSERT INTO step (number, action, person, id, columns) VALUES (?, ?, ?, ?, ?)", step)
         setattr(self.counts, action, getattr(self.counts, action) + 1)
 
-    def _refuse(self, reject: Reject) -> None:
+    def _refuse(self, reject: Reject, *, readable: bool = False) -> None:
         self.counts.rejected += 1
-        row = (reject.number, reject.reason, _as_json(reject.columns))
-        self._database.execute("INSERT INTO reject VALUES (?, ?, ?)", row)
+        row = (reject.number, reject.reason, _as_json(reject.columns), readable)
+        self._database.execute("INSERT INTO reject VALUES (?, ?, ?, ?)", row)
 
     def _known(self, who: bytes) -> list[tuple[str | None, bool, str | None]]:
         return self._database.execute("SELECT id, unsubscribed, fields FROM known WHERE person = ?", (who,)).fetchall()
@@ -216,6 +214,11 @@ class Plan:
             for last, number, kind, who, prospect_id, columns in found:
                 yield Step(last, number, kind, who, prospect_id, json.loads(columns))
 
+    def to_send(self, action: Action) -> int:
+        """How many steps of a kind are still to be sent."""
+        found = self._database.execute("SELECT count(*) FROM step WHERE NOT done AND action = ?", (action,))
+        return int(found.fetchone()[0])
+
     def settle(self, step: Step) -> None:
         """Note that a step needs no more sending."""
         self._database.execute("UPDATE step SET done = 1 WHERE rowid = ?", (step.key,))
@@ -223,7 +226,7 @@ class Plan:
     def refuse(self, step: Step, reason: str) -> None:
         """Note that SalesBlink refused a step."""
         self.settle(step)
-        self._refuse(Reject(step.number, reason, step.columns))
+        self._refuse(Reject(step.number, reason, step.columns), readable=True)
 
     def drop(self, action: Action) -> int:
         """Take all steps of a kind out of the plan; how many there were."""
@@ -231,5 +234,60 @@ class Plan:
 
     def rejects(self) -> Iterator[Reject]:
         """The rows that cannot be loaded, in their order."""
-        for number, reason, columns in self._database.execute("SELECT * FROM reject ORDER BY number, rowid"):
+        found = self._database.execute("SELECT number, reason, columns FROM reject ORDER BY number, rowid")
+        for number, reason, columns in found:
             yield Reject(number, reason, json.loads(columns))
+
+    def left(self, most: int) -> Left | None:
+        """What is still to be sent, in row numbers and ids; None where that is more than ``most`` entries."""
+
+        def listed(entries: Iterable[Any]) -> list[Any]:
+            return list(islice(entries, most + 1))
+
+        added = self._database.execute("SELECT number FROM step WHERE NOT done AND action = 'add' ORDER BY number")
+        changed = self._database.execute(
+            "SELECT number, id, columns FROM step WHERE NOT done AND action = 'update' ORDER BY rowid"
+        )
+        out = self._database.execute("SELECT id FROM step WHERE NOT done AND action = 'unsubscribe' ORDER BY rowid")
+        refused = self._database.execute("SELECT number, reason FROM reject WHERE readable ORDER BY rowid")
+        left = {
+            "add": listed(in_runs(number for (number,) in added)),
+            "update": listed([number, who, list(json.loads(columns))] for number, who, columns in changed),
+            "unsubscribe": listed(who for (who,) in out),
+            "refused": listed(map(list, refused)),
+        }
+        return None if sum(map(len, left.values())) > most else {"counts": asdict(self.counts), **left}
+
+    def go_on(self, source: Iterable[Row | Reject], left: Left) -> None:
+        """Plan what :meth:`left` said of the same source, without knowing whom the campaign holds."""
+        adds, refused = Runs(left["add"]), dict(left["refused"])
+        updates: dict[int, list[tuple[str, list[str]]]] = {}
+        for number, prospect_id, names in left["update"]:
+            updates.setdefault(number, []).append((prospect_id, names))
+        self._database.execute("BEGIN")
+        for row in source:
+            if isinstance(row, Reject):
+                self._refuse(row)
+                continue
+            address = row.columns[EMAIL].strip()
+            if row.number in refused:
+                self._refuse(Reject(row.number, refused[row.number], row.columns), readable=True)
+            elif row.number in adds:
+                self._plan(row.number, "add", fingerprint(address), None, {**row.columns, EMAIL: address})
+            for prospect_id, names in updates.get(row.number, ()):
+                change = {name: row.columns.get(name, "") for name in names}
+                self._plan(row.number, "update", fingerprint(address), prospect_id, change)
+        for prospect_id in left["unsubscribe"]:
+            self._plan(0, "unsubscribe", b"", prospect_id, {})
+        self._database.execute("COMMIT")
+        self._count(Counts(**left["counts"]))
+
+    def forget(self) -> None:
+        """Plan nothing, as at the beginning."""
+        for table in ("known", "seen", "step", "reject"):
+            self._database.execute(f"DELETE FROM {table}")  # noqa: S608
+        self._count(Counts())
+
+    def _count(self, counts: Counts) -> None:
+        for each in fields(counts):
+            setattr(self.counts, each.name, getattr(counts, each.name))

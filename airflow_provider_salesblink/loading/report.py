@@ -7,12 +7,14 @@ from dataclasses import asdict, dataclass, field
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator
+    from collections.abc import Iterable, Iterator, Mapping
 
     from airflow_provider_salesblink.loading.plan import Counts
     from airflow_provider_salesblink.loading.rows import Reject
 
 FIRST_REASONS = 3
+
+_DONE = ("added", "updated", "unsubscribed", "taken_by_others", "held_back")
 
 
 class LoadFailedError(Exception):
@@ -58,6 +60,16 @@ class Report:
     reads: int = 0
     ambiguous: Ambiguous = field(default_factory=Ambiguous)
     first_rejects: list[str] = field(default_factory=list)
+
+    def done(self) -> dict[str, Any]:
+        """What was sent and found so far, for the run that goes on from here."""
+        return {**{name: getattr(self, name) for name in _DONE}, "ambiguous": asdict(self.ambiguous)}
+
+    def go_on(self, done: Mapping[str, Any]) -> None:
+        """Count on from what :meth:`done` gave."""
+        for name in _DONE:
+            setattr(self, name, done.get(name, 0))
+        self.ambiguous = Ambiguous(**done.get("ambiguous", {}))
 
     def for_xcom(self) -> dict[str, Any]:
         """Counts and ids, no addresses."""

@@ -30,6 +30,10 @@ log = logging.getLogger(__name__)
 HELD_FOR = 900.0
 """Seconds. Long enough for a client's attempts at one call; what a dead load has reserved is free after it."""
 
+LONGEST_UNSENT = HELD_FOR / 2
+"""Seconds for which a reading of the campaign is relied on, and for which an add may wait to be sent: both together are
+no longer than a reservation lasts."""
+
 LOCK_TIMEOUT = 60.0
 
 

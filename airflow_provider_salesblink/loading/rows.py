@@ -77,6 +77,9 @@ class ColumnNames:
     def __init__(self, given: Mapping[str, str] | None = None) -> None:
         self._given = None if given is None else {name: documented(given[name]) for name in given}
         if self._given is not None:
+            nameless = [source for source, name in self._given.items() if not name.strip()]
+            if nameless:
+                raise InvalidInputError(f"columns maps {nameless[0]!r} onto a name without letters.")
             _check_distinct(list(self._given.items()))
             if EMAIL not in self._given.values():
                 raise InvalidInputError(f"columns maps no column onto {EMAIL!r}: without an address nobody is added.")

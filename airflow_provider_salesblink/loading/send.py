@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, Protocol
 from airflow_provider_salesblink.client.errors import (
     AmbiguousWriteError,
     ApiRefusedError,
+    BudgetSpentError,
     InvalidRequestError,
     SalesBlinkError,
 )
@@ -32,6 +33,7 @@ if TYPE_CHECKING:
 log = logging.getLogger(__name__)
 
 MOST_ROUNDS = 20
+"""After so many rounds in which nobody could be added for sure, a load gives up."""
 PROGRESS_EVERY = 10.0
 """Seconds between two lines of progress in the log."""
 
@@ -58,6 +60,7 @@ class Destination(Protocol):
 @dataclass
 class _Round:
     in_doubt: int = 0
+    not_sent: int = 0
     settle: float = 0.0
     taken: list[bytes] = field(default_factory=list)
     failed: SalesBlinkError | None = None
@@ -70,6 +73,7 @@ class Sender:
     :param look: reads the campaign anew into the plan.
     :param looked_at: when, by the monotonic clock, the reading that the plan is made from began.
     :param sleep: how to wait for a server that may still be at work, or for another load's reservation.
+    :param patient: whether a call that waited in vain for the budget is made again rather than the end of it.
     """
 
     def __init__(
@@ -83,6 +87,7 @@ class Sender:
         look: Callable[[], None],
         looked_at: float,
         sleep: Callable[[float], None],
+        patient: bool = False,
         held_for: float = HELD_FOR,
     ) -> None:
         self._plan = plan
@@ -94,52 +99,66 @@ class Sender:
         self._sleep = sleep
         self._held_for = held_for
         self._looked_at = looked_at
+        self._patient = patient
         self._idle: dict[bytes, str] = {}
+        self._doubtful: set[int] = set()
 
-    def run(self) -> bool:
-        """Send everything; whether nothing is left."""
-        done = self._add()
+    @property
+    def in_doubt(self) -> bool:
+        """Whether somebody may have been sent of whom it is not known if they were added."""
+        return bool(self._doubtful)
+
+    @property
+    def looked_at(self) -> float:
+        """When, by the monotonic clock, the last reading of the campaign began."""
+        return self._looked_at
+
+    def change(self) -> None:
+        """Update and unsubscribe everybody who is to be."""
         for _ in self._each("update", self._update):
             self._report.updated += 1
         for _ in self._each("unsubscribe", self._unsubscribe):
             self._report.unsubscribed += 1
-        return done
 
-    def _add(self) -> bool:
-        doubtful: set[int] = set()
-        for number in range(MOST_ROUNDS):
-            this = self._round(doubtful)
-            if not this.in_doubt and not this.taken:
+    def add(self) -> bool:
+        """Add everybody who is to be; whether nobody is left."""
+        fruitless, left = 0, self._plan.to_send("add")
+        while fruitless < MOST_ROUNDS:
+            this = self._round()
+            if not (this.in_doubt or this.taken or this.not_sent):
                 return True
-            # Asked before looking: whoever becomes idle only after the look may have added the person meanwhile.
-            self._idle = self._idle_owners(this.taken)
-            # What somebody else is about to add is there soon, or free when the reservation ends.
-            others = min(2.0**number, self._held_for) if len(self._idle) < len(this.taken) else 0.0
-            self._sleep(max(this.settle, others))
-            self._look_back(doubtful)
-        return next(self._plan.steps("add"), None) is None
+            if this.in_doubt or this.taken:
+                # Asked before looking: whoever becomes idle only after the look may have added the person meanwhile.
+                self._idle = self._idle_owners(this.taken)
+                # What somebody else is about to add is there soon, or free when the reservation ends.
+                others = min(2.0**fruitless, self._held_for) if len(self._idle) < len(this.taken) else 0.0
+                self._sleep(max(this.settle, others))
+                self._look_back()
+            else:
+                self._sleep(this.settle)
+            before, left = left, self._plan.to_send("add")
+            fruitless = 0 if left < before else fruitless + 1
+        return not left
 
-    def _round(self, doubtful: set[int]) -> _Round:
+    def _round(self) -> _Round:
         this = _Round()
         with ThreadPoolExecutor(self._max_in_flight, thread_name_prefix="salesblink-load") as pool:
-            for step, future in self._in_flight(pool, this, doubtful):
-                self._settle_add(step, future, this, doubtful)
+            for step, future in self._in_flight(pool, this):
+                self._settle_add(step, future, this)
         if this.failed is not None:
             raise this.failed
         return this
 
-    def _in_flight(
-        self, pool: ThreadPoolExecutor, this: _Round, doubtful: set[int]
-    ) -> Iterator[tuple[Step, Future[None]]]:
+    def _in_flight(self, pool: ThreadPoolExecutor, this: _Round) -> Iterator[tuple[Step, Future[None]]]:
         steps = self._plan.steps("add")
         running: dict[Future[None], Step] = {}
-        progress = _Progress("added", self._plan.counts.add, self._report)
+        progress = _Progress("added", self._plan.to_send("add"), self._report)
         while not this.failed and (batch := list(islice(steps, self._max_in_flight))):
             if self._view_is_old():
                 # Whoever is still in flight would be found in the campaign, and counted as added by others.
                 while running:
                     yield from self._finished(running)
-                self._look_back(doubtful, for_good=False)
+                self._look_back(for_good=False)
             # Looking anew may have settled steps that were at hand already.
             batch = [step for step in batch if not self._plan.holds(step.who)]
             own = self._reserved([step.who for step in batch])
@@ -147,6 +166,7 @@ class Sender:
             for step in batch:
                 if step.who not in own or this.failed:
                     continue
+                self._doubtful.add(step.key)
                 running[pool.submit(self._destination.add, step.columns)] = step
                 if len(running) >= self._max_in_flight:
                     yield from self._finished(running)
@@ -177,29 +197,34 @@ class Sender:
         # Others' reservations end after a while; whom they added before that, only a newer reading shows.
         return time.monotonic() - self._looked_at > self._held_for / 2
 
-    def _settle_add(self, step: Step, future: Future[None], this: _Round, doubtful: set[int]) -> None:
+    def _settle_add(self, step: Step, future: Future[None], this: _Round) -> None:
         try:
             future.result()
         except AmbiguousWriteError as error:
             self._report.ambiguous.lost += 1
             this.in_doubt += 1
             this.settle = max(this.settle, error.settle)
-            doubtful.add(step.key)
+            return
         except (ApiRefusedError, InvalidRequestError) as error:
             self._plan.refuse(step, str(error))
+        except BudgetSpentError as error:
+            this.not_sent += 1
+            this.settle = max(this.settle, error.retry_after or 0.0)
+            this.failed = this.failed or (None if self._patient else error)
         except SalesBlinkError as error:
             # Raised when the others in flight are settled, so that the report tells of them too.
             this.failed = this.failed or error
         else:
             self._plan.settle(step)
             self._report.added += 1
+        self._doubtful.discard(step.key)
 
-    def _look_back(self, doubtful: set[int], *, for_good: bool = True) -> None:
+    def _look_back(self, *, for_good: bool = True) -> None:
         # Not for good: the server may still be at work on those who are not there yet.
         self._looked_at = time.monotonic()
         self._look()
         for step in self._plan.steps("add"):
-            there, ours = self._plan.holds(step.who), step.key in doubtful
+            there, ours = self._plan.holds(step.who), step.key in self._doubtful
             if there:
                 self._plan.settle(step)
                 self._report.added += ours
@@ -207,7 +232,7 @@ class Sender:
             self._report.ambiguous.carried_out += ours and there
             self._report.ambiguous.not_carried_out += ours and not there and for_good
             if there or for_good:
-                doubtful.discard(step.key)
+                self._doubtful.discard(step.key)
 
     def _each(self, action: Action, send: Callable[[Step], None]) -> Iterator[Step]:
         steps = self._plan.steps(action)
@@ -253,9 +278,10 @@ class _Progress:
         if now - self._told < PROGRESS_EVERY:
             return
         self._told = now
-        per_minute = (self._report.added - self._before) / (now - self._began) * 60
-        left = (self._total - self._report.added) / per_minute if per_minute else 0.0
+        done = self._report.added - self._before
+        per_minute = done / (now - self._began) * 60
+        left = (self._total - done) / per_minute if per_minute else 0.0
         log.info(
             "%s / %s %s, %.1f a minute, about %.0f min left; %s answers lost.",
-            f"{self._report.added:,}", f"{self._total:,}", self._word, per_minute, left, self._report.ambiguous.lost,
+            f"{done:,}", f"{self._total:,}", self._word, per_minute, left, self._report.ambiguous.lost,
         )  # fmt: skip

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any, Literal, cast
 from uuid import uuid4
 
 from airflow_provider_salesblink.client import inputs
-from airflow_provider_salesblink.client.addresses import of_person
+from airflow_provider_salesblink.client.addresses import fingerprint, of_person
 from airflow_provider_salesblink.client.columns import EMAIL, differing
 from airflow_provider_salesblink.client.errors import (
     AmbiguousWriteError,
@@ -18,7 +18,6 @@ from airflow_provider_salesblink.client.errors import (
     SalesBlinkError,
     UnreadableResponseError,
 )
-from airflow_provider_salesblink.loading.plan import fingerprint
 from airflow_provider_salesblink.loading.reservations import reservations, wait_for_earlier_run
 
 if TYPE_CHECKING:

@@ -10,9 +10,10 @@ from typing import TYPE_CHECKING, Any
 from airflow.providers.common.compat.sdk import AirflowFailException, ObjectStoragePath
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator, Mapping
+    from collections.abc import Callable, Iterable, Iterator, Mapping
+    from contextlib import AbstractContextManager
 
-    from airflow_provider_salesblink.loading.rows import Source
+    from airflow_provider_salesblink.loading.rows import Reject, Row, Source
 
 
 def check_output(path: str | None, argument: str = "output_path") -> None:
@@ -67,6 +68,18 @@ def open_rows(path: str, columns: Mapping[str, str] | None) -> Iterator[Source]:
         raise AirflowFailException(f"rows_path {path!r} cannot be read ({type(error).__name__}).") from None
     with file:
         yield kinds[source.suffix.lower()](file, ColumnNames(columns))
+
+
+class Rows:
+    """A source that can be read more than once."""
+
+    def __init__(self, opened: Callable[..., AbstractContextManager[Source]], *arguments: Any) -> None:
+        self._opened = opened
+        self._arguments = arguments
+
+    def __iter__(self) -> Iterator[Row | Reject]:
+        with self._opened(*self._arguments) as source:
+            yield from source
 
 
 def read_columns(data: object) -> object:

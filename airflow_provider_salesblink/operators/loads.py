@@ -2,24 +2,25 @@
 
 from __future__ import annotations
 
-from contextlib import contextmanager
+from contextlib import nullcontext
 from typing import TYPE_CHECKING, Any, Literal, get_args
 
 from airflow.providers.common.compat.sdk import AirflowFailException
 
 from airflow_provider_salesblink.operators.base import SalesBlinkOperator, exactly_one, one_of
-from airflow_provider_salesblink.operators.files import check_output, open_rows, write_lines
+from airflow_provider_salesblink.operators.files import Rows, check_output, open_rows, write_lines
+from airflow_provider_salesblink.operators.memory import TaskMemory
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping
 
+    from airflow.providers.common.compat.sdk import Context
+
     from airflow_provider_salesblink.client import RateLimitedError, SalesBlinkClient
     from airflow_provider_salesblink.loading.report import Report
-    from airflow_provider_salesblink.loading.rows import Reject, Source
+    from airflow_provider_salesblink.loading.rows import Reject, Row
 
 Mode = Literal["insert", "upsert", "mirror"]
-
-_CARRIED = ("added", "updated", "unsubscribed", "taken_by_others")
 
 
 class AddProspectsOperator(SalesBlinkOperator):
@@ -78,13 +79,20 @@ class AddProspectsOperator(SalesBlinkOperator):
         self.max_unsubscribes = max_unsubscribes
         self.rejected_path = rejected_path
         self.defer_after = defer_after
-        self._done_before: dict[str, int] = {}
+        self._done_before: dict[str, Any] = {}
+        self._memory: TaskMemory | None = None
 
     def hide_people(self) -> None:
         """Keep the rows out of Airflow's log and UI: thousands of addresses are too many to mask one by one."""
         if self.rows is not None:
             self.rows = _OutOfSight(self.rows)
         super().hide_people()
+
+    def begin(self, context: Context) -> None:
+        """Take from the context what the task needs of it."""
+        super().begin(context)
+        store = context.get("task_state_store")
+        self._memory = TaskMemory(store) if store is not None else None
 
     def take_up(self, carried: dict[str, Any]) -> None:
         """Go on counting."""
@@ -93,7 +101,7 @@ class AddProspectsOperator(SalesBlinkOperator):
     def carried(self, limited: RateLimitedError) -> dict[str, Any]:
         """What was sent before the task was deferred, so that the last part can tell of all."""
         report: Report | None = getattr(limited, "report", None)
-        return {"done_before": self._added_up(report.for_xcom() if report else {})}
+        return {"done_before": report.done() if report else self._done_before}
 
     def act(self, client: SalesBlinkClient) -> dict[str, Any]:
         """Load."""
@@ -102,35 +110,33 @@ class AddProspectsOperator(SalesBlinkOperator):
         exactly_one(rows=self.rows, rows_path=self.rows_path)
         check_output(self.rejected_path, "rejected_path")
         try:
-            with self._source() as source:
-                report = load(
-                    client,
-                    self.campaign_id,
-                    source,
-                    mode=self.mode,
-                    max_in_flight=self.max_in_flight,
-                    max_rejected=self.max_rejected,
-                    max_unsubscribes=self.max_unsubscribes,
-                    longest_wait=self.defer_after,
-                    owner=self.owner_name,
-                    on_rejects=self._keep,
-                )
+            report = load(
+                client,
+                self.campaign_id,
+                self._source(),
+                mode=self.mode,
+                max_in_flight=self.max_in_flight,
+                max_rejected=self.max_rejected,
+                max_unsubscribes=self.max_unsubscribes,
+                longest_wait=self.defer_after,
+                owner=self.owner_name,
+                on_rejects=self._keep,
+                done_before=self._done_before,
+                memory=self._memory,
+            )
         except LoadFailedError as failed:
-            self.log.error("What is done: %s", self._told(failed.report))
+            self.log.error("What is done: %s", self._summary(failed.report))
             if failed.permanent:
                 raise AirflowFailException(f"{failed}{self._where_rejects_are()}") from failed
             raise
-        return self._told(report)
+        return self._summary(report)
 
-    @contextmanager
-    def _source(self) -> Iterator[Source]:
+    def _source(self) -> Iterable[Row | Reject]:
         from airflow_provider_salesblink.loading.rows import ColumnNames, from_mappings
 
         if self.rows_path is not None:
-            with open_rows(self.rows_path, self.columns) as source:
-                yield source
-        else:
-            yield from_mappings(self.rows or (), ColumnNames(self.columns))
+            return Rows(open_rows, self.rows_path, self.columns)
+        return Rows(lambda: nullcontext(from_mappings(self.rows or (), ColumnNames(self.columns))))
 
     def _keep(self, rejects: Iterable[Reject]) -> None:
         from airflow_provider_salesblink.loading.report import as_json_lines
@@ -141,14 +147,10 @@ class AddProspectsOperator(SalesBlinkOperator):
     def _where_rejects_are(self) -> str:
         return f" All: {self.rejected_path}" if self.rejected_path else " Set rejected_path to get them all."
 
-    def _told(self, report: Report) -> dict[str, Any]:
+    def _summary(self, report: Report) -> dict[str, Any]:
         told = report.for_xcom()
-        told |= self._added_up(told)
         told["rejected_path"] = self.rejected_path if told["rejected"] else None
         return told
-
-    def _added_up(self, told: Mapping[str, Any]) -> dict[str, int]:
-        return {name: self._done_before.get(name, 0) + told.get(name, 0) for name in _CARRIED}
 
 
 class _OutOfSight:

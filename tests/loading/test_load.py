@@ -4,7 +4,10 @@ from __future__ import annotations
 
 import random
 from collections import Counter
+from importlib import import_module
 from typing import TYPE_CHECKING, Any
+
+import pytest  # noqa: TC002
 
 from airflow_provider_salesblink.client.retry import Policy
 from airflow_provider_salesblink.sandbox import Limits
@@ -177,3 +180,24 @@ def test_an_answer_that_comes_too_late_is_waited_for_before_anybody_looks(
 
     assert_each_once(sandbox, rows)
     assert (report.ambiguous.lost, report.ambiguous.carried_out) == (5, 5)
+
+
+def test_a_call_that_waits_for_the_budget_longer_than_a_reservation_lasts_is_made_anew(
+    sandbox: Sandbox,
+    new_client: Callable[..., SalesBlinkClient],
+    load_rows: Callable[..., Report],
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    from airflow_provider_salesblink.client import pacing
+
+    client = new_client(writes_per_minute=4)
+    budget = client._transport._pace
+    assert isinstance(budget, pacing.Budget)
+    client._transport._pace = pacing.Budget({"writes": 4}, budget._store, window=1.0)
+    monkeypatch.setattr(import_module("airflow_provider_salesblink.loading.load"), "LONGEST_UNSENT", 0.3)
+    rows = people(20)
+
+    report = load_rows(rows, client=client)
+
+    assert_each_once(sandbox, rows)
+    assert report.added == 20

@@ -13,9 +13,9 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
+from airflow_provider_salesblink.client.addresses import fingerprint
 from airflow_provider_salesblink.client.errors import ConnectionFailedError
 from airflow_provider_salesblink.client.places import Place
-from airflow_provider_salesblink.loading.plan import fingerprint
 from airflow_provider_salesblink.loading.reservations import (
     FileReservations,
     RedisReservations,

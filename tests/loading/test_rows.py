@@ -262,3 +262,8 @@ nested = st.recursive(
 @given(st.lists(nested, max_size=5))
 def test_each_item_is_one_row_or_one_reject(items: list[Any]) -> None:
     assert [row.number for row in mapped(*items)] == list(range(1, len(items) + 1))
+
+
+def test_a_column_is_not_mapped_onto_nothing() -> None:
+    with pytest.raises(InvalidInputError, match="columns maps 'Mail' onto a name without letters"):
+        ColumnNames({"E-Mail": "Email", "Mail": " "})
