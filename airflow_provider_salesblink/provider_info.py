@@ -4,12 +4,16 @@ from __future__ import annotations
 
 from typing import Any
 
-from airflow_provider_salesblink import connection_form
+from airflow_provider_salesblink import assets, connection_form
 
 PACKAGE_NAME = "airflow-provider-salesblink"
 
 _INTEGRATION = "SalesBlink"
-_OPERATORS = ("campaigns", "loads", "prospects", "team")
+_ASSET_URIS = {
+    "schemes": [assets.SCHEME],
+    "handler": "airflow_provider_salesblink.assets.sanitize_uri",
+    "factory": "airflow_provider_salesblink.assets.campaign_asset",
+}
 
 
 def get_provider_info() -> dict[str, Any]:
@@ -26,15 +30,14 @@ def get_provider_info() -> dict[str, Any]:
                 "tags": ["service"],
             }
         ],
-        "hooks": [
-            {"integration-name": _INTEGRATION, "python-modules": ["airflow_provider_salesblink.hooks.salesblink"]}
-        ],
-        "operators": [
-            {
-                "integration-name": _INTEGRATION,
-                "python-modules": [f"airflow_provider_salesblink.operators.{name}" for name in _OPERATORS],
-            }
-        ],
+        "hooks": _modules("hooks", "salesblink"),
+        "operators": _modules("operators", "campaigns", "loads", "prospects", "team"),
+        "sensors": _modules("sensors", "campaigns", "prospects"),
+        "triggers": _modules("triggers", "campaigns", "events", "prospects"),
+        "notifications": ["airflow_provider_salesblink.notifications.campaigns.PauseCampaignNotifier"],
+        # Airflow 3 reads the first, Airflow 2 the second.
+        "asset-uris": [_ASSET_URIS],
+        "dataset-uris": [_ASSET_URIS],
         "connection-types": [
             {
                 "connection-type": connection_form.CONN_TYPE,
@@ -49,3 +52,8 @@ def get_provider_info() -> dict[str, Any]:
             }
         ],
     }
+
+
+def _modules(folder: str, *names: str) -> list[dict[str, Any]]:
+    modules = [f"airflow_provider_salesblink.{folder}.{name}" for name in names]
+    return [{"integration-name": _INTEGRATION, "python-modules": modules}]

@@ -37,7 +37,7 @@ def make_database() -> None:
 
 
 def dags_of(folder: Path) -> dict[str, Any]:
-    """The DAGs in the files of ``folder``, as Airflow reads them.
+    """The DAGs in a file, or in the files of a folder, as Airflow reads them.
 
     :raises ImportError: Airflow cannot read one of them.
     """

@@ -1,4 +1,4 @@
-"""Parsing a DAG costs nothing: operators load neither the client nor the libraries behind it."""
+"""Parsing a DAG costs nothing: operators and sensors load neither the client nor the libraries behind it."""
 
 from __future__ import annotations
 
@@ -9,28 +9,63 @@ import sys
 _LOADED = """
 import json, sys
 from airflow.providers.common.compat.sdk import (
-    AirflowFailException, BaseHook, BaseOperator, ObjectStoragePath, mask_secret)
+    AirflowFailException, BaseHook, BaseNotifier, BaseOperator, BaseSensorOperator, ObjectStoragePath, mask_secret)
 before = set(sys.modules)
 import airflow_provider_salesblink.provider_info
 airflow_provider_salesblink.provider_info.get_provider_info()
+import airflow_provider_salesblink.assets
+import airflow_provider_salesblink.notifications.campaigns
 import airflow_provider_salesblink.operators.campaigns
 import airflow_provider_salesblink.operators.loads
 import airflow_provider_salesblink.operators.prospects
 import airflow_provider_salesblink.operators.team
+import airflow_provider_salesblink.sensors.campaigns
+import airflow_provider_salesblink.sensors.prospects
+print(json.dumps(sorted(set(sys.modules) - before)))
+"""
+_TRIGGERS = """
+import json, sys
+from airflow.providers.common.compat.sdk import AirflowNotFoundException, BaseHook, mask_secret
+import airflow.triggers.base
+import airflow.providers.common.compat.triggers
+before = set(sys.modules)
+import airflow_provider_salesblink.triggers.campaigns
+import airflow_provider_salesblink.triggers.events
+import airflow_provider_salesblink.triggers.prospects
 print(json.dumps(sorted(set(sys.modules) - before)))
 """
 
 
-def test_importing_every_operator_loads_only_what_is_ours_and_light() -> None:
-    done = subprocess.run([sys.executable, "-W", "ignore", "-c", _LOADED], capture_output=True, text=True, check=True)
-    loaded = json.loads(done.stdout.splitlines()[-1])
+def _loaded(code: str) -> list[str]:
+    done = subprocess.run([sys.executable, "-W", "ignore", "-c", code], capture_output=True, text=True, check=True)
+    return list(json.loads(done.stdout.splitlines()[-1]))
+
+
+def _with_any_part(loaded: list[str], *parts: str) -> list[str]:
+    return [name for name in loaded if any(part in name.split(".") for part in parts)]
+
+
+def test_importing_every_operator_and_sensor_loads_only_what_is_ours_and_light() -> None:
+    loaded = _loaded(_LOADED)
 
     assert [name for name in loaded if not name.startswith("airflow_provider_salesblink")] == []
-    assert [name for name in loaded if any(part in name.split(".") for part in ("client", "loading", "sandbox"))] == []
+    # What waits in the triggerer is loaded by a task that is deferred.
+    assert _with_any_part(loaded, "client", "loading", "sandbox", "triggers", "waiting") == []
 
 
-def test_every_operator_module_is_among_them() -> None:
+def test_importing_a_trigger_loads_no_client() -> None:
+    # A triggerer's event loop stands still while it imports.
+    loaded = _loaded(_TRIGGERS)
+
+    assert [name for name in loaded if not name.startswith("airflow_provider_salesblink")] == []
+    assert _with_any_part(loaded, "client", "line", "loading", "poller", "sandbox", "sensors") == []
+
+
+def test_every_operator_and_sensor_module_is_among_them() -> None:
     from airflow_provider_salesblink.provider_info import get_provider_info
 
-    for group in get_provider_info()["operators"]:
-        assert all(name in _LOADED for name in group["python-modules"])
+    for kind in ("operators", "sensors"):
+        for group in get_provider_info()[kind]:
+            assert all(name in _LOADED for name in group["python-modules"])
+    for name in get_provider_info()["notifications"]:
+        assert name.rpartition(".")[0] in _LOADED

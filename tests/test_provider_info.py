@@ -9,6 +9,7 @@ from importlib.resources import files
 
 import jsonschema
 import pytest
+from airflow.providers.common.compat.sdk import BaseNotifier
 
 from airflow_provider_salesblink.provider_info import PACKAGE_NAME, get_provider_info
 
@@ -26,11 +27,17 @@ def test_the_entry_point_gives_the_info_of_this_distribution() -> None:
     assert get_provider_info()["package-name"] == found.dist.name
 
 
-@pytest.mark.parametrize("kind", ["hooks", "operators"])
+@pytest.mark.parametrize("kind", ["hooks", "operators", "sensors", "triggers"])
 def test_the_modules_it_names_are_there(kind: str) -> None:
     for group in get_provider_info()[kind]:
         for name in group["python-modules"]:
             importlib.import_module(name)
+
+
+def test_the_notifiers_it_names_are_there() -> None:
+    for name in get_provider_info()["notifications"]:
+        module, _, notifier = name.rpartition(".")
+        assert issubclass(getattr(importlib.import_module(module), notifier), BaseNotifier)
 
 
 def test_airflows_providers_manager_offers_the_connection_type(airflow_database: None) -> None:  # noqa: ARG001

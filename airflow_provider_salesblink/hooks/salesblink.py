@@ -54,16 +54,24 @@ class SalesBlinkHook(BaseHook):
 
     @cached_property
     def _client(self) -> SalesBlinkClient:
+        return self.client_of(self.get_connection(self.salesblink_conn_id))
+
+    def client_of(self, connection: Connection, **changed: Any) -> SalesBlinkClient:
+        """A new client of a connection that is fetched already, as asynchronous code does; the caller closes it.
+
+        :param connection: this hook's connection.
+        :param changed: arguments of the client that differ from what the connection says.
+        :raises InvalidConnectionError: as :meth:`get_conn`.
+        """
         from airflow_provider_salesblink.client import InvalidInputError, SalesBlinkClient
 
-        arguments = self._client_arguments()
+        arguments = self._client_arguments(connection)
         try:
-            return SalesBlinkClient(**arguments)
+            return SalesBlinkClient(**{**arguments, **changed})
         except InvalidInputError as error:
             raise InvalidConnectionError(f"Connection {self.salesblink_conn_id!r}: {error}") from error
 
-    def _client_arguments(self) -> dict[str, Any]:
-        connection = self.get_connection(self.salesblink_conn_id)
+    def _client_arguments(self, connection: Connection) -> dict[str, Any]:
         if not connection.password:
             raise InvalidConnectionError(
                 f"Connection {self.salesblink_conn_id!r} has no API key: create one under Integrations in SalesBlink "
@@ -94,7 +102,7 @@ class SalesBlinkHook(BaseHook):
         from airflow_provider_salesblink.client.probe import probe
 
         try:
-            asked = self._client_arguments()
+            asked = self._client_arguments(self.get_connection(self.salesblink_conn_id))
             findings = probe(
                 asked["api_key"],
                 asked["base_url"],

@@ -4,18 +4,17 @@ from __future__ import annotations
 
 from abc import abstractmethod
 from datetime import timedelta
-from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
 from airflow.providers.common.compat.sdk import (
     AirflowFailException,
     AirflowNotFoundException,
     BaseOperator,
-    mask_secret,
 )
 
 from airflow_provider_salesblink.connection_form import DEFAULT_CONN_ID, InvalidConnectionError
-from airflow_provider_salesblink.hooks.salesblink import SalesBlinkHook
+from airflow_provider_salesblink.operators.outlets import tell
+from airflow_provider_salesblink.tasks import USUAL_WAIT, SalesBlinkTask, final
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -24,16 +23,16 @@ if TYPE_CHECKING:
 
     from airflow_provider_salesblink.client import RateLimitedError, SalesBlinkClient
 
-USUAL_WAIT = 60.0
-"""Seconds to wait after a 429 that does not say how long: SalesBlink's limits are per minute."""
 
-
-class SalesBlinkOperator(BaseOperator):
+class SalesBlinkOperator(SalesBlinkTask, BaseOperator):
     """A task that calls SalesBlink.
 
     An error that would come again (wrong key, unknown id, bad argument) fails the task at once; a passing one uses
     the task's retries. A 429 that outlasts the client's own attempts defers the task until the time the server names:
     no worker slot is held and no retry is used.
+
+    ``outlets`` may hold the assets of campaigns (:mod:`airflow_provider_salesblink.assets`): their events carry what
+    goes to XCom as their ``extra``. A dry run gives them no event.
 
     :param salesblink_conn_id: the Airflow connection that holds the key (templated).
     :param max_wait: most seconds that the task lets itself be deferred, all times together.
@@ -47,21 +46,6 @@ class SalesBlinkOperator(BaseOperator):
         self.max_wait = max_wait
         self.owner_name: str | None = None
 
-    def _do_render_template_fields(self, *args: Any, **kwargs: Any) -> None:
-        # Airflow logs what it rendered and shows it to every user of its UI. Only here are both the rendered values
-        # of a mapped task and those of any other seen before that; tests/airflow/test_privacy.py watches it.
-        super()._do_render_template_fields(*args, **kwargs)
-        self.hide_people()
-
-    def hide_people(self) -> None:
-        """Keep the people among the rendered arguments out of Airflow's log and UI."""
-        _mask_addresses([getattr(self, name, None) for name in self.template_fields])
-
-    @cached_property
-    def hook(self) -> SalesBlinkHook:
-        """The hook of this task's connection."""
-        return SalesBlinkHook(self.salesblink_conn_id)
-
     @abstractmethod
     def act(self, client: SalesBlinkClient) -> dict[str, Any]:
         """Do the task's one thing; what is returned goes to XCom: ids, counts and an outcome, never addresses."""
@@ -73,13 +57,17 @@ class SalesBlinkOperator(BaseOperator):
     def execute(self, context: Context) -> dict[str, Any]:
         """Run the task."""
         self.begin(context)
-        return self._act(waited=0.0)
+        return self._tell_outlets(context, self._act(waited=0.0))
 
     def resume(self, context: Context, event: Any = None, waited: float = 0.0, **carried: Any) -> dict[str, Any]:  # noqa: ANN401, ARG002
         """Run the task again after it was deferred for ``waited`` seconds in all, with what :meth:`carried` gave."""
         self.begin(context)
         self.take_up(carried)
-        return self._act(waited=waited)
+        return self._tell_outlets(context, self._act(waited=waited))
+
+    def _tell_outlets(self, context: Context, result: dict[str, Any]) -> dict[str, Any]:
+        self.outlets = tell(self.outlets, result, context.get("outlet_events"))
+        return result
 
     def _act(self, waited: float) -> dict[str, Any]:
         from airflow_provider_salesblink.client import RateLimitedError, SalesBlinkError
@@ -88,22 +76,18 @@ class SalesBlinkOperator(BaseOperator):
             return self.act(self.hook.get_conn())
         except RateLimitedError as error:
             limited = error
-        except AirflowNotFoundException as error:
-            raise AirflowFailException(
-                f"There is no connection {self.salesblink_conn_id!r}: create one of type SalesBlink, "
-                "or say with salesblink_conn_id which one to use."
-            ) from error
-        except (SalesBlinkError, InvalidConnectionError) as error:
-            if isinstance(error, SalesBlinkError) and not self.may_run_again(error):
-                raise AirflowFailException(str(error)) from error
-            if isinstance(error, InvalidConnectionError):
-                raise AirflowFailException(str(error)) from error
+        except (SalesBlinkError, InvalidConnectionError, AirflowNotFoundException) as error:
+            sentence = final(error, self.salesblink_conn_id)
+            if sentence is None and not self.may_run_again(error):
+                sentence = str(error)
+            if sentence is not None:
+                raise AirflowFailException(sentence) from error
             raise
         return self._deferred(limited, waited)
 
-    def may_run_again(self, error: Exception) -> bool:
-        """Whether a retry of the task after ``error`` can help and do no harm."""
-        return not getattr(error, "permanent", False)
+    def may_run_again(self, error: Exception) -> bool:  # noqa: ARG002
+        """Whether a retry of the task after a passing ``error`` does no harm."""
+        return True
 
     def carried(self, limited: RateLimitedError) -> dict[str, Any]:  # noqa: ARG002
         """What the task should know when it is resumed."""
@@ -143,20 +127,6 @@ def _name_of(context: Context) -> str | None:
     """A name for the task that a retry of it has too, so that it knows its own reservations; None outside a run."""
     task = context.get("ti")
     return f"{task.dag_id}/{task.run_id}/{task.task_id}/{task.map_index}" if task else None
-
-
-def _mask_addresses(value: object) -> None:
-    from airflow_provider_salesblink.client.addresses import found_in
-
-    match value:
-        case str():
-            for address in found_in(value):
-                mask_secret(address)
-        case dict():
-            _mask_addresses([*value.keys(), *value.values()])
-        case list() | tuple():
-            for each in value:
-                _mask_addresses(each)
 
 
 def exactly_one(**given: object) -> None:

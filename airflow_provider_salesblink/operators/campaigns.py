@@ -86,11 +86,7 @@ class _SetPausedOperator(SalesBlinkOperator):
 
     def act(self, client: SalesBlinkClient) -> dict[str, Any]:
         """Set the campaign's state."""
-        exactly_one(campaign_id=self.campaign_id, campaign_name=self.campaign_name)
-        by_id = self.campaign_name is None
-        campaign_id = (
-            cast("str", self.campaign_id) if by_id else id_of_campaign(client, cast("str", self.campaign_name))
-        )
+        campaign_id = chosen_campaign(client, self.campaign_id, self.campaign_name)
         change = client.campaigns.pause if self.paused else client.campaigns.unpause
         answered = change(campaign_id)
         word = "paused" if self.paused else "unpaused"
@@ -126,6 +122,17 @@ class UnpauseCampaignOperator(_SetPausedOperator):
     """
 
     paused = False
+
+
+def chosen_campaign(client: SalesBlinkClient, campaign_id: str | None, campaign_name: str | None) -> str:
+    """The id of the campaign that one of the two arguments says.
+
+    :raises AirflowFailException: none or both are given.
+    :raises NotFoundError: no campaign has the name.
+    :raises InvalidInputError: several have it.
+    """
+    exactly_one(campaign_id=campaign_id, campaign_name=campaign_name)
+    return cast("str", campaign_id) if campaign_name is None else id_of_campaign(client, campaign_name)
 
 
 def id_of_campaign(client: SalesBlinkClient, name: str) -> str:

@@ -35,6 +35,31 @@ def test_the_client_of_a_hook_is_made_once(connection: Callable[..., None]) -> N
     assert hook.get_conn() is hook.get_conn()
 
 
+def test_a_connection_that_is_there_already_becomes_a_client_of_the_callers_own(
+    sandbox: Sandbox, connection: Callable[..., None]
+) -> None:
+    connection()
+    hook = SalesBlinkHook()
+    fetched = hook.get_connection("salesblink_default")
+    campaign_id = sandbox.add_campaign("Spring")
+
+    with hook.client_of(fetched, dry_run=True) as client:
+        assert client.campaigns.pause(campaign_id).get("dry_run") is True
+    with hook.client_of(fetched) as client:
+        client.campaigns.pause(campaign_id)
+
+    assert sandbox.campaigns()[0].paused
+    assert client is not hook.get_conn()
+
+
+def test_a_connection_that_is_there_already_and_cannot_work_says_why(connection: Callable[..., None]) -> None:
+    connection(host="ftp://run.salesblink.io")
+    hook = SalesBlinkHook()
+
+    with pytest.raises(InvalidConnectionError, match="Connection 'salesblink_default': The root URL is no http"):
+        hook.client_of(hook.get_connection("salesblink_default"))
+
+
 def test_a_uri_has_texts_for_extras_and_they_count(sandbox: Sandbox, monkeypatch: pytest.MonkeyPatch) -> None:
     host = sandbox.url.removeprefix("http://").rstrip("/")
     extras = "timeout=2.5&max_attempts=1&reads_per_minute=0&writes_per_minute=0&dry_run=true"
@@ -62,7 +87,7 @@ def test_a_uri_has_texts_for_extras_and_they_count(sandbox: Sandbox, monkeypatch
 def test_a_host_is_written_in_any_of_airflows_ways(
     fields: dict[str, Any], root: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    connection = {"conn_type": "salesblink", "password": "k", **fields}
+    connection = {"conn_type": "salesblink", "password": "key-of-nobody", **fields}
     monkeypatch.setenv("AIRFLOW_CONN_SALESBLINK_DEFAULT", json.dumps(connection))
 
     assert repr(SalesBlinkHook().get_conn()) == f"SalesBlinkClient(base_url={root!r})"
@@ -188,7 +213,7 @@ def test_a_broken_extra_is_an_error_rather_than_no_extras(monkeypatch: pytest.Mo
     from airflow.providers.common.compat.sdk import Connection
 
     hook = SalesBlinkHook()
-    broken = Connection(conn_id="salesblink_default", conn_type="salesblink", password="k")
+    broken = Connection(conn_id="salesblink_default", conn_type="salesblink", password="key-of-nobody")
     broken._extra = "[1]"  # as an old database may hold it
     broken.extra = "[1]"
     monkeypatch.setattr(SalesBlinkHook, "get_connection", lambda *_: broken)

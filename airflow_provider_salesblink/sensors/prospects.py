@@ -1,0 +1,74 @@
+"""Sensors for prospects."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Any
+
+from airflow_provider_salesblink.operators.base import exactly_one
+from airflow_provider_salesblink.sensors.base import SalesBlinkSensor
+from airflow_provider_salesblink.tasks import Addressed
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from airflow_provider_salesblink.triggers.base import SalesBlinkTrigger
+
+
+class ProspectSensor(Addressed, SalesBlinkSensor):  # type: ignore[misc]  # its email is another thing than Airflow's
+    """Wait until somebody is in a campaign, and what SalesBlink tells of them is as wished.
+
+    Exactly one of ``prospect_id`` and ``email`` says who. Looks at the campaign's list of people, one request for
+    however many wait for people of that campaign in a triggerer. XCom: ``outcome`` "found", ``prospect_id``,
+    ``campaign_id`` and ``unsubscribed``.
+
+    :param campaign_id: the campaign's id (templated).
+    :param prospect_id: the prospect's id (templated).
+    :param email: the person's address (templated).
+    :param where: field -> the text it shall be, or a test: ``{"in": ["Won", "Lost"]}``, ``{"exists": True}``,
+        ``{"gte": 5}`` (numbers as numbers, else as texts, which suits ISO dates). All must hold (templated). While the
+        task is deferred, Airflow stores this as it is; of the address it stores a fingerprint.
+    :param unsubscribed: whether they shall have opted out; None where it does not matter.
+    :param salesblink_conn_id: the Airflow connection that holds the key (templated).
+    :param deferrable: wait in the triggerer; no worker is held.
+    :param max_consecutive_failures: how many looks in a row may fail in passing.
+    """
+
+    template_fields: Sequence[str] = ("campaign_id", "prospect_id", "email", "where", "salesblink_conn_id")
+
+    def __init__(
+        self,
+        *,
+        campaign_id: str,
+        prospect_id: str | None = None,
+        where: Mapping[str, Any] | None = None,
+        unsubscribed: bool | None = None,
+        **kwargs: Any,
+    ) -> None:
+        super().__init__(**kwargs)
+        if not isinstance(unsubscribed, bool | None):
+            raise ValueError(f"unsubscribed is {unsubscribed!r}; it takes True, False or None.")
+        self.campaign_id = campaign_id
+        self.prospect_id = prospect_id
+        self.where = where
+        self.unsubscribed = unsubscribed
+
+    def trigger(self) -> SalesBlinkTrigger:
+        """What waits for the same in the triggerer."""
+        from airflow_provider_salesblink.client import inputs
+        from airflow_provider_salesblink.client.addresses import fingerprint
+        from airflow_provider_salesblink.triggers.prospects import ProspectTrigger
+
+        exactly_one(prospect_id=self.prospect_id, email=self.email)
+        inputs.identifier("campaign_id", self.campaign_id)
+        if self.prospect_id is not None:
+            inputs.identifier("prospect_id", self.prospect_id)
+        who = None if self.email is None else fingerprint(inputs.address("email", self.email)).hex()
+        return ProspectTrigger(
+            campaign_id=self.campaign_id,
+            prospect_id=self.prospect_id,
+            who=who,
+            where=dict(self.where) if isinstance(self.where, Mapping) else self.where,
+            unsubscribed=self.unsubscribed,
+            **self.polling(),
+        )

@@ -1,0 +1,94 @@
+"""What operators and sensors have in common: the hook, people kept out of sight, and which errors end a task."""
+
+from __future__ import annotations
+
+from functools import cached_property
+from typing import TYPE_CHECKING, Any, cast
+
+from airflow.providers.common.compat.sdk import AirflowNotFoundException, mask_secret
+
+from airflow_provider_salesblink.connection_form import InvalidConnectionError
+from airflow_provider_salesblink.hooks.salesblink import SalesBlinkHook
+
+if TYPE_CHECKING:
+    from airflow.providers.common.compat.sdk import BaseOperator
+
+USUAL_WAIT = 60.0
+"""Seconds to wait after a 429 that does not say how long: SalesBlink's limits are per minute."""
+
+_NO_ALERTS = {"email_on_failure": False, "email_on_retry": False}
+
+
+class SalesBlinkTask:
+    """Mixed into Airflow's classes of tasks, before them."""
+
+    salesblink_conn_id: str
+
+    def _do_render_template_fields(self, *args: Any, **kwargs: Any) -> None:
+        # Airflow logs what it rendered and shows it to every user of its UI. Only here are both the rendered values
+        # of a mapped task and those of any other seen before that; tests/airflow/test_privacy.py watches it.
+        super()._do_render_template_fields(*args, **kwargs)  # type: ignore[misc]
+        self.hide_people()
+
+    def hide_people(self) -> None:
+        """Keep the people among the rendered arguments out of Airflow's log and UI."""
+        names = cast("BaseOperator", self).template_fields
+        _mask_addresses([getattr(self, name, None) for name in names])
+
+    @cached_property
+    def hook(self) -> SalesBlinkHook:
+        """The hook of this task's connection."""
+        return SalesBlinkHook(self.salesblink_conn_id)
+
+
+class Addressed:
+    """Mixed into tasks whose ``email`` is the person they are about.
+
+    Airflow's own tasks have an argument of that name too: who is told by mail when a task fails. A person from a
+    campaign must not get that mail, nor may the alert's recipients, whom ``default_args`` hands to every task, be taken
+    for the person. So the alert mails are off here; callbacks and notifiers do the same job.
+
+    :param email: the person's address.
+    """
+
+    def __init__(self, *, email: str | None = None, **kwargs: Any) -> None:
+        # Airflow fills in what is left out; someone who is both the person and the alert's recipient is nobody.
+        is_alert_recipient = email is not None and email == (kwargs.get("default_args") or {}).get("email")
+        super().__init__(**{**kwargs, **_NO_ALERTS, "email": None})
+        self.email = None if is_alert_recipient else email
+
+    @classmethod
+    def partial(cls, **kwargs: Any) -> Any:  # noqa: ANN401
+        """The task with some of its arguments, to be mapped over others with ``expand``."""
+        made = super().partial(**kwargs)  # type: ignore[misc]
+        if "email" not in kwargs:
+            # What Airflow put there is the alert's recipients, and it would keep expand(email=...) from working.
+            made.kwargs.pop("email", None)
+        made.kwargs.update(_NO_ALERTS)
+        return made
+
+
+def final(error: Exception, conn_id: str) -> str | None:
+    """What to say when ``error`` ends a task at once, since it would come again; None where it may pass."""
+    if isinstance(error, AirflowNotFoundException):
+        return (
+            f"There is no connection {conn_id!r}: create one of type SalesBlink, or say with salesblink_conn_id which "
+            "one to use."
+        )
+    if isinstance(error, InvalidConnectionError) or getattr(error, "permanent", False):
+        return str(error)
+    return None
+
+
+def _mask_addresses(value: object) -> None:
+    from airflow_provider_salesblink.client.addresses import found_in
+
+    match value:
+        case str():
+            for address in found_in(value):
+                mask_secret(address)
+        case dict():
+            _mask_addresses([*value.keys(), *value.values()])
+        case list() | tuple():
+            for each in value:
+                _mask_addresses(each)

@@ -1,0 +1,112 @@
+"""What all SalesBlink triggers share: the line to SalesBlink, and what becomes of a wait."""
+
+from __future__ import annotations
+
+import asyncio
+from abc import abstractmethod
+from contextlib import asynccontextmanager
+from typing import TYPE_CHECKING, Any
+
+from airflow.providers.common.compat.sdk import AirflowNotFoundException
+from airflow.triggers.base import BaseTrigger, TriggerEvent
+
+from airflow_provider_salesblink.connection_form import InvalidConnectionError
+from airflow_provider_salesblink.hooks.salesblink import SalesBlinkHook
+from airflow_provider_salesblink.tasks import final
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncIterator
+
+    from airflow_provider_salesblink.client import SalesBlinkClient
+    from airflow_provider_salesblink.waiting.conditions import Hopeless, Met
+    from airflow_provider_salesblink.waiting.line import Line
+    from airflow_provider_salesblink.waiting.resources import Resource
+
+
+class SalesBlinkTrigger(BaseTrigger):
+    """Waits for one thing in SalesBlink, with one poll for all triggers of a triggerer that look at the same.
+
+    Its event holds ``status``: ``met`` with ``found`` (ids and states), ``hopeless`` or ``gave_up`` with ``reason``.
+
+    :param salesblink_conn_id: the Airflow connection that holds the key.
+    :param poll_interval: seconds between two looks at most.
+    :param max_consecutive_failures: after so many looks in a row that failed in passing (429, 5xx, no answer) it gives
+        up.
+    """
+
+    def __init__(self, *, salesblink_conn_id: str, poll_interval: float, max_consecutive_failures: int) -> None:
+        super().__init__()  # type: ignore[no-untyped-call]
+        self.salesblink_conn_id = salesblink_conn_id
+        self.poll_interval = poll_interval
+        self.max_consecutive_failures = max_consecutive_failures
+
+    @abstractmethod
+    def wish(self) -> tuple[Resource, object]:
+        """Where to look, and for what."""
+
+    @abstractmethod
+    def arguments(self) -> dict[str, Any]:
+        """The subclass's own arguments."""
+
+    def serialize(self) -> tuple[str, dict[str, Any]]:
+        """What the triggerer makes this trigger from."""
+        shared = ("salesblink_conn_id", "poll_interval", "max_consecutive_failures")
+        return _path_of(self), {**self.arguments(), **{name: getattr(self, name) for name in shared}}
+
+    def __repr__(self) -> str:
+        # Airflow's own shows all arguments, and a value that is waited for may be somebody's.
+        return f"<{type(self).__name__} on {self.salesblink_conn_id}>"
+
+    async def run(self) -> AsyncIterator[TriggerEvent]:
+        """Wait, and tell what came of it."""
+        from airflow_provider_salesblink.waiting.conditions import Met
+        from airflow_provider_salesblink.waiting.poller import GaveUp
+
+        try:
+            outcome = await self._waited()
+        except GaveUp as error:
+            yield event(status="gave_up", reason=str(error))
+        except (InvalidConnectionError, AirflowNotFoundException) as error:
+            yield event(status="hopeless", reason=final(error, self.salesblink_conn_id))
+        else:
+            if isinstance(outcome, Met):
+                yield event(status="met", found=outcome.found)
+            else:
+                yield event(status="hopeless", reason=outcome.reason)
+
+    async def _waited(self) -> Met | Hopeless:
+        resource, wish = self.wish()
+        async with line_of(self.salesblink_conn_id) as line:
+            return await line.poller(resource).wait(
+                wish, interval=self.poll_interval, most_failures=self.max_consecutive_failures
+            )
+
+
+@asynccontextmanager
+async def line_of(conn_id: str) -> AsyncIterator[Line]:
+    """The line that everything in this event loop shares over a connection.
+
+    :raises AirflowNotFoundException: there is no such connection.
+    :raises InvalidConnectionError: it cannot be used.
+    """
+    from airflow_provider_salesblink.waiting.line import line_to
+
+    async def client() -> SalesBlinkClient:
+        from airflow.providers.common.compat.connection import get_async_connection
+
+        hook = SalesBlinkHook(conn_id)
+        connection = await get_async_connection(conn_id, hook)
+        # Each request is sent once: what failed is looked at again anyway.
+        return await asyncio.to_thread(hook.client_of, connection, max_attempts=1)
+
+    async with line_to(conn_id, client) as line:
+        yield line
+
+
+def event(**payload: Any) -> TriggerEvent:
+    """What a trigger tells Airflow, which logs and stores it."""
+    return TriggerEvent(payload)  # type: ignore[no-untyped-call]
+
+
+def _path_of(trigger: object) -> str:
+    return f"{type(trigger).__module__}.{type(trigger).__qualname__}"

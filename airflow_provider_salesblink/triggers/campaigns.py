@@ -1,0 +1,42 @@
+"""Triggers for campaigns."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from airflow_provider_salesblink.triggers.base import SalesBlinkTrigger
+
+if TYPE_CHECKING:
+    from airflow_provider_salesblink.waiting.conditions import State
+    from airflow_provider_salesblink.waiting.resources import Resource
+
+
+class CampaignTrigger(SalesBlinkTrigger):
+    """Waits until a campaign is paused, or running.
+
+    :param state: ``paused`` or ``running``.
+    :param campaign_id: the campaign's id; exactly one of it and the name.
+    :param campaign_name: its full name.
+    :param salesblink_conn_id: the Airflow connection that holds the key.
+    :param poll_interval: seconds between two looks at most.
+    :param max_consecutive_failures: after so many failed looks in a row it gives up.
+    """
+
+    def __init__(
+        self, *, state: State, campaign_id: str | None = None, campaign_name: str | None = None, **kwargs: Any
+    ) -> None:
+        super().__init__(**kwargs)
+        self.state = state
+        self.campaign_id = campaign_id
+        self.campaign_name = campaign_name
+
+    def arguments(self) -> dict[str, Any]:
+        """This trigger's own arguments."""
+        return {"state": self.state, "campaign_id": self.campaign_id, "campaign_name": self.campaign_name}
+
+    def wish(self) -> tuple[Resource, object]:
+        """The campaign, in the list of all."""
+        from airflow_provider_salesblink.waiting.conditions import CampaignIs
+        from airflow_provider_salesblink.waiting.resources import AllCampaigns
+
+        return AllCampaigns(), CampaignIs(self.state, self.campaign_id, self.campaign_name)

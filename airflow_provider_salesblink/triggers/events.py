@@ -1,0 +1,186 @@
+"""A trigger for assets that are watched: DAGs that start on what happens to a campaign's people."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import math
+import time
+from contextlib import aclosing
+from itertools import islice
+from typing import TYPE_CHECKING, Any
+
+from airflow.providers.common.compat.sdk import AirflowNotFoundException
+from airflow.providers.common.compat.triggers import BaseEventTrigger
+
+from airflow_provider_salesblink.connection_form import DEFAULT_CONN_ID, InvalidConnectionError
+from airflow_provider_salesblink.tasks import final
+from airflow_provider_salesblink.triggers.base import event, line_of
+from airflow_provider_salesblink.waiting.changes import KINDS, SHELVES, Cursor, of_kinds
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncGenerator, AsyncIterator, Hashable, Iterable, Iterator, Mapping
+
+    from airflow.triggers.base import TriggerEvent
+
+    from airflow_provider_salesblink.waiting.changes import Change, Kind, Snapshot
+
+log = logging.getLogger(__name__)
+
+SHORTEST_INTERVAL = 5.0
+"""Seconds. What was told must be in Airflow's database, about a second later, before the next look forgets it."""
+
+AFTER_REFUSAL = 300.0
+"""Seconds until it is tried again after a connection that cannot be used."""
+
+AT_ONCE = 100
+"""Changes in one event at most."""
+
+
+class ProspectEventTrigger(BaseEventTrigger):
+    """Tells what happens to the people of a campaign, for an ``AssetWatcher`` (Airflow 3.0 and later).
+
+    Each event's payload holds ``campaign_id`` and ``changes``, up to 100 of them: ``event`` (``appeared``, ``changed``
+    or ``unsubscribed``), ``prospect_id`` and ``key``. No address is in it.
+
+    On Airflow 3.3 what was seen is remembered in the asset's state: nothing is lost while no triggerer runs, or when
+    one is killed. What was told just before that may be told again, with the same ``key``. On 3.0 to 3.2 it tells what
+    happens from its start on. The first time it starts, everybody in the campaign is taken as known.
+
+    :param campaign_id: the campaign's id.
+    :param events: which kinds of changes; all by default.
+    :param salesblink_conn_id: the Airflow connection that holds the key.
+    :param poll_interval: seconds between two looks, 5 or more.
+    :raises ValueError: an argument cannot be right.
+    """
+
+    def __init__(
+        self,
+        *,
+        campaign_id: str,
+        events: Iterable[Kind] = KINDS,
+        salesblink_conn_id: str = DEFAULT_CONN_ID,
+        poll_interval: float = 60.0,
+    ) -> None:
+        super().__init__()  # type: ignore[no-untyped-call]
+        self.campaign_id = campaign_id
+        self.events = list(events)
+        self.salesblink_conn_id = salesblink_conn_id
+        self.poll_interval = poll_interval
+        if not self.events or not set(self.events) <= set(KINDS):
+            raise ValueError(f"events is {self.events!r}; it takes some of {', '.join(map(repr, KINDS))}.")
+        if not campaign_id:
+            raise ValueError("campaign_id is empty.")
+        if poll_interval < SHORTEST_INTERVAL:
+            raise ValueError(f"poll_interval is {poll_interval}; {SHORTEST_INTERVAL:g} seconds are the least.")
+
+    def serialize(self) -> tuple[str, dict[str, Any]]:
+        """What the triggerer makes this trigger from."""
+        names = ("campaign_id", "events", "salesblink_conn_id", "poll_interval")
+        return f"{__name__}.{type(self).__name__}", {name: getattr(self, name) for name in names}
+
+    async def run(self) -> AsyncIterator[TriggerEvent]:
+        """Tell each change (Airflow 3.0 to 3.2; the request is shared all the same)."""
+        async with aclosing(_looks(self.salesblink_conn_id, self.campaign_id, self.poll_interval)) as looks:
+            async for each in self._told(looks):
+                yield each
+
+    def shared_stream_key(self) -> Hashable | None:
+        """All triggers that look as often at the same campaign share what they see."""
+        return ("salesblink", self.salesblink_conn_id, self.campaign_id, self.poll_interval)
+
+    @classmethod
+    async def open_shared_stream(cls, kwargs: dict[str, Any]) -> AsyncIterator[Snapshot]:
+        """What each look shows."""
+        conn_id, campaign_id, interval = (kwargs[name] for name in _OF_STREAM)
+        async with aclosing(_looks(conn_id, campaign_id, interval)) as looks:
+            async for snapshot in looks:
+                yield snapshot
+
+    async def filter_shared_stream(self, shared_stream: AsyncIterator[Snapshot]) -> AsyncIterator[TriggerEvent]:
+        """Tell each change."""
+        async for each in self._told(shared_stream):
+            yield each
+
+    async def _told(self, looks: AsyncIterator[Snapshot]) -> AsyncIterator[TriggerEvent]:
+        # An asset may have several watchers: what one has told, another may not have.
+        scope = f"{self.salesblink_conn_id}:{self.campaign_id}:{','.join(sorted(self.events))}"
+        memory = _Memory(getattr(self, "asset_state_store", None), scope)
+        cursor = await memory.cursor()
+        seen = -math.inf
+        async for snapshot in looks:
+            if cursor is None:
+                cursor = Cursor()
+                cursor.begin(snapshot)
+                await memory.begin(cursor)
+                continue
+            # Others may look more often at the same; their looks come here too.
+            if time.monotonic() - seen < self.poll_interval * 0.9:
+                continue
+            seen = time.monotonic()
+            # One look late: the events of the look before have reached Airflow's database by now.
+            await memory.keep(cursor)
+            for batch in _in_batches(of_kinds(cursor.advance(snapshot), self.events)):
+                yield event(campaign_id=self.campaign_id, changes=batch)
+
+
+_OF_STREAM = ("salesblink_conn_id", "campaign_id", "poll_interval")
+
+
+async def _looks(conn_id: str, campaign_id: str, interval: float) -> AsyncGenerator[Snapshot, None]:
+    from airflow_provider_salesblink.waiting.resources import Everybody, PeopleOf
+
+    while True:
+        try:
+            async with line_of(conn_id) as line:
+                watched = line.poller(PeopleOf(campaign_id)).watch(Everybody(), interval=interval)
+                async with aclosing(watched) as snapshots:
+                    async for snapshot in snapshots:
+                        yield snapshot
+        except (InvalidConnectionError, AirflowNotFoundException) as error:
+            log.error("Campaign %s cannot be watched: %s", campaign_id, final(error, conn_id))
+            await asyncio.sleep(AFTER_REFUSAL)
+
+
+class _Memory:
+    """The asset's state, as far as this Airflow has one."""
+
+    def __init__(self, store: Any, scope: str) -> None:  # noqa: ANN401
+        self._store = store
+        self._scope = scope
+
+    async def cursor(self) -> Cursor | None:
+        """What was seen before; None where nothing is remembered."""
+        try:
+            if self._store is None or not await self._store.aget(self._key("begun")):
+                return None
+        except ValueError:
+            # Airflow keeps one trigger for several assets if all its arguments are the same.
+            log.warning(
+                "Several assets are watched by the same trigger, so it cannot remember what it saw: what happens while "
+                "no triggerer runs is not told. Give each asset's trigger another poll_interval."
+            )
+            self._store = None
+            return None
+        shelves = {name: await self._store.aget(self._key(name)) for name in SHELVES}
+        return Cursor({name: shelf for name, shelf in shelves.items() if shelf})
+
+    async def begin(self, cursor: Cursor) -> None:
+        """Remember a campaign for the first time; a beginning that was cut short is none."""
+        await self.keep(cursor)
+        if self._store is not None:
+            await self._store.aset(self._key("begun"), True)
+
+    async def keep(self, cursor: Cursor) -> None:
+        """Remember what is new."""
+        unsaved: Mapping[str, Any] = cursor.unsaved() if self._store is not None else {}
+        for name, shelf in unsaved.items():
+            await self._store.aset(self._key(name), shelf)
+
+    def _key(self, name: str) -> str:
+        return f"salesblink:{self._scope}:{name}"
+
+
+def _in_batches(changes: Iterator[Change]) -> Iterator[list[Change]]:
+    while batch := list(islice(changes, AT_ONCE)):
+        yield batch

@@ -1,0 +1,57 @@
+"""Triggers for prospects."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from airflow_provider_salesblink.triggers.base import SalesBlinkTrigger
+
+if TYPE_CHECKING:
+    from airflow_provider_salesblink.waiting.resources import Resource
+
+
+class ProspectTrigger(SalesBlinkTrigger):
+    """Waits until somebody is in a campaign, and is as wished.
+
+    :param campaign_id: the campaign's id.
+    :param prospect_id: who, by id; exactly one of it and ``who``.
+    :param who: who, by the fingerprint of their address in hexadecimal: Airflow stores a trigger's arguments, and an
+        address should not be among them.
+    :param where: fields and what they shall be.
+    :param unsubscribed: whether they shall have opted out; None where it does not matter.
+    :param salesblink_conn_id: the Airflow connection that holds the key.
+    :param poll_interval: seconds between two looks at most.
+    :param max_consecutive_failures: after so many failed looks in a row it gives up.
+    """
+
+    def __init__(
+        self,
+        *,
+        campaign_id: str,
+        prospect_id: str | None = None,
+        who: str | None = None,
+        where: dict[str, Any] | None = None,
+        unsubscribed: bool | None = None,
+        **kwargs: Any,
+    ) -> None:
+        super().__init__(**kwargs)
+        self.campaign_id = campaign_id
+        self.prospect_id = prospect_id
+        self.who = who
+        self.where = where
+        self.unsubscribed = unsubscribed
+
+    def arguments(self) -> dict[str, Any]:
+        """This trigger's own arguments."""
+        names = ("campaign_id", "prospect_id", "who", "where", "unsubscribed")
+        return {name: getattr(self, name) for name in names}
+
+    def wish(self) -> tuple[Resource, object]:
+        """The person, among those of the campaign."""
+        from airflow_provider_salesblink.waiting.conditions import ProspectIs
+        from airflow_provider_salesblink.waiting.resources import PeopleOf, Somebody
+
+        who = None if self.who is None else bytes.fromhex(self.who)
+        return PeopleOf(self.campaign_id), Somebody(
+            ProspectIs({} if self.where is None else self.where, self.unsubscribed), self.prospect_id, who
+        )

@@ -1,0 +1,120 @@
+"""What changed in a campaign from one look to the next, and how to remember what was seen."""
+
+from __future__ import annotations
+
+import base64
+import hashlib
+import json
+import zlib
+from typing import TYPE_CHECKING, Literal, get_args
+
+if TYPE_CHECKING:
+    from collections.abc import Collection, Iterator, Mapping
+
+    from airflow_provider_salesblink.client import Prospect
+
+Kind = Literal["appeared", "changed", "unsubscribed"]
+KINDS: tuple[Kind, ...] = get_args(Kind)
+
+Change = dict[str, str]
+"""``event``, ``prospect_id`` and ``key``; the same change has the same key whenever it is found."""
+
+_OPTED_OUT = "!"
+_SHELVES = 128
+"""So many parts the memory is kept in. Airflow's store is meant for values up to 64 KB: 100,000 people fit."""
+
+
+class Snapshot:
+    """Everybody in a campaign at a moment: for each id a short text that is another when the person is.
+
+    No address and no field's value is in it. People without an id are left out: nobody could tell them apart.
+    """
+
+    def __init__(self) -> None:
+        self.states: dict[str, str] = {}
+
+    def add(self, prospect: Prospect) -> None:
+        """Take somebody in."""
+        if prospect["id"] is not None:
+            told = json.dumps([prospect["email"], prospect["fields"]], sort_keys=True, default=str)
+            self.states[prospect["id"]] = _short(told, 6) + (_OPTED_OUT if prospect["unsubscribed"] else "")
+
+
+class Cursor:
+    """What is known of a campaign's people, and what a new look shows beside it.
+
+    People who are gone stay known: an answer that leaves somebody out for once must not make them new.
+    """
+
+    def __init__(self, known: Mapping[str, Mapping[str, str]] | None = None) -> None:
+        self._states: dict[str, str] = {}
+        for shelf in (known or {}).values():
+            self._states.update(shelf)
+        self._unsaved: set[str] = set()
+
+    def begin(self, snapshot: Snapshot) -> None:
+        """Know everybody who is there now, as if they had always been."""
+        for prospect_id, state in snapshot.states.items():
+            self._know(prospect_id, _with_count(state, 0))
+
+    def advance(self, snapshot: Snapshot) -> Iterator[Change]:
+        """What is new in ``snapshot``; it is known afterwards. Who appears unsubscribed is both."""
+        for prospect_id, state in snapshot.states.items():
+            known = self._states.get(prospect_id)
+            if known is None:
+                self._know(prospect_id, _with_count(state, 0))
+                yield _change("appeared", prospect_id)
+            else:
+                yield from self._compared(prospect_id, known, state)
+            if state.endswith(_OPTED_OUT) and not (known or "").endswith(_OPTED_OUT):
+                yield _change("unsubscribed", prospect_id)
+
+    def _compared(self, prospect_id: str, known: str, state: str) -> Iterator[Change]:
+        fields, _, count = known.removesuffix(_OPTED_OUT).partition(".")
+        if fields != state.removesuffix(_OPTED_OUT):
+            # The number tells a change from the same one made later, after it was taken back.
+            self._know(prospect_id, _with_count(state, int(count) + 1))
+            yield _change("changed", prospect_id, count, state.removesuffix(_OPTED_OUT))
+        elif known.endswith(_OPTED_OUT) != state.endswith(_OPTED_OUT):
+            self._know(prospect_id, _with_count(state, int(count)))
+
+    def _know(self, prospect_id: str, state: str) -> None:
+        self._states[prospect_id] = state
+        self._unsaved.add(_shelf_of(prospect_id))
+
+    def unsaved(self) -> dict[str, dict[str, str]]:
+        """The parts that are other than when this was last asked, for :class:`Cursor` to be made from again."""
+        shelves: dict[str, dict[str, str]] = {name: {} for name in self._unsaved}
+        self._unsaved = set()
+        if shelves:
+            for prospect_id, state in self._states.items():
+                if (name := _shelf_of(prospect_id)) in shelves:
+                    shelves[name][prospect_id] = state
+        return shelves
+
+
+SHELVES = tuple(str(number) for number in range(_SHELVES))
+"""The names of the parts that :meth:`Cursor.unsaved` may give."""
+
+
+def of_kinds(changes: Iterator[Change], kinds: Collection[str]) -> Iterator[Change]:
+    """Those of the wanted kinds."""
+    return (change for change in changes if change["event"] in kinds)
+
+
+def _shelf_of(prospect_id: str) -> str:
+    return str(zlib.crc32(prospect_id.encode(errors="surrogatepass")) % _SHELVES)
+
+
+def _with_count(state: str, count: int) -> str:
+    opted_out = _OPTED_OUT if state.endswith(_OPTED_OUT) else ""
+    return f"{state.removesuffix(_OPTED_OUT)}.{count}{opted_out}"
+
+
+def _change(kind: Kind, prospect_id: str, *what: str) -> Change:
+    return {"event": kind, "prospect_id": prospect_id, "key": _short(json.dumps([kind, prospect_id, *what]), 12)}
+
+
+def _short(text: str, size: int) -> str:
+    digest = hashlib.blake2b(text.encode(errors="surrogatepass"), digest_size=size).digest()
+    return base64.urlsafe_b64encode(digest).decode().rstrip("=")

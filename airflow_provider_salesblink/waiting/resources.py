@@ -1,0 +1,122 @@
+"""What is looked at: one request, whose answer is for everybody who waits there."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, Protocol
+
+from airflow_provider_salesblink.client.addresses import fingerprint
+from airflow_provider_salesblink.waiting.changes import Snapshot
+from airflow_provider_salesblink.waiting.conditions import Met
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator
+
+    from airflow_provider_salesblink.client import Prospect, SalesBlinkClient
+    from airflow_provider_salesblink.waiting.conditions import CampaignIs, ProspectIs, Verdict
+
+
+# What is wished for is compared by identity: two who wish the same are two.
+@dataclass(frozen=True, eq=False)
+class Somebody:
+    """One person of a campaign is as wished.
+
+    :param is_: how they shall be.
+    :param prospect_id: who, by id.
+    :param who: who, as :func:`addresses.fingerprint` of their address; where no id says it.
+    """
+
+    is_: ProspectIs
+    prospect_id: str | None = None
+    who: bytes | None = None
+
+
+@dataclass(frozen=True, eq=False)
+class Everybody:
+    """A snapshot of all, each time."""
+
+
+class Resource(Protocol):
+    """Something that one request shows."""
+
+    def look(self, client: SalesBlinkClient, wishes: Iterable[Any]) -> Iterator[tuple[Any, Verdict | Snapshot]]:
+        """Ask once, and give each wish that is settled with what settled it.
+
+        :raises SalesBlinkError: nothing could be seen.
+        """
+
+
+@dataclass(frozen=True)
+class AllCampaigns:
+    """The list of campaigns (``GET /campaigns``). Its wishes are :class:`CampaignIs`."""
+
+    def look(self, client: SalesBlinkClient, wishes: Iterable[CampaignIs]) -> Iterator[tuple[CampaignIs, Verdict]]:
+        """Ask once, and give each wish that is settled."""
+        by_id, by_name = defaultdict(list), defaultdict(list)
+        for campaign in client.campaigns.list():
+            by_id[campaign["id"]].append(campaign)
+            by_name[campaign["name"]].append(campaign)
+        for wish in wishes:
+            meant = by_name[wish.campaign_name] if wish.campaign_id is None else by_id[wish.campaign_id]
+            if (verdict := wish.judge(meant)) is not None:
+                yield wish, verdict
+
+    def __str__(self) -> str:
+        return "the list of campaigns"
+
+
+@dataclass(frozen=True)
+class PeopleOf:
+    """Everybody in a campaign (``GET /prospects/<id>``). Its wishes are :class:`Somebody` and :class:`Everybody`.
+
+    However many people there are: they go by one after the other, and none is kept but in snapshots.
+    """
+
+    campaign_id: str
+
+    def look(
+        self, client: SalesBlinkClient, wishes: Iterable[Somebody | Everybody]
+    ) -> Iterator[tuple[Somebody | Everybody, Verdict | Snapshot]]:
+        """Ask once, and give each wish that is settled."""
+        sought = _Sought(wishes)
+        snapshot = Snapshot()
+        for prospect in client.prospects.each(self.campaign_id):
+            if sought.snapshots:
+                snapshot.add(prospect)
+            sought.meet(prospect)
+        yield from sought.settled.items()
+        for wish in sought.snapshots:
+            yield wish, snapshot
+
+    def __str__(self) -> str:
+        return f"the people of campaign {self.campaign_id}"
+
+
+class _Sought:
+    """Those who are waited for, to be found by what a person shows of themselves."""
+
+    def __init__(self, wishes: Iterable[Somebody | Everybody]) -> None:
+        self.settled: dict[Somebody | Everybody, Verdict] = {}
+        self.snapshots: list[Everybody] = []
+        self._by_id: defaultdict[str, list[Somebody]] = defaultdict(list)
+        self._by_address: defaultdict[bytes, list[Somebody]] = defaultdict(list)
+        for wish in wishes:
+            if isinstance(wish, Everybody):
+                self.snapshots.append(wish)
+            elif wish.prospect_id is not None:
+                self._by_id[wish.prospect_id].append(wish)
+            elif wish.who is not None:
+                self._by_address[wish.who].append(wish)
+
+    def meet(self, prospect: Prospect) -> None:
+        """See what a person means for those who wait for them."""
+        waiting = self._by_id.get(prospect["id"], []) if prospect["id"] is not None else []
+        if self._by_address and prospect["email"] is not None:
+            waiting = waiting + self._by_address.get(fingerprint(prospect["email"]), [])
+        for wish in waiting:
+            # Somebody may be in a campaign more than once; one of them is enough.
+            if not isinstance(self.settled.get(wish), Met):
+                verdict = wish.is_.judge(prospect)
+                if verdict is not None:
+                    self.settled[wish] = verdict

@@ -1,0 +1,56 @@
+"""Start when somebody unsubscribes from a campaign, and tell the warehouse (Airflow 3.0 and later).
+
+The triggerer looks at the campaign once a minute, however many DAGs wait for it. An opt-out may be told twice, after a
+triggerer was killed, say; its key is the same then, and the table's primary key drops it.
+"""
+
+from __future__ import annotations
+
+import sqlite3
+from contextlib import closing
+from datetime import datetime
+from pathlib import Path
+from tempfile import gettempdir
+from typing import Any
+
+from airflow.sdk import DAG, AssetWatcher, Param, task
+
+from airflow_provider_salesblink.assets import campaign_asset
+from airflow_provider_salesblink.triggers.events import ProspectEventTrigger
+
+CAMPAIGN = "spring-2027"
+
+unsubscribes = campaign_asset("acme", CAMPAIGN)
+unsubscribes.watchers = [
+    AssetWatcher(name="unsubscribes", trigger=ProspectEventTrigger(campaign_id=CAMPAIGN, events=["unsubscribed"]))
+]
+
+with DAG(
+    "unsubscribes_to_warehouse",
+    description="Tell the warehouse of everybody who unsubscribes from a SalesBlink campaign",
+    doc_md=__doc__,
+    schedule=[unsubscribes],
+    start_date=datetime(2026, 1, 1),  # noqa: DTZ001  # Airflow takes it as UTC
+    catchup=False,
+    tags=["salesblink", "example"],
+    params={
+        "warehouse": Param(f"{gettempdir()}/warehouse.sqlite", type="string", description="Stands for your warehouse")
+    },
+):
+
+    @task
+    def tell(params: dict[str, Any], triggering_asset_events: dict[Any, Any]) -> int:
+        """The ids of those who opted out; the CRM they came from knows the rest."""
+        payloads = [event.extra["payload"] for event in triggering_asset_events[unsubscribes]]
+        rows = [
+            (change["key"], payload["campaign_id"], change["prospect_id"])
+            for payload in payloads
+            for change in payload["changes"]
+        ]
+        Path(params["warehouse"]).parent.mkdir(parents=True, exist_ok=True)
+        with closing(sqlite3.connect(params["warehouse"])) as warehouse, warehouse:
+            warehouse.execute("CREATE TABLE IF NOT EXISTS opt_out (key TEXT PRIMARY KEY, campaign TEXT, prospect TEXT)")
+            warehouse.executemany("INSERT OR IGNORE INTO opt_out VALUES (?, ?, ?)", rows)
+        return len(rows)
+
+    tell()

@@ -1,0 +1,76 @@
+"""What waits for campaigns in a triggerer."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+from airflow_provider_salesblink.sandbox import Shapes
+from airflow_provider_salesblink.triggers.campaigns import CampaignTrigger
+from tests.triggers.running import USUAL, made_again, told
+
+if TYPE_CHECKING:
+    from airflow_provider_salesblink.sandbox import Sandbox
+
+
+@pytest.mark.parametrize("which", ["campaign_id", "campaign_name"])
+@pytest.mark.parametrize("state", ["paused", "running"])
+def test_it_ends_when_the_campaign_is_so(which: str, state: Any, sandbox: Sandbox) -> None:
+    sandbox.add_campaign("Other", paused=state != "paused")
+    campaign_id = sandbox.add_campaign("Spring", paused=state == "paused")
+    meant = {"campaign_id": campaign_id} if which == "campaign_id" else {"campaign_name": "Spring"}
+
+    ended = told(CampaignTrigger(state=state, **meant, **USUAL))
+
+    assert ended == {"status": "met", "found": {"outcome": state, "campaign_id": campaign_id}}
+
+
+@pytest.mark.parametrize(
+    ("arguments", "sentence"),
+    [
+        ({"campaign_id": "nobody"}, "none with the id 'nobody'"),
+        ({"campaign_name": "For ana@example.com"}, "none called 'For <address>"),
+        ({"campaign_name": "Spring"}, "2 campaigns are called 'Spring': s1, s2."),
+    ],
+)
+def test_which_campaign_must_be_clear(arguments: dict[str, str], sentence: str, sandbox: Sandbox) -> None:
+    for number in (1, 2):
+        sandbox.add_campaign("Spring", id=f"s{number}")
+
+    ended = told(CampaignTrigger(state="paused", **arguments, **USUAL))
+
+    assert ended["status"] == "hopeless"
+    assert sentence in ended["reason"]
+
+
+def test_a_state_that_is_not_told_is_hopeless(sandbox: Sandbox, campaign: Any) -> None:
+    sandbox.shapes = Shapes(state="none")
+
+    ended = told(CampaignTrigger(state="paused", campaign_id=campaign.id, **USUAL))
+
+    assert ended["status"] == "hopeless"
+    assert "It told: campaignID, name." in ended["reason"]
+
+
+@pytest.mark.parametrize("arguments", [{"campaign_id": "c"}, {"campaign_name": "Spring"}])
+def test_airflow_can_store_it(arguments: dict[str, str]) -> None:
+    trigger = CampaignTrigger(state="running", **arguments, **USUAL)
+
+    again = made_again(trigger)
+
+    assert isinstance(again, CampaignTrigger)
+    assert again.serialize() == trigger.serialize()
+    assert again.serialize()[1] == {
+        "campaign_id": None,
+        "campaign_name": None,
+        "state": "running",
+        **arguments,
+        **USUAL,
+    }
+
+
+def test_it_shows_no_more_than_its_connection() -> None:
+    trigger = CampaignTrigger(state="running", campaign_name="For ana@example.com", **USUAL)
+
+    assert repr(trigger) == "<CampaignTrigger on salesblink_default>"

@@ -1,0 +1,106 @@
+"""What the tests of waiting share: lines to the sandbox, and deadlines."""
+
+from __future__ import annotations
+
+import asyncio
+import threading
+import time
+from collections import Counter
+from contextlib import ExitStack
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+from airflow_provider_salesblink.client import SalesBlinkClient
+from airflow_provider_salesblink.client.retry import Policy
+from airflow_provider_salesblink.waiting.line import _lines, line_to
+from airflow_provider_salesblink.waiting.resources import AllCampaigns
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Coroutine, Iterator
+    from contextlib import AbstractAsyncContextManager
+
+    from airflow_provider_salesblink.sandbox import Sandbox
+    from airflow_provider_salesblink.waiting.line import Line
+
+DEADLINE = 10.0
+
+
+def run(story: Coroutine[Any, Any, Any]) -> Any:
+    """Run a story to its end in a loop of its own."""
+
+    async def with_deadline() -> Any:
+        return await asyncio.wait_for(story, 3 * DEADLINE)
+
+    return asyncio.run(with_deadline())
+
+
+async def until(condition: Callable[[], Any], seconds: float = DEADLINE) -> None:
+    """Wait until it holds."""
+    end = time.monotonic() + seconds
+    while not condition():
+        assert time.monotonic() < end, "it did not come in time"
+        await asyncio.sleep(0.005)
+
+
+async def for_a_while(seconds: float) -> None:
+    """Wait for what must not happen."""
+    await asyncio.sleep(seconds)
+
+
+def waiting(
+    line: Line, wish: Any, resource: Any = None, *, interval: float = 0.05, most: int = 10
+) -> asyncio.Task[Any]:
+    """Somebody who waits."""
+
+    async def wait() -> Any:
+        return await line.poller(resource or AllCampaigns()).wait(wish, interval=interval, most_failures=most)
+
+    return asyncio.create_task(wait())
+
+
+def poll_threads() -> list[threading.Thread]:
+    return [thread for thread in threading.enumerate() if thread.name.startswith("salesblink-poll")]
+
+
+def no_lines() -> bool:
+    return not _lines.get(asyncio.get_running_loop())
+
+
+class Connection:
+    """A connection to the sandbox, and the clients that were made of it.
+
+    A client sends each request once, as in the triggerer.
+    """
+
+    def __init__(self, sandbox: Sandbox, stack: ExitStack) -> None:
+        self.sandbox = sandbox
+        self.options: dict[str, Any] = {}
+        self.made: list[SalesBlinkClient] = []
+        self._stack = stack
+
+    async def make_client(self) -> SalesBlinkClient:
+        given = {
+            "api_key": self.sandbox.key, "base_url": self.sandbox.url, "policy": Policy(max_attempts=1), "timeout": 5,
+            "reads_per_minute": 0, "writes_per_minute": 0,
+        }  # fmt: skip
+        self.made.append(self._stack.enter_context(SalesBlinkClient(**{**given, **self.options})))
+        return self.made[-1]
+
+    def line(self, name: str = "crm") -> AbstractAsyncContextManager[Line]:
+        return line_to(name, self.make_client)
+
+    @property
+    def looks(self) -> list[float]:
+        """When each request came to the server."""
+        return [request.at for request in self.sandbox.requests]
+
+    def looks_at(self) -> Counter[str]:
+        """How many requests came for each resource."""
+        return Counter(request.path for request in self.sandbox.requests)
+
+
+@pytest.fixture
+def connection(sandbox: Sandbox) -> Iterator[Connection]:
+    with ExitStack() as stack:
+        yield Connection(sandbox, stack)

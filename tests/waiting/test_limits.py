@@ -1,0 +1,195 @@
+"""SalesBlink's limits: what a 429 asks of all, and a budget that is kept and shared out fairly."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from contextlib import suppress
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+from airflow_provider_salesblink.client import pacing
+from airflow_provider_salesblink.sandbox import Limits
+from airflow_provider_salesblink.waiting import line as line_module
+from airflow_provider_salesblink.waiting.conditions import CampaignIs, Met, ProspectIs
+from airflow_provider_salesblink.waiting.resources import PeopleOf, Somebody
+from tests.waiting.conftest import Connection, for_a_while, run, until, waiting
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from airflow_provider_salesblink.sandbox import Sandbox
+    from airflow_provider_salesblink.waiting.line import Line
+
+WINDOW = 0.5
+ARRIVAL = 0.15
+"""Seconds by which the time that a request takes to arrive may vary on a busy machine."""
+
+
+def crowd(line: Line, ids: list[str]) -> list[asyncio.Task[Any]]:
+    """Somebody waits in each campaign, for nobody who is there."""
+    return [waiting(line, Somebody(ProspectIs(), "p0"), PeopleOf(id_), interval=0.02, most=99) for id_ in ids]
+
+
+async def gone(waiters: list[asyncio.Task[Any]]) -> None:
+    for waiter in waiters:
+        waiter.cancel()
+    for waiter in waiters:
+        with suppress(asyncio.CancelledError):
+            await waiter
+
+
+@pytest.fixture
+def ids(sandbox: Sandbox) -> list[str]:
+    return [sandbox.add_campaign(f"No. {number}") for number in range(6)]
+
+
+@pytest.mark.parametrize("form", ["seconds", "date"])
+def test_a_retry_after_is_kept_by_all(form: Any, sandbox: Sandbox, connection: Connection, ids: list[str]) -> None:
+    async def story() -> None:
+        async with connection.line() as line:
+            waiters = crowd(line, ids)
+            await until(lambda: len(connection.looks_at()) == 6)
+            sandbox.fault("prospects", "429", retry_after=2, retry_after_form=form)
+            await until(lambda: any(request.status == 429 for request in sandbox.requests))
+            (limited,) = (request.at for request in sandbox.requests if request.status == 429)
+            # What was on its way by then cannot be called back.
+            await for_a_while(ARRIVAL)
+            on_their_way = len(connection.looks)
+            await until(lambda: len(connection.looks) > on_their_way)
+            assert connection.looks[on_their_way] - limited >= 2
+            assert all(at - limited < ARRIVAL for at in connection.looks[:on_their_way])
+            await until(lambda: connection.looks_at().total() > on_their_way + 6)
+            await gone(waiters)
+
+    run(story())
+
+
+def test_who_comes_meanwhile_keeps_it_too(sandbox: Sandbox, connection: Connection, ids: list[str]) -> None:
+    sandbox.fault("prospects", "429", retry_after=1)
+
+    async def story() -> None:
+        async with connection.line() as line:
+            waiters = crowd(line, ids[:1])
+            await until(lambda: any(request.status == 429 for request in sandbox.requests))
+            await for_a_while(0.05)
+            assert isinstance(await waiting(line, CampaignIs("running", ids[0])), Met)
+            await gone(waiters)
+
+    run(story())
+    assert min(connection.looks[1:]) - connection.looks[0] >= 1
+
+
+def test_a_429_that_does_not_say_for_how_long_is_the_usual_wait(
+    sandbox: Sandbox, connection: Connection, ids: list[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(line_module, "USUAL_WAIT", 1.0)
+    sandbox.fault("prospects", "429")
+
+    async def story() -> None:
+        async with connection.line() as line:
+            waiters = crowd(line, ids[:1])
+            await until(lambda: len(connection.looks) == 1)
+            await for_a_while(ARRIVAL)
+            waiters += crowd(line, ids[1:])
+            await until(lambda: len(connection.looks_at()) == 6)
+            await gone(waiters)
+
+    run(story())
+    assert connection.looks[1] - connection.looks[0] >= 1
+
+
+def test_what_queues_for_a_thread_keeps_it_too(
+    sandbox: Sandbox, connection: Connection, ids: list[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(line_module, "AT_ONCE", 2)
+    sandbox.fault("prospects", "slow", seconds=0.5)
+    sandbox.fault("prospects", "429", retry_after=1)
+
+    async def story() -> None:
+        async with connection.line() as line:
+            waiters = crowd(line, ids)
+            await until(lambda: len(connection.looks_at()) == 6)
+            await gone(waiters)
+
+    run(story())
+    assert connection.looks[2] - connection.looks[1] >= 1
+
+
+def test_with_a_server_that_limits_everybody_is_looked_at(
+    sandbox: Sandbox, connection: Connection, ids: list[str]
+) -> None:
+    sandbox.limits = Limits(reads=2, window=0.4)
+
+    async def story() -> None:
+        async with connection.line() as line:
+            waiters = [
+                waiting(line, CampaignIs("running", ids[0])),
+                *(waiting(line, Somebody(ProspectIs(), person), PeopleOf(id_)) for id_, person in people),
+            ]
+            assert all(isinstance(verdict, Met) for verdict in await asyncio.gather(*waiters))
+
+    people = [(id_, sandbox.add_person(id_, {"Email": "ana@example.com"})) for id_ in ids[:3]]
+    run(story())
+
+
+# The budget
+
+
+@pytest.fixture
+def budget(connection: Connection, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> int:
+    """A budget of so many reads in half a second."""
+    monkeypatch.setitem(pacing.Budget.__init__.__kwdefaults__, "window", WINDOW)
+    connection.options |= {"reads_per_minute": 2, "pacing_url": f"file://{tmp_path}/budget.sqlite"}
+    return 2
+
+
+def test_the_budget_is_kept_and_nobody_starves(
+    budget: int, connection: Connection, ids: list[str], caplog: pytest.LogCaptureFixture
+) -> None:
+    async def story() -> None:
+        async with connection.line() as line:
+            waiters = crowd(line, ids)
+            await until(lambda: connection.looks_at().total() >= 4 * len(ids), 30)
+            await gone(waiters)
+
+    caplog.set_level(logging.WARNING)
+    run(story())
+    looks = connection.looks
+    assert all(later - earlier > WINDOW - ARRIVAL for earlier, later in zip(looks, looks[budget:], strict=False))
+    # Whoever was there first may have used up the budget before the others came; from then on all take turns.
+    turns = [request.path for request in connection.sandbox.requests][budget + 1 :]
+    rounds = [turns[start : start + len(ids)] for start in range(len(turns) - len(ids) + 1)]
+    assert all(len(set(each)) == len(ids) for each in rounds), turns
+    (warning,) = (record.getMessage() for record in caplog.records)
+    assert "(6 lists) needs more reads than the budget has" in warning
+    assert "poll_interval" in warning
+
+
+def test_who_leaves_the_queue_does_not_hold_it_up(budget: int, connection: Connection, ids: list[str]) -> None:
+    async def story() -> None:
+        async with connection.line() as line:
+            waiters = crowd(line, ids)
+            await until(lambda: len(connection.looks) >= budget)
+            await for_a_while(0.1)
+            await gone(waiters[:-1])
+            assert isinstance(await waiting(line, CampaignIs("running", ids[0])), Met)
+            await gone(waiters[-1:])
+
+    run(story())
+
+
+def test_a_spent_budget_is_no_failure(
+    budget: int, sandbox: Sandbox, connection: Connection, ids: list[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(line_module, "USUAL_WAIT", 600.0)
+
+    async def story() -> None:
+        async with connection.line() as line:
+            waiter = waiting(line, CampaignIs("paused", ids[0]), interval=0.01, most=1)
+            await until(lambda: len(connection.looks) > 2 * budget)
+            sandbox.happen("pause", to=ids[0])
+            assert isinstance(await waiter, Met)
+
+    run(story())

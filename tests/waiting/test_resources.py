@@ -1,0 +1,179 @@
+"""One look is one request, whoever waits for whatever."""
+
+from __future__ import annotations
+
+import gc
+import tracemalloc
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+from airflow_provider_salesblink.client import NotFoundError, SalesBlinkClient, exchange
+from airflow_provider_salesblink.client.addresses import fingerprint
+from airflow_provider_salesblink.waiting.changes import Snapshot
+from airflow_provider_salesblink.waiting.conditions import CampaignIs, Hopeless, Met, ProspectIs
+from airflow_provider_salesblink.waiting.resources import AllCampaigns, Everybody, PeopleOf, Somebody
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+    from airflow_provider_salesblink.client import Prospect
+    from airflow_provider_salesblink.sandbox import Sandbox
+    from tests.conftest import CampaignUnderTest
+
+HUNDREDS = 300
+
+
+def by_address(address: str, *condition: Any) -> Somebody:
+    return Somebody(ProspectIs(*condition), who=fingerprint(address))
+
+
+def by_id(prospect_id: str, *condition: Any) -> Somebody:
+    return Somebody(ProspectIs(*condition), prospect_id)
+
+
+class TellingClient:
+    """A client whose campaign holds what no sandbox holds."""
+
+    def __init__(self, people: Iterable[Prospect]) -> None:
+        self.prospects = self
+        self._people = people
+
+    def each(self, campaign_id: str) -> Iterable[Prospect]:  # noqa: ARG002
+        return self._people
+
+
+def person(id_: str | None, email: str | None, *, unsubscribed: bool | None = False, **fields: Any) -> Prospect:
+    told = {"campaign_id": "c1", "unsubscribed": unsubscribed, "fields": fields, "raw": {}}
+    return {"id": id_, "email": email, **told}  # type: ignore[typeddict-item]
+
+
+def seen(people: Iterable[Prospect], *wishes: Any) -> dict[Any, Any]:
+    return dict(PeopleOf("c1").look(TellingClient(people), wishes))  # type: ignore[arg-type]
+
+
+def test_hundreds_of_campaigns_are_one_request(sandbox: Sandbox, client: SalesBlinkClient) -> None:
+    ids = [sandbox.add_campaign(f"No. {number}", paused=number % 2 == 0) for number in range(HUNDREDS)]
+    wishes = [CampaignIs("paused", id_) for id_ in ids]
+    wishes += [CampaignIs("paused", campaign_name=f"No. {number}") for number in range(HUNDREDS)]
+
+    settled = dict(AllCampaigns().look(client, wishes))
+
+    assert [request.path for request in sandbox.requests] == ["/api/campaigns"]
+    assert list(settled) == [wish for number, wish in enumerate(wishes) if number % 2 == 0]
+    assert [settled[wish].found["campaign_id"] for wish in wishes[:HUNDREDS:2]] == ids[::2]
+    assert [settled[wish].found["campaign_id"] for wish in wishes[HUNDREDS::2]] == ids[::2]
+
+
+def test_what_no_campaign_is_called_is_hopeless(client: SalesBlinkClient, campaign: CampaignUnderTest) -> None:
+    wishes = [
+        CampaignIs("paused", "c0"),
+        CampaignIs("paused", campaign_name="spring"),
+        CampaignIs("running", campaign.id),
+    ]
+
+    settled = dict(AllCampaigns().look(client, wishes))
+
+    assert [type(settled[wish]) for wish in wishes] == [Hopeless, Hopeless, Met]
+
+
+def test_hundreds_of_people_are_one_request(
+    sandbox: Sandbox, client: SalesBlinkClient, campaign: CampaignUnderTest
+) -> None:
+    ids = [
+        sandbox.add_person(campaign.id, {"Email": f"P{number}@Example.com"}, unsubscribed=number % 3 == 0)
+        for number in range(HUNDREDS)
+    ]
+    wishes = [by_id(id_, {}, True) for id_ in ids]
+    wishes += [by_address(f" p{number}@EXAMPLE.COM\t", {}, True) for number in range(HUNDREDS)]
+    everybody = Everybody()
+
+    settled = dict(PeopleOf(campaign.id).look(client, [*wishes, everybody]))
+
+    assert [request.path for request in sandbox.requests] == [f"/api/prospects/{campaign.id}"]
+    assert isinstance(settled[everybody], Snapshot)
+    assert list(settled[everybody].states) == ids
+    met = {wish: settled[wish].found["prospect_id"] for wish in wishes if wish in settled}
+    assert met == dict(list(zip(wishes, ids * 2, strict=True))[::3])
+
+
+def test_who_is_not_there_is_waited_for(client: SalesBlinkClient, campaign: CampaignUnderTest) -> None:
+    assert dict(PeopleOf(campaign.id).look(client, [by_id("p0"), by_address("ana@example.com")])) == {}
+
+
+def test_a_campaign_that_is_not_there_is_an_error(sandbox: Sandbox, client: SalesBlinkClient) -> None:
+    with pytest.raises(NotFoundError):
+        list(PeopleOf("c0").look(client, [by_id("p0")]))
+
+    assert len(sandbox.requests) == 1
+
+
+def test_two_who_wish_the_same_are_two() -> None:
+    wishes = [by_id("p1"), by_id("p1"), by_address("ana@example.com"), by_address("ana@example.com")]
+
+    assert seen([person("p1", "ana@example.com")], *wishes).keys() == set(wishes)
+
+
+@pytest.mark.parametrize("order", [1, -1])
+def test_somebody_twice_in_a_campaign_is_met_once(order: int) -> None:
+    wish = by_address("ana@example.com", {"Stage": "Won"}, False)
+    people = [
+        person("p1", "ana@example.com", Stage="Won", unsubscribed=None), person("p2", "Ana@example.com ", Stage="Won"),
+        person("p3", "ana@example.com", Stage="Lost"),
+    ]  # fmt: skip
+
+    settled = seen(people[::order], wish)
+
+    assert isinstance(settled[wish], Met)
+    assert settled[wish].found["prospect_id"] == "p2"
+
+
+def test_who_has_no_id_or_no_address_is_nobody_else() -> None:
+    people = [person(None, None), person(None, "ana@example.com"), person("p1", None), person("p2", "")]
+    nameless, blank, ana, first = by_id(""), by_address(""), by_address("ana@example.com"), by_id("p1")
+    everybody = Everybody()
+
+    settled = seen(people, nameless, ana, first, everybody, blank)
+
+    assert nameless not in settled
+    assert settled[ana].found["prospect_id"] is None
+    assert settled[first].found["prospect_id"] == "p1"
+    assert settled[everybody].states.keys() == {"p1", "p2"}
+
+
+def test_a_wish_for_nobody_in_particular_is_never_met() -> None:
+    assert seen([person("p1", "ana@example.com")], Somebody(ProspectIs())) == {}
+
+
+def peak_memory(people: int, *wishes: Any) -> int:
+    crowd = (person(f"{number:024x}", f"p{number}@example.com", Notes="x" * 100) for number in range(people))
+    gc.collect()
+    tracemalloc.start()
+    try:
+        seen(crowd, *wishes)
+        return tracemalloc.get_traced_memory()[1]
+    finally:
+        tracemalloc.stop()
+
+
+def test_people_go_by_and_are_not_kept() -> None:
+    few, many = (peak_memory(people, by_id("p1"), by_address("x@example.com")) for people in (100, 15_000))
+
+    assert many < few + 1_000_000
+    assert peak_memory(15_000, Everybody()) > few + 1_500_000, "a snapshot is kept, so the measure can see it"
+
+
+def test_a_long_list_is_read_from_a_file(
+    sandbox: Sandbox, client: SalesBlinkClient, campaign: CampaignUnderTest, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(exchange, "LONGEST_IN_MEMORY", 10)
+    ids = [sandbox.add_person(campaign.id, {"Email": f"p{number}@example.com"}) for number in range(50)]
+    wishes = [by_id(id_) for id_ in ids]
+
+    assert dict(PeopleOf(campaign.id).look(client, wishes)).keys() == set(wishes)
+
+
+@pytest.mark.parametrize("resource", [AllCampaigns, lambda: PeopleOf("c1")])
+def test_the_same_resource_is_equal_however_often_it_is_made(resource: Any) -> None:
+    assert resource() == resource()
+    assert len({resource(), resource(), PeopleOf("c2")}) == 2
