@@ -13,7 +13,7 @@ AIRFLOW ?= 3.3
 ENV := .venv/airflow-$(AIRFLOW)
 COMPILE := ../$(TOOLS)/bin/uv pip compile --universal --python-version 3.11 --generate-hashes --no-header --quiet
 
-.PHONY: help demo test test-2.11 check lint types layers dependencies wheel bench lock clean
+.PHONY: help demo ui test test-2.11 check lint types layers dependencies wheel bench lock clean
 .DEFAULT_GOAL := help
 
 help: ## List the commands
@@ -22,8 +22,11 @@ help: ## List the commands
 demo: $(ENV)/.ready ## Put the leads of a file into a campaign of the sandbox, in a real Airflow; no account needed
 	@$(ENV)/bin/python -m demo
 
+ui: $(ENV)/.ready ## A whole Airflow with its UI, the example DAGs and a SalesBlink of your own
+	@$(ENV)/bin/python -m demo.ui
+
 test: $(ENV)/.ready ## Run the tests (AIRFLOW=2.11 for the other generation)
-	$(ENV)/bin/python -m pytest -n 2 $(ARGS)
+	$(ENV)/bin/python -m pytest -n 2 --dist loadgroup $(ARGS)
 
 test-2.11: ## Run the tests on Airflow 2.11
 	$(MAKE) test AIRFLOW=2.11

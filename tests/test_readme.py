@@ -2,13 +2,18 @@
 
 from __future__ import annotations
 
+import ast
 import re
+from importlib import import_module
+from importlib.util import find_spec
+from textwrap import dedent
 from typing import TYPE_CHECKING, Any
 
 import pytest
 
 from airflow_provider_salesblink import connection_form
 from airflow_provider_salesblink.hooks.salesblink import SalesBlinkHook
+from airflow_provider_salesblink.provider_info import get_provider_info
 from demo import airflow_home
 from tests.conftest import ROOT
 
@@ -19,6 +24,7 @@ if TYPE_CHECKING:
     from airflow_provider_salesblink.sandbox import Sandbox
 
 README = (ROOT / "README.md").read_text()
+WAITING = (ROOT / "docs" / "waiting.md").read_text()
 PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").rglob("*.md"))]
 
 
@@ -53,15 +59,40 @@ def _each(names: str, defaults: str) -> list[tuple[str, str]]:
 
 
 def test_the_readme_names_every_operator() -> None:
-    from airflow_provider_salesblink.operators import campaigns, loads, prospects, team
+    assert _classes_of("operators") == set(re.findall(r"`(\w+Operator)\(", README))
 
-    operators = {
+
+def test_the_readme_and_the_page_on_waiting_name_every_sensor() -> None:
+    for page in (README, WAITING):
+        assert _classes_of("sensors") == set(re.findall(r"`(\w+Sensor)\(", page))
+
+
+def _classes_of(kind: str) -> set[str]:
+    modules = [import_module(name) for name in get_provider_info()[kind][0]["python-modules"]]
+    return {
         name
-        for module in (campaigns, loads, prospects, team)
+        for module in modules
         for name, thing in vars(module).items()
         if isinstance(thing, type) and thing.__module__ == module.__name__ and not name.startswith("_")
     }
-    assert operators == set(re.findall(r"`(\w+Operator)\(", README))
+
+
+def test_the_code_on_the_page_on_waiting_works() -> None:
+    from airflow_provider_salesblink.assets import campaign_asset
+    from airflow_provider_salesblink.sensors.prospects import ProspectSensor
+    from airflow_provider_salesblink.triggers.events import ProspectEventTrigger
+
+    names: dict[str, Any] = {"ProspectSensor": ProspectSensor, "ProspectEventTrigger": ProspectEventTrigger}
+    sensor_code, watcher_code, payload = re.findall(r"(?:^    .*\n)+", WAITING, flags=re.MULTILINE)
+
+    sensor = eval(dedent(sensor_code), names)  # noqa: S307
+    sensor.email = "ana@example.com"
+    sensor.trigger().wish()
+    assert ast.literal_eval(payload.strip())["changes"][0].keys() == {"event", "prospect_id", "key"}
+    if find_spec("airflow.sdk"):
+        from airflow.sdk import AssetWatcher
+
+        exec(dedent(watcher_code), {**names, "campaign_asset": campaign_asset, "AssetWatcher": AssetWatcher})  # noqa: S102
 
 
 @pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)

@@ -1,0 +1,227 @@
+"""A triggerer that is killed and started again loses no wait and no event: tried with a real one."""
+
+from __future__ import annotations
+
+import json
+import re
+import sqlite3
+import time
+from collections import Counter
+from contextlib import closing
+from itertools import pairwise
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+from airflow_provider_salesblink.sandbox import Sandbox
+from demo.real_airflow import AIRFLOW_3, RealAirflow
+from tests.conftest import ROOT
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from pathlib import Path
+
+pytestmark = [pytest.mark.timeout(400), pytest.mark.xdist_group("real-airflow")]
+
+WAITED_FOR, WATCHED = "autumn-2026", "spring-2027"
+INTERVAL = 5
+WAITS = f"""
+from datetime import datetime
+from airflow.providers.common.compat.sdk import DAG
+from airflow_provider_salesblink.sensors.campaigns import CampaignSensor
+from airflow_provider_salesblink.sensors.prospects import ProspectSensor
+
+often = {{"deferrable": True, "poke_interval": 1}}
+with DAG("waits", schedule=None, start_date=datetime(2026, 1, 1), default_args=often):
+    CampaignSensor(task_id="paused", campaign_id="{WAITED_FOR}")
+    ProspectSensor(
+        task_id="replied", campaign_id="{WAITED_FOR}", email="ana@example.com", where={{"Replied": {{"exists": True}}}})
+"""
+EVERYTHING = f"""
+from datetime import datetime
+from airflow.providers.standard.operators.empty import EmptyOperator
+from airflow.sdk import DAG, AssetWatcher
+from airflow_provider_salesblink.assets import campaign_asset
+from airflow_provider_salesblink.triggers.events import ProspectEventTrigger
+
+everything = campaign_asset("everything", "{WATCHED}")
+everything.watchers = [
+    AssetWatcher(name="everything", trigger=ProspectEventTrigger(campaign_id="{WATCHED}", poll_interval={INTERVAL}))
+]
+with DAG("everything", schedule=[everything], start_date=datetime(2026, 1, 1)):
+    EmptyOperator(task_id="nothing")
+"""
+EXAMPLE = "unsubscribes_to_warehouse"
+WARE_OF = {
+    "unsubscribed": f"salesblink://acme/campaign/{WATCHED}",
+    "any": f"salesblink://everything/campaign/{WATCHED}",
+}
+
+
+@pytest.fixture(scope="module")
+def sandbox() -> Iterator[Sandbox]:
+    with Sandbox() as sandbox:
+        for campaign_id, name in [(WAITED_FOR, "ana"), (WATCHED, "ben"), (WATCHED, "eve"), (WATCHED, "zoe")]:
+            if campaign_id not in {campaign.id for campaign in sandbox.campaigns()}:
+                sandbox.add_campaign(campaign_id, id=campaign_id)
+            sandbox.add_person(campaign_id, {"Email": f"{name}@example.com"})
+        yield sandbox
+
+
+@pytest.fixture(scope="module")
+def warehouse(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return tmp_path_factory.mktemp("warehouse") / "warehouse.sqlite"
+
+
+@pytest.fixture(scope="module")
+def airflow(sandbox: Sandbox, warehouse: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[RealAirflow]:
+    connection = {
+        "conn_type": "salesblink", "host": sandbox.url, "password": sandbox.key,
+        "extra": {"reads_per_minute": 0, "writes_per_minute": 0},
+    }  # fmt: skip
+    airflow = RealAirflow(
+        tmp_path_factory.mktemp("airflow"), {"AIRFLOW_CONN_SALESBLINK_DEFAULT": json.dumps(connection)}
+    )
+    (airflow.dags / "waits.py").write_text(WAITS)
+    if AIRFLOW_3:
+        (airflow.dags / "everything.py").write_text(EVERYTHING)
+        (airflow.dags / f"{EXAMPLE}.py").write_text(_example(warehouse))
+    with airflow:
+        yield airflow
+
+
+def _example(warehouse: Path) -> str:
+    """The example as it is, but for where its warehouse is, and that it looks more often."""
+    text = (ROOT / "dags_examples" / f"{EXAMPLE}.py").read_text()
+    for old, new in {
+        'events=["unsubscribed"])': f'events=["unsubscribed"], poll_interval={INTERVAL})',
+        'f"{gettempdir()}/warehouse.sqlite"': repr(str(warehouse)),
+    }.items():
+        assert text.count(old) == 1
+        text = text.replace(old, new)
+    return text
+
+
+def test_who_waits_hears_of_what_happened_while_no_triggerer_ran(airflow: RealAirflow, sandbox: Sandbox) -> None:
+    (ana,) = (person.id for person in sandbox.people(WAITED_FOR))
+    run = airflow.trigger("waits")
+    both = {f"/api/prospects/{WAITED_FOR}", "/api/campaigns"}
+    airflow.wait_until("both tasks wait", lambda: both <= {request.path for request in sandbox.requests})
+    assert set(airflow.tasks("waits", run).values()) == {("deferred", 1)}
+
+    airflow.kill("triggerer")
+    assert_silence(sandbox)
+    sandbox.happen("reply", to=ana)
+    sandbox.happen("pause", to=WAITED_FOR)
+    airflow.start("triggerer")
+
+    airflow.wait_until("the run ends", lambda: airflow.run_state("waits", run) in {"success", "failed"})
+    assert airflow.tasks("waits", run) == {"paused": ("success", 1), "replied": ("success", 1)}
+    assert airflow.xcom("waits", run, "paused") == {"outcome": "paused", "campaign_id": WAITED_FOR}
+    assert airflow.xcom("waits", run, "replied")["prospect_id"] == ana
+    assert_logs_are_clean(airflow, sandbox)
+
+
+@pytest.mark.skipif(not AIRFLOW_3, reason="Airflow 2 watches no assets")
+def test_each_change_is_told_whenever_the_triggerer_is_killed(
+    airflow: RealAirflow, sandbox: Sandbox, warehouse: Path
+) -> None:
+    began = time.monotonic()
+    ben, eve, _ = (person.id for person in sandbox.people(WATCHED))
+    begun = "SELECT 1 FROM asset_state_store WHERE key LIKE '%:begun'"
+    airflow.wait_until("both watch", lambda: len(airflow.query(begun)) == len(WARE_OF))
+    kills = []
+
+    def happens(happening: str, to: str) -> tuple[str, str]:
+        events = {"appear": "appeared", "reply": "changed", "unsubscribe": "unsubscribed"}
+        happened = sandbox.happen(happening, to=to)
+        assert happened is not None
+        return events[happening], happened.id
+
+    def all_told(expected: list[tuple[str, str]]) -> bool:
+        return counted(airflow, "any") >= Counter(expected)
+
+    # While it runs.
+    expected = [happens("appear", WATCHED), happens("unsubscribe", ben), happens("reply", eve)]
+    hugo = expected[0][1]
+    airflow.wait_until("the first changes are told", lambda: all_told(expected))
+    # What was told is not forgotten yet: it will be told again.
+    kills.append(kill(airflow))
+    assert_silence(sandbox)
+    # While it is dead.
+    expected += [happens("appear", WATCHED), happens("unsubscribe", hugo), happens("reply", eve)]
+    airflow.start("triggerer")
+    airflow.wait_until("what happened meanwhile is told", lambda: all_told(expected))
+    # It is killed when it has seen something, and Airflow may or may not know of it.
+    expected += [happens("appear", WATCHED)]
+    kira = expected[-1][1]
+    looks = len(looks_at(sandbox))
+    airflow.wait_until("it looks", lambda: len(looks_at(sandbox)) > looks and looks_at(sandbox)[-1].status == 200)
+    kills.append(kill(airflow))
+    expected += [happens("unsubscribe", kira)]
+    airflow.start("triggerer")
+    airflow.wait_until("all is told", lambda: all_told(expected))
+    airflow.wait_until("two more looks", lambda: len(looks_at(sandbox)) > looks + 4)
+
+    assert counted(airflow, "any") == Counter(expected)
+    opt_outs = Counter(each for each in expected if each[0] == "unsubscribed")
+    assert counted(airflow, "unsubscribed") == opt_outs
+    assert len(changes(airflow, "any")) > len(expected), "the kill came too late to make it repeat itself"
+    airflow.wait_until("the example has stored all", lambda: len(opted_out(warehouse)) == len(opt_outs))
+    assert opted_out(warehouse) == {(WATCHED, prospect_id) for _, prospect_id in opt_outs}
+    assert_one_look_an_interval([look.at for look in looks_at(sandbox) if look.at > began], kills)
+    assert_logs_are_clean(airflow, sandbox)
+
+
+def kill(airflow: RealAirflow) -> float:
+    airflow.kill("triggerer")
+    return time.monotonic()
+
+
+def changes(airflow: RealAirflow, watched: str) -> list[dict[str, str]]:
+    payloads = [extra["payload"] for extra in airflow.asset_events(WARE_OF[watched])]
+    return [change for payload in payloads for change in payload["changes"]]
+
+
+def counted(airflow: RealAirflow, watched: str) -> Counter[tuple[str, str]]:
+    """How often each was told, what has the same key counted once."""
+    by_key = {change["key"]: (change["event"], change["prospect_id"]) for change in changes(airflow, watched)}
+    return Counter(by_key.values())
+
+
+def opted_out(warehouse: Path) -> set[tuple[str, str]]:
+    if not warehouse.exists():
+        return set()
+    with closing(sqlite3.connect(warehouse)) as database:
+        return set(database.execute("SELECT campaign, prospect FROM opt_out").fetchall())
+
+
+def looks_at(sandbox: Sandbox) -> list[Any]:
+    return [request for request in sandbox.requests if request.path == f"/api/prospects/{WATCHED}"]
+
+
+def assert_silence(sandbox: Sandbox) -> None:
+    before = len(sandbox.requests)
+    time.sleep(2)  # noqa: TID251  # nothing is to come
+    assert len(sandbox.requests) == before
+
+
+def assert_one_look_an_interval(looks: list[float], kills: list[float]) -> None:
+    """However many watch, and whenever they came."""
+    gaps = [
+        later - earlier for earlier, later in pairwise(looks) if not any(earlier < killed < later for killed in kills)
+    ]
+    assert INTERVAL - 0.5 < min(gaps) < max(gaps) < INTERVAL + 3, gaps
+
+
+COMPLAINTS = re.compile(
+    r"never awaited|exited with error|without sending an event|failed to (load|inflate)|non-serializable|overflowed"
+    r"|Traceback|salesblink.*(Warning|ERROR|CRITICAL|\[error)",
+    re.IGNORECASE,
+)
+
+
+def assert_logs_are_clean(airflow: RealAirflow, sandbox: Sandbox) -> None:
+    lines = [(where, line) for where, text in airflow.logs().items() for line in text.splitlines()]
+    assert [each for each in lines if sandbox.key in each[1] or "@example." in each[1]] == []
+    assert [each for each in lines if COMPLAINTS.search(each[1])] == []
