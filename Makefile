@@ -8,9 +8,13 @@ export AIRFLOW__CORE__LOAD_EXAMPLES = False
 PYTHON ?= $(shell for python in python3.12 python3.11 python3; do \
 	$$python -c 'import sys; sys.exit(not (3, 11) <= sys.version_info < (3, 13))' 2>/dev/null && echo $$python && break; done)
 
+# Where it is, and which one: PYTHON may be a shim, or a path.
+PYTHON_FOUND := $(shell $(PYTHON) -c 'import sys; print(sys.executable)' 2>/dev/null)
+PYTHON_VERSION := $(shell $(PYTHON) -c 'import sys; print("%d.%d" % sys.version_info[:2])' 2>/dev/null)
+
 TOOLS := .venv/tools
 AIRFLOW ?= 3.3
-ENV := .venv/airflow-$(AIRFLOW)
+ENV := .venv/airflow-$(AIRFLOW)-py$(PYTHON_VERSION)
 COMPILE := ../$(TOOLS)/bin/uv pip compile --universal --python-version 3.11 --generate-hashes --no-header --quiet
 
 .PHONY: help demo ui test test-2.11 check lint types layers dependencies wheel bench lock clean
@@ -54,25 +58,25 @@ bench: $(ENV)/.ready ## Measure against what users would pick instead
 	for file in benchmarks/bench_*.py; do $(ENV)/bin/python $$file || exit 1; done
 
 lock: $(TOOLS)/.ready ## Pin what we run with anew
-	cd requirements && for version in 3.3 2.11; do $(COMPILE) ../pyproject.toml --extra sandbox --extra redis \
+	cd requirements && for version in 3.3 2.11; do $(COMPILE) ../pyproject.toml --extra openlineage --extra redis --extra sandbox \
 		--group ../pyproject.toml:test --constraints airflow-$$version.in --output-file airflow-$$version.txt || exit 1; done
-	cd requirements && $(COMPILE) --group ../pyproject.toml:tools --output-file tools.txt
+	cd requirements && $(COMPILE) --group ../pyproject.toml:tools --group ../pyproject.toml:docs --output-file tools.txt
 
 clean: ## Remove environments, the demo's state and build results
 	rm -rf .venv .demo dist .hypothesis .pytest_cache .mypy_cache .ruff_cache .import_linter_cache
 
 $(TOOLS)/.ready: requirements/tools.txt
 	@test -n "$(PYTHON)" || { echo "Python 3.11 or 3.12 is needed: make PYTHON=/path/to/python"; exit 1; }
-	$(PYTHON) -m venv --clear $(TOOLS)
+	$(PYTHON_FOUND) -m venv --clear $(TOOLS)
 	$(TOOLS)/bin/python -m pip install --quiet --disable-pip-version-check --require-hashes -r requirements/tools.txt
 	@touch $@
 
-.venv/airflow-%/.ready: requirements/airflow-%.txt $(TOOLS)/.ready pyproject.toml
-	$(TOOLS)/bin/uv venv --quiet --clear --python $(TOOLS)/bin/python .venv/airflow-$*
-	@echo "Installing Airflow $* ..."
-	@$(TOOLS)/bin/uv pip install --quiet --python .venv/airflow-$*/bin/python --require-hashes -r $< \
-		|| { $(TOOLS)/bin/python -m pip --python .venv/airflow-$*/bin/python install --quiet --require-hashes -r $<; }
-	@$(TOOLS)/bin/uv pip install --quiet --python .venv/airflow-$*/bin/python --no-deps --no-build-isolation --editable . \
-		|| $(TOOLS)/bin/python -m pip --python .venv/airflow-$*/bin/python install --quiet --no-deps --no-build-isolation --editable .
-	@.venv/airflow-$*/bin/python -m compileall -q -j 0 .venv/airflow-$*/lib airflow_provider_salesblink || true
+.venv/airflow-%-py$(PYTHON_VERSION)/.ready: requirements/airflow-%.txt $(TOOLS)/.ready pyproject.toml
+	$(TOOLS)/bin/uv venv --quiet --clear --python $(PYTHON_FOUND) $(@D)
+	@echo "Installing Airflow $* for Python $(PYTHON_VERSION) ..."
+	@$(TOOLS)/bin/uv pip install --quiet --python $(@D)/bin/python --require-hashes -r $< \
+		|| { $(TOOLS)/bin/python -m pip --python $(@D)/bin/python install --quiet --require-hashes -r $<; }
+	@$(TOOLS)/bin/uv pip install --quiet --python $(@D)/bin/python --no-deps --no-build-isolation --editable . \
+		|| $(TOOLS)/bin/python -m pip --python $(@D)/bin/python install --quiet --no-deps --no-build-isolation --editable .
+	@$(@D)/bin/python -m compileall -q -j 0 $(@D)/lib airflow_provider_salesblink || true
 	@touch $@

@@ -174,13 +174,14 @@ def dry_run(url: str, key: str, file: str, mode: str) -> None:
     with tempfile.TemporaryDirectory() as folder, client(Server(url, key), Path(folder), dry_run=True) as using:
         using.campaigns.list()
         idle = peak()
-        started = time.perf_counter()
+        # Without the time in which the server works: that grows with what it holds.
+        started = time.process_time()
         with Path(file).open("rb") as rows:
             report = load(using, CAMPAIGN, from_csv(rows, ColumnNames()), mode=mode)  # type: ignore[arg-type]
-        seconds = time.perf_counter() - started
+        seconds = time.process_time() - started
     counts = report.planned
     print(f"dry run, {mode}: {counts.rows:,} rows, {counts.there:,} there, {counts.add:,} new: peak {peak():.0f} MB "
-          f"({peak() - idle:.0f} above idle); {seconds:.1f} s, {seconds / counts.rows * 1e6:.1f} us a row")  # fmt: skip
+          f"({peak() - idle:.0f} above idle); {seconds / counts.rows * 1e6:.1f} us of CPU a row")  # fmt: skip
 
 
 def peak() -> float:
