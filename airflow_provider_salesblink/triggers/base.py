@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import asyncio
+import threading
 from abc import abstractmethod
 from contextlib import asynccontextmanager
+from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 from airflow.providers.common.compat.sdk import AirflowNotFoundException
@@ -59,6 +61,7 @@ class SalesBlinkTrigger(BaseTrigger):
 
     async def run(self) -> AsyncIterator[TriggerEvent]:
         """Wait, and tell what came of it."""
+        await loaded()
         from airflow_provider_salesblink.waiting.conditions import Met
         from airflow_provider_salesblink.waiting.poller import GaveUp
 
@@ -80,6 +83,17 @@ class SalesBlinkTrigger(BaseTrigger):
             return await line.poller(resource).wait(
                 wish, interval=self.poll_interval, most_failures=self.max_consecutive_failures
             )
+
+
+_WAITING = "airflow_provider_salesblink.waiting.line"
+_LOADED = threading.Event()
+
+
+async def loaded() -> None:
+    """Import what waiting needs, in a thread: it takes some 0.3 s, and the event loop is everybody's."""
+    if not _LOADED.is_set():
+        await asyncio.to_thread(import_module, _WAITING)
+        _LOADED.set()
 
 
 @asynccontextmanager

@@ -15,7 +15,7 @@ from airflow.providers.common.compat.triggers import BaseEventTrigger
 
 from airflow_provider_salesblink.connection_form import DEFAULT_CONN_ID, InvalidConnectionError
 from airflow_provider_salesblink.tasks import final
-from airflow_provider_salesblink.triggers.base import event, line_of
+from airflow_provider_salesblink.triggers.base import event, line_of, loaded
 from airflow_provider_salesblink.waiting.changes import KINDS, SHELVES, Cursor, of_kinds
 
 if TYPE_CHECKING:
@@ -128,6 +128,7 @@ _OF_STREAM = ("salesblink_conn_id", "campaign_id", "poll_interval")
 
 
 async def _looks(conn_id: str, campaign_id: str, interval: float) -> AsyncGenerator[Snapshot, None]:
+    await loaded()
     from airflow_provider_salesblink.waiting.resources import Everybody, PeopleOf
 
     while True:

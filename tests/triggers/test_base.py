@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import asyncio
+import subprocess
+import sys
 import threading
 from typing import TYPE_CHECKING, Any
 
@@ -210,3 +212,42 @@ def test_the_event_loop_does_not_wait_for_the_connection_nor_for_answers(
     # From Airflow 3.1 on there is another way, which needs no thread.
     assert fetched_in or hasattr(BaseHook, "aget_connection")
     assert threading.current_thread() not in fetched_in
+
+
+IMPORTED_BY = """
+import asyncio, sys, threading
+from importlib.abc import MetaPathFinder
+
+from airflow_provider_salesblink.triggers.campaigns import CampaignTrigger
+from airflow_provider_salesblink.triggers.events import ProspectEventTrigger
+
+by = {}
+
+class Noting(MetaPathFinder):
+    def find_spec(self, name, path=None, target=None):
+        by[name] = threading.current_thread().name
+
+async def triggerer():
+    first = asyncio.ensure_future(anext(aiter(TRIGGER.run())))
+    await asyncio.wait([first], timeout=5)
+
+sys.meta_path.insert(0, Noting())
+asyncio.run(triggerer())
+print(by["airflow_provider_salesblink.client.client"])
+"""
+
+
+@pytest.mark.parametrize(
+    "trigger",
+    [
+        "CampaignTrigger(state='paused', campaign_id='a', poll_interval=1, max_consecutive_failures=1, CONNECTION)",
+        "ProspectEventTrigger(campaign_id='a', CONNECTION)",
+    ],
+)
+def test_the_event_loop_does_not_wait_for_imports(trigger: str, airflow_database: None) -> None:  # noqa: ARG001
+    code = IMPORTED_BY.replace("TRIGGER", trigger).replace("CONNECTION", "salesblink_conn_id='none'")
+
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=120)
+
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert done.stdout.splitlines()[-1] != "MainThread"
