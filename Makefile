@@ -52,7 +52,7 @@ dependencies: $(TOOLS)/.ready
 
 wheel: $(TOOLS)/.ready ## Build the wheel, install it beside each Airflow, and let Airflow list it
 	rm -rf dist && $(TOOLS)/bin/python -m build --no-isolation --outdir dist .
-	for version in 3.3 2.11; do .ci/installed-wheel $(TOOLS)/bin/uv $$version $(PYTHON) || exit 1; done
+	for version in 3.3 2.11; do .ci/installed-wheel $(TOOLS)/bin/uv $$version $(PYTHON_FOUND) || exit 1; done
 
 bench: $(ENV)/.ready ## Measure against what users would pick instead
 	for file in benchmarks/bench_*.py; do $(ENV)/bin/python $$file || exit 1; done

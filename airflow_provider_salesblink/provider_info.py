@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from airflow_provider_salesblink import assets, connection_form
+from airflow_provider_salesblink import assets, config, connection_form
 
 PACKAGE_NAME = "airflow-provider-salesblink"
 
@@ -13,6 +13,7 @@ _ASSET_URIS = {
     "schemes": [assets.SCHEME],
     "handler": "airflow_provider_salesblink.assets.sanitize_uri",
     "factory": "airflow_provider_salesblink.assets.campaign_asset",
+    "to_openlineage_converter": "airflow_provider_salesblink.assets.openlineage_dataset",
 }
 
 
@@ -35,6 +36,8 @@ def get_provider_info() -> dict[str, Any]:
         "sensors": _modules("sensors", "campaigns", "prospects"),
         "triggers": _modules("triggers", "campaigns", "events", "prospects"),
         "notifications": ["airflow_provider_salesblink.notifications.campaigns.PauseCampaignNotifier"],
+        "extra-links": ["airflow_provider_salesblink.links.CampaignLink"],
+        "config": config.sections(),
         # Airflow 3 reads the first, Airflow 2 the second.
         "asset-uris": [_ASSET_URIS],
         "dataset-uris": [_ASSET_URIS],

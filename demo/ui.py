@@ -33,15 +33,18 @@ def main() -> int:
     # Each DAG waits for the person who looks at it.
     airflow.environment["AIRFLOW__CORE__DAGS_ARE_PAUSED_AT_CREATION"] = "True"
     try:
-        with Sandbox(seed="demo", life="calm") as sandbox, airflow:
-            connect(airflow, sandbox)
-            print(
-                f"Airflow:    {airflow.url}/\nSalesBlink: {sandbox.url}\n"
-                f"Connection: {airflow.url}/connections ({CONN_ID}; its Test button says what answers)\n"
-                "Trigger a DAG, and see in SalesBlink what it did. Ctrl-C ends it all.",
-                flush=True,
-            )
-            signal.pause()
+        with Sandbox(seed="demo", life="calm") as sandbox:
+            # Where a task's link to its campaign leads.
+            airflow.environment["AIRFLOW__SALESBLINK__CAMPAIGN_PAGE_ROOT"] = f"{sandbox.url}/#"
+            with airflow:
+                connect(airflow, sandbox)
+                print(
+                    f"Airflow:    {airflow.url}/\nSalesBlink: {sandbox.url}\n"
+                    f"Connection: {airflow.url}/connections ({CONN_ID}; its Test button says what answers)\n"
+                    "Trigger a DAG, and see in SalesBlink what it did. Ctrl-C ends it all.",
+                    flush=True,
+                )
+                signal.pause()
     except KeyboardInterrupt:
         print("Ended.")
     return 0

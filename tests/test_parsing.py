@@ -9,7 +9,8 @@ import sys
 _LOADED = """
 import json, sys
 from airflow.providers.common.compat.sdk import (
-    AirflowFailException, BaseHook, BaseNotifier, BaseOperator, BaseSensorOperator, ObjectStoragePath, mask_secret)
+    AirflowFailException, BaseHook, BaseNotifier, BaseOperator, BaseOperatorLink, BaseSensorOperator, ObjectStoragePath,
+    XCom, conf, mask_secret)
 before = set(sys.modules)
 import airflow_provider_salesblink.provider_info
 airflow_provider_salesblink.provider_info.get_provider_info()

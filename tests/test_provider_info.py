@@ -9,8 +9,9 @@ from importlib.resources import files
 
 import jsonschema
 import pytest
-from airflow.providers.common.compat.sdk import BaseNotifier
+from airflow.providers.common.compat.sdk import BaseNotifier, conf
 
+from airflow_provider_salesblink import config
 from airflow_provider_salesblink.provider_info import PACKAGE_NAME, get_provider_info
 
 
@@ -38,6 +39,29 @@ def test_the_notifiers_it_names_are_there() -> None:
     for name in get_provider_info()["notifications"]:
         module, _, notifier = name.rpartition(".")
         assert issubclass(getattr(importlib.import_module(module), notifier), BaseNotifier)
+
+
+def test_airflows_providers_manager_offers_the_rest(airflow_database: None) -> None:  # noqa: ARG001
+    from airflow.providers_manager import ProvidersManager
+
+    manager = ProvidersManager()
+
+    assert "airflow_provider_salesblink.links.CampaignLink" in manager.extra_links_class_names
+    assert "airflow_provider_salesblink.notifications.campaigns.PauseCampaignNotifier" in manager.notification
+    assert {f"airflow_provider_salesblink.triggers.{name}" for name in ("campaigns", "events", "prospects")} <= {
+        info.trigger_class_name for info in manager.trigger
+    }
+    kind = "asset" if hasattr(manager, "asset_uri_handlers") else "dataset"
+    for what in ("factories", "uri_handlers", "to_openlineage_converters"):
+        assert "salesblink" in getattr(manager, f"{kind}_{what}")
+
+
+def test_the_configuration_has_its_defaults() -> None:
+    from airflow.providers_manager import ProvidersManager
+
+    ProvidersManager().initialize_providers_configuration()
+
+    assert conf.get(config.SECTION, config.CAMPAIGN_PAGE_ROOT) == config.CAMPAIGN_PAGE_ROOT_DEFAULT
 
 
 def test_airflows_providers_manager_offers_the_connection_type(airflow_database: None) -> None:  # noqa: ARG001

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any, cast
 
+from airflow_provider_salesblink.links import CampaignLink
 from airflow_provider_salesblink.operators.base import SalesBlinkOperator, exactly_one, outcome
 
 if TYPE_CHECKING:
@@ -62,6 +63,7 @@ class GetCampaignOperator(SalesBlinkOperator):
     """
 
     template_fields: Sequence[str] = ("campaign_id", "salesblink_conn_id")
+    operator_extra_links = (CampaignLink(),)
 
     def __init__(self, *, campaign_id: str, **kwargs: Any) -> None:
         super().__init__(**kwargs)
@@ -77,6 +79,7 @@ class _SetPausedOperator(SalesBlinkOperator):
     """Pause or unpause; the subclass says which."""
 
     template_fields: Sequence[str] = ("campaign_id", "campaign_name", "salesblink_conn_id")
+    operator_extra_links = (CampaignLink(),)
     paused: bool
 
     def __init__(self, *, campaign_id: str | None = None, campaign_name: str | None = None, **kwargs: Any) -> None:

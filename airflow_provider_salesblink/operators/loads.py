@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any, Literal, get_args
 
 from airflow.providers.common.compat.sdk import AirflowFailException
 
+from airflow_provider_salesblink.links import CampaignLink
 from airflow_provider_salesblink.operators.base import SalesBlinkOperator, exactly_one, one_of
 from airflow_provider_salesblink.operators.files import Rows, check_output, open_rows, write_lines
 from airflow_provider_salesblink.operators.memory import TaskMemory
@@ -15,6 +16,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping
 
     from airflow.providers.common.compat.sdk import Context
+    from airflow.providers.openlineage.extractors import OperatorLineage
 
     from airflow_provider_salesblink.client import RateLimitedError, SalesBlinkClient
     from airflow_provider_salesblink.loading.report import Report
@@ -51,6 +53,7 @@ class AddProspectsOperator(SalesBlinkOperator):
     """
 
     template_fields = ("campaign_id", "rows", "rows_path", "columns", "rejected_path", "salesblink_conn_id")
+    operator_extra_links = (CampaignLink(),)
 
     def __init__(
         self,
@@ -81,6 +84,7 @@ class AddProspectsOperator(SalesBlinkOperator):
         self.defer_after = defer_after
         self._done_before: dict[str, Any] = {}
         self._memory: TaskMemory | None = None
+        self._told: dict[str, Any] = {}
 
     def hide_people(self) -> None:
         """Keep the rows out of Airflow's log and UI: thousands of addresses are too many to mask one by one."""
@@ -150,7 +154,15 @@ class AddProspectsOperator(SalesBlinkOperator):
     def _summary(self, report: Report) -> dict[str, Any]:
         told = report.for_xcom()
         told["rejected_path"] = self.rejected_path if told["rejected"] else None
+        self._told = told
         return told
+
+    def get_openlineage_facets_on_complete(self, task_instance: object) -> OperatorLineage[Any, Any]:  # noqa: ARG002
+        """The load as OpenLineage tells of it: what was read, the campaign, and how many people were written."""
+        from airflow_provider_salesblink.operators import lineage
+
+        campaign = lineage.campaign_of(self.outlets, self.campaign_id, self.salesblink_conn_id)
+        return lineage.of_load(campaign=campaign, rows_path=self.rows_path, inlets=self.inlets, result=self._told)
 
 
 class _OutOfSight:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any, Literal, cast, get_args
 
+from airflow_provider_salesblink.links import CampaignLink
 from airflow_provider_salesblink.operators.addressed import AddressedOperator
 from airflow_provider_salesblink.operators.base import SalesBlinkOperator, exactly_one, one_of, outcome, shown
 from airflow_provider_salesblink.operators.files import check_output, read_columns, write_records
@@ -52,6 +53,7 @@ class AddProspectOperator(SalesBlinkOperator):
 
     template_fields: Sequence[str] = ("campaign_id", "data", "salesblink_conn_id")
     template_fields_renderers = {"data": "json"}  # noqa: RUF012
+    operator_extra_links = (CampaignLink(),)
 
     def __init__(
         self,
@@ -247,6 +249,7 @@ class ListProspectsOperator(SalesBlinkOperator):
     """
 
     template_fields: Sequence[str] = ("campaign_id", "output_path", "salesblink_conn_id")
+    operator_extra_links = (CampaignLink(),)
 
     def __init__(self, *, campaign_id: str, output_path: str | None = None, **kwargs: Any) -> None:
         super().__init__(**kwargs)
@@ -280,6 +283,7 @@ class GetProspectOperator(SalesBlinkOperator):
     """
 
     template_fields: Sequence[str] = ("prospect_id", "output_path", "salesblink_conn_id")
+    operator_extra_links = (CampaignLink(),)
 
     def __init__(self, *, prospect_id: str, output_path: str | None = None, **kwargs: Any) -> None:
         super().__init__(**kwargs)

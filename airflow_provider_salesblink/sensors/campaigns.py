@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any, Literal, get_args
 
+from airflow_provider_salesblink.links import CampaignLink
 from airflow_provider_salesblink.operators.base import exactly_one, one_of
 from airflow_provider_salesblink.sensors.base import SalesBlinkSensor
 
@@ -31,6 +32,7 @@ class CampaignSensor(SalesBlinkSensor):
     """
 
     template_fields: Sequence[str] = ("campaign_id", "campaign_name", "salesblink_conn_id")
+    operator_extra_links = (CampaignLink(),)
 
     def __init__(
         self,

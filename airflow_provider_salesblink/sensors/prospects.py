@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
+from airflow_provider_salesblink.links import CampaignLink
 from airflow_provider_salesblink.operators.base import exactly_one
 from airflow_provider_salesblink.sensors.base import SalesBlinkSensor
 from airflow_provider_salesblink.tasks import Addressed
@@ -35,6 +36,7 @@ class ProspectSensor(Addressed, SalesBlinkSensor):  # type: ignore[misc]  # its 
     """
 
     template_fields: Sequence[str] = ("campaign_id", "prospect_id", "email", "where", "salesblink_conn_id")
+    operator_extra_links = (CampaignLink(),)
 
     def __init__(
         self,

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
+from airflow_provider_salesblink.links import campaign_page
 from airflow_provider_salesblink.sandbox import Sandbox
 from demo import ui
 from demo.real_airflow import AIRFLOW_3, RealAirflow
@@ -77,6 +78,9 @@ def test_the_examples_run_under_a_real_scheduler(airflow: RealAirflow, sandbox: 
     sandbox.happen("reply", to=lead)
     airflow.wait_until("the wait ends", lambda: _ended(airflow, answered, waits), 120)
     assert airflow.run_state(answered, waits) == "success"
+    if AIRFLOW_3:
+        links = airflow.api(f"dags/{answered}/dagRuns/{waits}/taskInstances/answered/links")["extra_links"]
+        assert links == {"Campaign in SalesBlink": campaign_page("spring-2027")}
     emails = [person.email for person in sandbox.people("spring-2027")]
     assert len(emails) == len(set(emails))
     assert not [name for name, text in airflow.logs().items() if sandbox.key in text]

@@ -1,0 +1,97 @@
+"""What OpenLineage writes of a load, with its own file transport, in a real Airflow."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+from tests.conftest import ROOT
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from pathlib import Path
+
+    from airflow_provider_salesblink.sandbox import Sandbox
+
+ROWS = "Email,First Name\nana@example.com,Ana\nben@example.com,Ben\nno address,Eve\n"
+DAG = """
+from datetime import datetime
+from airflow.providers.common.compat.sdk import DAG
+from openlineage.client.event_v2 import Dataset
+from airflow_provider_salesblink.assets import campaign_asset
+from airflow_provider_salesblink.operators.campaigns import PauseCampaignOperator
+from airflow_provider_salesblink.operators.prospects import AddProspectsOperator
+
+with DAG("lineage", schedule=None, start_date=datetime(2026, 1, 1)):
+    named = AddProspectsOperator(
+        task_id="named", campaign_id="spring", rows_path={rows!r}, rejected_path={rejected!r}, max_rejected=1,
+        outlets=[campaign_asset("acme", "winter"), campaign_asset("acme", "spring")],
+    )
+    table = AddProspectsOperator(
+        task_id="table", campaign_id="{{{{ 'spring' }}}}", rows=[{{"Email": "zoe@example.com"}}],
+        inlets=[Dataset(namespace="sqlite://warehouse", name="main.leads")],
+    )
+    pause = PauseCampaignOperator(task_id="pause", campaign_id="spring", outlets=[campaign_asset("acme", "spring")])
+    # First: in one process, Airflow takes the files that were written before for its outputs.
+    pause >> named >> table
+"""
+CAMPAIGN = ("salesblink://acme", "campaign/spring")
+
+
+@pytest.fixture
+def told(sandbox: Sandbox, tmp_path: Path) -> Callable[..., dict[str, dict[str, Any]]]:
+    """The last event of each task."""
+    sandbox.add_campaign("Spring", id="spring")
+    (tmp_path / "rows.csv").write_text(ROWS)
+    (tmp_path / "lineage.py").write_text(
+        DAG.format(rows=f"file://{tmp_path}/rows.csv", rejected=f"file://{tmp_path}/rejected.jsonl")
+    )
+    connection = {
+        "conn_type": "salesblink", "host": sandbox.url, "password": sandbox.key,
+        "extra": {"reads_per_minute": 0, "writes_per_minute": 0},
+    }  # fmt: skip
+
+    def run(**changed: Any) -> dict[str, dict[str, Any]]:
+        transport = {"type": "file", "log_file_path": str(tmp_path / "events.jsonl"), "append": True}
+        done = subprocess.run(
+            [sys.executable, "-m", "demo.run_dag", str(tmp_path / "home"), "lineage", str(tmp_path)],
+            cwd=ROOT, capture_output=True, text=True, timeout=240,
+            env={
+                **os.environ, "AIRFLOW__OPENLINEAGE__TRANSPORT": json.dumps(transport),
+                "AIRFLOW_CONN_SALESBLINK_DEFAULT": json.dumps({**connection, **changed}),
+            },
+        )  # fmt: skip
+        assert done.returncode == 0, done.stdout + done.stderr
+        text = (tmp_path / "events.jsonl").read_text()
+        assert "example.com" not in text
+        assert sandbox.key not in text
+        events = [json.loads(line) for line in text.splitlines()]
+        return {each["job"]["name"]: each for each in events if each["eventType"] == "COMPLETE"}
+
+    return run
+
+
+def datasets(found: list[dict[str, Any]]) -> list[tuple[str, str]]:
+    return [(each["namespace"], each["name"]) for each in found]
+
+
+def test_a_load_leads_from_its_file_or_table_to_the_campaign(
+    told: Callable[..., dict[str, dict[str, Any]]], tmp_path: Path
+) -> None:
+    events = told()
+
+    named, table, pause = (events[f"lineage.{task_id}"] for task_id in ("named", "table", "pause"))
+    assert datasets(named["inputs"]) == [("file", f"{tmp_path}/rows.csv")]
+    assert datasets(named["outputs"]) == [CAMPAIGN, ("file", f"{tmp_path}/rejected.jsonl")]
+    assert named["outputs"][0]["outputFacets"]["outputStatistics"]["rowCount"] == 2
+    assert datasets(table["inputs"]) == [("sqlite://warehouse", "main.leads")]
+    # It has no outlet: the connection stands for the workspace.
+    assert datasets(table["outputs"]) == [("salesblink://salesblink_default", "campaign/spring")]
+    assert table["outputs"][0]["outputFacets"]["outputStatistics"]["rowCount"] == 1
+    # Airflow itself translates the outlets of tasks that say nothing else.
+    assert datasets(pause["outputs"]) == [CAMPAIGN]

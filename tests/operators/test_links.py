@@ -1,0 +1,97 @@
+"""The link from a task to its campaign's page."""
+
+from __future__ import annotations
+
+import json
+import os
+import sqlite3
+from contextlib import closing
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import pytest
+from airflow.providers.common.compat.sdk import Asset
+
+from airflow_provider_salesblink.links import CampaignLink, campaign_page
+from airflow_provider_salesblink.operators.campaigns import GetCampaignOperator, PauseCampaignOperator
+from airflow_provider_salesblink.operators.prospects import (
+    AddProspectOperator,
+    AddProspectsOperator,
+    GetProspectOperator,
+    ListProspectsOperator,
+)
+from airflow_provider_salesblink.operators.team import ListMembersOperator
+from airflow_provider_salesblink.sensors.campaigns import CampaignSensor
+from airflow_provider_salesblink.sensors.prospects import ProspectSensor
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from airflow_provider_salesblink.sandbox import Sandbox
+
+AIRFLOW_2 = Asset.__name__ == "Dataset"
+ROOT = "AIRFLOW__SALESBLINK__CAMPAIGN_PAGE_ROOT"
+LINKED = (
+    AddProspectOperator, AddProspectsOperator, CampaignSensor, GetCampaignOperator, GetProspectOperator,
+    ListProspectsOperator, PauseCampaignOperator, ProspectSensor,
+)  # fmt: skip
+
+
+def test_every_task_with_a_campaign_links_to_it() -> None:
+    for operator in LINKED:
+        assert [type(link) for link in operator.operator_extra_links] == [CampaignLink]
+    assert not ListMembersOperator.operator_extra_links
+
+
+def test_an_id_stays_in_its_place() -> None:
+    assert campaign_page("a/b?c#d e") == "https://run.salesblink.io/campaigns/a%2Fb%3Fc%23d%20e"
+
+
+def test_the_root_is_configured(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv(ROOT, "https://app.example.com/campaign?id=")
+    assert campaign_page("spring") == "https://app.example.com/campaign?id=spring"
+
+
+@pytest.mark.parametrize("root", ["javascript:alert(1)//", "//example.com/", "campaigns/", "file:///etc/", "https://"])
+def test_what_is_no_web_address_gives_no_link(
+    root: str, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    monkeypatch.setenv(ROOT, root)
+    assert campaign_page("spring") == ""
+    assert "[salesblink] campaign_page_root is no web address" in caplog.text
+
+
+def test_a_rendered_id_needs_no_xcom() -> None:
+    task = GetCampaignOperator(task_id="get", campaign_id="spring")
+    assert CampaignLink().get_link(task, ti_key=None) == campaign_page("spring")
+
+
+def test_after_a_run_each_task_has_its_link(
+    sandbox: Sandbox, campaign: Any, run_dag: Callable[..., Any], dag: Any
+) -> None:
+    """A campaign by name, by a template, and none."""
+    sandbox.add_person(campaign.id, {"Email": "ana@example.com"})
+    (ana,) = sandbox.people(campaign.id)
+    with dag:
+        PauseCampaignOperator(task_id="by_name", campaign_name=campaign.name)
+        GetCampaignOperator(task_id="by_template", campaign_id="{{ params.campaign }}")
+        GetProspectOperator(task_id="of_person", prospect_id=ana.id)
+        ListProspectsOperator.partial(task_id="mapped").expand(campaign_id=[campaign.id])
+
+    run = run_dag(dag, run_conf={"campaign": campaign.id})
+
+    links = {task.task_id: link_of(dag.get_task(task.task_id), task) for task in run.get_task_instances()}
+    assert links == dict.fromkeys(("by_name", "by_template", "mapped", "of_person"), campaign_page(campaign.id))
+
+
+def link_of(operator: Any, instance: Any) -> str:
+    """What Airflow's UI shows: from 3 on what the worker left, before that what the webserver makes of the template."""
+    key = instance.key
+    if AIRFLOW_2:
+        return CampaignLink().get_link(operator, ti_key=key)
+    with closing(sqlite3.connect(Path(os.environ["AIRFLOW_HOME"]) / "airflow.db")) as database:
+        ((value,),) = database.execute(
+            "SELECT value FROM xcom WHERE key = '_link_CampaignLink' AND run_id = ? AND task_id = ? AND map_index = ?",
+            (key.run_id, key.task_id, key.map_index),
+        ).fetchall()
+    return str(json.loads(value))
