@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import tempfile
 from dataclasses import dataclass
+from importlib.metadata import version
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -23,8 +24,29 @@ if TYPE_CHECKING:
 airflow_home.settle(Path(tempfile.mkdtemp(prefix="airflow-home-")))
 
 ROOT = Path(__file__).parents[1]
+GENERATION = int(version("apache-airflow").partition(".")[0])
 HASTE = Policy(max_attempts=5, settle=0.0, backoff=0.001, longest_backoff=0.01)
 """The policy of the tests: decides as the real one does, and waits a thousandth as long."""
+
+
+def pytest_addoption(parser: pytest.Parser) -> None:
+    """``--nothing-skipped``, for a machine that has all that the tests can use."""
+    parser.addoption("--nothing-skipped", action="store_true", help="fail if a test is skipped")
+
+
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    """Leave out what only the other generation of Airflow has: that is nothing which was skipped here."""
+    others = [item for item in items if (mark := item.get_closest_marker("generation")) and mark.args != (GENERATION,)]
+    if others:
+        config.hook.pytest_deselected(items=others)
+        items[:] = [item for item in items if item not in others]
+
+
+def pytest_sessionfinish(session: pytest.Session) -> None:
+    """Let the session fail if something was skipped that must not be."""
+    reporter = session.config.pluginmanager.get_plugin("terminalreporter")
+    if session.config.getoption("nothing_skipped") and reporter and reporter.stats.get("skipped"):
+        session.exitstatus = pytest.ExitCode.TESTS_FAILED
 
 
 @dataclass(frozen=True)

@@ -137,7 +137,7 @@ def test_airflow_refuses_an_asset_that_is_no_campaigns(uri: str, monkeypatch: py
         Asset(uri=uri)
 
 
-@pytest.mark.skipif(not AIRFLOW_2, reason="Airflow 3 refuses")
+@pytest.mark.generation(2)  # Airflow 3 refuses
 def test_airflow_2_warns_of_an_asset_that_is_no_campaigns() -> None:
     with pytest.warns(UserWarning, match="has no campaign id. Its form: salesblink://<workspace>/campaign/<id>"):
         Asset(uri="salesblink://acme/campaign")

@@ -48,7 +48,7 @@ def airflow(sandbox: Sandbox, tmp_path_factory: pytest.TempPathFactory) -> Itera
         yield airflow
 
 
-@pytest.mark.skipif(not AIRFLOW_3, reason="Airflow 2 has its REST API in a webserver, which is not started here")
+@pytest.mark.generation(3)  # Airflow 2 has its REST API in a webserver, which is not started here
 def test_the_connection_is_tested_through_the_rest_api(airflow: RealAirflow, sandbox: Sandbox) -> None:
     good = airflow.api("connections/test", ui.connection(sandbox.url, sandbox.key))
     wrong = airflow.api("connections/test", {**ui.connection(sandbox.url, "no-key"), "connection_id": "another"})
@@ -90,7 +90,7 @@ def _ended(airflow: RealAirflow, dag_id: str, run_id: str) -> bool:
     return airflow.run_state(dag_id, run_id) in {"success", "failed"}
 
 
-@pytest.mark.skipif(not AIRFLOW_3, reason="make ui shows the UI of Airflow 3")
+@pytest.mark.generation(3)  # make ui shows its UI
 def test_make_ui_starts_it_all_and_ends_it_all(tmp_path: Path) -> None:
     environment: dict[str, Any] = {**os.environ, "DEMO_STATE": str(tmp_path), "PYTHONUNBUFFERED": "1"}
     command = [sys.executable, "-m", "demo.ui"]

@@ -122,7 +122,7 @@ def test_who_waits_hears_of_what_happened_while_no_triggerer_ran(airflow: RealAi
     assert_logs_are_clean(airflow, sandbox)
 
 
-@pytest.mark.skipif(not AIRFLOW_3, reason="Airflow 2 watches no assets")
+@pytest.mark.generation(3)  # Airflow 2 watches no assets
 def test_each_change_is_told_whenever_the_triggerer_is_killed(
     airflow: RealAirflow, sandbox: Sandbox, warehouse: Path
 ) -> None:

@@ -10,7 +10,7 @@ from datetime import datetime
 from typing import TYPE_CHECKING, Any
 
 import pytest
-from airflow.providers.common.compat.sdk import DAG, AirflowFailException, AirflowNotFoundException, BaseNotifier, task
+from airflow.providers.common.compat.sdk import DAG, AirflowFailException, AirflowNotFoundException, task
 
 from airflow_provider_salesblink.client import AuthenticationError, NotFoundError, ServerError
 from airflow_provider_salesblink.connection_form import InvalidConnectionError
@@ -23,8 +23,8 @@ if TYPE_CHECKING:
 
 pytestmark = pytest.mark.usefixtures("connection")
 
-AWAITABLE = hasattr(BaseNotifier, "__await__")
-awaited = pytest.mark.skipif(not AWAITABLE, reason="Airflow 2 does not await notifiers")
+awaited = pytest.mark.generation(3)
+"""From 3.1 on Airflow awaits notifiers."""
 
 
 @pytest.fixture
