@@ -17,7 +17,7 @@ AIRFLOW ?= 3.3
 ENV := .venv/airflow-$(AIRFLOW)-py$(PYTHON_VERSION)
 COMPILE := ../$(TOOLS)/bin/uv pip compile --universal --python-version 3.11 --generate-hashes --no-header --quiet
 
-.PHONY: help demo ui test test-2.11 check lint types layers dependencies wheel bench lock clean
+.PHONY: help demo ui screenshots test test-2.11 check lint types layers dependencies wheel bench lock clean
 .DEFAULT_GOAL := help
 
 help: ## List the commands
@@ -28,6 +28,9 @@ demo: $(ENV)/.ready ## Put the leads of a file into a campaign of the sandbox, i
 
 ui: $(ENV)/.ready ## A whole Airflow with its UI, the example DAGs and a SalesBlink of your own
 	@$(ENV)/bin/python -m demo.ui
+
+screenshots: $(ENV)/.ready ## Take the pictures of docs/images anew, with chromium
+	@$(ENV)/bin/python -m demo.screenshots
 
 test: $(ENV)/.ready ## Run the tests (AIRFLOW=2.11 for the other generation)
 	$(ENV)/bin/python -m pytest -n 2 --dist loadgroup $(ARGS)

@@ -18,9 +18,14 @@ HOOK_NAME = "SalesBlink"
 DEFAULT_CONN_ID = "salesblink_default"
 DEFAULT_ROOT_URL = "https://run.salesblink.io"
 
-HIDDEN_FIELDS = ["login", "schema", "port"]
+HIDDEN_FIELDS = ["login", "schema"]
 RELABELING = {"host": "Root URL", "password": "API key"}
-PLACEHOLDERS = {"host": DEFAULT_ROOT_URL, "password": "from SalesBlink: Integrations > API"}
+PLACEHOLDERS = {
+    "host": DEFAULT_ROOT_URL,
+    "password": "from SalesBlink: Integrations > API",
+    # They test no saved connection that has none.
+    "port": "443, for the Test button of Airflow 3.3.1 and 3.3.2",
+}
 
 
 class InvalidConnectionError(ValueError):

@@ -108,7 +108,6 @@ class SalesBlinkHook(BaseHook):
                 asked["base_url"],
                 timeout=asked.get("timeout", 30),
                 verify_tls=asked.get("verify_tls", True),
-                key_name=asked["key_name"],
             )
         except (InvalidConnectionError, InvalidInputError) as error:
             return False, str(error)

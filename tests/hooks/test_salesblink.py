@@ -143,9 +143,8 @@ def test_a_wrong_key_is_told_so(connection: Callable[..., None]) -> None:
     good, sentence = SalesBlinkHook().test_connection()
 
     assert not good
-    assert sentence.startswith(
-        "SalesBlink refused the key of connection 'salesblink_default' (401 on GET /api/my-team)"
-    )
+    # Without the connection's id: what Airflow's UI tests has one that nobody gave it.
+    assert sentence.startswith("SalesBlink refused the key (401 on GET /api/my-team)")
     assert "wrong-key" not in sentence
 
 

@@ -1,0 +1,193 @@
+"""``make screenshots``: the pictures in ``docs/images``, taken of a real Airflow and a sandbox by a real browser.
+
+Only times and ids differ from one time to the next.
+"""
+
+from __future__ import annotations
+
+import os
+import shutil
+import sys
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from airflow_provider_salesblink.client import SalesBlinkClient
+from airflow_provider_salesblink.sandbox import Sandbox
+from demo import browser, ui
+from demo.real_airflow import AIRFLOW_3, RealAirflow
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+
+    from playwright.sync_api import Locator, Page
+
+ROOT = Path(__file__).parents[1]
+HOME = Path(os.environ.get("DEMO_STATE", ROOT / ".demo")) / "screenshots"
+IMAGES = ROOT / "docs" / "images"
+LOOKS = 20
+
+RUN_ID = "first_run"
+LEADS = "leads_to_campaign"
+REFUSED = "add_with_an_old_key"
+ADDRESS = "gita@example.com"
+OLD_KEY = "a-key-that-was-deleted"
+FAILING_DAG = f"""
+from datetime import datetime
+from airflow.providers.common.compat.sdk import DAG
+from airflow_provider_salesblink.operators.prospects import AddProspectOperator
+
+with DAG("{REFUSED}", schedule=None, start_date=datetime(2026, 1, 1)):
+    AddProspectOperator(
+        task_id="add", campaign_id="spring-2027", data={{"Email": "{ADDRESS}"}}, salesblink_conn_id="old_account"
+    )
+"""
+
+
+@dataclass(frozen=True)
+class Studio:
+    """What pictures are taken of.
+
+    :param sandbox: the SalesBlink of the Airflow.
+    :param other: one of its own for the picture of its page.
+    """
+
+    airflow: RealAirflow
+    sandbox: Sandbox
+    other: Sandbox
+
+    def start(self, dag_id: str) -> None:
+        """Start a run of a DAG, which takes its time."""
+        self.airflow.api(f"dags/{dag_id}/dagRuns", {"dag_run_id": RUN_ID, "logical_date": None})
+
+    def ended(self, dag_id: str) -> str | None:
+        """How the run ended, once it has."""
+        states = {"success", "failed"}
+        self.airflow.wait_until(f"{dag_id} ends", lambda: self.airflow.run_state(dag_id, RUN_ID) in states, 120)
+        return self.airflow.run_state(dag_id, RUN_ID)
+
+
+@dataclass(frozen=True)
+class Picture:
+    """A picture of the docs.
+
+    :param arrange: brings a page to what is to be seen, and gives the part of it that is pictured.
+    """
+
+    name: str
+    arrange: Callable[[Page, Studio], Page | Locator]
+    width: int
+    height: int
+
+    def take(self, page: Page, studio: Studio, folder: Path) -> Path:
+        """Take it; the page stays as it was pictured."""
+        subject = self.arrange(page, studio)
+        page.mouse.move(0, 0)  # no hint of whatever was clicked last
+        page.evaluate("document.activeElement?.blur()")
+        path = folder / self.name
+        path.write_bytes(_when_still(subject, page))
+        return path
+
+
+def main() -> int:
+    """Take all pictures."""
+    if not AIRFLOW_3 or not browser.found():
+        print(browser.MISSING if AIRFLOW_3 else "The pictures show Airflow 3: leave AIRFLOW out.", file=sys.stderr)
+        return 2
+    shutil.rmtree(HOME, ignore_errors=True)
+    IMAGES.mkdir(exist_ok=True)
+    with open_studio(HOME) as there, browser.launched() as chromium:
+        for picture in PICTURES:
+            with browser.window(chromium, picture.width, picture.height) as page:
+                path = picture.take(page, there, IMAGES)
+            print(f"{path.relative_to(ROOT)}  {path.stat().st_size // 1024} KB", flush=True)
+    return 0
+
+
+@contextmanager
+def open_studio(home: Path) -> Iterator[Studio]:
+    """An Airflow in which one DAG runs to its end and the key of another is refused, and the SalesBlink behind it."""
+    with Sandbox(seed="demo") as sandbox, Sandbox(seed="demo") as other, _airflow(home, sandbox) as airflow:
+        ui.connect(airflow, sandbox)
+        there = Studio(airflow, sandbox, other)
+        for dag_id in (LEADS, REFUSED):
+            there.start(dag_id)
+        yield there
+
+
+def _airflow(home: Path, sandbox: Sandbox) -> RealAirflow:
+    airflow = RealAirflow(home, {})
+    for name in (f"{LEADS}.py", "leads.csv"):
+        shutil.copy(ROOT / "dags_examples" / name, airflow.dags)
+    (airflow.dags / f"{REFUSED}.py").write_text(FAILING_DAG)
+    airflow.environment["AIRFLOW_CONN_OLD_ACCOUNT"] = (
+        f'{{"conn_type": "salesblink", "host": "{sandbox.url}", "password": "{OLD_KEY}"}}'
+    )
+    return airflow
+
+
+def _connection_form(page: Page, studio: Studio) -> Locator:
+    form = browser.new_connection(page, studio.airflow, ui.CONN_ID)
+    form.get_by_label("API key").fill("0" * 24)
+    return form
+
+
+def _connection_extras(page: Page, studio: Studio) -> Locator:
+    form = browser.new_connection(page, studio.airflow, ui.CONN_ID)
+    browser.extras(form)
+    return form
+
+
+def _example_graph(page: Page, studio: Studio) -> Page:
+    studio.ended(LEADS)
+    browser.graph(page, studio.airflow, LEADS, RUN_ID)
+    return page
+
+
+def _failed_log(page: Page, studio: Studio) -> Page:
+    studio.ended(REFUSED)
+    log = browser.task_log(page, studio.airflow, REFUSED, RUN_ID, "add")
+    # Their lines tell where this machine keeps its files.
+    log.locator("details").evaluate_all("tracebacks => tracebacks.forEach(each => each.open = false)")
+    page.get_by_text("Log message source details").scroll_into_view_if_needed()
+    return page
+
+
+def _sandbox_page(page: Page, studio: Studio) -> Locator:
+    sandbox = studio.other
+    for happening in ("appear", "reply", "unsubscribe", "reply"):
+        sandbox.happen(happening)
+    # An answer is lost; the client looks whether the person is there.
+    sandbox.fault("prospect-add", "reset", when="after", times=1)
+    with SalesBlinkClient(sandbox.key, sandbox.url, reads_per_minute=0) as client:
+        client.prospects.add("spring-2027", {"Email": "mia@example.com", "First Name": "Mia", "Company": "Aperture"})
+        client.team.list()
+    page.goto(sandbox.url)
+    page.get_by_role("table").first.wait_for()
+    return page.locator("body")
+
+
+def _when_still(subject: Page | Locator, page: Page) -> bytes:
+    """A picture that is the same half a second later."""
+    page.wait_for_load_state("networkidle")
+    pictures = [b""]
+    while len(pictures) < LOOKS:
+        pictures.append(subject.screenshot(animations="disabled"))
+        if pictures[-1] == pictures[-2]:
+            return pictures[-1]
+        page.wait_for_timeout(500)
+    raise AssertionError(f"{page.url} does not keep still.")
+
+
+PICTURES = (
+    Picture("connection-form.png", _connection_form, 1100, 800),
+    Picture("connection-extras.png", _connection_extras, 1100, 1700),
+    Picture("sandbox-page.png", _sandbox_page, 1120, 900),
+    Picture("example-graph.png", _example_graph, 1440, 700),
+    Picture("failed-task.png", _failed_log, 1280, 600),
+)
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,81 @@
+"""The sandbox's page: what it holds, as it changes, and the form that lets something go wrong."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import pytest
+
+if TYPE_CHECKING:
+    from playwright.sync_api import Locator, Page
+
+    from airflow_provider_salesblink.client import SalesBlinkClient
+    from airflow_provider_salesblink.sandbox import Sandbox
+    from tests.conftest import CampaignUnderTest
+
+# With the tests that need an Airflow: they share the browser.
+pytestmark = [pytest.mark.generation(3), pytest.mark.xdist_group("real-airflow")]
+
+
+def test_the_page_shows_campaigns_and_people_and_what_changes(
+    page: Page, sandbox: Sandbox, campaign: CampaignUnderTest
+) -> None:
+    page.goto(sandbox.url)
+    _row(page, "Campaigns", "Spring").get_by_text("running").wait_for()
+    page.get_by_text("Nobody yet.").wait_for()
+
+    ana = sandbox.add_person(campaign.id, {"Email": "ana@example.com", "Company": "Northwind"})
+
+    row = _row(page, "Prospects", "ana@example.com")
+    row.get_by_text("active").wait_for()
+    assert "Northwind" in row.inner_text()
+    sandbox.happen("unsubscribe", to=ana)
+    row.get_by_text("unsubscribed").wait_for()
+    _row(page, "Happenings", "unsubscribe").get_by_text("ana@example.com").wait_for()
+
+
+def test_the_form_lets_something_go_wrong_until_it_is_cleared(
+    page: Page, sandbox: Sandbox, client: SalesBlinkClient
+) -> None:
+    page.goto(sandbox.url)
+    faults = page.get_by_role("region", name="Faults")
+    faults.get_by_role("textbox").fill("campaigns=status:status=503x2")
+    faults.get_by_role("button", name="Add").click()
+    faults.get_by_text("campaigns: status 503, 2 more").wait_for()
+
+    client.campaigns.list()
+
+    page.get_by_role("cell", name="status 503").first.wait_for()
+    assert [request.status for request in sandbox.requests] == [503, 503, 200]
+    sandbox.fault("writes", "reset")
+    faults.get_by_text("writes: reset").wait_for()
+    faults.get_by_role("button", name="Clear all").click()
+    faults.get_by_text("Nothing goes wrong on purpose.").wait_for()
+
+
+def test_the_form_says_what_is_no_fault(page: Page, sandbox: Sandbox) -> None:
+    page.goto(sandbox.url)
+    faults = page.get_by_role("region", name="Faults")
+    faults.get_by_role("textbox").fill("campaigns=nonsense")
+    faults.get_by_role("button", name="Add").click()
+
+    faults.get_by_role("alert").filter(has_text="nonsense").wait_for()
+    assert faults.get_by_role("textbox").input_value() == "campaigns=nonsense"
+
+
+def test_what_people_wrote_is_text_and_no_markup(page: Page, sandbox: Sandbox) -> None:
+    markup = "<img src=x onerror='window.ran = 1'>"
+    campaign_id = sandbox.add_campaign(f"Spring {markup}")
+    sandbox.add_person(campaign_id, {"Email": f"eve{markup}@example.com", f"Company {markup}": f"Initech {markup}"})
+
+    page.goto(sandbox.url)
+
+    _row(page, "Campaigns", f"Spring {markup}").wait_for()
+    for text in (f"eve{markup}", f"Company {markup}", f"Initech {markup}"):
+        _row(page, "Prospects", text).wait_for()
+    assert page.locator("img").count() == 0
+    assert page.evaluate("window.ran") is None
+
+
+def _row(page: Page, part: str, text: str) -> Locator:
+    return page.get_by_role("region", name=part).last.get_by_role("row").filter(has_text=text)
