@@ -64,8 +64,8 @@ class SalesBlinkClient:
         policy: Policy | None = None,
     ) -> None:
         key, root = inputs.api_key(api_key), inputs.root_url(base_url)
-        if api_version not in _APIS:
-            raise InvalidInputError(f"api_version {api_version!r} is not served yet; known: {', '.join(_APIS)}.")
+        if str(api_version) not in _APIS:
+            raise InvalidInputError(f"This api_version is not served; known: {', '.join(_APIS)}.")
         inputs.number("timeout", timeout, 0.001, LONGEST_TIMEOUT)
         max_attempts = inputs.whole_number("max_attempts", max_attempts, 1)
         per_minute: dict[Kind, int] = {

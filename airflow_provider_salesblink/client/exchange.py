@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import http.cookiejar
-import json
 import logging
 import os
+import re
 import time
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -28,9 +28,9 @@ from urllib3.exceptions import (
     ReadTimeoutError,
 )
 
-from airflow_provider_salesblink.client import envelope, failures, quiet
+from airflow_provider_salesblink.client import arrivals, documents, envelope, failures, quiet
 from airflow_provider_salesblink.client.addresses import redacted
-from airflow_provider_salesblink.client.errors import SalesBlinkError
+from airflow_provider_salesblink.client.errors import InvalidInputError, SalesBlinkError
 from airflow_provider_salesblink.client.retry import (
     Answered,
     LostAnswer,
@@ -59,6 +59,15 @@ LONGEST_IN_MEMORY = 4_194_304
 """Bytes. Longer answers to questions for long ones are kept in a file."""
 LONGEST_MESSAGE = 200
 
+LONGEST_ACKNOWLEDGEMENT = 16 * 1024**2
+"""Bytes that an answer to a write may have, unpacked. A person has at most some thousand."""
+LONGEST_READ = 128 * 1024**2
+"""As much for what is read into memory: some 250,000 people, or a team with its pictures."""
+LONGEST_LIST = 8 * 1024**3
+"""As much for what is kept in a file: some 16 million people. No temporary folder is filled by a list without end."""
+
+_COMPRESSIONS = ("", "identity", "gzip", "x-gzip", "deflate")
+
 Content = bytes | SpooledTemporaryFile[bytes]
 
 
@@ -78,6 +87,13 @@ class Call:
     body: bytes | None = None
     repeatable: bool = True
     long: bool = False
+
+    @property
+    def most(self) -> int:
+        """How many bytes its answer may have."""
+        if self.kind != "reads":
+            return LONGEST_ACKNOWLEDGEMENT
+        return LONGEST_LIST if self.long else LONGEST_READ
 
     def __str__(self) -> str:
         return redacted(f"{self.method} {self.path}")
@@ -110,6 +126,8 @@ class Exchange:
         self._timeout = (min(CONNECT_TIMEOUT, timeout), timeout)
         self._new_session = partial(_session, origin, verify_tls=verify_tls)
         self._sessions = {os.getpid(): self._new_session()}
+        if not verify_tls and origin.startswith("https://"):
+            log.warning("verify_tls is off: whoever is between this machine and %s can read the key.", origin)
 
     def close(self) -> None:
         """Close the kept connections. A later call opens new ones."""
@@ -122,12 +140,18 @@ class Exchange:
         return self._sessions[os.getpid()]
 
     def send(self, call: Call) -> Outcome:
-        """Send ``call`` once, and tell what came of it."""
+        """Send ``call`` once, and tell what came of it.
+
+        :raises InvalidInputError: the key is an argument of it, by mistake: URLs are logged, here and on the way.
+        """
+        if quote(self._key, safe="") in re.split("[/=]", f"{call.path}={call.query}"):
+            raise InvalidInputError("An id or a text to search for is the API key; nothing was sent.")
         url = f"{self._origin}{call.path}" + (f"?{call.query}" if call.query else "")
         headers = {"Content-Type": "application/json"} if call.body is not None else None
         started = time.monotonic()
         try:
-            with quiet.urllib3():
+            # Twice as much on the wire: chunks have frames.
+            with quiet.urllib3(), arrivals.of_at_most(2 * call.most):
                 response = self._session().request(
                     call.method,
                     url,
@@ -137,10 +161,10 @@ class Exchange:
                     timeout=self._timeout,
                     # Where the answer sends us is not where the key was given for.
                     allow_redirects=False,
-                    stream=call.long,
+                    stream=True,
                 )
-                content = _content(response) if call.long else response.content
-        except (requests.RequestException, HTTPError) as error:
+                content = _content(response, call)
+        except (requests.RequestException, HTTPError, OSError) as error:
             # Handed on as an outcome: the exception's own text, and so any traceback with it, holds the whole URL.
             outcome = _without_answer(error)
         else:
@@ -163,12 +187,27 @@ def _session(root: str, *, verify_tls: bool) -> requests.Session:
         session.proxies.update(requests.utils.get_environ_proxies(root))
     session.verify = verify_tls and (os.environ.get("REQUESTS_CA_BUNDLE") or os.environ.get("CURL_CA_BUNDLE") or True)
     session.cookies.set_policy(http.cookiejar.DefaultCookiePolicy(allowed_domains=[]))
-    session.headers.update({"Accept": "application/json", "User-Agent": USER_AGENT})
-    adapter = HTTPAdapter(pool_connections=1, pool_maxsize=CONNECTIONS, max_retries=0)
+    session.headers.update({"Accept": "application/json", "Accept-Encoding": "gzip, deflate", "User-Agent": USER_AGENT})
+    adapter = _Adapter(pool_connections=1, pool_maxsize=CONNECTIONS, max_retries=0)
     session.mount("https://", adapter)
     session.mount("http://", adapter)
     session.hooks["response"].append(_disarmed)
     return session
+
+
+class _Adapter(HTTPAdapter):
+    """Connects as ``requests`` does, to servers and through proxies, and has their answers bounded."""
+
+    def init_poolmanager(self, *arguments: Any, **options: Any) -> None:
+        super().init_poolmanager(*arguments, **options)
+        arrivals.bound(self.poolmanager)
+
+    def proxy_manager_for(self, proxy: Any, **options: Any) -> Any:  # noqa: ANN401
+        is_new = proxy not in self.proxy_manager
+        manager = super().proxy_manager_for(proxy, **options)
+        if is_new:
+            arrivals.bound(manager)
+        return manager
 
 
 def _disarmed(response: requests.Response, **_: object) -> None:
@@ -179,7 +218,7 @@ def _disarmed(response: requests.Response, **_: object) -> None:
         response.close()
 
 
-def _without_answer(error: requests.RequestException | HTTPError) -> Outcome:
+def _without_answer(error: requests.RequestException | HTTPError | OSError) -> Outcome:
     cause = error.args[0] if error.args else None
     reason = cause.reason if isinstance(cause, MaxRetryError) else cause
     match error, reason:
@@ -197,6 +236,8 @@ def _without_answer(error: requests.RequestException | HTTPError) -> Outcome:
             return NeverSent("the server does not take connections")
         case (requests.exceptions.ReadTimeout(), _) | (_, ReadTimeoutError()):
             return LostAnswer("no answer in time", late=True)
+        case OSError(errno=int(number)), _ if not isinstance(error, requests.RequestException):
+            return LostAnswer(f"the answer could not be kept on this machine ({os.strerror(number)})")
         case _:
             return LostAnswer("the connection broke before the answer was complete")
 
@@ -207,22 +248,44 @@ def _is_proxy_refusal(reason: object) -> bool:
     return isinstance(cause, NewConnectionError | ConnectTimeoutError) or "Tunnel connection failed" in str(cause)
 
 
-def _content(response: requests.Response) -> Content:
+class _UnreadError(Exception):
+    """An answer whose content is not wanted; the message says why."""
+
+
+def _content(response: requests.Response, call: Call) -> Content | _UnreadError:
     """The whole answer: in memory, or from :data:`LONGEST_IN_MEMORY` on in a file that is deleted when it is closed."""
-    # Not in a `with`: whoever reads the answer closes it.
-    file = SpooledTemporaryFile(LONGEST_IN_MEMORY)  # noqa: SIM115
+    try:
+        return _kept(response, call)
+    except _UnreadError as unread:
+        response.close()
+        return unread
+
+
+def _kept(response: requests.Response, call: Call) -> Content:
+    # One of the two that were asked for, and once: each further one may make a thousand bytes of one.
+    if response.headers.get("Content-Encoding", "").strip().lower() not in _COMPRESSIONS:
+        raise _UnreadError("it is compressed in a way that was not asked for")
+    most_in_memory = LONGEST_IN_MEMORY if call.long else call.most
+    # Not in a `with`: whoever reads a long answer closes it.
+    file = SpooledTemporaryFile(most_in_memory)  # noqa: SIM115
     for chunk in response.iter_content(CHUNK):
+        if file.tell() + len(chunk) > call.most:
+            file.close()
+            raise _UnreadError(f"it is longer than {call.most // 1024**2:,} MiB")
         file.write(chunk)
-    is_short = file.tell() <= LONGEST_IN_MEMORY
+    is_short = file.tell() <= most_in_memory
     file.seek(0)
-    return file.read() if is_short else file
+    if not is_short:
+        return file
+    with file:
+        return file.read()
 
 
-def _outcome(response: requests.Response, content: Content, key: str) -> Outcome:
+def _outcome(response: requests.Response, content: Content | _UnreadError, key: str) -> Outcome:
     status = response.status_code
     if status == HTTPStatus.NO_CONTENT:
         return Answered(status, body={})
-    if not isinstance(content, bytes) and status < HTTPStatus.MULTIPLE_CHOICES:
+    if isinstance(content, SpooledTemporaryFile) and status < HTTPStatus.MULTIPLE_CHOICES:
         return Answered(status, body=content)
     body = _decoded(content) if isinstance(content, bytes) else None
     if status >= HTTPStatus.BAD_REQUEST:
@@ -243,12 +306,14 @@ def _told(body: object, key: str) -> str:
 
 def _decoded(content: bytes) -> Any:  # noqa: ANN401
     try:
-        return json.loads(content)
-    except (ValueError, RecursionError):
+        return documents.parsed(content)
+    except ValueError:
         return None
 
 
-def _kind_of(response: requests.Response, content: Content) -> str:
+def _kind_of(response: requests.Response, content: Content | _UnreadError) -> str:
+    if isinstance(content, _UnreadError):
+        return str(content)
     if not content:
         return "it is empty"
     start = content.lstrip()[:1] if isinstance(content, bytes) else b""

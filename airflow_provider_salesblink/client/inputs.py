@@ -112,8 +112,11 @@ def number(argument: str, value: object, least: float, most: float = MOST) -> An
 
     :raises InvalidInputError: it is outside of these, or no number.
     """
-    if isinstance(value, bool) or not isinstance(value, int | float) or not least <= value <= most:
-        raise InvalidInputError(f"{argument} is {value!r}: it takes a number from {least} to {most:.0f}.")
+    if isinstance(value, bool) or not isinstance(value, int | float):
+        # Without the value: whatever has come here by mistake may be a secret.
+        raise InvalidInputError(f"{argument} is a {type(value).__name__}: it takes a number.")
+    if not least <= value <= most:
+        raise InvalidInputError(f"{argument} is out of bounds: it takes a number from {least} to {most:.0f}.")
     return value
 
 
@@ -167,7 +170,7 @@ def root_url(value: object) -> str:
     url = _split(value)
     if url is None or url.scheme not in ("http", "https") or not url.hostname:
         raise InvalidInputError("The root URL is no http(s) URL: give it like https://run.salesblink.io.")
-    if url.username or url.password or url.query or url.fragment:
+    if "@" in url.netloc or url.query or url.fragment:
         raise InvalidInputError("The root URL holds a user, a query or a fragment: give it like https://host[:port].")
     if url.scheme == "http" and not _is_loopback(url.hostname):
         raise InvalidInputError(

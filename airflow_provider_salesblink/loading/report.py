@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from dataclasses import asdict, dataclass, field
 from typing import TYPE_CHECKING, Any
 
@@ -13,6 +14,11 @@ if TYPE_CHECKING:
     from airflow_provider_salesblink.loading.rows import Reject
 
 FIRST_REASONS = 3
+
+_STRING = re.compile(r'"(?:[^"\\]|\\.)*"')
+# What begins a formula where a spreadsheet may begin a cell, should somebody open the file in one: it splits at commas
+# and the like. And what some readers take for the end of a line.
+_HAZARDS = re.compile(r"(?<!\w)[=+\-@\uff1d\uff0b\uff0d\uff20]|[\x7f-\x9f\u2028\u2029]")
 
 _DONE = ("added", "updated", "unsubscribed", "taken_by_others", "held_back")
 
@@ -95,5 +101,27 @@ class Report:
 def as_json_lines(rejects: Iterable[Reject]) -> Iterator[str]:
     """The rejects as a file of one JSON object a line: row number, reason, and the row itself."""
     for reject in rejects:
-        told = {"row": reject.number, "reason": reject.reason, "columns": dict(reject.columns)}
-        yield json.dumps(told, ensure_ascii=False, default=str) + "\n"
+        try:
+            yield json_line({"row": reject.number, "reason": reject.reason, "columns": dict(reject.columns)})
+        except (TypeError, ValueError, RecursionError):
+            # A row that came as Python objects may hold itself, or a number too long to be written out.
+            yield json_line({"row": reject.number, "reason": reject.reason, "columns": _outline(reject.columns)})
+
+
+def json_line(record: Mapping[str, Any]) -> str:
+    """``record`` as a line of JSON from which every value is read as it was, and in which none is a formula.
+
+    What begins a formula in a spreadsheet, other ends of lines, and half a surrogate pair, which no file can hold, are
+    written as JSON's escapes.
+    """
+    line = json.dumps(record, ensure_ascii=False, default=str, allow_nan=False)
+    line = _STRING.sub(lambda string: _HAZARDS.sub(_escaped, string[0]), line)
+    return line.encode("utf-8", "backslashreplace").decode() + "\n"
+
+
+def _escaped(character: re.Match[str]) -> str:
+    return f"\\u{ord(character[0]):04x}"
+
+
+def _outline(columns: Mapping[Any, Any]) -> dict[str, str]:
+    return {str(name): value if isinstance(value, str) else type(value).__name__ for name, value in columns.items()}

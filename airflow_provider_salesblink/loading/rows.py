@@ -75,6 +75,7 @@ class ColumnNames:
     """
 
     def __init__(self, given: Mapping[str, str] | None = None) -> None:
+        _check_mapping(given)
         self._given = None if given is None else {name: documented(given[name]) for name in given}
         if self._given is not None:
             nameless = [source for source, name in self._given.items() if not name.strip()]
@@ -125,7 +126,12 @@ class ColumnNames:
 
 
 def from_mappings(items: Iterable[object], names: ColumnNames) -> Source:
-    """Rows of a list, a generator, a cursor: one mapping of columns to values each, counted from 1."""
+    """Rows of a list, a generator, a cursor: one mapping of columns to values each, counted from 1.
+
+    :raises InvalidInputError: nothing that has rows.
+    """
+    if not isinstance(items, Iterable):
+        raise InvalidInputError(f"rows is a {type(items).__name__}, not a list of mappings of columns to values.")
     for number, item in enumerate(items, start=1):
         if isinstance(item, Mapping):
             yield names.of_row(number, item)
@@ -253,6 +259,13 @@ class _Unread(io.RawIOBase):
 def _again(first: str, rest: Iterator[str]) -> Iterator[str]:
     yield first
     yield from rest
+
+
+def _check_mapping(given: object) -> None:
+    if given is None:
+        return
+    if not isinstance(given, Mapping) or not all(isinstance(name, str) for name in given.values()):
+        raise InvalidInputError("columns is no mapping of the source's column names to SalesBlink's.")
 
 
 def _check_distinct(names: list[tuple[str, str]]) -> None:

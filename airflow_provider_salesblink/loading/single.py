@@ -112,7 +112,7 @@ def _added_alone(
         if idle is None:
             log.info("Another task is adding the same person; looking for them in %.0f s.", BETWEEN_LOOKS)
             sleep(BETWEEN_LOOKS)
-        here = of_person(client.prospects.list(campaign_id), columns[EMAIL])
+        here = of_person(client.prospects.each(campaign_id), columns[EMAIL])
         if here:
             return "skipped", here[0]
     raise ConnectionFailedError(
@@ -130,7 +130,7 @@ def _looked_up(client: SalesBlinkClient, campaign_id: str, address: str) -> tupl
     except NotFoundError:
         everywhere = []
     here = [found for found in everywhere if found["campaign_id"] == campaign_id]
-    return everywhere, here or of_person(client.prospects.list(campaign_id), address)
+    return everywhere, here or of_person(client.prospects.each(campaign_id), address)
 
 
 def set_differing(

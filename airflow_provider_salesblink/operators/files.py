@@ -36,8 +36,10 @@ def write_records(path: str | None, records: Iterable[Mapping[str, Any]]) -> dic
     """
     if path is None:
         return {}
+    from airflow_provider_salesblink.loading.report import json_line
+
     told = ({name: value for name, value in record.items() if name != "raw"} for record in records)
-    write_lines(path, (json.dumps(each, ensure_ascii=False) + "\n" for each in told))
+    write_lines(path, map(json_line, told))
     return {"path": path}
 
 

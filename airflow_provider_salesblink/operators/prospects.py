@@ -169,12 +169,12 @@ class UnsubscribeOperator(AddressedOperator):
 
     def act(self, client: SalesBlinkClient) -> dict[str, Any]:
         """Find the prospects and unsubscribe each, whatever becomes of the others."""
-        from airflow_provider_salesblink.client import NotFoundError
+        from airflow_provider_salesblink.client import NotFoundError, inputs
         from airflow_provider_salesblink.loading.single import id_of
 
         exactly_one(prospect_id=self.prospect_id, email=self.email)
         if self.email is None:
-            return self._unsubscribed(client, {cast("str", self.prospect_id): False})
+            return self._unsubscribed(client, {inputs.identifier("prospect_id", self.prospect_id): False})
         try:
             found = self.of_address(client)
         except NotFoundError:

@@ -6,10 +6,10 @@ alone or in a list of one, an id goes by three names; but what is not there is N
 
 from __future__ import annotations
 
+import re
 from typing import IO, TYPE_CHECKING, Any, cast
 
-import ijson
-
+from airflow_provider_salesblink.client import documents
 from airflow_provider_salesblink.client.columns import is_email, plain
 from airflow_provider_salesblink.client.errors import ApiRefusedError, NotFoundError, UnreadableResponseError
 
@@ -29,6 +29,13 @@ _ENVELOPE = frozenset({"success", "error", "message", "msg", "data", "total", "c
 
 _PAUSED_WORDS = {"paused": True, "pause": True, "running": False, "active": False, "unpaused": False}
 _UNSUBSCRIBED_WORDS = {"unsubscribed": True, "optedout": True, "active": False, "subscribed": False}
+
+# Where :func:`_payload` would find them.
+_PLACES_OF_PROSPECTS = frozenset(
+    {(), ("data",), *((name,) for name in PROSPECT_NAMES), *(("data", name) for name in PROSPECT_NAMES)}
+)
+
+_WORD_OF_API = re.compile(r"[A-Za-z_]{1,20}")
 
 Json = dict[str, Any]
 
@@ -134,28 +141,22 @@ def each_prospect(body: object) -> Iterator[Prospect]:
         return
     with cast("IO[bytes]", body) as file:
         try:
-            where = _list_in(file, PROSPECT_NAMES)
-            file.seek(0)
-            for found in ijson.items(file, where, use_float=True):
+            for found in documents.elements(file, _PLACES_OF_PROSPECTS, _check_beside):
                 if not isinstance(found, dict):
                     break
                 yield prospect(found)
             else:
                 return
-        except ijson.JSONError:
+        except LookupError:
+            raise UnreadableResponseError(f"The answer holds no {PROSPECT_NAMES[0]}.") from None
+        except ValueError:
             pass
     raise UnreadableResponseError("The answer is no complete list of prospects in JSON. Try again later.")
 
 
-def _list_in(file: IO[bytes], names: tuple[str, ...]) -> str:
-    """Where in a JSON document the objects are, as :func:`_payload` would find them, in ijson's words."""
-    under = ("", "data", *names, *(f"data.{name}" for name in names))
-    for prefix, event, value in ijson.parse(file):
-        if prefix == "success" and value is False:
-            raise ApiRefusedError("SalesBlink answered that the call failed.")
-        if event == "start_array" and prefix in under:
-            return f"{prefix}.item".removeprefix(".")
-    raise UnreadableResponseError(f"The answer holds no {names[0]}.")
+def _check_beside(path: documents.Path, value: object) -> None:
+    if path == ("success",) and value is False:
+        raise ApiRefusedError("SalesBlink answered that the call failed.")
 
 
 def single_prospect(body: object, prospect_id: str) -> Prospect:
@@ -236,5 +237,7 @@ def _word(found: Json, name: str) -> str:
 
 def _outline(body: object) -> str:
     if isinstance(body, dict):
-        return f"its keys: {', '.join(name[:40] for name in sorted(body)[:20]) or 'none'}"
+        # Only what looks like a word of an API: a key may be anything, a secret too.
+        names = [name if _WORD_OF_API.fullmatch(name) else "..." for name in sorted(body)[:20]]
+        return f"its keys: {', '.join(names) or 'none'}"
     return f"it is a {type(body).__name__}"

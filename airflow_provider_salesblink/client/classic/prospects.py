@@ -95,10 +95,14 @@ class Prospects:
         return _added(answer, campaign_id, columns)
 
     def _found(self, campaign_id: str, email: str, beside: Collection[str | None]) -> Prospect | None:
-        people = self.list(campaign_id)
-        if people and all(each["email"] is None for each in people):
+        found, has_addresses, is_empty = None, False, True
+        for each in self.each(campaign_id):
+            is_empty, has_addresses = False, has_addresses or each["email"] is not None
+            if found is None and of_person([each], email) and each["id"] not in beside:
+                found = each
+        if not (has_addresses or is_empty):
             raise UnreadableResponseError("The campaign's list shows no addresses, so nobody can be looked for in it.")
-        return next((found for found in of_person(people, email) if found["id"] not in beside), None)
+        return found
 
     def update(self, prospect_id: str, fields: Mapping[str, Any]) -> Prospect:
         """Set fields of a prospect (``POST /prospect``, one call a field); the same value again changes nothing.

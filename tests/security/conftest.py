@@ -1,0 +1,9 @@
+"""What the tests of the promises share: the servers of raw bytes and the clients of the client's own tests."""
+
+from __future__ import annotations
+
+from tests.client.conftest import new_client, scene, serve
+from tests.client.test_privacy import said
+from tests.client.test_transport import tls
+
+__all__ = ["new_client", "said", "scene", "serve", "tls"]

@@ -1,0 +1,264 @@
+"""Whatever is passed as an argument, SalesBlink gets the call that was meant, or nothing at all.
+
+The calls, operators, sensors and notifiers are found by looking, so that a new one cannot be forgotten.
+"""
+
+from __future__ import annotations
+
+import importlib
+import inspect
+import pkgutil
+from collections.abc import Iterator, Mapping
+from typing import TYPE_CHECKING, Any
+from urllib.parse import parse_qsl, unquote, urlsplit
+
+import pytest
+from airflow.providers.common.compat.sdk import (
+    AirflowException,  # noqa: TID251  # whatever Airflow makes of a refusal
+    BaseNotifier,
+    BaseOperator,
+    BaseSensorOperator,
+)
+
+import airflow_provider_salesblink
+from airflow_provider_salesblink.client import SalesBlinkClient, SalesBlinkError
+from airflow_provider_salesblink.client.retry import Policy
+from tests.client.wire import answer
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from pathlib import Path
+
+    from tests.client.conftest import NewClient, Serve
+    from tests.client.wire import Piece, RawServer, Received
+
+ADDRESS = "ana@example.com"
+MEANT: dict[str, Any] = {
+    "campaign_id": "c1",
+    "campaign_name": "Spring",
+    "prospect_id": "p1",
+    "email": ADDRESS,
+    "term": "spring",
+    "data": {"Email": ADDRESS},
+    "fields": {"Company": "Acme"},
+    "where": {"Company": "Acme"},
+    "rows": [{"Email": ADDRESS}],
+    "columns": {"Email": "Email"},
+    "beside": (),
+}
+"""A right value for each argument there is. Whoever adds an argument adds one here, and it is tried."""
+
+PATHS = ("output_path", "rejected_path", "rows_path")
+"""Paths of the user's own files: nothing of them is sent."""
+
+INJECTIONS = [
+    "\r\nX-Injected: 1", "c1\r\nX-Injected: 1\r\n\r\nGET /api/campaigns HTTP/1.1", "c1\n", "\nX", "c1\x00", "\x00",
+    "\x7f", "/", "a/b", "../campaigns", "..", ".", "...", "..\\..", "%2f", "%2F..%2F", "%2e%2e", "%2e%2e%2fcampaigns",
+    "%00", "%0d%0aX-Injected:%201", "?", "c1?key=1", "c1&pause=true", "c1;a=b", "#", "c1#x", "http://example.com/",
+    "//example.com/", "@example.com", "c1@example.com", "\u2028", "c1\u2029X-Injected: 1", "\x85", "\u202e", "\ufeff",
+    "\uff0f..\uff0f", "ü", "\ud800", "c1\udfff", "💣", " ", "", "\t", " c1 ", "{{ 1 }}", "${x}", "<script>", "None",
+    "'; DROP TABLE campaigns; --", "x" * 1_000_000, "/" * 100_000,
+]  # fmt: skip
+OTHER_TYPES: list[Any] = [
+    None, True, 0, -1, 10**30, 1.5, float("nan"), b"c1", b"\r\n", bytearray(b"c1"), [], ["c1"], ("c1",), {}, {"c1": 1},
+    {"c1"}, object(), str, range(3), Exception("c1"),
+]  # fmt: skip
+KEY = "the-key-of-this-test"
+
+
+def injected(argument: str) -> list[Any]:
+    """Everything that is tried in the place of an argument."""
+    match MEANT[argument]:
+        case dict(meant):
+            inside: list[Any] = []
+            for each in [*INJECTIONS, *OTHER_TYPES]:
+                inside += [{**meant, "X": each}, dict.fromkeys(meant, each)]
+                if isinstance(each, str | int | bytes | tuple | None):
+                    inside.append({**meant, each: "x"})
+            return [*inside, *INJECTIONS, *OTHER_TYPES]
+        case [dict(meant)]:
+            return [
+                *([{**meant, "X": each}, dict.fromkeys(meant, each)] for each in [*INJECTIONS, *OTHER_TYPES]),
+                *OTHER_TYPES,
+            ]
+        case ():
+            return [(each,) for each in INJECTIONS]
+    return [*INJECTIONS, *OTHER_TYPES]
+
+
+def shown(value: object) -> str:
+    return ascii(value)[:60]
+
+
+# What a server gets
+
+
+def willing(request: Received) -> Iterator[Piece]:
+    """Answers each call as if it were a right one."""
+    if request.method == "POST":
+        yield answer({"success": True})
+    else:
+        yield answer({"success": True, "data": [{"id": "p1", "name": "Spring", "Email": ADDRESS, "paused": True}]})
+
+
+SHAPES = {"campaigns": 2, "campaign": 3, "campaign-status": 2, "prospect": 3, "prospects": 3, "prospect-add": 2,
+          "prospect-unsubscribe": 2, "my-team": 2}  # fmt: skip
+"""The last fixed segment of each documented path, and how many segments a path with it has at most."""
+HEADERS = {
+    "host",
+    "user-agent",
+    "accept",
+    "accept-encoding",
+    "connection",
+    "authorization",
+    "content-type",
+    "content-length",
+}
+
+
+def assert_well_formed(server: RawServer, key: str) -> None:
+    """Every request is one that the documentation has, with this client's own headers."""
+    for request in server.requests:
+        assert request.method in ("GET", "POST")
+        assert set(request.headers) <= HEADERS
+        assert request.headers["authorization"] == key
+        assert request.headers["host"] == urlsplit(server.url).netloc
+        assert request.target.isascii()
+        url = urlsplit(request.target)
+        segments = url.path.split("/")[1:]
+        assert segments[0] == "api"
+        assert len(segments) <= SHAPES[segments[1]]
+        assert not {unquote(each) for each in segments} & {"", ".", ".."}
+        assert url.fragment == ""
+        assert [name for name, _ in parse_qsl(url.query, keep_blank_values=True)] in ([], ["term"])
+        if request.body is not None:
+            assert set(request.body) <= {"campaignID", "data", "pause", "prospectID", "key", "value"}
+
+
+# The client's calls
+
+
+def calls() -> list[tuple[str, str, str]]:
+    """Each argument of each public method of the client's resources."""
+    found = []
+    with SalesBlinkClient("k", "http://127.0.0.1:1") as client:
+        for name, resource in vars(client).items():
+            if type(resource).__module__.startswith("airflow_provider_salesblink.client.classic"):
+                for method, function in inspect.getmembers(resource, inspect.ismethod):
+                    if not method.startswith("_"):
+                        found += [(name, method, argument) for argument in inspect.signature(function).parameters]
+    return found
+
+
+def test_every_call_is_found() -> None:
+    assert {(resource, method) for resource, method, _ in calls()} >= {
+        ("campaigns", "search"), ("campaigns", "get"), ("campaigns", "pause"), ("campaigns", "unpause"),
+        ("prospects", "search"), ("prospects", "list"), ("prospects", "each"), ("prospects", "get"),
+        ("prospects", "add"), ("prospects", "send"), ("prospects", "update"), ("prospects", "unsubscribe"),
+    }  # fmt: skip
+
+
+@pytest.mark.parametrize(("resource", "method", "argument"), calls())
+def test_no_argument_of_a_call_leaves_its_place(
+    serve: Serve, new_client: NewClient, resource: str, method: str, argument: str
+) -> None:
+    server = serve(willing)
+    client = new_client(api_key=KEY, base_url=server.url, policy=Policy(max_attempts=1))
+    call = getattr(getattr(client, resource), method)
+    others = {name: MEANT[name] for name in inspect.signature(call).parameters}
+
+    def attempt(value: Any) -> tuple[int, str]:
+        """How many requests a value made, and of which shape."""
+        server.requests.clear()
+        try:
+            result = call(**{**others, argument: value})
+            list(result) if isinstance(result, Iterator) else result
+        except SalesBlinkError:
+            pass
+        assert_well_formed(server, KEY)
+        return len(server.requests), "".join(f"{each.method} {each.target.count('/')}" for each in server.requests)
+
+    meant = attempt(MEANT[argument])
+    assert meant[0] == 1
+    for value in injected(argument):
+        made = attempt(value)
+        # fields: one request for each of them.
+        assert made[0] == 0 or made[1][: len(meant[1])] == meant[1], shown(value)
+        if isinstance(value, str) and made[0] and argument != "email":
+            assert value in carried(server.requests[0]), shown(value)
+
+
+def carried(request: Received) -> list[str]:
+    """The texts that a request brings to the server."""
+    url = urlsplit(request.target)
+    texts = [unquote(each, errors="strict") for each in url.path.split("/")]
+    texts += [value for _, value in parse_qsl(url.query, keep_blank_values=True, errors="strict")]
+    return [*texts, *map(str, (request.body or {}).values())]
+
+
+# What Airflow runs
+
+
+def tasks() -> list[tuple[type, str]]:
+    """Each templated argument of each operator, sensor and notifier that a DAG file can use."""
+    found = []
+    for part in ("operators", "sensors", "notifications"):
+        package = importlib.import_module(f"{airflow_provider_salesblink.__name__}.{part}")
+        for module in pkgutil.iter_modules(package.__path__, f"{package.__name__}."):
+            for name, kind in vars(importlib.import_module(module.name)).items():
+                is_ours = inspect.isclass(kind) and kind.__module__ == module.name and not name.startswith("_")
+                if is_ours and issubclass(kind, BaseOperator | BaseNotifier):
+                    arguments = set(kind.template_fields) - {"salesblink_conn_id", *PATHS}
+                    found += [(kind, argument) for argument in sorted(arguments)]
+    return found
+
+
+PAIRS = [("campaign_id", "campaign_name"), ("prospect_id", "email"), ("rows", "rows_path")]
+
+
+def needed(kind: type, argument: str) -> dict[str, Any]:
+    """What else it has to be given, and what makes it quick."""
+    told: dict[str, Any] = {} if issubclass(kind, BaseNotifier) else {"task_id": "t"}
+    if issubclass(kind, BaseSensorOperator):
+        told |= {"timeout": 0, "poke_interval": 0.001, "max_consecutive_failures": 1}
+    taken = set(kind.template_fields) - {argument, *PATHS, "salesblink_conn_id"}
+    for one, other in PAIRS:
+        if argument in (one, other):
+            taken -= {one, other}
+        elif one in taken:
+            taken.discard(other)
+    return told | {name: MEANT[name] for name in taken}
+
+
+def test_every_operator_sensor_and_notifier_is_found() -> None:
+    names = {kind.__name__ for kind, _ in tasks()}
+
+    assert {"AddProspectOperator", "AddProspectsOperator", "CampaignSensor", "ProspectSensor"} <= names
+    assert "PauseCampaignNotifier" in names
+    assert len(names) >= 14
+
+
+@pytest.mark.parametrize(("kind", "argument"), tasks(), ids=str)
+def test_no_argument_of_a_task_leaves_its_place(
+    serve: Serve, connection: Callable[..., None], tmp_path: Path, kind: type, argument: str
+) -> None:
+    server = serve(willing)
+    pacing = {"pacing_url": f"file://{tmp_path}/pace.sqlite", "max_attempts": 1}
+    connection(host=server.url, password=KEY, extra=pacing)
+    others = needed(kind, argument)
+
+    def attempt(value: Any) -> None:
+        task: Any
+        try:
+            task = kind(**{**others, argument: value})
+            task.notify({}) if isinstance(task, BaseNotifier) else task.execute({})
+        except (AirflowException, SalesBlinkError, ValueError):
+            pass
+        assert_well_formed(server, KEY)
+
+    attempt(MEANT[argument])
+    assert server.requests
+    tried = injected(argument)
+    # A mapping's inside is the client's, and tried above.
+    for value in tried if not isinstance(MEANT[argument], Mapping | list) else tried[:: len(tried) // 40]:
+        attempt(value)

@@ -1,0 +1,95 @@
+"""However a failure is logged, the key is not in it: traceback, causes, and the libraries' own words at DEBUG."""
+
+from __future__ import annotations
+
+import logging
+import pickle
+import traceback
+from typing import TYPE_CHECKING, Any
+from urllib.parse import quote
+
+import pytest
+
+from airflow_provider_salesblink.client import InvalidInputError, SalesBlinkClient, SalesBlinkError
+from airflow_provider_salesblink.client.retry import Policy
+from tests.client.documented import DOCUMENTED, Scene
+from tests.client.test_privacy import in_full, shown
+from tests.client.wire import answer
+
+if TYPE_CHECKING:
+    from tests.client.conftest import NewClient, Serve
+    from tests.client.wire import Piece
+
+KEY = "sk-Live_0123456789abcdef/+="
+SECRETS = [KEY, quote(KEY, safe=""), quote(KEY), KEY[:12]]
+GZIP = {"Content_Encoding": "gzip"}
+
+ANSWERS: dict[str, list[Piece]] = {
+    "reset": ["reset"],
+    "close": ["close"],
+    "slow": [0.5],
+    "the key back": [answer({"success": False, "message": f"{KEY} is {quote(KEY, safe='')}"}, "401 Unauthorized")],
+    "the key in a page": [answer(f"<html>{KEY}</html>", Content_Type="text/html")],
+    "the key in the status line": [answer([], f"500 {KEY}")],
+    "the key in headers": [answer([], "302 Found", Location=f"https://example.com/{KEY}", X_Key=KEY, Retry_After=KEY)],
+    "the key in a broken head": [f"HTTP/1.1 200 {KEY}\r\nno header {KEY}\r\n\r\n".encode(), "close"],
+    "the key in no head": [f"{KEY}\r\n\r\n".encode(), "close"],
+    "the key in a chunk's size": [f"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n{KEY}\r\n".encode(), "close"],
+    "the key in what is no gzip": [answer(KEY, **GZIP)],
+    "half": [b"HTTP/1.1 200 OK\r\nContent-Length: 100\r\n\r\n[", "close"],
+    "the key in half": [f'HTTP/1.1 200 OK\r\nContent-Length: 100\r\n\r\n["{KEY}'.encode(), "close"],
+    "the key as a column": [answer({"success": True, KEY: {KEY: KEY}})],
+}
+
+
+def variables(error: BaseException) -> str:
+    """The client's own variables on the way of an error: what a debugger's or a reporter's traceback adds."""
+    frames = [frame for frame, _ in traceback.walk_tb(error.__traceback__)]
+    ours = [frame for frame in frames if frame.f_globals["__name__"].startswith("airflow_provider_salesblink")]
+    assert ours
+    return "".join(repr(frame.f_locals) for frame in ours)
+
+
+@pytest.mark.parametrize("kind", ANSWERS)
+def test_no_log_of_a_failure_holds_the_key(
+    serve: Serve, new_client: NewClient, said: list[logging.LogRecord], caplog: pytest.LogCaptureFixture, kind: str
+) -> None:
+    server = serve(lambda _: ANSWERS[kind])
+    client = new_client(api_key=KEY, base_url=server.url, timeout=0.1, policy=Policy(2, settle=0, backoff=0.001))
+
+    for call in DOCUMENTED:
+        try:
+            call.make(client, Scene("c1", "p1"))
+        except SalesBlinkError as error:
+            logging.getLogger("somebody").exception("It failed: %s %r", error, error)
+            # Of what a server made up, a debugger sees what it sent.
+            seen = in_full(error) + ("" if kind == "the key as a column" else variables(error))
+            if not error.__cause__:
+                seen += in_full(pickle.loads(pickle.dumps(error)))  # noqa: S301  # our own
+            assert [secret for secret in SECRETS if secret in seen] == []
+    assert [secret for secret in [*SECRETS, "example.com"] if secret in shown(said) + caplog.text] == []
+    assert all(request.headers["authorization"] == KEY for request in server.requests)
+
+
+@pytest.mark.parametrize("option", ["api_key", "base_url", "pacing_url", "timeout", "max_attempts", "reads_per_minute"])
+def test_an_argument_that_is_the_key_by_mistake_is_not_recited(option: str, caplog: pytest.LogCaptureFixture) -> None:
+    right: dict[str, Any] = {"api_key": "k", "base_url": "http://127.0.0.1:1"}
+    for mistaken in (f" {KEY}", f"http://{KEY}@127.0.0.1 ", f"ftp://{KEY}\n"):
+        with pytest.raises(SalesBlinkError) as caught:
+            SalesBlinkClient(**{**right, option: mistaken})
+        logging.getLogger("somebody").error("It failed", exc_info=caught.value)
+        assert KEY[:12] not in in_full(caught.value) + caplog.text
+
+
+def test_a_key_given_as_an_id_is_in_no_url(serve: Serve, new_client: NewClient, said: list[logging.LogRecord]) -> None:
+    server = serve(lambda _: [answer([])])
+    client = new_client(api_key=KEY, base_url=server.url)
+    client.team.list()
+
+    for call in (client.campaigns.get, client.campaigns.search, client.prospects.get, client.prospects.list):
+        with pytest.raises(InvalidInputError, match="is the API key; nothing was sent") as caught:
+            call(KEY)
+        assert KEY[:12] not in in_full(caught.value)
+
+    assert len(server.requests) == 1
+    assert [secret for secret in SECRETS if secret in shown(said)] == []
