@@ -17,7 +17,7 @@ AIRFLOW ?= 3.3
 ENV := .venv/airflow-$(AIRFLOW)-py$(PYTHON_VERSION)
 COMPILE := ../$(TOOLS)/bin/uv pip compile --universal --python-version 3.11 --generate-hashes --no-header --quiet
 
-.PHONY: help demo ui screenshots test test-2.11 check lint types layers dependencies wheel bench lock clean
+.PHONY: help demo ui docs screenshots test test-2.11 check lint types layers dependencies wheel bench lock clean
 .DEFAULT_GOAL := help
 
 help: ## List the commands
@@ -28,6 +28,11 @@ demo: $(ENV)/.ready ## Put the leads of a file into a campaign of the sandbox, i
 
 ui: $(ENV)/.ready ## A whole Airflow with its UI, the example DAGs and a SalesBlink of your own
 	@$(ENV)/bin/python -m demo.ui
+
+docs: $(TOOLS)/.ready ## Make the site of docs/ in docs/_build, and look at its links
+	rm -rf docs/_build docs/reference
+	$(TOOLS)/bin/sphinx-build -W --keep-going -q -b html docs docs/_build
+	$(TOOLS)/bin/python docs/check_links.py docs/_build
 
 screenshots: $(ENV)/.ready ## Take the pictures of docs/images anew, with chromium
 	@$(ENV)/bin/python -m demo.screenshots
@@ -66,7 +71,7 @@ lock: $(TOOLS)/.ready ## Pin what we run with anew
 	cd requirements && $(COMPILE) --group ../pyproject.toml:tools --group ../pyproject.toml:docs --output-file tools.txt
 
 clean: ## Remove environments, the demo's state and build results
-	rm -rf .venv .demo dist .hypothesis .pytest_cache .mypy_cache .ruff_cache .import_linter_cache
+	rm -rf .venv .demo dist docs/_build .hypothesis .pytest_cache .mypy_cache .ruff_cache .import_linter_cache
 
 $(TOOLS)/.ready: requirements/tools.txt
 	@test -n "$(PYTHON)" || { echo "Python 3.11 or 3.12 is needed: make PYTHON=/path/to/python"; exit 1; }

@@ -1,38 +1,61 @@
 """The request budget: how many reads, writes and deletes a minute, shared by all who use the same key.
 
-``pyrate-limiter`` counts; this module says what is counted together, and where the count is kept: in a file that all
-processes of this machine share, or in Redis for several machines. It never sleeps: :meth:`Pace.take` says how long to.
+This module says what is counted together, and what happens where it cannot be counted; :mod:`counts` keeps the counts.
+It never sleeps: :meth:`Pace.take` says how long to.
 """
 
 from __future__ import annotations
 
+import logging
 import os
 import sqlite3
 import time
-from dataclasses import dataclass
-from typing import TYPE_CHECKING, Literal, Protocol, cast
-from uuid import uuid4
+from contextlib import contextmanager
+from contextvars import ContextVar
+from typing import TYPE_CHECKING, Protocol, cast
 
-from pyrate_limiter import AbstractBucket, Decision, Rate, RateItem, RedisBucket, SQLiteBucket
+from pyrate_limiter import Rate, RateItem
 
+from airflow_provider_salesblink.client import counts
+from airflow_provider_salesblink.client.counts import Kind, Store, in_file, in_redis, safe_share
 from airflow_provider_salesblink.client.errors import ConnectionFailedError, InvalidInputError
 from airflow_provider_salesblink.client.places import place
+from airflow_provider_salesblink.client.redis_server import StoreAwayError
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping
+    from collections.abc import Callable, Iterator, Mapping
     from pathlib import Path
 
-    from redis import Redis
+    from pyrate_limiter import AbstractBucket, Decision
 
-Kind = Literal["reads", "writes", "deletes"]
+__all__ = ["MINUTE", "SLACK", "Budget", "Kind", "Pace", "SafeBudget", "Unpaced", "only_if", "pace"]
+
+log = logging.getLogger(__name__)
 
 MINUTE = 60.0
 SLACK = 0.5
 """Seconds by which the counted window is longer than a minute: the time a request takes to arrive varies, and the
 server counts arrivals. Costs 0.8 % of the budget."""
 
-REDIS_TIMEOUT = 10.0
-"""Seconds to wait for the Redis server."""
+_check: ContextVar[Callable[[], None]] = ContextVar("check", default=lambda: None)
+
+
+@contextmanager
+def only_if(check: Callable[[], None]) -> Iterator[None]:
+    """Within it, ``check`` keeps this thread's requests back by raising, but for reads; it is asked right before each.
+
+    A request may wait for the budget for minutes, and what allowed it may be over by then.
+    """
+    token = _check.set(check)
+    try:
+        yield
+    finally:
+        _check.reset(token)
+
+
+def _check_now(kind: Kind) -> None:
+    if kind != "reads":
+        _check.get()()
 
 
 class Pace(Protocol):
@@ -45,23 +68,10 @@ class Pace(Protocol):
 class Unpaced:
     """No budget: every request may be sent at once."""
 
-    def take(self, kind: Kind) -> float:  # noqa: ARG002
+    def take(self, kind: Kind) -> float:
         """Always now."""
+        _check_now(kind)
         return 0.0
-
-
-@dataclass(frozen=True)
-class Store:
-    """Where a count is kept.
-
-    :param name: what it is called in errors.
-    :param open_bucket: opens the shared bucket of a kind.
-    :param errors: what it raises when it cannot be used.
-    """
-
-    name: str
-    open_bucket: Callable[[Kind, list[Rate]], AbstractBucket]
-    errors: tuple[type[Exception], ...]
 
 
 class Budget:
@@ -81,17 +91,30 @@ class Budget:
 
         :raises ConnectionFailedError: the store of the count cannot be used.
         """
+        wait = self.counted(kind)
+        if not wait:
+            _check_now(kind)
+        return wait
+
+    def counted(self, kind: Kind) -> float:
+        """As :meth:`take`, but for what :func:`only_if` checks.
+
+        :raises StoreAwayError: the store of the count is away for now.
+        :raises ConnectionFailedError: the store of the count cannot be used.
+        """
         if kind not in self._rates:
             return 0.0
         try:
-            return self._counted(kind)
+            return self._count(kind)
         except self._store.errors as error:
+            if self._store.is_away(error):
+                raise StoreAwayError(type(error).__name__) from None
             raise ConnectionFailedError(
                 f"The request count cannot be kept in {self._store.name} ({type(error).__name__}); nothing was sent. "
                 "Mend it, or point pacing_url elsewhere (empty: a file on this machine)."
             ) from None
 
-    def _counted(self, kind: Kind) -> float:
+    def _count(self, kind: Kind) -> float:
         bucket = self._bucket(kind)
         now = time.time_ns() // 1_000_000
         bucket.leak(now)
@@ -106,51 +129,58 @@ class Budget:
         return self._buckets[key]
 
 
-class _FileBucket(SQLiteBucket):
-    """A bucket in a file: reads the clock and counts under one hold of the lock, so that counts and times agree."""
+class SafeBudget:
+    """A budget that machines share; while its store is away, this machine keeps to a safe share of it.
 
-    def put_decision(self, item: RateItem) -> Decision:
-        with self.lock:
-            item.timestamp = time.time_ns() // 1_000_000
-            return cast("Decision", super().put_decision(item))
-
-
-_COUNT = """
-local time = redis.call('TIME')
-local now = time[1] * 1000 + math.floor(time[2] / 1000)
-local limit, window = tonumber(ARGV[1]), tonumber(ARGV[2])
-redis.call('ZREMRANGEBYSCORE', KEYS[1], '-inf', now - window)
-local counted = redis.call('ZCARD', KEYS[1])
-if counted < limit then
-    redis.call('ZADD', KEYS[1], now, ARGV[3])
-    redis.call('PEXPIRE', KEYS[1], window + 1000)
-    return 0
-end
-local leaves_room = redis.call('ZRANGE', KEYS[1], counted - limit, counted - limit, 'WITHSCORES')
-return leaves_room[2] + window - now + 1
-"""
-"""Counts one request and answers 0, or answers the milliseconds until there is room."""
-
-
-class _RedisBucket(RedisBucket):
-    """A bucket in Redis that reads the server's clock and counts in one step of the server.
-
-    The library's own sends the caller's time along, and overlooks what somebody else counted a moment later by their
-    clock; and it keeps the last answer where another thread can overwrite it.
+    :param shared: the budget of all.
+    :param own: this machine's share of it.
+    :param told: that share, in words.
     """
 
-    def __init__(self, rates: list[Rate], redis: Redis, bucket_key: str) -> None:
-        super().__init__(rates, redis, bucket_key, script_hash="")
-        # Loads itself again where the server has forgotten it.
-        self._count = redis.register_script(_COUNT)
+    def __init__(self, shared: Budget, own: Budget, told: str, *, retry_every: float) -> None:
+        self._shared = shared
+        self._own = own
+        self._told = told
+        self._retry_every = retry_every
+        self._retry_at = 0.0
+        self._away = False
 
-    def put_decision(self, item: RateItem) -> Decision:  # noqa: ARG002
-        rate = self.rates[0]
-        wait = int(self._count(keys=[self.bucket_key], args=[rate.limit, rate.interval, uuid4().hex]))
-        return Decision(failing_rate=rate if wait else None, retry_after_ms=wait)
+    def take(self, kind: Kind) -> float:
+        """0.0: one request of ``kind`` is counted, send it now. Otherwise ask again in so many seconds.
 
-    def leak(self, current_timestamp: int | None = None) -> int:  # noqa: ARG002
-        return 0
+        :raises ConnectionFailedError: the store of the count cannot be used, or neither store.
+        """
+        now = time.monotonic()
+        # Of many threads one asks whether the store is back; the others keep to the share meanwhile.
+        if not self._away or now >= self._retry_at:
+            self._retry_at = now + self._retry_every
+            try:
+                wait = self._shared.counted(kind)
+            except StoreAwayError as away:
+                self._tell_away(away.why)
+            else:
+                self._tell_back()
+                if not wait:
+                    _check_now(kind)
+                return wait
+        # Before it is counted: what is kept back anyway must not use up the little there is.
+        _check_now(kind)
+        wait = self._own.counted(kind)
+        return min(wait, max(1.0, self._retry_at - time.monotonic())) if wait else 0.0
+
+    def _tell_away(self, why: str) -> None:
+        if not self._away:
+            self._away = True
+            log.warning(
+                "The Redis server of pacing_url cannot be used (%s): until it is back, this machine sends at most %s a "
+                "minute, and asks for it every %.0f s.",
+                why, self._told, self._retry_every,
+            )  # fmt: skip
+
+    def _tell_back(self) -> None:
+        if self._away:
+            self._away = False
+            log.info("The Redis server of pacing_url is back: the budget is shared again.")
 
 
 def pace(per_minute: Mapping[Kind, int], *, pacing_url: str, key: str, base_url: str) -> Pace:
@@ -162,27 +192,27 @@ def pace(per_minute: Mapping[Kind, int], *, pacing_url: str, key: str, base_url:
     :raises InvalidInputError: another kind of URL, or a temporary folder that others on this machine could change.
     """
     where = place(pacing_url, key=key, base_url=base_url)
-    store = _file(where.path) if where.path else _redis(where.redis_url, where.name)
-    return Budget(per_minute, store) if any(per_minute.values()) else Unpaced()
+    store = in_file(where.path) if where.path else in_redis(where.redis_url, where.name)
+    if not any(per_minute.values()):
+        return Unpaced()
+    window = MINUTE + SLACK
+    budget = Budget(per_minute, store, window=window)
+    if where.path:
+        return budget
+    shares: dict[Kind, int] = {kind: safe_share(limit) for kind, limit in per_minute.items() if limit}
+    told = ", ".join(f"{share} {kind}" for kind, share in shares.items())
+    own = Budget(shares, in_own_file(key=key, base_url=base_url), window=window)
+    return SafeBudget(budget, own, told, retry_every=counts.RETRY_EVERY)
 
 
-def _file(path: Path) -> Store:
-    def open_bucket(kind: Kind, rates: list[Rate]) -> AbstractBucket:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        return _FileBucket.init_from_file(rates, table=kind, db_path=str(path), use_file_lock=True)
-
-    return Store(str(path), open_bucket, (OSError, sqlite3.Error))
-
-
-def _redis(url: str, name: str) -> Store:
-    try:
-        from redis import Redis, RedisError
-    except ImportError:
-        missing = "pacing_url names a Redis server: install airflow-provider-salesblink[redis]."
-        raise InvalidInputError(missing) from None
+def in_own_file(*, key: str, base_url: str) -> Store:
+    """The count of this machine, for as long as no other can be used; its folder is looked at only then."""
 
     def open_bucket(kind: Kind, rates: list[Rate]) -> AbstractBucket:
-        client = Redis.from_url(url, socket_timeout=REDIS_TIMEOUT, socket_connect_timeout=REDIS_TIMEOUT)
-        return _RedisBucket(rates, client, f"salesblink:{name}:{kind}")
+        try:
+            path = place("", key=key, base_url=base_url).path
+        except InvalidInputError as unusable:
+            raise OSError from unusable
+        return in_file(cast("Path", path)).open_bucket(kind, rates)
 
-    return Store("the Redis server of pacing_url", open_bucket, (RedisError, OSError, ValueError))
+    return Store("a file on this machine", open_bucket, (OSError, sqlite3.Error))

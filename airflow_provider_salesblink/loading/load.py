@@ -83,8 +83,8 @@ def load(
     :param max_unsubscribes: most unsubscribes of a mirror, as a share of those who are subscribed in the campaign.
     :param longest_wait: most seconds that a call waits for the shared budget.
     :param owner: a name for this load that stays the same when it is started again; a random one by default.
-    :param settle: seconds for which the server may still be at work on what an earlier run sent before it was killed;
-        by default as long as the client waits for an answer.
+    :param settle: seconds for which the server may still be at work on what an earlier run sent before it was killed,
+        or another load whose reservations were lost; by default as long as the client waits for an answer.
     :param on_rejects: called once with the rows that were refused, if there are any.
     :param done_before: what the ``report.done()`` of an earlier part of the same load said; it is counted in.
     :param memory: where an interrupted load keeps what is left to do, so that the next run need not read the campaign
@@ -99,7 +99,8 @@ def load(
     plan = Plan(mode)
     report = Report(campaign_id, mode, plan.counts, dry_run=client.dry_run)
     report.go_on(done_before or {})
-    own = reservations(client.shared, campaign_id, owner or uuid4().hex)
+    settle = client.timeout if settle is None else settle
+    own = reservations(client.shared, campaign_id, owner or uuid4().hex, settle=settle, sleep=sleep)
     rows = Fingerprinted(source, f"{campaign_id}/{mode}") if memory else source
 
     def look() -> None:
@@ -109,7 +110,7 @@ def load(
     try:
         with client.waiting_at_most(longest_wait):
             if owner and not client.dry_run:
-                wait_for_earlier_run(own, client.timeout if settle is None else settle, sleep)
+                wait_for_earlier_run(own, settle, sleep)
             looked_at = _gone_on(plan, report, rows, memory)
             if looked_at is None:
                 looked_at = time.monotonic()

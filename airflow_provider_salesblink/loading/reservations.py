@@ -1,7 +1,8 @@
 """Who is about to be added by whom: two loads that hold the same person do not both send them.
 
 A reservation is kept after the person was added, until it expires: another load may have read the campaign before that.
-So a load must not rely on a reading of the campaign that is older than :data:`HELD_FOR`.
+So a load must not rely on a reading of the campaign that is older than :data:`HELD_FOR`, nor on one from before the
+store forgot anything; and it sends nobody whose reservation the store does not hold right then.
 """
 
 from __future__ import annotations
@@ -10,25 +11,21 @@ import logging
 import math
 import sqlite3
 import time
-from contextlib import closing, contextmanager
+from contextlib import closing
 from functools import partial
-from typing import TYPE_CHECKING, Protocol, cast
+from typing import TYPE_CHECKING, Protocol, TypeVar
 
-from airflow_provider_salesblink.client.errors import ConnectionFailedError
-from airflow_provider_salesblink.client.pacing import REDIS_TIMEOUT
+from airflow_provider_salesblink.client import redis_server
+from airflow_provider_salesblink.client.errors import ConnectionFailedError, SalesBlinkError
+from airflow_provider_salesblink.loading.reserved_in_redis import HELD_FOR, RedisReservations
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator, Sequence
+    from collections.abc import Callable, Sequence
     from pathlib import Path
-
-    from redis import Redis
 
     from airflow_provider_salesblink.client.places import Place
 
 log = logging.getLogger(__name__)
-
-HELD_FOR = 900.0
-"""Seconds. Long enough for a client's attempts at one call; what a dead load has reserved is free after it."""
 
 LONGEST_UNSENT = HELD_FOR / 2
 """Seconds for which a reading of the campaign is relied on, and for which an add may wait to be sent: both together are
@@ -36,12 +33,33 @@ no longer than a reservation lasts."""
 
 LOCK_TIMEOUT = 60.0
 
+SETTLE = 30.0
+"""Seconds for which a request may be under way."""
+
+ASKED_AGAIN, BETWEEN = 12, 5.0
+"""How often a store that is away is asked again before a load gives up, and after how many seconds each time."""
+
+Told = TypeVar("Told")
+
+
+class NotReservedError(SalesBlinkError):
+    """Somebody's reservation is gone, or the store cannot tell. They were not sent."""
+
 
 class Reservations(Protocol):
     """A store of reservations for one campaign and one load."""
 
     def take(self, people: Sequence[bytes]) -> set[bytes]:
         """Reserve people for this load; those of ``people`` that are its own now. The others are another load's."""
+
+    def holds(self, who: bytes) -> bool:
+        """Whether a person is reserved for this load, right now."""
+
+    def known_since(self) -> float:
+        """Since when, by the monotonic clock, no reservation was forgotten, as far as the last :meth:`take` tells.
+
+        Whom others had reserved and sent before that, only the campaign tells.
+        """
 
     def idle_owner(self, who: bytes) -> str | None:
         """Who holds the reservation of a person without being at work any more; None while somebody is."""
@@ -59,23 +77,37 @@ class Reservations(Protocol):
         """Note that nothing of this load is under way any more."""
 
 
-def reservations(place: Place, scope: str, owner: str, *, held_for: float = HELD_FOR) -> Reservations:
+def reservations(
+    place: Place,
+    scope: str,
+    owner: str,
+    *,
+    held_for: float = HELD_FOR,
+    settle: float = SETTLE,
+    sleep: Callable[[float], None] = time.sleep,  # noqa: TID251
+) -> PatientReservations:
     """The reservations for ``scope`` at the place that the users of a key share.
 
     :param scope: what the people are reserved for: a campaign.
     :param owner: the load; the same again after it was killed, so that it need not wait for its own reservations.
-    :raises ConnectionFailedError: the place cannot be used; so do all methods.
+    :param settle: seconds for which a request may be under way.
+    :param sleep: how to wait for a store that is away.
+    :raises ConnectionFailedError: the place cannot be used.
     """
     scope = f"{place.name}:{scope}"
     if path := place.path:
         file = path.with_suffix(".reserved.sqlite")
         opened = partial(FileReservations, file, scope, owner, held_for=held_for)
-        return _Told(opened, str(file), (OSError, sqlite3.Error))
-    from redis import Redis, RedisError
+        return PatientReservations(opened, str(file), (OSError, sqlite3.Error), settle=settle, sleep=sleep)
+    errors = redis_server.errors()
+    opened_there = partial(_opened, place.redis_url, scope, owner, held_for)
+    return PatientReservations(
+        opened_there, redis_server.NAME, errors, settle=settle, sleep=sleep, is_away=redis_server.is_away
+    )
 
-    redis = Redis.from_url(place.redis_url, socket_timeout=REDIS_TIMEOUT, socket_connect_timeout=REDIS_TIMEOUT)
-    opened_there = partial(RedisReservations, redis, scope, owner, held_for=held_for)
-    return _Told(opened_there, "the Redis server of pacing_url", (OSError, RedisError))
+
+def _opened(url: str, scope: str, owner: str, held_for: float) -> RedisReservations:
+    return RedisReservations(redis_server.connected(url), scope, owner, held_for=held_for)
 
 
 def wait_for_earlier_run(own: Reservations, settle: float, sleep: Callable[[float], None]) -> None:
@@ -86,48 +118,128 @@ def wait_for_earlier_run(own: Reservations, settle: float, sleep: Callable[[floa
         sleep(rest)
 
 
-class _Told:
-    """Reservations whose store tells in words when it cannot be used."""
+class PatientReservations:
+    """Reservations whose store may be away for a while, and tells in words when it cannot be used.
 
-    def __init__(self, opened: Callable[[], Reservations], name: str, errors: tuple[type[Exception], ...]) -> None:
+    :param opened: opens the store.
+    :param name: what the store is called in errors.
+    :param errors: what it raises when it cannot be used.
+    :param is_away: whether such an error means that it is away for now: then it is asked again for about a minute.
+    """
+
+    def __init__(
+        self,
+        opened: Callable[[], Reservations],
+        name: str,
+        errors: tuple[type[Exception], ...],
+        *,
+        settle: float,
+        sleep: Callable[[float], None],
+        is_away: Callable[[Exception], bool] = lambda _: False,
+    ) -> None:
         self._name = name
         self._errors = errors
-        with self._telling():
-            self._inner = opened()
-
-    @contextmanager
-    def _telling(self) -> Iterator[None]:
+        self._is_away = is_away
+        self._settle = settle
+        self._sleep = sleep
         try:
-            yield
-        except self._errors as error:
-            raise ConnectionFailedError(
-                f"People cannot be reserved in {self._name} ({type(error).__name__}), and without that somebody could "
-                "be added twice. Mend it, or point pacing_url elsewhere (empty: a file on this machine)."
-            ) from None
+            self._store = opened()
+        except errors as error:
+            raise self._unusable(error) from None
 
     def take(self, people: Sequence[bytes]) -> set[bytes]:
-        with self._telling():
-            return self._inner.take(people)
+        """Reserve people for this load; those of ``people`` that are its own now. The others are another load's.
+
+        Waits where the store has forgotten what others have under way, until that has come to its end.
+        """
+        own = self._patiently(lambda: self._store.take(people))
+        rest = self.known_since() - time.monotonic()
+        if rest > 0:
+            log.warning(
+                "Who is being added may be forgotten in %s, which was started anew: waiting %.0f s, then looking.",
+                self._name, rest,
+            )  # fmt: skip
+            self._sleep(rest)
+        return own
+
+    def holds(self, who: bytes) -> bool:
+        """Whether a person is reserved for this load, right now; told at once or not at all.
+
+        :raises NotReservedError: it cannot be told.
+        """
+        try:
+            return self._store.holds(who)
+        except self._errors as error:
+            raise _not_sent(f"{self._name} cannot be used ({type(error).__name__})") from None
+
+    def confirm(self, who: bytes) -> None:
+        """Check that a person is reserved for this load, right before they are sent.
+
+        :raises NotReservedError: they are not, or it cannot be told.
+        """
+        if not self.holds(who):
+            raise _not_sent(f"{self._name} does not hold the person's reservation any more")
+
+    def known_since(self) -> float:
+        """Since when, by the monotonic clock, it is known who was sent: by the store, or by looking after that."""
+        return self._store.known_since() + self._settle
 
     def idle_owner(self, who: bytes) -> str | None:
-        with self._telling():
-            return self._inner.idle_owner(who)
+        """Who holds the reservation of a person without being at work any more; None while somebody is."""
+        return self._patiently(lambda: self._store.idle_owner(who))
 
     def take_over(self, who: bytes, idle_owner: str) -> bool:
-        with self._telling():
-            return self._inner.take_over(who, idle_owner)
-
-    def release(self, people: Sequence[bytes]) -> None:
-        with self._telling():
-            self._inner.release(people)
+        """Reserve a person in place of an owner who is still idle; only after looking for the person since then."""
+        return self._patiently(lambda: self._store.take_over(who, idle_owner))
 
     def left_at_work(self) -> float:
-        with self._telling():
-            return self._inner.left_at_work()
+        """How many seconds ago an earlier run of this load, which did not finish, last reserved; infinite if none."""
+        return self._patiently(self._store.left_at_work)
+
+    def release(self, people: Sequence[bytes]) -> None:
+        """Give up reservations of people who were certainly not added."""
+        self._if_possible(lambda: self._store.release(people))
 
     def finish(self) -> None:
-        with self._telling():
-            self._inner.finish()
+        """Note that nothing of this load is under way any more."""
+        self._if_possible(self._store.finish)
+
+    def _patiently(self, ask: Callable[[], Told]) -> Told:
+        for asked in range(ASKED_AGAIN):
+            try:
+                return ask()
+            except self._errors as error:
+                if not self._is_away(error):
+                    raise self._unusable(error) from None
+                if not asked:
+                    log.warning(
+                        "People cannot be reserved in %s (%s): nobody is added until it is back; waiting for it for "
+                        "about %.0f s.", self._name, type(error).__name__, ASKED_AGAIN * BETWEEN,
+                    )  # fmt: skip
+            self._sleep(BETWEEN)
+        try:
+            return ask()
+        except self._errors as error:
+            raise self._unusable(error) from None
+
+    def _if_possible(self, ask: Callable[[], None]) -> None:
+        # What is not given up ends by itself, later. It is no reason to fail when the work is done.
+        try:
+            ask()
+        except self._errors as error:
+            log.info(
+                "Reservations in %s cannot be given up (%s); they end by themselves.", self._name, type(error).__name__
+            )
+
+    def _unusable(self, error: Exception) -> ConnectionFailedError:
+        return ConnectionFailedError(
+            f"People cannot be reserved in {self._name} ({type(error).__name__}), and without that somebody could "
+            "be added twice. Mend it, or point pacing_url elsewhere (empty: a file on this machine)."
+        )
+
+
+def _not_sent(why: str) -> NotReservedError:
+    return NotReservedError(f"{why}; nothing was sent, since somebody could be added twice.")
 
 
 class FileReservations:
@@ -166,6 +278,14 @@ class FileReservations:
             database.execute("INSERT OR REPLACE INTO at_work VALUES (?, ?, ?)", (self._scope, self._owner, now))
             database.execute("COMMIT")
         return own
+
+    def holds(self, who: bytes) -> bool:  # noqa: ARG002
+        """Always: a file forgets nothing, and no request waits for as long as a reservation lasts."""
+        return True
+
+    def known_since(self) -> float:
+        """A file forgets nothing."""
+        return -math.inf
 
     def idle_owner(self, who: bytes) -> str | None:
         """Who holds the reservation of a person without being at work any more; None while somebody is."""
@@ -221,80 +341,3 @@ class FileReservations:
                 (self._scope, who, self._owner, now + self._held_for),
             ).rowcount
         )
-
-
-_TAKE = """
-local taken = {}
-for place, name in ipairs(KEYS) do
-    local is_new = redis.call('SET', name, ARGV[1], 'NX', 'PX', ARGV[2])
-    local own = is_new or redis.call('GET', name) == ARGV[1]
-    if own and not is_new then redis.call('PEXPIRE', name, ARGV[2]) end
-    taken[place] = own and 1 or 0
-end
-return taken
-"""
-"""Reserves people, or anew those that are the owner's already, and answers 1 for each that is."""
-
-_TAKE_OVER = """
-if redis.call('GET', KEYS[1]) ~= ARGV[1] or redis.call('EXISTS', KEYS[2]) == 1 then return 0 end
-redis.call('SET', KEYS[1], ARGV[2], 'PX', ARGV[3])
-redis.call('SET', KEYS[3], '', 'PX', ARGV[3])
-return 1
-"""
-
-_RELEASE = """
-for _, name in ipairs(KEYS) do
-    if redis.call('GET', name) == ARGV[1] then redis.call('DEL', name) end
-end
-"""
-
-
-class RedisReservations:
-    """Reservations in a Redis server that machines share."""
-
-    def __init__(self, redis: Redis, scope: str, owner: str, *, held_for: float = HELD_FOR) -> None:
-        self._redis = redis
-        self._scope = scope
-        self._owner = owner.encode()
-        self._held_for = int(held_for * 1000)
-        self._at_work = self._work_of(owner)
-        self._take = redis.register_script(_TAKE)
-        self._take_over = redis.register_script(_TAKE_OVER)
-        self._release = redis.register_script(_RELEASE)
-
-    def take(self, people: Sequence[bytes]) -> set[bytes]:
-        """Reserve people for this load; those of ``people`` that are its own now."""
-        self._redis.set(self._at_work, "", px=self._held_for)
-        answers = self._take(keys=self._names(people), args=[self._owner, self._held_for])
-        return {who for who, taken in zip(people, answers, strict=True) if taken}
-
-    def idle_owner(self, who: bytes) -> str | None:
-        """Who holds the reservation of a person without being at work any more; None while somebody is."""
-        (name,) = self._names([who])
-        held = cast("bytes | None", self._redis.get(name))
-        owner = held.decode() if held is not None else None
-        return None if owner is None or self._redis.exists(self._work_of(owner)) else owner
-
-    def take_over(self, who: bytes, idle_owner: str) -> bool:
-        """Reserve a person in place of an owner who is still idle."""
-        keys = [*self._names([who]), self._work_of(idle_owner), self._at_work]
-        return bool(self._take_over(keys=keys, args=[idle_owner, self._owner, self._held_for]))
-
-    def _work_of(self, owner: str) -> str:
-        return f"salesblink:at-work:{self._scope}:{owner}"
-
-    def release(self, people: Sequence[bytes]) -> None:
-        """Give up reservations of people who were certainly not added."""
-        self._release(keys=self._names(people), args=[self._owner])
-
-    def _names(self, people: Sequence[bytes]) -> list[str]:
-        return [f"salesblink:reserved:{self._scope}:{who.hex()}" for who in people]
-
-    def left_at_work(self) -> float:
-        """How many seconds ago an earlier run of this load, which did not finish, last reserved; infinite if none."""
-        left = self._redis.pttl(self._at_work)
-        return max(0, self._held_for - left) / 1000 if left >= 0 else math.inf
-
-    def finish(self) -> None:
-        """Note that nothing of this load is under way any more."""
-        self._redis.delete(self._at_work)

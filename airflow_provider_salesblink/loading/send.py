@@ -10,6 +10,7 @@ import logging
 import time
 from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
 from dataclasses import dataclass, field
+from functools import partial
 from itertools import islice
 from typing import TYPE_CHECKING, Protocol
 
@@ -20,7 +21,9 @@ from airflow_provider_salesblink.client.errors import (
     InvalidRequestError,
     SalesBlinkError,
 )
-from airflow_provider_salesblink.loading.reservations import HELD_FOR
+from airflow_provider_salesblink.client.pacing import only_if
+from airflow_provider_salesblink.loading.reservations import NotReservedError
+from airflow_provider_salesblink.loading.reserved_in_redis import HELD_FOR
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Sequence
@@ -28,7 +31,7 @@ if TYPE_CHECKING:
     from airflow_provider_salesblink.client.records import Prospect
     from airflow_provider_salesblink.loading.plan import Action, Plan, Step
     from airflow_provider_salesblink.loading.report import Report
-    from airflow_provider_salesblink.loading.reservations import Reservations
+    from airflow_provider_salesblink.loading.reservations import PatientReservations
 
 log = logging.getLogger(__name__)
 
@@ -82,7 +85,7 @@ class Sender:
         destination: Destination,
         report: Report,
         *,
-        reservations: Reservations,
+        reservations: PatientReservations,
         max_in_flight: int,
         look: Callable[[], None],
         looked_at: float,
@@ -154,26 +157,32 @@ class Sender:
         running: dict[Future[None], Step] = {}
         progress = _Progress("added", self._plan.to_send("add"), self._report)
         while not this.failed and (batch := list(islice(steps, self._max_in_flight))):
+            own = self._reserved([step.who for step in batch])
+            # Only now: the store may have been waited for, or may have forgotten whom others have added.
             if self._view_is_old():
                 # Whoever is still in flight would be found in the campaign, and counted as added by others.
                 while running:
                     yield from self._finished(running)
                 self._look_back(for_good=False)
-            # Looking anew may have settled steps that were at hand already.
+            # Looking anew, now or before, may have settled steps that were at hand already.
             batch = [step for step in batch if not self._plan.holds(step.who)]
-            own = self._reserved([step.who for step in batch])
             this.taken += [step.who for step in batch if step.who not in own]
             for step in batch:
                 if step.who not in own or this.failed:
                     continue
                 self._doubtful.add(step.key)
-                running[pool.submit(self._destination.add, step.columns)] = step
+                running[pool.submit(self._add, step)] = step
                 if len(running) >= self._max_in_flight:
                     yield from self._finished(running)
                     progress.tell()
         while running:
             yield from self._finished(running)
             progress.tell()
+
+    def _add(self, step: Step) -> None:
+        # It may have waited for the budget for minutes.
+        with only_if(partial(self._reservations.confirm, step.who)):
+            self._destination.add(step.columns)
 
     def _reserved(self, people: list[bytes]) -> set[bytes]:
         own = self._reservations.take(people)
@@ -195,7 +204,8 @@ class Sender:
 
     def _view_is_old(self) -> bool:
         # Others' reservations end after a while; whom they added before that, only a newer reading shows.
-        return time.monotonic() - self._looked_at > self._held_for / 2
+        too_old = time.monotonic() - self._held_for / 2
+        return self._looked_at < max(too_old, self._reservations.known_since())
 
     def _settle_add(self, step: Step, future: Future[None], this: _Round) -> None:
         try:
@@ -207,6 +217,8 @@ class Sender:
             return
         except (ApiRefusedError, InvalidRequestError) as error:
             self._plan.refuse(step, str(error))
+        except NotReservedError:
+            this.taken.append(step.who)
         except BudgetSpentError as error:
             this.not_sent += 1
             this.settle = max(this.settle, error.retry_after or 0.0)

@@ -10,12 +10,13 @@ import sys
 import time
 from pathlib import Path
 
-from airflow_provider_salesblink.client.pacing import Budget, Store, _file, _redis
+from airflow_provider_salesblink.client.counts import Store, in_file, in_redis
+from airflow_provider_salesblink.client.pacing import Budget
 
 
 def store(url: str) -> Store:
     """The store that a URL names."""
-    return _redis(url, "test") if "://" in url else _file(Path(url))
+    return in_redis(url, "test") if "://" in url else in_file(Path(url))
 
 
 def spend(budget: Budget, until: float) -> list[float]:

