@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 import time
+from functools import partial
 from typing import TYPE_CHECKING, Any, Literal, cast
 from uuid import uuid4
 
@@ -18,13 +19,14 @@ from airflow_provider_salesblink.client.errors import (
     SalesBlinkError,
     UnreadableResponseError,
 )
+from airflow_provider_salesblink.client.pacing import only_if
 from airflow_provider_salesblink.loading.reservations import reservations, wait_for_earlier_run
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
     from airflow_provider_salesblink.client import Prospect, SalesBlinkClient
-    from airflow_provider_salesblink.loading.reservations import Reservations
+    from airflow_provider_salesblink.loading.reservations import PatientReservations
 
 log = logging.getLogger(__name__)
 
@@ -58,9 +60,10 @@ def add_person(
     """
     campaign_id = inputs.identifier("campaign_id", campaign_id)
     columns = inputs.new_prospect(data)
-    reserved = reservations(client.shared, campaign_id, owner or uuid4().hex)
+    reserved = reservations(client.shared, campaign_id, owner or uuid4().hex, settle=client.timeout, sleep=sleep)
     if owner and not client.dry_run:
         wait_for_earlier_run(reserved, client.timeout, sleep)
+    looked_at = time.monotonic()
     everywhere, here = _looked_up(client, campaign_id, columns[EMAIL])
     opted_out = next((found for found in [*here, *everywhere] if found["unsubscribed"]), None)
     if opted_out is not None:
@@ -81,23 +84,30 @@ def add_person(
         return "added", client.prospects.add(campaign_id, columns, beside=[found["id"] for found in here])
     if client.dry_run:
         return "added", client.prospects.add(campaign_id, columns)
-    return _added_alone(client, campaign_id, columns, reserved, sleep)
+    return _added_alone(client, campaign_id, columns, reserved, looked_at, sleep)
 
 
 def _added_alone(
     client: SalesBlinkClient,
     campaign_id: str,
     columns: dict[str, Any],
-    reserved: Reservations,
+    reserved: PatientReservations,
+    looked_at: float,
     sleep: Callable[[float], None],
 ) -> tuple[Outcome, Prospect]:
-    """Add somebody who is not there, unless another task is about to."""
+    """Add somebody who was not there at ``looked_at``, unless another task is about to."""
     who, idle = fingerprint(columns[EMAIL]), None
     for _ in range(LOOKS):
         # Somebody who has done with a person who is not there is in nobody's way: they were taken out again since.
         if who in reserved.take([who]) or (idle and reserved.take_over(who, idle)):
             try:
-                added = client.prospects.add(campaign_id, columns)
+                # Whom others had reserved before the store forgot it, only the campaign tells.
+                forgotten = reserved.known_since() > looked_at
+                here = _in_campaign(client, campaign_id, columns[EMAIL]) if forgotten else []
+                if not here:
+                    # It may have to wait for the budget for minutes.
+                    with only_if(partial(reserved.confirm, who)):
+                        added = client.prospects.add(campaign_id, columns)
             except AmbiguousWriteError:
                 raise
             except SalesBlinkError:
@@ -105,14 +115,15 @@ def _added_alone(
                 reserved.finish()
                 raise
             reserved.finish()
-            return "added", added
+            return ("skipped", here[0]) if here else ("added", added)
         reserved.finish()
         # Asked before looking: who becomes idle only after the look may have added the person meanwhile.
         idle = reserved.idle_owner(who)
         if idle is None:
             log.info("Another task is adding the same person; looking for them in %.0f s.", BETWEEN_LOOKS)
             sleep(BETWEEN_LOOKS)
-        here = of_person(client.prospects.each(campaign_id), columns[EMAIL])
+        looked_at = time.monotonic()
+        here = _in_campaign(client, campaign_id, columns[EMAIL])
         if here:
             return "skipped", here[0]
     raise ConnectionFailedError(
@@ -130,7 +141,11 @@ def _looked_up(client: SalesBlinkClient, campaign_id: str, address: str) -> tupl
     except NotFoundError:
         everywhere = []
     here = [found for found in everywhere if found["campaign_id"] == campaign_id]
-    return everywhere, here or of_person(client.prospects.each(campaign_id), address)
+    return everywhere, here or _in_campaign(client, campaign_id, address)
+
+
+def _in_campaign(client: SalesBlinkClient, campaign_id: str, address: str) -> list[Prospect]:
+    return of_person(client.prospects.each(campaign_id), address)
 
 
 def set_differing(
