@@ -28,7 +28,8 @@ class CampaignLink(BaseOperatorLink):
     def get_link(self, operator: BaseOperator, *, ti_key: Any) -> str:  # noqa: ANN401
         """The page of the campaign that a task was about; empty where it is not known."""
         campaign_id = _rendered_id(operator) or _told_id(ti_key)
-        return campaign_page(campaign_id) if campaign_id else ""
+        # An address is no id, which the task itself says; and Airflow stores links.
+        return campaign_page(campaign_id) if campaign_id and "@" not in campaign_id else ""
 
 
 def campaign_page(campaign_id: str) -> str:

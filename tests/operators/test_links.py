@@ -66,6 +66,11 @@ def test_a_rendered_id_needs_no_xcom() -> None:
     assert CampaignLink().get_link(task, ti_key=None) == campaign_page("spring")
 
 
+def test_an_address_given_as_an_id_is_in_no_link() -> None:
+    task = GetCampaignOperator(task_id="get", campaign_id="ana@example.com")
+    assert CampaignLink().get_link(task, ti_key=None) == ""
+
+
 def test_after_a_run_each_task_has_its_link(
     sandbox: Sandbox, campaign: Any, run_dag: Callable[..., Any], dag: Any
 ) -> None:
