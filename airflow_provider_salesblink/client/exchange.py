@@ -66,6 +66,9 @@ LONGEST_READ = 128 * 1024**2
 LONGEST_LIST = 8 * 1024**3
 """As much for what is kept in a file: some 16 million people. No temporary folder is filled by a list without end."""
 
+_NO_TLS = ("WRONG_VERSION_NUMBER", "RECORD_LAYER_FAILURE")
+"""What OpenSSL calls an answer in plain text: the first before 3.2, the second since."""
+
 _COMPRESSIONS = ("", "identity", "gzip", "x-gzip", "deflate")
 
 Content = bytes | SpooledTemporaryFile[bytes]
@@ -224,6 +227,9 @@ def _without_answer(error: requests.RequestException | HTTPError | OSError) -> O
     match error, reason:
         case requests.exceptions.SSLError(), _ if "CERTIFICATE_VERIFY_FAILED" in str(error):
             return NeverSent("the server's certificate is not one to trust", hopeless=True)
+        case requests.exceptions.SSLError(), _ if any(sign in str(error) for sign in _NO_TLS):
+            # Not as "never sent": only the words are taken from what TLS says, not whether a write may be repeated.
+            return LostAnswer("the server does not speak TLS; one on this machine may need http:// as its root URL")
         case requests.exceptions.ConnectTimeout(), _:
             return NeverSent("the server did not take the connection in time")
         case ((requests.exceptions.InvalidURL() | LocationValueError()), _):

@@ -42,12 +42,13 @@ _REFUSALS: dict[int, tuple[type[SalesBlinkError], str]] = {
     ),
     404: (
         NotFoundError,
-        "SalesBlink has nothing there ({where}){message}. Check the id, and that the key's user may see it.",
+        "SalesBlink has nothing there ({where}){message}. "
+        "Check the id, that the key's user may see it, and the root URL{root}.",
     ),
     405: (
         InvalidRequestError,
         "SalesBlink does not take this method there ({where}){message}. "
-        "Check the root URL: something other than the SalesBlink API may have answered.",
+        "Check the root URL{root}: something other than the SalesBlink API may have answered.",
     ),
     406: (
         InvalidRequestError,
@@ -71,20 +72,32 @@ _SERVER_ERRORS = {
 _OTHER_SERVER_ERROR = "SalesBlink had a problem of its own ({where}){message}. Try again later."
 
 
-def error(outcome: Outcome, *, method: str, path: str, key_name: str = "the key") -> SalesBlinkError:
-    """The error to raise when a call ended in ``outcome``."""
+def error(
+    outcome: Outcome, *, method: str, path: str, key_name: str = "the key", root_url: str = ""
+) -> SalesBlinkError:
+    """The error to raise when a call ended in ``outcome``.
+
+    :param key_name: what to call the key.
+    :param root_url: where the call went, to be told where that may be wrong.
+    """
     call = f"{method} {path}"
+    root = f" ({root_url})" if root_url else ""
     match outcome:
         case NeverSent(reason=reason):
-            sentence = f"Nothing was sent ({call}): {reason}. Check the root URL, and the way to it from this machine."
-            return ConnectionFailedError(sentence, method=method, path=path)
+            return ConnectionFailedError(
+                f"Nothing was sent ({call}): {reason}. Check the root URL{root}, and the way to it from this machine.",
+                method=method, path=path,
+            )  # fmt: skip
         case LostAnswer(reason=reason):
-            sentence = f"SalesBlink was asked but did not answer ({call}): {reason}. Try again later."
-            return ConnectionFailedError(sentence, method=method, path=path)
+            return ConnectionFailedError(
+                f"SalesBlink was asked but did not answer ({call}): {reason}. "
+                f"Try again later, or check the root URL{root}.",
+                method=method, path=path,
+            )  # fmt: skip
         case Unreadable(status=status, reason=reason):
             return UnreadableResponseError(
                 f"The answer is not SalesBlink's ({status} on {call}): {reason}. "
-                "Check the root URL, and for a proxy or maintenance page on the way.",
+                f"Check the root URL{root}, and for a proxy or maintenance page on the way.",
                 status=status, method=method, path=path,
             )  # fmt: skip
         case RefusedInBody(message=words):
@@ -93,15 +106,15 @@ def error(outcome: Outcome, *, method: str, path: str, key_name: str = "the key"
                 status=200, method=method, path=path,
             )  # fmt: skip
         case Answered():
-            return _answered(outcome, method, path, key_name)
+            return _answered(outcome, method, path, {"key_name": key_name, "root": root})
 
 
-def _answered(outcome: Answered, method: str, path: str, key_name: str) -> SalesBlinkError:
+def _answered(outcome: Answered, method: str, path: str, names: dict[str, str]) -> SalesBlinkError:
     status = outcome.status
     words = {
         "where": f"{status} on {method} {path}",
         "message": _told(outcome.message),
-        "key_name": key_name,
+        **names,
     }
     if status == 429:
         return RateLimitedError(

@@ -90,7 +90,7 @@ class Transport:
         origin, slash, path = _parted(root)
         self._exchange = Exchange(origin, key, timeout=timeout, verify_tls=verify_tls)
         self._prefix = slash + path + prefix
-        self._key_name = key_name
+        self._named = {"key_name": key_name, "root_url": root}
         self._policy = policy
         self._pace = pace
         self._dry_run = dry_run
@@ -165,7 +165,7 @@ class Transport:
     def _answer(self, call: Call, attempt: Attempt) -> Answer:
         if isinstance(attempt.verdict, Done) and isinstance(attempt.outcome, Answered):
             return Answer(call, attempt.outcome.body, attempt.outcome.status)
-        raise failures.error(attempt.outcome, method=call.method, path=call.path, key_name=self._key_name)
+        raise failures.error(attempt.outcome, method=call.method, path=call.path, **self._named)
 
     def _attempts(self, call: Call) -> Callable[[], Attempt]:
         waited = 0.0

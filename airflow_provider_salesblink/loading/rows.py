@@ -10,6 +10,7 @@ import codecs
 import csv
 import io
 import json
+import logging
 import math
 import re
 from collections.abc import Iterable, Iterator, Mapping
@@ -19,8 +20,11 @@ from decimal import Decimal
 from typing import IO, Any
 from uuid import UUID
 
+from airflow_provider_salesblink.client.addresses import redacted
 from airflow_provider_salesblink.client.columns import EMAIL, documented
 from airflow_provider_salesblink.client.errors import InvalidInputError
+
+log = logging.getLogger(__name__)
 
 LONGEST_CELL = 32_768
 """Characters. What is longer is a mistake of the source (a quote that never closes), not a person's company."""
@@ -30,6 +34,7 @@ LONGEST_NUMBER = 10**1000
 
 _HALF_PAIR = re.compile(r"[\ud800-\udfff]")
 
+_LINE_END = re.compile(r"\r\n|\r|\n")
 _BYTE_ORDER_MARKS = {
     codecs.BOM_UTF32_LE: "utf-32",
     codecs.BOM_UTF32_BE: "utf-32",
@@ -77,6 +82,7 @@ class ColumnNames:
     def __init__(self, given: Mapping[str, str] | None = None) -> None:
         _check_mapping(given)
         self._given = None if given is None else {name: documented(given[name]) for name in given}
+        self._unseen = set(self._given or ())
         if self._given is not None:
             nameless = [source for source, name in self._given.items() if not name.strip()]
             if nameless:
@@ -108,6 +114,7 @@ class ColumnNames:
         """The row that ``values``, which bring their own column names, stand for."""
         columns: dict[str, str] = {}
         for name, value in values.items():
+            self._unseen.discard(str(name))
             column = self._named(name)
             if column is None or value is None:
                 continue
@@ -118,6 +125,12 @@ class ColumnNames:
                 return Reject(number, f"{column!r} is a {type(value).__name__}: give a text or a number.", values)
             columns[column] = text
         return _checked(Row(number, columns))
+
+    def tell_unseen(self) -> None:
+        """Log the mapped columns that no row had, once all are read: in a single row they may be missing."""
+        # Without any of them there are no rows, or each was refused for its address.
+        if self._given is not None and 0 < len(self._unseen) < len(self._given):
+            log.warning("No row has the mapped column %s: check columns.", redacted(_listed(sorted(self._unseen))))
 
     def _named(self, name: object) -> str | None:
         if self._given is not None:
@@ -137,6 +150,7 @@ def from_mappings(items: Iterable[object], names: ColumnNames) -> Source:
             yield names.of_row(number, item)
         else:
             yield Reject(number, f"It is a {type(item).__name__}, not a mapping of columns to values.", {"row": item})
+    names.tell_unseen()
 
 
 def from_jsonl(file: IO[bytes], names: ColumnNames) -> Source:
@@ -153,6 +167,7 @@ def from_jsonl(file: IO[bytes], names: ColumnNames) -> Source:
             yield names.of_row(number, item)
         else:
             yield Reject(number, f"It is a JSON {type(item).__name__}, not an object.", {"line": line[:LONGEST_CELL]})
+    names.tell_unseen()
 
 
 def from_csv(file: IO[bytes], names: ColumnNames) -> Source:
@@ -233,9 +248,12 @@ def _lines(file: IO[bytes]) -> Iterator[str]:
         for line in text:
             read += 1
             yield line
-    except UnicodeError:
+    except UnicodeDecodeError as error:
+        # The lines of the piece that was decoded last are not among those read.
+        before = error.object[: error.start].decode(encoding, "ignore")
+        number = read + len(_LINE_END.findall(before)) + 1
         raise InvalidInputError(
-            f"The file is not {encoding.upper().removesuffix('-SIG')} after line {read}: save it as UTF-8."
+            f"Line {number} of the file is not {encoding.upper().removesuffix('-SIG')}: save the file as UTF-8."
         ) from None
 
 

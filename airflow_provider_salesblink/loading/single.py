@@ -21,6 +21,7 @@ from airflow_provider_salesblink.client.errors import (
 )
 from airflow_provider_salesblink.client.pacing import only_if
 from airflow_provider_salesblink.loading.reservations import reservations, wait_for_earlier_run
+from airflow_provider_salesblink.loading.rows import ColumnNames, Reject
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -52,6 +53,7 @@ def add_person(
 ) -> tuple[Outcome, Prospect]:
     """Add one person to a campaign unless they are there or opted out; what was done, and the person's record.
 
+    :param data: the person's columns, read as a load reads a row.
     :param opt_out_unknown: what to do with somebody who is in SalesBlink already, but of whom it does not say whether
         they opted out: ``fail``, or ``add`` them.
     :param owner: a name for this task that a retry of it has too.
@@ -59,7 +61,7 @@ def add_person(
     :raises SalesBlinkError: SalesBlink cannot be reached, or refuses.
     """
     campaign_id = inputs.identifier("campaign_id", campaign_id)
-    columns = inputs.new_prospect(data)
+    columns = _columns(data)
     reserved = reservations(client.shared, campaign_id, owner or uuid4().hex, settle=client.timeout, sleep=sleep)
     if owner and not client.dry_run:
         wait_for_earlier_run(reserved, client.timeout, sleep)
@@ -71,7 +73,7 @@ def add_person(
     if here and on_existing == "skip":
         return "skipped", here[0]
     if here and on_existing == "update":
-        wanted = {name: value for name, value in columns.items() if name != EMAIL and value is not None}
+        wanted = {name: value for name, value in columns.items() if name != EMAIL and value != ""}
         sent, dry_run = set_differing(client, here, inputs.changes(wanted) if wanted else {})
         record = cast("Prospect", {**here[0], "dry_run": True}) if dry_run else here[0]
         return ("updated" if sent else "unchanged"), record
@@ -85,6 +87,13 @@ def add_person(
     if client.dry_run:
         return "added", client.prospects.add(campaign_id, columns)
     return _added_alone(client, campaign_id, columns, reserved, looked_at, sleep)
+
+
+def _columns(data: object) -> dict[str, str]:
+    row = ColumnNames().of_row(1, inputs.new_prospect(data))
+    if isinstance(row, Reject):
+        raise InvalidInputError(f"data is no person. {row.reason}")
+    return row.columns
 
 
 def _added_alone(

@@ -42,7 +42,8 @@ class AddProspectOperator(SalesBlinkOperator):
 
     :param campaign_id: the campaign's id (templated).
     :param data: the person's columns, ``Email`` among them (templated); or the path of a file that holds them as one
-        JSON object (any object storage), which keeps people out of XCom, rendered templates and the Airflow UI.
+        JSON object (any object storage), which keeps people out of XCom, rendered templates and the Airflow UI. As in
+        a load, values become text, None is no value, and an empty text changes nothing of a person who is there.
     :param on_existing: what to do with a person who is in the campaign: leave them ("skip"), set the columns that
         differ ("update"), or enrol them a second time ("add").
     :param opt_out_unknown: what to do with a person who is in SalesBlink already, but of whom it does not say whether

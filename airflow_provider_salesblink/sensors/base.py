@@ -72,6 +72,10 @@ class SalesBlinkSensor(SalesBlinkTask, BaseSensorOperator):
         :raises AirflowFailException: the arguments cannot be right.
         """
 
+    @abstractmethod
+    def awaited(self) -> str:
+        """What is waited for, in words without an address."""
+
     def polling(self) -> dict[str, Any]:
         """The arguments that all triggers take."""
         return {
@@ -85,7 +89,10 @@ class SalesBlinkSensor(SalesBlinkTask, BaseSensorOperator):
         # A retry may come to the same object.
         self._failures, self._not_before = 0, 0.0
         if not self.deferrable:
-            return super().execute(context)
+            try:
+                return super().execute(context)
+            except AirflowSensorTimeout as error:
+                raise AirflowSensorTimeout(f"Waited for {self.awaited()}. {error}") from error
         self.defer(trigger=self._checked_or_skipped(), method_name="resume", timeout=timedelta(seconds=self.timeout))
         raise AssertionError("defer() does not return")
 
@@ -121,7 +128,10 @@ class SalesBlinkSensor(SalesBlinkTask, BaseSensorOperator):
 
         :raises AirflowSensorTimeout: always.
         """
-        raise AirflowSensorTimeout(f"It did not come within the timeout of {self.timeout:.0f} s, or execution_timeout.")
+        raise AirflowSensorTimeout(
+            f"Waited for {self.awaited()}. It did not come within the timeout of {self.timeout:.0f} s, or "
+            "execution_timeout."
+        )
 
     def poke(self, context: Context) -> PokeReturnValue:  # noqa: ARG002
         """Look once."""

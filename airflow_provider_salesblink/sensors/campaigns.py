@@ -48,6 +48,13 @@ class CampaignSensor(SalesBlinkSensor):
         self.campaign_name = campaign_name
         self.state: State = state
 
+    def awaited(self) -> str:
+        """Which campaign in which state."""
+        from airflow_provider_salesblink.client.addresses import redacted
+
+        which = self.campaign_name if self.campaign_id is None else self.campaign_id
+        return f"campaign {redacted(str(which))!r} to be {self.state}"
+
     def trigger(self) -> SalesBlinkTrigger:
         """What waits for the same in the triggerer."""
         from airflow_provider_salesblink.client import inputs

@@ -55,6 +55,15 @@ class ProspectSensor(Addressed, SalesBlinkSensor):  # type: ignore[misc]  # its 
         self.where = where
         self.unsubscribed = unsubscribed
 
+    def awaited(self) -> str:
+        """Who in which campaign; of what is asked of them, only the fields' names."""
+        from airflow_provider_salesblink.client.addresses import redacted
+
+        who = "the person with that address" if self.prospect_id is None else f"prospect {self.prospect_id!r}"
+        fields = f", with its {', '.join(map(repr, self.where))} as asked" if self.where else ""
+        state = {None: "", True: ", unsubscribed", False: ", not unsubscribed"}[self.unsubscribed]
+        return redacted(f"{who} in campaign {self.campaign_id!r}{fields}{state}")
+
     def trigger(self) -> SalesBlinkTrigger:
         """What waits for the same in the triggerer."""
         from airflow_provider_salesblink.client import inputs

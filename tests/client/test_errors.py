@@ -84,16 +84,17 @@ def test_every_status_has_its_exception_and_its_sentence(
         (
             NeverSent("the server does not take connections"), ConnectionFailedError, False,
             "Nothing was sent (POST /api/prospect-add): the server does not take connections. "
-            "Check the root URL, and the way to it from this machine.",
+            "Check the root URL (https://run.example), and the way to it from this machine.",
         ),
         (
             LostAnswer("no answer in time"), ConnectionFailedError, False,
-            "SalesBlink was asked but did not answer (POST /api/prospect-add): no answer in time. Try again later.",
+            "SalesBlink was asked but did not answer (POST /api/prospect-add): no answer in time. "
+            "Try again later, or check the root URL (https://run.example).",
         ),
         (
             Unreadable(200, "it is an HTML page"), UnreadableResponseError, False,
             "The answer is not SalesBlink's (200 on POST /api/prospect-add): it is an HTML page. "
-            "Check the root URL, and for a proxy or maintenance page on the way.",
+            "Check the root URL (https://run.example), and for a proxy or maintenance page on the way.",
         ),
         (
             RefusedInBody("No such plan."), ApiRefusedError, True,
@@ -107,7 +108,7 @@ def test_every_status_has_its_exception_and_its_sentence(
         (
             Answered(404), NotFoundError, True,
             "SalesBlink has nothing there (404 on POST /api/prospect-add). "
-            "Check the id, and that the key's user may see it.",
+            "Check the id, that the key's user may see it, and the root URL (https://run.example).",
         ),
     ],
     ids=str,
@@ -115,7 +116,7 @@ def test_every_status_has_its_exception_and_its_sentence(
 def test_every_outcome_is_a_sentence(
     outcome: Outcome, kind: type[SalesBlinkError], permanent: bool, sentence: str
 ) -> None:
-    told = error(outcome, method="POST", path="/api/prospect-add")
+    told = error(outcome, method="POST", path="/api/prospect-add", root_url="https://run.example")
 
     assert type(told) is kind
     assert str(told) == sentence

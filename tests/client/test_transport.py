@@ -816,6 +816,14 @@ def test_a_server_that_cannot_prove_who_it_is_gets_nothing(
         assert new_client(base_url=server.url, verify_tls=False).campaigns.list()[0]["id"] == "1"
 
 
+def test_a_server_without_tls_is_told_as_one(new_client: NewClient, sandbox: Sandbox) -> None:
+    url = sandbox.url.replace("http://", "https://")
+
+    with pytest.raises(ConnectionFailedError, match=rf"does not speak TLS; .*http:// .*check the root URL \({url}\)"):
+        new_client(base_url=url).campaigns.list()
+    assert sandbox.requests == []
+
+
 def losing(end: Piece) -> tuple[Script, list[dict[str, Any]]]:
     people: list[dict[str, Any]] = []
 

@@ -77,9 +77,10 @@ def test_big_endian_files_are_read(mark: bytes) -> None:
     ("Email,Email\na@b.com,a@b.com\n", "are both 'Email'"),
     ("Email,,X\n", "The header has no name for column 2"),
     ('Email,X\na@b.com,"never closed\nb@b.com,y\n', "cannot be read as CSV after row 1 .*quote that is not closed"),
-    ("Email,X\na@b.com,ok\nb@b.com,Jörg\n".encode("cp1252"), "The file is not UTF-8 after line [0-9]+: save it"),
-    ("Email\nana@example.com\n".encode("utf-16")[:-1], "The file is not UTF-16"),
-    (b"\x1f\x8b\x08\x00\x00\x00\x00\x00", "The file is not UTF-8"),
+    ("Email,X\na@b.com,ok\nb@b.com,Jörg\n".encode("cp1252"), "Line 3 of the file is not UTF-8: save the file"),
+    ("Email\nana@example.com\n".encode("utf-16")[:-1], "Line 2 of the file is not UTF-16"),
+    (b"Email\n" + b"ana@example.com\r\n" * 5_000 + b"\xff", "Line 5002 of the file is not UTF-8"),
+    (b"\x1f\x8b\x08\x00\x00\x00\x00\x00", "Line 1 of the file is not UTF-8"),
 ])  # fmt: skip
 def test_what_is_wrong_with_a_whole_file_is_said_before_anything_is_sent(
     content: str | bytes, problem: str, sandbox: Sandbox, load_rows: Callable[..., Report]
@@ -118,6 +119,22 @@ def test_columns_are_mapped_and_the_others_left_out() -> None:
 def test_a_mapping_that_does_not_fit_is_an_error(columns: dict[str, str], problem: str) -> None:
     with pytest.raises(InvalidInputError, match=problem):
         csv_rows("Email,X\na@b.com,y\n", columns)
+
+
+def test_a_mapped_column_that_no_row_has_is_told(caplog: pytest.LogCaptureFixture) -> None:
+    columns = {"mail": "Email", "fist_name": "First Name", "firm": "Company"}
+    rows = [{"mail": "a@b.com", "first_name": "Ana"}, {"mail": "b@b.com", "firm": "Acme"}]
+
+    for source in (from_mappings(rows, ColumnNames(columns)), from_jsonl(
+        io.BytesIO("\n".join(map(json.dumps, rows)).encode()), ColumnNames(columns)
+    )):  # fmt: skip
+        caplog.clear()
+        assert columns_of(list(source)) == [{"Email": "a@b.com"}, {"Email": "b@b.com", "Company": "Acme"}]
+        assert caplog.messages == ["No row has the mapped column 'fist_name': check columns."]
+
+    caplog.clear()
+    assert list(from_mappings([], ColumnNames(columns))) == []
+    assert caplog.messages == []
 
 
 def test_rows_that_do_not_fit_the_header_are_refused_and_the_others_read() -> None:

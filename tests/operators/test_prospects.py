@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import datetime
 import json
 from concurrent.futures import ThreadPoolExecutor
 from types import SimpleNamespace
@@ -232,6 +233,23 @@ def test_another_word_for_on_existing_is_refused_when_the_dag_is_read(campaign: 
         AddProspectOperator(task_id="t", campaign_id=campaign.id, data=ANA, on_existing="replace")  # type: ignore[arg-type]
 
 
+def test_a_person_s_values_are_those_that_a_load_would_send(sandbox: Sandbox, campaign: CampaignUnderTest) -> None:
+    since = datetime.date(2026, 11, 25)
+
+    add(campaign, {**ANA, "Size": 12, "Vip": True, "Since": since, "Phone": None})
+
+    assert sandbox.people(campaign.id)[0].fields == {**ANA, "Size": "12", "Vip": "true", "Since": "2026-11-25"}
+
+
+def test_what_is_empty_changes_nothing_of_a_person_who_is_there(
+    sandbox: Sandbox, campaign: CampaignUnderTest, writes: Writes
+) -> None:
+    sandbox.add_person(campaign.id, {**ANA, "Company": "Acme", "Phone": "1"})
+
+    assert add(campaign, {**ANA, "Company": "", "Phone": None}, on_existing="update")["outcome"] == "unchanged"
+    assert writes() == []
+
+
 def test_a_person_may_come_in_a_file(sandbox: Sandbox, campaign: CampaignUnderTest, tmp_path: Path) -> None:
     path = tmp_path / "row.json"
     path.write_text(json.dumps(ANA))
@@ -254,8 +272,10 @@ def test_a_person_may_come_as_json_text(sandbox: Sandbox, campaign: CampaignUnde
         ({"Email": ""}, "data['Email'] is empty"),
         ({"Email": None}, "data['Email'] is a NoneType, not a text"),
         ({"Email": "a@b.c", "email": "d@e.f"}, "data has two columns for 'Email'"),
-        ({"Email": "a@b.c", "Since": {1, 2}}, "cannot be written as JSON: Object of type set"),
-        ({"Email": "a@b.c", "Score": float("nan")}, "cannot be written as JSON"),
+        ({"Email": "a@b.c", "Since": {1, 2}}, "data is no person. 'Since' is a set: give a text or a number."),
+        ({"Email": "a@b.c", "Owner": {"Name": "Bo"}}, "'Owner' is a dict: give a text or a number."),
+        ({"Email": "a@b.c", "Score": float("nan")}, "'Score' is a float: give a text or a number."),
+        ({"Email": "a@b.c", "Note": "a\x00b"}, "'Note' holds a NUL character"),
         ({"Email": "a@b.c", 7: "x"}, "data has a column whose name is empty or no text"),
         (["ana@example.com"], "data is a list, not a mapping"),
         ("{broken", "data is no JSON object"),

@@ -14,11 +14,13 @@ from airflow.providers.common.compat.sdk import AirflowSensorTimeout, AirflowSki
 
 from airflow_provider_salesblink.client import ConnectionFailedError, RateLimitedError
 from airflow_provider_salesblink.sensors.campaigns import CampaignSensor
+from airflow_provider_salesblink.sensors.prospects import ProspectSensor
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
     from airflow_provider_salesblink.sandbox import Sandbox
+    from airflow_provider_salesblink.sensors.base import SalesBlinkSensor
 
 IN_WORKERS = pytest.mark.parametrize("mode", ["poke", "reschedule"])
 
@@ -62,7 +64,24 @@ def test_a_sensors_timeout_uses_no_retries(
         CampaignSensor(task_id="t", campaign_id=campaign.id, mode=mode, poke_interval=0.02, timeout=0.1)
 
     assert ran() == ("failed", 1, None)
-    assert "Sensor has timed out" in reasons[0]
+    assert f"Waited for campaign '{campaign.id}' to be paused. Sensor has timed out" in reasons[0]
+
+
+@pytest.mark.parametrize(
+    ("sensor", "words"),
+    [
+        (CampaignSensor(task_id="t", campaign_name="For ana@example.com", state="running"),
+         "campaign 'For <address>' to be running"),
+        (ProspectSensor(task_id="t", campaign_id="c", email="ana@example.com", where={"Stage": "Won"}),
+         "the person with that address in campaign 'c', with its 'Stage' as asked"),
+        (ProspectSensor(task_id="t", campaign_id="c", prospect_id="p", unsubscribed=True),
+         "prospect 'p' in campaign 'c', unsubscribed"),
+    ],
+    ids=str,
+)  # fmt: skip
+def test_a_timeout_says_what_was_waited_for_and_shows_nobody(sensor: SalesBlinkSensor, words: str) -> None:
+    with pytest.raises(AirflowSensorTimeout, match=f"^Waited for {words}. It did not come"):
+        sensor.timed_out({})
 
 
 @IN_WORKERS
@@ -88,7 +107,10 @@ def test_a_deferred_sensors_timeout_uses_no_retries(
         LateSensor(task_id="t", campaign_id=campaign.id, timeout=60)
 
     assert ran() == ("failed", 1, None)
-    assert reasons == ["It did not come within the timeout of 60 s, or execution_timeout."]
+    assert reasons == [
+        f"Waited for campaign '{campaign.id}' to be paused. "
+        "It did not come within the timeout of 60 s, or execution_timeout."
+    ]
 
 
 def test_a_deferred_sensors_soft_timeout_skips(campaign: Any, dag: Any, ran: Callable[[], Any]) -> None:
