@@ -114,8 +114,8 @@ def _final(argument: str, path: str) -> Iterator[None]:
     except (FileNotFoundError, PermissionError, IsADirectoryError, NotADirectoryError) as error:
         why = f"{type(error).__name__}); it must be there for each worker"
     except (ImportError, ValueError) as error:
-        # No driver for this kind of storage: its own words say which to install.
-        why = f"{error})"
+        # No driver for this kind of storage.
+        why = f"{error}); a storage needs its Airflow provider: s3:// apache-airflow-providers-amazon[s3fs], for one"
     else:
         return
     raise AirflowFailException(f"{argument} {path!r} cannot be used ({why}.")

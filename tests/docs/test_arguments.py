@@ -1,0 +1,42 @@
+"""The table of a load's arguments is that of its operator."""
+
+from __future__ import annotations
+
+import ast
+import re
+from inspect import Parameter, signature
+from typing import Any
+
+from airflow_provider_salesblink.operators.base import SalesBlinkOperator
+from airflow_provider_salesblink.operators.loads import AddProspectsOperator
+from tests.docs.pages import DOCS
+
+
+def told(page: str) -> dict[str, Any]:
+    """The arguments of the page's first table and their defaults."""
+    table = page.split("| argument | default | |\n|---|---|---|\n")[1].split("\n\n")[0]
+    rows = [[cell.strip() for cell in row.split("|")[1:3]] for row in table.splitlines()]
+    return {
+        name: ast.literal_eval(default.strip("`")) if default.strip("`")[:1] in tuple('"0123456789') else None
+        for names, default in rows
+        for name in re.findall(r"`(\w+)`", names)
+    }
+
+
+def test_the_table_has_each_argument_and_its_default() -> None:
+    page = (DOCS / "loading.md").read_text()
+    taken = {
+        name: None if parameter.default is Parameter.empty else parameter.default
+        for operator in (SalesBlinkOperator, AddProspectsOperator)
+        for name, parameter in signature(operator.__init__).parameters.items()
+        if parameter.kind is Parameter.KEYWORD_ONLY
+    }
+
+    assert told(page) == taken
+
+
+def test_the_templated_ones_are_named() -> None:
+    line = re.search(r"^Templated: (.*)\.$", (DOCS / "loading.md").read_text(), re.MULTILINE)
+
+    assert line is not None
+    assert tuple(line[1].replace("`", "").split(", ")) == tuple(AddProspectsOperator.template_fields)
