@@ -120,6 +120,7 @@ def load(
             if looked_at is None:
                 looked_at = time.monotonic()
                 look()
+                report.see_again()
                 plan.decide(iter(rows))
                 _guard(plan, report, max_unsubscribes)
             _tell(plan, report, client)

@@ -20,7 +20,7 @@ _STRING = re.compile(r'"(?:[^"\\]|\\.)*"')
 # and the like. And what some readers take for the end of a line.
 _HAZARDS = re.compile(r"(?<!\w)[=+\-@\uff1d\uff0b\uff0d\uff20]|[\x7f-\x9f\u2028\u2029]")
 
-_DONE = ("added", "updated", "unsubscribed", "taken_by_others", "held_back")
+_DONE = ("added", "updated", "unsubscribed", "taken_by_others", "held_back", "seen_again")
 
 
 class LoadFailedError(Exception):
@@ -52,6 +52,7 @@ class Report:
     :param planned: what the plan said.
     :param taken_by_others: people whom another load added meanwhile.
     :param held_back: unsubscribes of a mirror that were not sent, because rows could not be read.
+    :param seen_again: people whom an earlier part of the same load brought there, and whom the plan finds there.
     """
 
     campaign_id: str
@@ -63,6 +64,7 @@ class Report:
     unsubscribed: int = 0
     taken_by_others: int = 0
     held_back: int = 0
+    seen_again: int = 0
     reads: int = 0
     ambiguous: Ambiguous = field(default_factory=Ambiguous)
     first_rejects: list[str] = field(default_factory=list)
@@ -77,6 +79,10 @@ class Report:
             setattr(self, name, done.get(name, 0))
         self.ambiguous = Ambiguous(**done.get("ambiguous", {}))
 
+    def see_again(self) -> None:
+        """Note that the plan is made anew, from a campaign that shows what was done before."""
+        self.seen_again = self.added + self.updated + self.taken_by_others
+
     def for_xcom(self) -> dict[str, Any]:
         """Counts and ids, no addresses."""
         planned = self.planned
@@ -88,7 +94,7 @@ class Report:
             "added": planned.add if self.dry_run else self.added,
             "updated": planned.update if self.dry_run else self.updated,
             "unsubscribed": planned.unsubscribe if self.dry_run else self.unsubscribed,
-            "there": planned.there,
+            "there": max(0, planned.there - self.seen_again),
             "opted_out": planned.opted_out,
             "repeats": planned.repeats,
             "rejected": planned.rejected,

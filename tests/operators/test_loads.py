@@ -122,17 +122,18 @@ def test_a_load_longer_than_its_budget_is_deferred_and_goes_on(
     sandbox: Sandbox, campaign: CampaignUnderTest, connection: Callable[..., None], tmp_path: Path
 ) -> None:
     connection(extra={"writes_per_minute": 7, "pacing_url": f"file://{tmp_path}/pace.sqlite"})
+    sandbox.add_person(campaign.id, ROWS[-1])
     operator = AddProspectsOperator(task_id="t", campaign_id=campaign.id, rows=ROWS, defer_after=5)
 
     with pytest.raises(TaskDeferred) as deferred:
         operator.execute({})
 
-    assert len(sandbox.people()) == 7
+    assert len(sandbox.people()) == 8
     assert deferred.value.kwargs["done_before"]["added"] == 7
     connection(extra={"writes_per_minute": 0})  # a minute later
     again = AddProspectsOperator(task_id="t", campaign_id=campaign.id, rows=ROWS, defer_after=5)
     told = again.resume({}, None, **deferred.value.kwargs)
-    assert (told["added"], told["there"]) == (20, 7)
+    assert (told["rows"], told["added"], told["there"]) == (20, 19, 1)
     assert len(sandbox.people()) == 20
 
 
