@@ -6,7 +6,7 @@ import logging
 from typing import TYPE_CHECKING, Any
 from urllib.parse import quote, urlsplit
 
-from airflow.providers.common.compat.sdk import BaseOperatorLink, XCom, conf
+from airflow.providers.common.compat.sdk import BaseOperatorLink, XCom, conf, redact
 
 from airflow_provider_salesblink.config import CAMPAIGN_PAGE_ROOT, CAMPAIGN_PAGE_ROOT_DEFAULT, SECTION
 
@@ -28,8 +28,10 @@ class CampaignLink(BaseOperatorLink):
     def get_link(self, operator: BaseOperator, *, ti_key: Any) -> str:  # noqa: ANN401
         """The page of the campaign that a task was about; empty where it is not known."""
         campaign_id = _rendered_id(operator) or _told_id(ti_key)
-        # An address is no id, which the task itself says; and Airflow stores links.
-        return campaign_page(campaign_id) if campaign_id and "@" not in campaign_id else ""
+        # A key or an address is no id, which the task itself says; and Airflow stores links.
+        if not campaign_id or "@" in campaign_id or redact(campaign_id) != campaign_id:
+            return ""
+        return campaign_page(campaign_id)
 
 
 def campaign_page(campaign_id: str) -> str:

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import pytest
-from airflow.providers.common.compat.sdk import Asset
+from airflow.providers.common.compat.sdk import Asset, mask_secret
 
 from airflow_provider_salesblink.links import CampaignLink, campaign_page
 from airflow_provider_salesblink.operators.campaigns import GetCampaignOperator, PauseCampaignOperator
@@ -68,6 +68,12 @@ def test_a_rendered_id_needs_no_xcom() -> None:
 
 def test_an_address_given_as_an_id_is_in_no_link() -> None:
     task = GetCampaignOperator(task_id="get", campaign_id="ana@example.com")
+    assert CampaignLink().get_link(task, ti_key=None) == ""
+
+
+def test_a_key_given_as_an_id_is_in_no_link() -> None:
+    mask_secret("key-that-airflow-was-asked-to-mask")
+    task = GetCampaignOperator(task_id="get", campaign_id="key-that-airflow-was-asked-to-mask")
     assert CampaignLink().get_link(task, ti_key=None) == ""
 
 
