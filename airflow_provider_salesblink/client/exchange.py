@@ -297,9 +297,9 @@ def _outcome(response: requests.Response, content: Content | _UnreadError, key: 
     if status >= HTTPStatus.BAD_REQUEST:
         return Answered(status, _retry_after(response), _told(body, key))
     if status >= HTTPStatus.MULTIPLE_CHOICES:
-        return Unreadable(status, "it sends the call elsewhere, which is not followed")
+        return Unreadable(status, "it sends the call elsewhere, which is not followed", hopeless=True)
     if not isinstance(body, dict | list):
-        return Unreadable(status, _kind_of(response, content))
+        return Unreadable(status, _kind_of(response, content), hopeless=isinstance(content, _UnreadError))
     if envelope.is_refusal(body):
         return RefusedInBody(_told(body, key))
     return Answered(status, body=body)

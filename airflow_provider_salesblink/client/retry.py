@@ -52,10 +52,14 @@ class Answered:
 
 @dataclass(frozen=True)
 class Unreadable:
-    """An answer with a status of success that is not the promised JSON, or a redirect."""
+    """An answer with a status of success that is not the promised JSON, or a redirect.
+
+    ``hopeless`` where asking again would bring the same.
+    """
 
     status: int
     reason: str
+    hopeless: bool = False
 
 
 @dataclass(frozen=True)
@@ -161,7 +165,7 @@ class Policy:
                 return self._doubtful(repeatable, asked or 0.0, late=status == HTTPStatus.GATEWAY_TIMEOUT)
             case LostAnswer(late=late):
                 return self._doubtful(repeatable, 0.0, late=late)
-            case Unreadable(status=status) if repeatable and _is_redirect(status):
+            case Unreadable(hopeless=True) if repeatable:
                 return Final()
             case Unreadable():
                 return self._doubtful(repeatable, 0.0)
@@ -192,10 +196,6 @@ class Policy:
 def _attempt(retry_state: RetryCallState) -> Attempt:
     # tenacity calls its strategies only after an attempt.
     return cast("Attempt", cast("Future", retry_state.outcome).result())
-
-
-def _is_redirect(status: int) -> bool:
-    return HTTPStatus.MULTIPLE_CHOICES <= status < HTTPStatus.BAD_REQUEST
 
 
 def parse_retry_after(value: str | None, *, now: datetime) -> float | None:
