@@ -17,7 +17,7 @@ AIRFLOW ?= 3.3
 ENV := .venv/airflow-$(AIRFLOW)-py$(PYTHON_VERSION)
 COMPILE := ../$(TOOLS)/bin/uv pip compile --universal --python-version 3.11 --generate-hashes --no-header --quiet
 
-.PHONY: help demo ui docs screenshots test test-2.11 check lint types layers dependencies wheel bench lock clean
+.PHONY: python help demo ui docs screenshots test test-2.11 check lint types layers dependencies wheel bench lock clean
 .DEFAULT_GOAL := help
 
 help: ## List the commands
@@ -73,13 +73,15 @@ lock: $(TOOLS)/.ready ## Pin what we run with anew
 clean: ## Remove environments, the demo's state and build results
 	rm -rf .venv .demo dist docs/_build .hypothesis .pytest_cache .mypy_cache .ruff_cache .import_linter_cache
 
-$(TOOLS)/.ready: requirements/tools.txt
-	@test -n "$(PYTHON)" || { echo "Python 3.11 or 3.12 is needed: make PYTHON=/path/to/python"; exit 1; }
+python:
+	@test -n "$(PYTHON_VERSION)" || { echo "Python 3.11 or 3.12 is needed: make PYTHON=/path/to/python"; exit 1; }
+
+$(TOOLS)/.ready: requirements/tools.txt | python
 	$(PYTHON_FOUND) -m venv --clear $(TOOLS)
 	$(TOOLS)/bin/python -m pip install --quiet --disable-pip-version-check --require-hashes -r requirements/tools.txt
 	@touch $@
 
-.venv/airflow-%-py$(PYTHON_VERSION)/.ready: requirements/airflow-%.txt $(TOOLS)/.ready pyproject.toml
+.venv/airflow-%-py$(PYTHON_VERSION)/.ready: requirements/airflow-%.txt $(TOOLS)/.ready pyproject.toml | python
 	$(TOOLS)/bin/uv venv --quiet --clear --python $(PYTHON_FOUND) $(@D)
 	@echo "Installing Airflow $* for Python $(PYTHON_VERSION) ..."
 	@$(TOOLS)/bin/uv pip install --quiet --python $(@D)/bin/python --require-hashes -r $< \

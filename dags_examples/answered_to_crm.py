@@ -24,7 +24,7 @@ with DAG(
     tags=["salesblink", "example"],
     params={
         "campaign_id": Param("spring-2027", type="string", description="The campaign the lead is in"),
-        "prospect_id": Param("", type="string", description="The lead, as the task that added them told"),
+        "prospect_id": Param("", type="string", description="The lead's id: in the XCom of the task that added them"),
     },
 ):
     running = CampaignSensor(

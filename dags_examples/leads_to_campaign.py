@@ -51,7 +51,7 @@ with DAG(
         "campaign_id": Param("spring-2027", type="string", description="The campaign to add people to"),
         "leads": Param(f"file://{HERE}/leads.csv", type="string", description="The CSV file, on any object storage"),
         "work_folder": Param(
-            f"file://{HERE}/../.demo/leads", type="string", description="Where people wait; all workers must see it"
+            f"file://{HERE.parent}/.demo/leads", type="string", description="Where people wait; all workers must see it"
         ),
     },
 ):
@@ -77,9 +77,17 @@ with DAG(
     @task
     def find_opted_out(params: dict[str, str]) -> list[str]:
         """The ids of those who want no more mail."""
+        from airflow_provider_salesblink.client import SalesBlinkError
+
         prospects = SalesBlinkHook().get_conn().prospects
         addresses = sorted(address for address in _opted_out(params) if "@" in address)
-        return [found["id"] for address in addresses for found in prospects.search(address) if found["id"]]
+        try:
+            return [found["id"] for address in addresses for found in prospects.search(address) if found["id"]]
+        except SalesBlinkError as error:
+            if error.permanent:
+                # A wrong key, say: no retry would help.
+                raise AirflowFailException(str(error)) from error
+            raise
 
     @task
     def first_added(results: list[dict[str, str]]) -> str:

@@ -30,7 +30,7 @@ with DAG(
         "campaign_id": Param("spring-2027", type="string", description="The campaign to load into"),
         "people": Param(f"file://{HERE}/people.csv", type="string", description="CSV or JSONL, on any object storage"),
         "rejected": Param(
-            f"file://{HERE}/../.demo/rejected.jsonl", type="string", description="Where refused rows go, one a line"
+            f"file://{HERE.parent}/.demo/rejected.jsonl", type="string", description="Where refused rows go, one a line"
         ),
     },
 ):

@@ -27,7 +27,7 @@ with DAG(
     default_args={"retries": 2, "retry_delay": timedelta(minutes=1)},
     params={
         "output": Param(
-            f"file://{HERE}/../.demo/team.jsonl", type="string", description="Where the members go, one a line"
+            f"file://{HERE.parent}/.demo/team.jsonl", type="string", description="Where the members go, one a line"
         )
     },
 ):

@@ -10,7 +10,6 @@ import sqlite3
 from contextlib import closing
 from datetime import datetime
 from pathlib import Path
-from tempfile import gettempdir
 from typing import Any
 
 from airflow.sdk import DAG, AssetWatcher, Param, task
@@ -18,6 +17,7 @@ from airflow.sdk import DAG, AssetWatcher, Param, task
 from airflow_provider_salesblink.assets import campaign_asset
 from airflow_provider_salesblink.triggers.events import ProspectEventTrigger
 
+HERE = Path(__file__).parent
 CAMPAIGN = "spring-2027"
 
 unsubscribes = campaign_asset("acme", CAMPAIGN)
@@ -34,7 +34,9 @@ with DAG(
     catchup=False,
     tags=["salesblink", "example"],
     params={
-        "warehouse": Param(f"{gettempdir()}/warehouse.sqlite", type="string", description="Stands for your warehouse")
+        "warehouse": Param(
+            f"{HERE.parent}/.demo/warehouse.sqlite", type="string", description="Stands for your warehouse"
+        )
     },
 ):
 

@@ -30,7 +30,7 @@ def main() -> int:
     """Run the demo; 0 if the DAG succeeded."""
     STATE.mkdir(exist_ok=True)
     with sandbox() as (url, key):
-        print(f"A SalesBlink of your own is running at {url}\nAirflow runs the DAG {DAG_ID} ...", flush=True)
+        print(f"A SalesBlink of your own runs at {url} meanwhile.\nAirflow runs the DAG {DAG_ID} ...", flush=True)
         client = SalesBlinkClient(key, url, reads_per_minute=0)
         before = client.prospects.list(CAMPAIGN)
         if not run_dag(url, key):
@@ -93,7 +93,7 @@ def show_people(found: list[Prospect]) -> None:
 def verdict(before: int, after: int) -> str:
     """What to take away from it."""
     if after == before:
-        return "Nobody was added: everybody was there from an earlier run, and nobody is mailed twice."
+        return "Nobody was added: everybody was there, or has opted out; nobody is mailed twice."
     return f"{after - before} people were added. Run it again: nobody will be added twice."
 
 

@@ -1,6 +1,7 @@
 """``make ui``: a whole Airflow with its UI, the example DAGs, and a SalesBlink of your own in which something happens.
 
-Runs until it is interrupted; nothing of it is left then but its files in ``.demo/ui``.
+Runs until it is interrupted; nothing of it is left then but its files in ``.demo/ui``, until it is started again: each
+time is a new one.
 """
 
 from __future__ import annotations
@@ -13,6 +14,7 @@ import sys
 from pathlib import Path
 from typing import Any
 
+from airflow_provider_salesblink.connection_form import FIELDS
 from airflow_provider_salesblink.sandbox import Sandbox
 from demo.real_airflow import AIRFLOW_3, RealAirflow
 
@@ -28,7 +30,11 @@ def main() -> int:
         return 2
     signal.signal(signal.SIGTERM, signal.default_int_handler)
     shutil.rmtree(HOME, ignore_errors=True)
-    print("Starting a SalesBlink and an Airflow, which takes about half a minute ...", flush=True)
+    print(
+        "Starting a new SalesBlink and a new Airflow, which takes about half a minute (those of the last time, and "
+        "what was in them, are gone) ...",
+        flush=True,
+    )
     airflow = with_examples(HOME)
     # Each DAG waits for the person who looks at it.
     airflow.environment["AIRFLOW__CORE__DAGS_ARE_PAUSED_AT_CREATION"] = "True"
@@ -39,9 +45,10 @@ def main() -> int:
             with airflow:
                 connect(airflow, sandbox)
                 print(
-                    f"Airflow:    {airflow.url}/\nSalesBlink: {sandbox.url}\n"
-                    f"Connection: {airflow.url}/connections ({CONN_ID}; its Test button says what answers)\n"
-                    "Trigger a DAG, and see in SalesBlink what it did. Ctrl-C ends it all.",
+                    f"Airflow:    {airflow.url}/\nSalesBlink: {sandbox.url} (key: {sandbox.key})\n"
+                    f"Connection: {airflow.url}/connections ({CONN_ID}; the button Test in its row says what answers)\n"
+                    "Trigger a DAG, and see in SalesBlink what it did. There, people appear, answer and opt out by\n"
+                    "themselves, and campaigns are paused and go on. Ctrl-C ends it all.",
                     flush=True,
                 )
                 signal.pause()
@@ -66,7 +73,9 @@ def connect(airflow: RealAirflow, sandbox: Sandbox) -> None:
 
 def connection(url: str, key: str) -> dict[str, Any]:
     """The connection, as the REST API takes it."""
-    extra = json.dumps({"reads_per_minute": 0, "writes_per_minute": 0})
+    # All of them: Airflow's form for an existing connection shows only what is there.
+    usual = {field.name: field.default for field in FIELDS}
+    extra = json.dumps(usual | {"reads_per_minute": 0, "writes_per_minute": 0})
     made = {"connection_id": CONN_ID, "conn_type": "salesblink", "host": url, "password": key, "extra": extra}
     # Airflow 3.3.1 and 3.3.2 test no saved connection without a port; 0 is what their button sends for none.
     return made | {"port": 0}

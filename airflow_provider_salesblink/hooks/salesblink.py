@@ -128,7 +128,8 @@ def _root_url(connection: Connection) -> str:
 
 def _in_one_sentence(findings: list[Finding], wanted: str) -> tuple[bool, str]:
     chosen = next(finding for finding in findings if finding.version == wanted)
-    others = "; ".join(str(finding) for finding in findings if finding is not chosen)
+    others = [finding for finding in findings if finding is not chosen]
     if chosen.error is None:
-        return True, f"SalesBlink took the key: its API {wanted!r} answers ({others})."
-    return False, f"{str(chosen.error).rstrip('.')} ({others})."
+        return True, f"SalesBlink took the key: its API {wanted!r} answers ({'; '.join(map(str, others))})."
+    answering = [finding.version for finding in others if finding.error is None]
+    return False, f"{chosen.error} {f'Its API {answering[0]!r} does answer.' if answering else ''}".rstrip()

@@ -221,11 +221,13 @@ def _tell(plan: Plan, report: Report, client: SalesBlinkClient) -> None:
     adds, updates, unsubscribes = (plan.to_send(action) for action in ("add", "update", "unsubscribe"))
     writes, pace = adds + updates + unsubscribes, client.writes_per_minute
     if client.dry_run or not writes:
-        log.info("%s read, %s writes%s.", report.reads, f"{writes:,}", " (dry run: not sent)" if writes else "")
+        not_sent = " (dry run: not sent)" if writes else ""
+        log.info("Writes: %s%s. Reads of the campaign: %s.", f"{writes:,}", not_sent, report.reads)
         return
     minutes = max(0, writes - pace) / pace if pace else 0.0
     log.info(
-        "%s writes %s; %s read so far, %s more meanwhile, and one for each round of adds in which answers are lost.",
+        "Writes to send: %s, %s. Reads of the campaign: %s so far, %s more meanwhile, and one for each round of adds "
+        "in which answers are lost.",
         f"{writes:,}",
         f"at {pace} a minute: about {in_words(minutes)}" if pace else "with no budget set",
         report.reads,
@@ -258,7 +260,7 @@ def _conclude(
         )
     if rejected > max_rejected:
         raise LoadFailedError(
-            f"{rejected:,} of {plan.counts.rows:,} rows were refused, more than max_rejected={max_rejected}; "
+            f"{rejected:,} of {plan.counts.rows:,} rows refused, more than max_rejected={max_rejected}; "
             f"the others are in campaign {report.campaign_id}. First: {'; '.join(report.first_rejects)}",
             report,
             permanent=True,

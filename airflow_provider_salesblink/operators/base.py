@@ -17,7 +17,7 @@ from airflow_provider_salesblink.operators.outlets import tell
 from airflow_provider_salesblink.tasks import USUAL_WAIT, SalesBlinkTask, final
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Iterable, Mapping
 
     from airflow.providers.common.compat.sdk import Context
 
@@ -57,15 +57,16 @@ class SalesBlinkOperator(SalesBlinkTask, BaseOperator):
     def execute(self, context: Context) -> dict[str, Any]:
         """Run the task."""
         self.begin(context)
-        return self._tell_outlets(context, self._act(waited=0.0))
+        return self._tell(context, self._act(waited=0.0))
 
     def resume(self, context: Context, event: Any = None, waited: float = 0.0, **carried: Any) -> dict[str, Any]:  # noqa: ANN401, ARG002
         """Run the task again after it was deferred for ``waited`` seconds in all, with what :meth:`carried` gave."""
         self.begin(context)
         self.take_up(carried)
-        return self._tell_outlets(context, self._act(waited=waited))
+        return self._tell(context, self._act(waited=waited))
 
-    def _tell_outlets(self, context: Context, result: dict[str, Any]) -> dict[str, Any]:
+    def _tell(self, context: Context, result: dict[str, Any]) -> dict[str, Any]:
+        self.log.info("Outcome: %s.", summary(result))
         self.outlets = tell(self.outlets, result, context.get("outlet_events"))
         return result
 
@@ -163,3 +164,12 @@ def outcome(word: str, *, dry_run: bool = False, **found: Any) -> dict[str, Any]
     if dry_run:
         return {"outcome": "dry_run", "would_be": word, **found}
     return {"outcome": word, **found}
+
+
+def summary(result: Mapping[str, Any]) -> str:
+    """What a task leaves in XCom, for its log: lists as their lengths."""
+    from airflow_provider_salesblink.client.addresses import redacted
+
+    found = {name: len(value) if isinstance(value, list) else value for name, value in result.items()}
+    word = str(found.pop("outcome"))
+    return redacted(", ".join([word, *(f"{name} {value}" for name, value in found.items())]))

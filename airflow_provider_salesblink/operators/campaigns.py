@@ -89,11 +89,16 @@ class _SetPausedOperator(SalesBlinkOperator):
 
     def act(self, client: SalesBlinkClient) -> dict[str, Any]:
         """Set the campaign's state."""
-        campaign_id = chosen_campaign(client, self.campaign_id, self.campaign_name)
-        change = client.campaigns.pause if self.paused else client.campaigns.unpause
-        answered = change(campaign_id)
+        from airflow_provider_salesblink.client import SalesBlinkError
+
+        try:
+            campaign_id = chosen_campaign(client, self.campaign_id, self.campaign_name)
+            answered = client.campaigns.pause(campaign_id) if self.paused else client.campaigns.unpause(campaign_id)
+        except SalesBlinkError:
+            if self.paused:
+                self.log.warning("The campaign is not known to be paused, and may go on.")
+            raise
         word = "paused" if self.paused else "unpaused"
-        self.log.info("Campaign %s: %s.", campaign_id, word)
         return outcome(word, dry_run=answered.get("dry_run", False), campaign_id=campaign_id)
 
 

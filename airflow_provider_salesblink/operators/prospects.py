@@ -85,14 +85,12 @@ class AddProspectOperator(SalesBlinkOperator):
             opt_out_unknown=self.opt_out_unknown,
             owner=self.owner_name,
         )
-        told = outcome(
+        return outcome(
             word,
             dry_run=prospect.get("dry_run", False),
             campaign_id=self.campaign_id,
             prospect_id=prospect["id"],
         )
-        self.log.info("Campaign %s, prospect %s: %s.", self.campaign_id, prospect["id"], told["outcome"])
-        return told
 
     def may_run_again(self, error: Exception) -> bool:
         """Not after a write in doubt with ``on_existing="add"``: nothing would keep the retry from adding twice."""
@@ -138,7 +136,7 @@ class UpdateProspectOperator(AddressedOperator):
         by_id = self.email is None
         prospects = [client.prospects.get(cast("str", self.prospect_id))] if by_id else self.of_address(client)
         sent, dry_run = set_differing(client, prospects, wanted)
-        self.log.info("%d prospects, fields set: %s.", len(prospects), ", ".join(shown(sent)) or "none")
+        self.log.info("Fields set: %s.", ", ".join(shown(sent)) or "none")
         word = "updated" if sent else "unchanged"
         return outcome(word, dry_run=dry_run, prospect_ids=[id_of(found) for found in prospects], fields=shown(sent))
 
@@ -196,7 +194,7 @@ class UnsubscribeOperator(AddressedOperator):
             except SalesBlinkError as error:
                 failed = error
         there = len(is_out) - len(missing)
-        self.log.info("%d prospects, %d of them unsubscribed now, %d not there.", there, len(written), len(missing))
+        self.log.info("Prospects: %d; unsubscribed now: %d; not there: %d.", there, len(written), len(missing))
         if failed or (missing and not self.missing_ok):
             raise failed or missing[0]
         word = "unsubscribed" if written else "unchanged" if there else "missing"

@@ -87,6 +87,7 @@ def overview(state: State) -> dict[str, Any]:
             {
                 "id": person.id,
                 "email": person.email,
+                "campaign_id": person.campaign_id,
                 "campaign": names.get(person.campaign_id, person.campaign_id),
                 "columns": person.fields,
                 "unsubscribed": person.unsubscribed,

@@ -18,6 +18,7 @@ from airflow.providers.common.compat.sdk import (
 )
 
 from airflow_provider_salesblink.connection_form import DEFAULT_CONN_ID, InvalidConnectionError
+from airflow_provider_salesblink.operators.base import summary
 from airflow_provider_salesblink.tasks import USUAL_WAIT, SalesBlinkTask, final
 
 if TYPE_CHECKING:
@@ -111,7 +112,7 @@ class SalesBlinkSensor(SalesBlinkTask, BaseSensorOperator):
 
         if event["status"] == "met":
             found: dict[str, Any] = event["found"]
-            self.log.info("It has come: %s.", found)
+            self.log.info("It has come: %s.", summary(found))
             return found
         if event["status"] == "hopeless":
             raise AirflowFailException(event["reason"])

@@ -95,7 +95,7 @@ def _example(warehouse: Path) -> str:
     text = (ROOT / "dags_examples" / f"{EXAMPLE}.py").read_text()
     for old, new in {
         'events=["unsubscribed"])': f'events=["unsubscribed"], poll_interval={INTERVAL})',
-        'f"{gettempdir()}/warehouse.sqlite"': repr(str(warehouse)),
+        'f"{HERE.parent}/.demo/warehouse.sqlite"': repr(str(warehouse)),
     }.items():
         assert text.count(old) == 1
         text = text.replace(old, new)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from typing import TYPE_CHECKING
+from urllib.parse import quote
 
 import pytest
 
@@ -75,6 +76,22 @@ def test_what_people_wrote_is_text_and_no_markup(page: Page, sandbox: Sandbox) -
         _row(page, "Prospects", text).wait_for()
     assert page.locator("img").count() == 0
     assert page.evaluate("window.ran") is None
+
+
+def test_a_link_to_a_campaign_shows_its_people_alone(page: Page, sandbox: Sandbox) -> None:
+    for number, campaign_id in enumerate(("spring/1", "autumn")):
+        sandbox.add_campaign(f"Campaign {campaign_id}", id=campaign_id)
+        sandbox.add_person(campaign_id, {"Email": f"p{number}@example.com"})
+
+    page.goto(f"{sandbox.url}/#{quote('spring/1', safe='')}")
+
+    _row(page, "Prospects", "p0@example.com").wait_for()
+    assert _row(page, "Prospects", "p1@example.com").count() == 0
+    assert page.get_by_role("region", name="Prospects").first.get_by_text("1 in Campaign spring/1").is_visible()
+    page.get_by_role("link", name="Show all").click()
+    _row(page, "Prospects", "p1@example.com").wait_for()
+    page.goto(f"{sandbox.url}/#no-such-campaign-%")
+    _row(page, "Prospects", "p0@example.com").wait_for()
 
 
 def _row(page: Page, part: str, text: str) -> Locator:

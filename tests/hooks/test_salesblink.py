@@ -145,6 +145,7 @@ def test_a_wrong_key_is_told_so(connection: Callable[..., None]) -> None:
     assert not good
     # Without the connection's id: what Airflow's UI tests has one that nobody gave it.
     assert sentence.startswith("SalesBlink refused the key (401 on GET /api/my-team)")
+    assert sentence.endswith("and put it in its place.")
     assert "wrong-key" not in sentence
 
 
@@ -170,6 +171,18 @@ def test_nobody_at_the_address_is_told_so(connection: Callable[..., None]) -> No
     assert "the server does not take connections" in sentence
 
 
+class _NewApiOnly(BaseHTTPRequestHandler):
+    def do_GET(self) -> None:
+        is_new = self.path.startswith("/api/public/v1.0.0/")
+        self.send_response(200 if is_new else 404)
+        self.send_header("Content-Length", "2")
+        self.end_headers()
+        self.wfile.write(b"{}")
+
+    def log_message(self, format: str, *args: Any) -> None:  # noqa: A002
+        pass
+
+
 class _Page(BaseHTTPRequestHandler):
     def do_GET(self) -> None:
         page = b"<html>It works!</html>"
@@ -184,13 +197,26 @@ class _Page(BaseHTTPRequestHandler):
 
 
 @pytest.fixture
-def some_web_server() -> Iterator[str]:
-    with HTTPServer(("127.0.0.1", 0), _Page) as server:
+def some_web_server(request: pytest.FixtureRequest) -> Iterator[str]:
+    with HTTPServer(("127.0.0.1", 0), getattr(request, "param", _Page)) as server:
         thread = threading.Thread(target=server.serve_forever, daemon=True)
         thread.start()
         yield f"http://127.0.0.1:{server.server_port}"
         server.shutdown()
         thread.join()
+
+
+@pytest.mark.parametrize("some_web_server", [_NewApiOnly], indirect=True)
+def test_an_account_that_only_the_other_api_answers_is_told_so(
+    connection: Callable[..., None], some_web_server: str
+) -> None:
+    connection(host=some_web_server)
+
+    good, sentence = SalesBlinkHook().test_connection()
+
+    assert not good
+    assert sentence.startswith("SalesBlink has nothing there (404 on GET /api/my-team)")
+    assert sentence.endswith(" Its API 'v1' does answer.")
 
 
 def test_a_server_that_is_not_salesblink_is_told_so(connection: Callable[..., None], some_web_server: str) -> None:

@@ -2,10 +2,15 @@
 
 from __future__ import annotations
 
+import logging
 from datetime import datetime
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import pytest
+
+from airflow_provider_salesblink import operators
+from airflow_provider_salesblink.operators.base import SalesBlinkOperator
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -24,6 +29,15 @@ def writes(sandbox: Sandbox) -> Callable[[], list[tuple[str, Any]]]:
     return lambda: [
         (request.path.rsplit("/", 1)[-1], request.body) for request in sandbox.requests if request.method == "POST"
     ]
+
+
+@pytest.fixture
+def task_log(monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture) -> Callable[[], list[str]]:
+    """What operators have logged themselves, wherever this Airflow would send it."""
+    caplog.set_level(logging.INFO, "tests.task")
+    monkeypatch.setattr(SalesBlinkOperator, "log", logging.getLogger("tests.task"))
+    ours = Path(operators.__file__).parent
+    return lambda: [each.getMessage() for each in caplog.records if Path(each.pathname).parent == ours]
 
 
 @pytest.fixture

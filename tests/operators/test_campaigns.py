@@ -40,6 +40,32 @@ def test_unpausing_lets_it_go_on(sandbox: Sandbox) -> None:
     assert not sandbox.campaigns()[0].paused
 
 
+def test_a_pause_that_fails_says_that_the_campaign_may_go_on(
+    connection: Callable[..., None], task_log: Callable[[], list[str]]
+) -> None:
+    connection(password="wrong-key")
+
+    with pytest.raises(AirflowFailException, match="refused the key"):
+        PauseCampaignOperator(task_id="t", campaign_id="spring").execute({})
+    assert task_log() == ["The campaign is not known to be paused, and may go on."]
+
+    with pytest.raises(AirflowFailException, match="refused the key"):
+        UnpauseCampaignOperator(task_id="t", campaign_id="spring").execute({})
+    assert len(task_log()) == 1
+
+
+def test_a_task_s_log_tells_its_outcome_in_a_line(sandbox: Sandbox, task_log: Callable[[], list[str]]) -> None:
+    sandbox.add_campaign("Spring", id="spring")
+
+    ListCampaignsOperator(task_id="t").execute({})
+    GetCampaignOperator(task_id="t", campaign_id="spring").execute({})
+
+    assert task_log() == [
+        "Outcome: found, count 1, campaigns 1.",
+        "Outcome: found, campaign_id spring, name Spring, paused False.",
+    ]
+
+
 def test_pausing_twice_is_pausing_once(sandbox: Sandbox) -> None:
     campaign_id = sandbox.add_campaign("Spring")
     operator = PauseCampaignOperator(task_id="t", campaign_id=campaign_id)

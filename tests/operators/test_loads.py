@@ -61,7 +61,7 @@ def test_good_rows_are_sent_and_the_others_kept_with_their_reasons(
     with pytest.raises(AirflowFailException) as failed:
         load(campaign, rows=rows, rejected_path=f"file://{rejected}")
 
-    assert "2 of 4 rows were refused, more than max_rejected=0" in str(failed.value)
+    assert "2 of 4 rows refused, more than max_rejected=0" in str(failed.value)
     assert "row 3: Its 'Email' is no e-mail address" in str(failed.value)
     assert len(sandbox.people()) == 2
     assert [json.loads(line) for line in rejected.read_text().splitlines()] == [
