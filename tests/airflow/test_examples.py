@@ -88,6 +88,18 @@ def test_leads_to_campaign_pauses_the_campaign_when_something_fails(
     assert list((tmp_path / "work").rglob("*.json")), "for the tasks that are cleared"
 
 
+def test_leads_to_campaign_burns_no_retry_on_a_wrong_key(
+    examples: dict[str, Any], connection: Callable[..., None], run_dag: Callable[..., Any], tmp_path: Path
+) -> None:
+    connection(password="wrong-key")
+
+    run = run_dag(examples["leads_to_campaign"], run_conf={"work_folder": f"file://{tmp_path}/work"})
+
+    assert run.state == "failed"
+    assert states(run)["find_opted_out"] == states(run)["add"] == {"failed"}
+    assert {task.try_number for task in run.get_task_instances() if task.state == "failed"} == {1}
+
+
 def test_who_wants_no_mail_in_any_row_gets_none(
     examples: dict[str, Any], sandbox: Sandbox, run_dag: Callable[..., Any], tmp_path: Path
 ) -> None:
