@@ -4,12 +4,6 @@ from __future__ import annotations
 
 import hashlib
 import re
-from typing import TYPE_CHECKING
-
-if TYPE_CHECKING:
-    from collections.abc import Iterable
-
-    from airflow_provider_salesblink.client.records import Prospect
 
 ADDRESS_SHOWN_AS = "<address>"
 
@@ -29,12 +23,6 @@ def person(address: str) -> str:
 def fingerprint(address: str) -> bytes:
     """Who ``address`` belongs to, in 16 bytes from which nobody reads the address."""
     return hashlib.blake2b(person(address).encode(errors="surrogatepass"), digest_size=16).digest()
-
-
-def of_person(prospects: Iterable[Prospect], address: str) -> list[Prospect]:
-    """Those of ``prospects`` who are the person with ``address``."""
-    wanted = person(address)
-    return [each for each in prospects if each["email"] is not None and person(each["email"]) == wanted]
 
 
 def found_in(text: str) -> list[str]:

@@ -54,7 +54,16 @@ class _FileBucket(SQLiteBucket):
     def put_decision(self, item: RateItem) -> Decision:
         with self.lock:
             item.timestamp = time.time_ns() // 1_000_000
+            self._pull_back(item.timestamp)
             return cast("Decision", super().put_decision(item))
+
+    def _pull_back(self, now: int) -> None:
+        """Take what was counted before the clock was set back as counted now: nobody waits until that time is over."""
+        later = f"FROM '{self.table}' WHERE item_timestamp > ?"
+        if self.conn.execute(f"SELECT 1 {later} LIMIT 1", (now,)).fetchone():
+            with self.conn:
+                update = f"UPDATE '{self.table}' SET item_timestamp = ? WHERE item_timestamp > ?"  # noqa: S608
+                self.conn.execute(update, (now, now))
 
 
 _COUNT = """

@@ -12,6 +12,7 @@ from urllib.parse import SplitResult, urlsplit
 from airflow_provider_salesblink.client.columns import EMAIL, documented, is_email
 from airflow_provider_salesblink.client.errors import InvalidInputError
 
+_USUAL_PORTS = {"http": 80, "https": 443}
 _CONTROL = re.compile(r"[\x00-\x1f\x7f]")
 _HALF_PAIR = re.compile(r"[\ud800-\udfff]")
 
@@ -163,7 +164,9 @@ def api_key(value: object) -> str:
 
 
 def root_url(value: object) -> str:
-    """The root URL of SalesBlink without a slash at its end.
+    """The root URL of SalesBlink in one spelling: host in lower case, no usual port, no slash at its end.
+
+    Everything that is shared by the users of a key is shared by those whose root URL is the same.
 
     :raises InvalidInputError: no http(s) URL, one with user, query or fragment, or plain http to another machine.
     """
@@ -177,7 +180,9 @@ def root_url(value: object) -> str:
             f"The root URL is http:// to {url.hostname}: the key would travel unencrypted. Use https:// "
             "(plain http is for a server on this machine only)."
         )
-    return url.geturl().rstrip("/")
+    host = f"[{url.hostname}]" if ":" in url.hostname else url.hostname
+    port = "" if url.port in (None, _USUAL_PORTS[url.scheme]) else f":{url.port}"
+    return url._replace(netloc=f"{host}{port}").geturl().rstrip("/")
 
 
 def _is_loopback(host: str) -> bool:

@@ -42,9 +42,10 @@ _check: ContextVar[Callable[[], None]] = ContextVar("check", default=lambda: Non
 
 @contextmanager
 def only_if(check: Callable[[], None]) -> Iterator[None]:
-    """Within it, ``check`` keeps this thread's requests back by raising, but for reads; it is asked right before each.
+    """Within it, ``check`` keeps this thread's requests back by raising, but for reads.
 
-    A request may wait for the budget for minutes, and what allowed it may be over by then.
+    It is asked right before each, and each time that one asks for its place in the budget in vain: a request may wait
+    for minutes, and what allowed it may be over by then, unless ``check`` keeps it up.
     """
     token = _check.set(check)
     try:
@@ -92,8 +93,7 @@ class Budget:
         :raises ConnectionFailedError: the store of the count cannot be used.
         """
         wait = self.counted(kind)
-        if not wait:
-            _check_now(kind)
+        _check_now(kind)
         return wait
 
     def counted(self, kind: Kind) -> float:
@@ -160,8 +160,7 @@ class SafeBudget:
                 self._tell_away(away.why)
             else:
                 self._tell_back()
-                if not wait:
-                    _check_now(kind)
+                _check_now(kind)
                 return wait
         # Before it is counted: what is kept back anyway must not use up the little there is.
         _check_now(kind)

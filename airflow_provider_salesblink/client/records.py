@@ -2,7 +2,13 @@
 
 from __future__ import annotations
 
-from typing import Any, NotRequired, TypedDict
+from typing import TYPE_CHECKING, Any, NotRequired, TypedDict
+
+from airflow_provider_salesblink.client.addresses import person
+from airflow_provider_salesblink.client.errors import UnreadableResponseError
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
 
 
 class Campaign(TypedDict):
@@ -38,3 +44,21 @@ class TeamMember(TypedDict):
     name: str | None
     email: str | None
     raw: dict[str, Any]
+
+
+def of_person(prospects: Iterable[Prospect], address: str) -> list[Prospect]:
+    """Those of ``prospects`` who are the person with ``address``.
+
+    :raises UnreadableResponseError: not one of them shows an address: whoever is looked for would never be found.
+    """
+    wanted, found = person(address), []
+    has_addresses, is_empty = False, True
+    for each in prospects:
+        is_empty = False
+        if each["email"] is not None:
+            has_addresses = True
+            if person(each["email"]) == wanted:
+                found.append(each)
+    if not (has_addresses or is_empty):
+        raise UnreadableResponseError("The list of people shows no addresses, so nobody can be looked for in it.")
+    return found

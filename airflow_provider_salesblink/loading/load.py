@@ -259,9 +259,10 @@ def _conclude(
             permanent=False,
         )
     if rejected > max_rejected:
+        others = "nothing was sent" if report.dry_run else f"the others are in campaign {report.campaign_id}"
         raise LoadFailedError(
-            f"{rejected:,} of {plan.counts.rows:,} rows refused, more than max_rejected={max_rejected}; "
-            f"the others are in campaign {report.campaign_id}. First: {'; '.join(report.first_rejects)}",
+            f"{rejected:,} of {plan.counts.rows:,} rows refused, more than max_rejected={max_rejected}; {others}. "
+            f"First: {'; '.join(report.first_rejects)}",
             report,
             permanent=True,
         )

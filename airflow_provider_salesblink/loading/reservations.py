@@ -1,8 +1,9 @@
 """Who is about to be added by whom: two loads that hold the same person do not both send them.
 
 A reservation is kept after the person was added, until it expires: another load may have read the campaign before that.
-So a load must not rely on a reading of the campaign that is older than :data:`HELD_FOR`, nor on one from before the
-store forgot anything; and it sends nobody whose reservation the store does not hold right then.
+So a load must not rely on a reading of the campaign that is older than half of :data:`HELD_FOR`, nor on one from before
+the store forgot anything, a clock was set, or somebody was taken over from another load; and it sends nobody whose
+reservation the store does not hold right then, and lets it begin anew with that.
 """
 
 from __future__ import annotations
@@ -28,8 +29,8 @@ if TYPE_CHECKING:
 log = logging.getLogger(__name__)
 
 LONGEST_UNSENT = HELD_FOR / 2
-"""Seconds for which a reading of the campaign is relied on, and for which an add may wait to be sent: both together are
-no longer than a reservation lasts."""
+"""Seconds for which a reading of the campaign is relied on, and for which an add may wait to be sent: half as long as a
+reservation lasts, so that it outlives both."""
 
 LOCK_TIMEOUT = 60.0
 
@@ -38,6 +39,9 @@ SETTLE = 30.0
 
 ASKED_AGAIN, BETWEEN = 12, 5.0
 """How often a store that is away is asked again before a load gives up, and after how many seconds each time."""
+
+CLOCK_TOLERANCE = 2.0
+"""Seconds by which the two clocks may come apart from one look at them to the next, as clocks that are adjusted do."""
 
 Told = TypeVar("Told")
 
@@ -52,8 +56,11 @@ class Reservations(Protocol):
     def take(self, people: Sequence[bytes]) -> set[bytes]:
         """Reserve people for this load; those of ``people`` that are its own now. The others are another load's."""
 
-    def holds(self, who: bytes) -> bool:
-        """Whether a person is reserved for this load, right now."""
+    def about_to_send(self, who: bytes) -> bool:
+        """Whether a person is reserved for this load, right now; then the reservation begins anew.
+
+        Notes that the load is at work, too: what is under way is never older than that.
+        """
 
     def known_since(self) -> float:
         """Since when, by the monotonic clock, no reservation was forgotten, as far as the last :meth:`take` tells.
@@ -71,7 +78,7 @@ class Reservations(Protocol):
         """Give up reservations of people who were certainly not added."""
 
     def left_at_work(self) -> float:
-        """How many seconds ago an earlier run of this load, which did not finish, last reserved; infinite if none."""
+        """How many seconds ago an earlier run of this load, which did not finish, last sent; infinite if none."""
 
     def finish(self) -> None:
         """Note that nothing of this load is under way any more."""
@@ -110,7 +117,7 @@ def _opened(url: str, scope: str, owner: str, held_for: float) -> RedisReservati
     return RedisReservations(redis_server.connected(url), scope, owner, held_for=held_for)
 
 
-def wait_for_earlier_run(own: Reservations, settle: float, sleep: Callable[[float], None]) -> None:
+def wait_for_earlier_run(own: PatientReservations, settle: float, sleep: Callable[[float], None]) -> None:
     """Wait until the server has surely done with what an earlier run of the same owner sent before it was killed."""
     rest = settle - own.left_at_work()
     if rest > 0:
@@ -142,6 +149,8 @@ class PatientReservations:
         self._is_away = is_away
         self._settle = settle
         self._sleep = sleep
+        self._clocks_apart = _clocks_apart()
+        self._clock_set = -math.inf
         try:
             self._store = opened()
         except errors as error:
@@ -156,33 +165,32 @@ class PatientReservations:
         rest = self.known_since() - time.monotonic()
         if rest > 0:
             log.warning(
-                "Who is being added may be forgotten in %s, which was started anew: waiting %.0f s, then looking.",
-                self._name, rest,
+                "Who is being added may be forgotten in %s (it was started anew, or a clock was set): waiting %.0f s, "
+                "then looking.", self._name, rest,
             )  # fmt: skip
             self._sleep(rest)
         return own
 
-    def holds(self, who: bytes) -> bool:
-        """Whether a person is reserved for this load, right now; told at once or not at all.
-
-        :raises NotReservedError: it cannot be told.
-        """
-        try:
-            return self._store.holds(who)
-        except self._errors as error:
-            raise _not_sent(f"{self._name} cannot be used ({type(error).__name__})") from None
-
     def confirm(self, who: bytes) -> None:
-        """Check that a person is reserved for this load, right before they are sent.
+        """Check that a person is reserved for this load, right before they are sent; told at once or not at all.
 
         :raises NotReservedError: they are not, or it cannot be told.
         """
-        if not self.holds(who):
+        try:
+            is_held = self._store.about_to_send(who)
+        except self._errors as error:
+            raise _not_sent(f"{self._name} cannot be used ({type(error).__name__})") from None
+        if not is_held:
             raise _not_sent(f"{self._name} does not hold the person's reservation any more")
 
     def known_since(self) -> float:
         """Since when, by the monotonic clock, it is known who was sent: by the store, or by looking after that."""
-        return self._store.known_since() + self._settle
+        apart = _clocks_apart()
+        # Reservations end by one, readings of the campaign grow old by the other: one was set, or the machine slept.
+        if abs(apart - self._clocks_apart) > CLOCK_TOLERANCE:
+            self._clock_set = time.monotonic()
+        self._clocks_apart = apart
+        return max(self._store.known_since(), self._clock_set) + self._settle
 
     def idle_owner(self, who: bytes) -> str | None:
         """Who holds the reservation of a person without being at work any more; None while somebody is."""
@@ -238,6 +246,10 @@ class PatientReservations:
         )
 
 
+def _clocks_apart() -> float:
+    return time.time() - time.monotonic()
+
+
 def _not_sent(why: str) -> NotReservedError:
     return NotReservedError(f"{why}; nothing was sent, since somebody could be added twice.")
 
@@ -279,9 +291,19 @@ class FileReservations:
             database.execute("COMMIT")
         return own
 
-    def holds(self, who: bytes) -> bool:  # noqa: ARG002
-        """Always: a file forgets nothing, and no request waits for as long as a reservation lasts."""
-        return True
+    def about_to_send(self, who: bytes) -> bool:
+        """Whether a person is reserved for this load, right now; then the reservation begins anew."""
+        now = time.time()
+        with closing(self._open()) as database:
+            database.execute("PRAGMA synchronous=NORMAL")
+            database.execute("BEGIN IMMEDIATE")
+            is_held = database.execute(
+                "UPDATE reservation SET until = ? WHERE scope = ? AND person = ? AND owner = ? AND until >= ?",
+                (now + self._held_for, self._scope, who, self._owner, now),
+            ).rowcount
+            database.execute("INSERT OR REPLACE INTO at_work VALUES (?, ?, ?)", (self._scope, self._owner, now))
+            database.execute("COMMIT")
+        return bool(is_held)
 
     def known_since(self) -> float:
         """A file forgets nothing."""
@@ -321,7 +343,7 @@ class FileReservations:
             )
 
     def left_at_work(self) -> float:
-        """How many seconds ago an earlier run of this load, which did not finish, last reserved; infinite if none."""
+        """How many seconds ago an earlier run of this load, which did not finish, last sent; infinite if none."""
         with closing(self._open()) as database:
             found = database.execute(
                 "SELECT since FROM at_work WHERE scope = ? AND owner = ?", (self._scope, self._owner)

@@ -54,7 +54,12 @@ redis.call('SET', KEYS[3], '', 'PX', ARGV[3])
 return 1
 """
 
-_IS_HELD = "return redis.call('GET', KEYS[1]) == ARGV[1] and 1 or 0"
+_ABOUT_TO_SEND = """
+redis.call('SET', KEYS[2], '', 'PX', ARGV[2])
+if redis.call('GET', KEYS[1]) ~= ARGV[1] then return 0 end
+redis.call('PEXPIRE', KEYS[1], ARGV[2])
+return 1
+"""
 
 _RELEASE = """
 for _, name in ipairs(KEYS) do
@@ -76,7 +81,7 @@ class RedisReservations:
         self._run = b""
         self._known_since = math.inf
         self._take = redis.register_script(_TAKE)
-        self._is_held = redis.register_script(_IS_HELD)
+        self._about_to_send = redis.register_script(_ABOUT_TO_SEND)
         self._take_over = redis.register_script(_TAKE_OVER)
         self._release = redis.register_script(_RELEASE)
 
@@ -88,9 +93,10 @@ class RedisReservations:
         self._known_since = time.monotonic() - known_for / 1000
         return {who for who, taken in zip(people, answers, strict=True) if taken}
 
-    def holds(self, who: bytes) -> bool:
-        """Whether a person is reserved for this load, right now."""
-        return bool(self._is_held(keys=self._names([who]), args=[self._owner]))
+    def about_to_send(self, who: bytes) -> bool:
+        """Whether a person is reserved for this load, right now; then the reservation begins anew."""
+        keys = [*self._names([who]), self._at_work]
+        return bool(self._about_to_send(keys=keys, args=[self._owner, self._held_for]))
 
     def known_since(self) -> float:
         """Since when, by the monotonic clock, no reservation was forgotten."""
@@ -119,7 +125,7 @@ class RedisReservations:
         return [f"salesblink:reserved:{self._scope}:{who.hex()}" for who in people]
 
     def left_at_work(self) -> float:
-        """How many seconds ago an earlier run of this load, which did not finish, last reserved; infinite if none."""
+        """How many seconds ago an earlier run of this load, which did not finish, last sent; infinite if none."""
         left = self._redis.pttl(self._at_work)
         return max(0, self._held_for - left) / 1000 if left >= 0 else math.inf
 

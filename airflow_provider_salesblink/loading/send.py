@@ -7,6 +7,7 @@ many there were, and what is not there goes into the next round.
 from __future__ import annotations
 
 import logging
+import math
 import time
 from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
 from dataclasses import dataclass, field
@@ -19,6 +20,7 @@ from airflow_provider_salesblink.client.errors import (
     ApiRefusedError,
     BudgetSpentError,
     InvalidRequestError,
+    RateLimitedError,
     SalesBlinkError,
 )
 from airflow_provider_salesblink.client.pacing import only_if
@@ -37,6 +39,8 @@ log = logging.getLogger(__name__)
 
 MOST_ROUNDS = 20
 """After so many rounds in which nobody could be added for sure, a load gives up."""
+LONGEST_SETTLE = 60.0
+"""Seconds that a load waits, at most, for a server that asks for it; where it asks for more, the load ends for now."""
 PROGRESS_EVERY = 10.0
 """Seconds between two lines of progress in the log."""
 
@@ -65,6 +69,7 @@ class _Round:
     in_doubt: int = 0
     not_sent: int = 0
     settle: float = 0.0
+    budget: float = 0.0
     taken: list[bytes] = field(default_factory=list)
     failed: SalesBlinkError | None = None
 
@@ -105,6 +110,7 @@ class Sender:
         self._patient = patient
         self._idle: dict[bytes, str] = {}
         self._doubtful: set[int] = set()
+        self._took_over = -math.inf
 
     @property
     def in_doubt(self) -> bool:
@@ -135,13 +141,20 @@ class Sender:
                 self._idle = self._idle_owners(this.taken)
                 # What somebody else is about to add is there soon, or free when the reservation ends.
                 others = min(2.0**fruitless, self._held_for) if len(self._idle) < len(this.taken) else 0.0
-                self._sleep(max(this.settle, others))
+                self._sleep(max(min(this.settle, LONGEST_SETTLE), this.budget, others))
                 self._look_back()
+                self._give_way(this.settle - LONGEST_SETTLE)
             else:
-                self._sleep(this.settle)
+                self._sleep(this.budget)
             before, left = left, self._plan.to_send("add")
             fruitless = 0 if left < before else fruitless + 1
         return not left
+
+    def _give_way(self, wait: float) -> None:
+        if wait > 0 and self._plan.to_send("add"):
+            raise RateLimitedError(
+                "SalesBlink had a problem of its own, and asks to be left alone.", status=None, retry_after=wait
+            )
 
     def _round(self) -> _Round:
         this = _Round()
@@ -189,6 +202,8 @@ class Sender:
         for who in people:
             # Somebody who has done with a person who is not there is in nobody's way: they were taken out again since.
             if who not in own and who in self._idle and self._reservations.take_over(who, self._idle.pop(who)):
+                # Its owner may have been at work again, and idle again, since they were looked for.
+                self._took_over = time.monotonic()
                 own.add(who)
         return own
 
@@ -205,7 +220,7 @@ class Sender:
     def _view_is_old(self) -> bool:
         # Others' reservations end after a while; whom they added before that, only a newer reading shows.
         too_old = time.monotonic() - self._held_for / 2
-        return self._looked_at < max(too_old, self._reservations.known_since())
+        return self._looked_at < max(too_old, self._reservations.known_since(), self._took_over)
 
     def _settle_add(self, step: Step, future: Future[None], this: _Round) -> None:
         try:
@@ -221,7 +236,7 @@ class Sender:
             this.taken.append(step.who)
         except BudgetSpentError as error:
             this.not_sent += 1
-            this.settle = max(this.settle, error.retry_after or 0.0)
+            this.budget = max(this.budget, error.retry_after or 0.0)
             this.failed = this.failed or (None if self._patient else error)
         except SalesBlinkError as error:
             # Raised when the others in flight are settled, so that the report tells of them too.

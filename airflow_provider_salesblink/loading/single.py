@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, Literal, cast
 from uuid import uuid4
 
 from airflow_provider_salesblink.client import inputs
-from airflow_provider_salesblink.client.addresses import fingerprint, of_person
+from airflow_provider_salesblink.client.addresses import fingerprint
 from airflow_provider_salesblink.client.columns import EMAIL, differing
 from airflow_provider_salesblink.client.errors import (
     AmbiguousWriteError,
@@ -20,6 +20,7 @@ from airflow_provider_salesblink.client.errors import (
     UnreadableResponseError,
 )
 from airflow_provider_salesblink.client.pacing import only_if
+from airflow_provider_salesblink.client.records import of_person
 from airflow_provider_salesblink.loading.reservations import reservations, wait_for_earlier_run
 from airflow_provider_salesblink.loading.rows import ColumnNames, Reject
 
@@ -107,12 +108,15 @@ def _added_alone(
     """Add somebody who was not there at ``looked_at``, unless another task is about to."""
     who, idle = fingerprint(columns[EMAIL]), None
     for _ in range(LOOKS):
+        is_own = who in reserved.take([who])
         # Somebody who has done with a person who is not there is in nobody's way: they were taken out again since.
-        if who in reserved.take([who]) or (idle and reserved.take_over(who, idle)):
+        took_over = not is_own and idle is not None and reserved.take_over(who, idle)
+        if is_own or took_over:
             try:
-                # Whom others had reserved before the store forgot it, only the campaign tells.
-                forgotten = reserved.known_since() > looked_at
-                here = _in_campaign(client, campaign_id, columns[EMAIL]) if forgotten else []
+                # Whom others had reserved before the store forgot it, only the campaign tells; as whom the owner that
+                # was idle has added meanwhile.
+                look_again = took_over or reserved.known_since() > looked_at
+                here = _in_campaign(client, campaign_id, columns[EMAIL]) if look_again else []
                 if not here:
                     # It may have to wait for the budget for minutes.
                     with only_if(partial(reserved.confirm, who)):

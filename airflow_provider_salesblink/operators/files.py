@@ -31,6 +31,20 @@ def check_output(path: str | None, argument: str = "output_path") -> None:
         raise AirflowFailException(f"{argument} is a folder: name a file in it.")
 
 
+def is_same(path: str, other: str | None) -> bool:
+    """Whether two paths are those of one file."""
+    return other is not None and _resolved(path) == _resolved(other)
+
+
+def _resolved(path: str) -> str:
+    found = ObjectStoragePath(path)
+    return str(Path(found.path).resolve()) if _is_local(found) else str(found)
+
+
+def _is_local(path: ObjectStoragePath) -> bool:
+    return path.protocol in ("file", "local", "")
+
+
 def write_records(path: str | None, records: Iterable[Mapping[str, Any]]) -> dict[str, Any]:
     """Write records to ``path``, one JSON object a line, without the API's own objects.
 
@@ -123,7 +137,7 @@ def _final(argument: str, path: str) -> Iterator[None]:
 
 def _target(path: str) -> ObjectStoragePath:
     target = ObjectStoragePath(path)
-    if target.protocol in ("file", "local", ""):
+    if _is_local(target):
         target.parent.mkdir(parents=True, exist_ok=True)
         # People are in it.
         Path(target.path).touch(mode=0o600)

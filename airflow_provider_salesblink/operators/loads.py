@@ -9,7 +9,7 @@ from airflow.providers.common.compat.sdk import AirflowFailException
 
 from airflow_provider_salesblink.links import CampaignLink
 from airflow_provider_salesblink.operators.base import SalesBlinkOperator, exactly_one, one_of
-from airflow_provider_salesblink.operators.files import Rows, check_output, open_rows, write_lines
+from airflow_provider_salesblink.operators.files import Rows, check_output, is_same, open_rows, write_lines
 from airflow_provider_salesblink.operators.memory import TaskMemory
 
 if TYPE_CHECKING:
@@ -88,7 +88,7 @@ class AddProspectsOperator(SalesBlinkOperator):
 
     def hide_people(self) -> None:
         """Keep the rows out of Airflow's log and UI: thousands of addresses are too many to mask one by one."""
-        if self.rows is not None:
+        if self.rows is not None and not isinstance(self.rows, str | dict):
             self.rows = _OutOfSight(self.rows)
         super().hide_people()
 
@@ -115,6 +115,8 @@ class AddProspectsOperator(SalesBlinkOperator):
         exactly_one(rows=self.rows, rows_path=self.rows_path)
         inputs.number("defer_after", self.defer_after, 0)
         check_output(self.rejected_path, "rejected_path")
+        if self.rejected_path is not None and is_same(self.rejected_path, self.rows_path):
+            raise AirflowFailException("rejected_path is rows_path: the rows would be overwritten. Name another file.")
         if self.rejected_path is not None:
             # Before anybody is sent: whether it can be written; and what an earlier run has left there is over.
             write_lines(self.rejected_path, (), "rejected_path")
@@ -154,7 +156,7 @@ class AddProspectsOperator(SalesBlinkOperator):
             write_lines(self.rejected_path, as_json_lines(rejects), "rejected_path")
 
     def _where_rejects_are(self, report: Report) -> str:
-        if not report.planned.rejected:
+        if not report.first_rejects:
             return ""
         return f" All: {self.rejected_path}" if self.rejected_path else " Set rejected_path to get them all."
 

@@ -192,7 +192,8 @@ class UnsubscribeOperator(AddressedOperator):
             except NotFoundError as error:
                 missing.append(error)
             except SalesBlinkError as error:
-                failed = error
+                # What may pass counts more: the next try takes up both.
+                failed = error if failed is None or failed.permanent else failed
         there = len(is_out) - len(missing)
         self.log.info("Prospects: %d; unsubscribed now: %d; not there: %d.", there, len(written), len(missing))
         if failed or (missing and not self.missing_ok):

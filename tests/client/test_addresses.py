@@ -10,7 +10,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from airflow_provider_salesblink.client.addresses import of_person, person, redacted
+from airflow_provider_salesblink.client.addresses import person, redacted
+from airflow_provider_salesblink.client.records import of_person
 
 
 @pytest.mark.parametrize("spelling", ["ana@example.com", " Ana@Example.COM\n", "ANA@EXAMPLE.COM"])

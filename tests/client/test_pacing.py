@@ -13,13 +13,14 @@ import time
 import traceback
 from bisect import bisect_left
 from concurrent.futures import ThreadPoolExecutor
+from types import SimpleNamespace
 from typing import TYPE_CHECKING, Any
 
 import pytest
 from filelock import FileLock
 
-from airflow_provider_salesblink.client import ConnectionFailedError, InvalidInputError, classic
-from airflow_provider_salesblink.client.pacing import MINUTE, SLACK, Budget, Kind, Unpaced, pace
+from airflow_provider_salesblink.client import ConnectionFailedError, InvalidInputError, classic, counts, pacing
+from airflow_provider_salesblink.client.pacing import MINUTE, SLACK, Budget, Kind, Unpaced, only_if, pace
 from airflow_provider_salesblink.client.transport import Transport
 from tests.client.documented import Documented, Scene, every_call
 from tests.client.spender import spend, store
@@ -107,6 +108,17 @@ def test_what_was_asked_for_in_vain_is_not_counted(count: str) -> None:
     time.sleep(budget.take("writes"))  # noqa: TID251
 
     assert budget.take("writes") == 0
+
+
+def test_what_allows_a_request_is_asked_while_it_waits_too(count: str) -> None:
+    budget = Budget({"writes": 1, "reads": 1}, store(count), window=30)
+    asked: list[bool] = []
+
+    with only_if(lambda: asked.append(True)):
+        assert [budget.take("writes") > 0 for _ in range(3)] == [False, True, True]
+        budget.take("reads")
+
+    assert len(asked) == 3
 
 
 def test_kinds_are_counted_apart_and_0_is_no_limit(count: str) -> None:
@@ -242,6 +254,21 @@ def test_the_clock_is_read_when_it_is_one_s_turn_to_count(count: str) -> None:
 
     with sqlite3.connect(count) as counted:
         assert counted.execute("SELECT max(item_timestamp) FROM writes").fetchone()[0] >= int(freed)
+
+
+def test_a_clock_that_is_set_back_keeps_nobody_waiting_until_that_time_is_over(
+    count: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    ahead = SimpleNamespace(time_ns=lambda: time.time_ns() + 3600 * 10**9, time=time.time, monotonic=time.monotonic)
+    with monkeypatch.context() as an_hour_ago:
+        for module in (counts, pacing):
+            an_hour_ago.setattr(module, "time", ahead)
+        budget = Budget({"writes": 2}, store(count), window=30)
+        assert [budget.take("writes"), budget.take("writes")] == [0, 0]
+
+    # They were sent lately, as far as anybody knows.
+    assert 29 < budget.take("writes") <= 30.01
+    assert Budget({"writes": 3}, store(count), window=30).take("writes") == 0
 
 
 # Where it is counted

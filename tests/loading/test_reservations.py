@@ -9,13 +9,15 @@ import sys
 import time
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing
+from types import SimpleNamespace
 from typing import TYPE_CHECKING, Any
 
 import pytest
 
 from airflow_provider_salesblink.client.addresses import fingerprint
-from airflow_provider_salesblink.client.errors import ConnectionFailedError
+from airflow_provider_salesblink.client.errors import ConnectionFailedError, RateLimitedError
 from airflow_provider_salesblink.client.places import Place
+from airflow_provider_salesblink.loading import reservations as reserving
 from airflow_provider_salesblink.loading.reservations import (
     BETWEEN,
     FileReservations,
@@ -25,12 +27,13 @@ from airflow_provider_salesblink.loading.reservations import (
     Reservations,
     reservations,
 )
+from airflow_provider_salesblink.loading.rows import ColumnNames, from_mappings
 from tests.conftest import ROOT
 from tests.loading.people import assert_each_once, people
 from tests.redis_server import new_server
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Iterator
     from pathlib import Path
 
     from airflow_provider_salesblink.client import SalesBlinkClient
@@ -83,6 +86,37 @@ def test_a_reservation_that_is_taken_again_holds_as_long_again(opened: Callable[
     time.sleep(0.4)  # noqa: TID251
 
     assert second.take([ANA]) == set()
+
+
+def test_a_reservation_begins_anew_when_the_person_is_about_to_be_sent(opened: Callable[..., Reservations]) -> None:
+    first, second = (opened(owner, held_for=0.6) for owner in ("first", "second"))
+    first.take([ANA])
+    time.sleep(0.4)  # noqa: TID251
+    assert first.about_to_send(ANA)
+    time.sleep(0.4)  # noqa: TID251
+
+    assert second.take([ANA]) == set()
+
+
+def test_nobody_is_about_to_be_sent_whose_reservation_has_ended(opened: Callable[..., Reservations]) -> None:
+    first, second = (opened(owner, held_for=0.2) for owner in ("first", "second"))
+    first.take([ANA])
+    assert not first.about_to_send(BOB)
+    time.sleep(0.25)  # noqa: TID251
+
+    assert not first.about_to_send(ANA)
+    assert second.take([ANA]) == {ANA}
+    assert not first.about_to_send(ANA)
+    assert second.about_to_send(ANA)
+
+
+def test_what_is_under_way_is_as_old_as_when_it_was_sent(opened: Callable[..., Reservations]) -> None:
+    first = opened("first")
+    first.take([ANA])
+    time.sleep(0.5)  # noqa: TID251
+    first.about_to_send(ANA)
+
+    assert opened("first").left_at_work() < 0.4
 
 
 def test_an_owner_s_unfinished_run_is_known_until_it_finishes(opened: Callable[..., Reservations]) -> None:
@@ -212,6 +246,55 @@ def test_who_has_done_with_a_person_can_be_followed_and_who_is_at_work_cannot(
     second.finish()
     assert not third.take_over(ANA, "first")
     assert opened("fourth").take([ANA]) == set()
+
+
+@pytest.mark.parametrize("store", ["file", "redis"])
+def test_whom_an_idle_load_adds_after_all_is_not_added_by_the_one_that_follows_it(
+    store: str,
+    sandbox: Sandbox,
+    load_rows: Callable[..., Report],
+    new_client: Callable[..., SalesBlinkClient],
+    request: pytest.FixtureRequest,
+) -> None:
+    options = {"pacing_url": request.getfixturevalue("redis_url")} if store == "redis" else {}
+    both = people(2)
+    # The first is deferred with both people reserved.
+    sandbox.fault("prospect-add", "429", retry_after=600, times=2)
+    with pytest.raises(RateLimitedError):
+        load_rows(both, client=new_client(**options), owner="first")
+    # The second follows it; its first add takes a while, and meanwhile the first goes on and comes to its end.
+    sandbox.fault("prospect-add", "slow", seconds=1.5, when="after", times=1)
+    with ThreadPoolExecutor(1) as pool:
+        second = pool.submit(load_rows, both, client=new_client(**options), owner="second", max_in_flight=1)
+        while not sandbox.people():
+            time.sleep(0.01)  # noqa: TID251
+        first = load_rows(both, client=new_client(**options), owner="first")
+
+    assert_each_once(sandbox, both)
+    assert first.added == second.result().added == 1
+    assert second.result().taken_by_others == 1
+
+
+def test_a_clock_that_was_set_makes_a_load_look_again(
+    sandbox: Sandbox, load_rows: Callable[..., Report], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    ahead = [0.0]
+    monkeypatch.setattr(
+        reserving, "time", SimpleNamespace(time=lambda: time.time() + ahead[0], monotonic=time.monotonic)
+    )
+
+    def rows() -> Iterator[Any]:
+        yield from from_mappings(people(1), ColumnNames())
+        # After this load has read the campaign: another adds the same person, and its reservation ends too soon.
+        load_rows(people(1), owner="other")
+        ahead[0] = 3600.0
+
+    waits: list[float] = []
+    report = load_rows(rows(), owner="one", sleep=waits.append)
+
+    assert_each_once(sandbox, people(1))
+    assert (report.added, report.taken_by_others) == (0, 1)
+    assert waits == [pytest.approx(5, abs=1)], "until what was under way is over: the client's timeout"
 
 
 def test_people_who_were_taken_out_of_the_campaign_are_loaded_again(

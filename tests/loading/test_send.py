@@ -9,8 +9,9 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from airflow_provider_salesblink.client import AuthenticationError, SalesBlinkError
-from airflow_provider_salesblink.client.errors import BudgetSpentError
+from airflow_provider_salesblink.client.errors import BudgetSpentError, RateLimitedError
 from airflow_provider_salesblink.loading import send
+from airflow_provider_salesblink.loading.send import LONGEST_SETTLE
 from tests.loading.people import accounted_for, assert_each_once, people, reads, writes
 
 if TYPE_CHECKING:
@@ -55,6 +56,23 @@ def test_a_budget_that_ends_in_the_middle_tells_all_that_was_done(
 
     assert spent.value.report.added + spent.value.report.updated == len(writes(sandbox)) == 20
     assert 50 < (spent.value.retry_after or 0) < 61
+
+
+def test_a_server_that_asks_to_be_left_alone_for_a_day_holds_no_worker(
+    sandbox: Sandbox, load_rows: Callable[..., Report]
+) -> None:
+    sandbox.fault("prospect-add", "status", status=503, retry_after=86_400, when="after", times=1)
+    sandbox.fault("prospect-add", "status", status=503, retry_after=86_400, times=1)
+    waits: list[float] = []
+
+    with pytest.raises(RateLimitedError) as limited:
+        load_rows(people(2), sleep=waits.append, max_in_flight=1)
+
+    assert waits == [LONGEST_SETTLE]
+    assert limited.value.retry_after == 86_400 - LONGEST_SETTLE
+    assert limited.value.report.added == 1
+    assert load_rows(people(2), sleep=waits.append).added == 1
+    assert_each_once(sandbox, people(2))
 
 
 def test_a_server_that_wants_to_be_left_alone_for_long_ends_the_load(

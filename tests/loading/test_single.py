@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
+import sqlite3
 import threading
 import time
+from contextlib import closing
 from typing import TYPE_CHECKING, Any
 
 import pytest
 
+from airflow_provider_salesblink.client import UnreadableResponseError
 from airflow_provider_salesblink.loading.reservations import NotReservedError
 from airflow_provider_salesblink.loading.single import add_person
+from airflow_provider_salesblink.sandbox import Shapes
 from tests.redis_server import new_server
 
 if TYPE_CHECKING:
@@ -39,6 +43,57 @@ def test_who_was_added_before_the_store_forgot_it_is_not_added_again(
     assert (outcome, prospect["email"]) == ("skipped", ANA["Email"])
     assert len(waits) == 1
     assert 0 < waits[0] <= 30
+    assert len(sandbox.people()) == 1
+
+
+def test_a_reservation_that_ends_before_the_add_is_sent_keeps_it_back(
+    sandbox: Sandbox, campaign: CampaignUnderTest, new_client: Callable[..., SalesBlinkClient], pacing_url: str
+) -> None:
+    sandbox.fault("prospect-add", "429", retry_after=1)
+
+    def forget() -> None:
+        while not any(request.method == "POST" for request in sandbox.requests):
+            time.sleep(0.01)  # noqa: TID251
+        with closing(
+            sqlite3.connect(pacing_url.removeprefix("file://").replace(".sqlite", ".reserved.sqlite"))
+        ) as file:
+            assert file.execute("UPDATE reservation SET until = 0").rowcount == 1
+            file.commit()
+
+    forgetting = threading.Thread(target=forget)
+    forgetting.start()
+    with pytest.raises(NotReservedError, match="does not hold the person's reservation any more; nothing was sent"):
+        add_person(new_client(), campaign.id, ANA)
+    forgetting.join()
+
+    assert sandbox.people() == []
+    assert add_person(new_client(), campaign.id, ANA)[0] == "added"
+
+
+@pytest.mark.parametrize("opted_out", [True, False])
+def test_where_nobody_shows_an_address_nobody_is_added(
+    opted_out: bool,
+    sandbox: Sandbox,
+    campaign: CampaignUnderTest,
+    new_client: Callable[..., SalesBlinkClient],
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    sandbox.add_person(campaign.id, ANA, unsubscribed=opted_out)
+    shown = Shapes.prospect
+
+    def nameless(shapes: Shapes, person: Any) -> Any:
+        record = shown(shapes, person)
+        for place in (record, record.get("data", {})):
+            if "Email" in place:
+                place["emailAddress"] = place.pop("Email")
+        return record
+
+    monkeypatch.setattr(Shapes, "prospect", nameless)
+
+    with pytest.raises(UnreadableResponseError, match="shows no addresses"):
+        add_person(new_client(), campaign.id, ANA)
+    with pytest.raises(UnreadableResponseError, match="shows no addresses"):
+        new_client().prospects.search(ANA["Email"])
     assert len(sandbox.people()) == 1
 
 

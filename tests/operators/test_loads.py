@@ -107,6 +107,39 @@ def test_a_folder_is_no_file(campaign: CampaignUnderTest, tmp_path: Path) -> Non
         load(campaign, rows_path=f"file://{tmp_path}/people.csv")
 
 
+def test_rejects_do_not_overwrite_the_rows(campaign: CampaignUnderTest, tmp_path: Path) -> None:
+    path = tmp_path / "rows.jsonl"
+    path.write_text(json.dumps(ROWS[0]))
+    before = path.read_text()
+
+    for other in (str(path), f"file://{tmp_path}/x/../rows.jsonl"):
+        with pytest.raises(AirflowFailException, match="rejected_path is rows_path"):
+            load(campaign, rows_path=f"file://{path}", rejected_path=other)
+    assert path.read_text() == before
+
+
+def test_rows_that_a_template_made_a_text_are_told_as_that(campaign: CampaignUnderTest) -> None:
+    operator = AddProspectsOperator(task_id="t", campaign_id=campaign.id, rows=json.dumps(ROWS))
+    operator.hide_people()
+
+    with pytest.raises(AirflowFailException, match="rows is a str, not a list"):
+        operator.execute({})
+
+
+def test_what_is_said_of_refused_rows_is_so(
+    sandbox: Sandbox, campaign: CampaignUnderTest, connection: Callable[..., None], tmp_path: Path
+) -> None:
+    rejected = f"file://{tmp_path}/rejected.jsonl"
+    sandbox.add_person(campaign.id, {"Email": "gone@example.com"})
+
+    with pytest.raises(AirflowFailException, match="The mirror would unsubscribe") as guarded:
+        load(campaign, rows=[ROWS[0], {"Email": "nobody"}], mode="mirror", rejected_path=rejected)
+    assert rejected not in str(guarded.value)
+    connection(extra={"dry_run": True})
+    with pytest.raises(AirflowFailException, match="1 of 2 rows refused, more than max_rejected=0; nothing was sent"):
+        load(campaign, rows=[ROWS[0], {"Email": "nobody"}])
+
+
 def test_a_dry_run_plans_and_writes_nothing(
     sandbox: Sandbox, campaign: CampaignUnderTest, connection: Callable[..., None]
 ) -> None:

@@ -540,3 +540,16 @@ def test_a_file_of_people_is_for_its_owner_only(sandbox: Sandbox, campaign: Camp
     ListProspectsOperator(task_id="t", campaign_id=campaign.id, output_path=f"file://{path}").execute({})
 
     assert path.stat().st_mode & 0o077 == 0
+
+
+def test_a_failure_that_may_pass_is_not_hidden_by_one_that_will_not(sandbox: Sandbox) -> None:
+    for name in ("One", "Two"):
+        sandbox.add_person(sandbox.add_campaign(name), ANA)
+    sandbox.fault("prospect-unsubscribe", "status", status=503, times=5)
+    sandbox.fault("prospect-unsubscribe", "status", status=400, times=1)
+
+    with pytest.raises(ServerError):
+        UnsubscribeOperator(task_id="t", email="ana@example.com").execute({})
+
+    UnsubscribeOperator(task_id="t", email="ana@example.com").execute({})
+    assert all(person.unsubscribed for person in sandbox.people())

@@ -5,10 +5,9 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from airflow_provider_salesblink.client import inputs
-from airflow_provider_salesblink.client.addresses import of_person
 from airflow_provider_salesblink.client.classic import decoding
 from airflow_provider_salesblink.client.columns import EMAIL
-from airflow_provider_salesblink.client.errors import UnreadableResponseError
+from airflow_provider_salesblink.client.records import of_person
 from airflow_provider_salesblink.client.transport import Answer
 
 if TYPE_CHECKING:
@@ -95,14 +94,8 @@ class Prospects:
         return _added(answer, campaign_id, columns)
 
     def _found(self, campaign_id: str, email: str, beside: Collection[str | None]) -> Prospect | None:
-        found, has_addresses, is_empty = None, False, True
-        for each in self.each(campaign_id):
-            is_empty, has_addresses = False, has_addresses or each["email"] is not None
-            if found is None and of_person([each], email) and each["id"] not in beside:
-                found = each
-        if not (has_addresses or is_empty):
-            raise UnreadableResponseError("The campaign's list shows no addresses, so nobody can be looked for in it.")
-        return found
+        here = of_person(self.each(campaign_id), email)
+        return next((each for each in here if each["id"] not in beside), None)
 
     def update(self, prospect_id: str, fields: Mapping[str, Any]) -> Prospect:
         """Set fields of a prospect (``POST /prospect``, one call a field); the same value again changes nothing.
