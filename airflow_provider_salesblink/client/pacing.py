@@ -44,8 +44,9 @@ _check: ContextVar[Callable[[], None]] = ContextVar("check", default=lambda: Non
 def only_if(check: Callable[[], None]) -> Iterator[None]:
     """Within it, ``check`` keeps this thread's requests back by raising, but for reads.
 
-    It is asked right before each, and each time that one asks for its place in the budget in vain: a request may wait
-    for minutes, and what allowed it may be over by then, unless ``check`` keeps it up.
+    It is asked before each time that a request asks for its place in the budget, as it may do for minutes: what allowed
+    it may be over by then, unless ``check`` keeps it up. Not between its place and the request: what takes time there
+    makes the server count it in another minute.
     """
     token = _check.set(check)
     try:
@@ -92,9 +93,8 @@ class Budget:
 
         :raises ConnectionFailedError: the store of the count cannot be used.
         """
-        wait = self.counted(kind)
         _check_now(kind)
-        return wait
+        return self.counted(kind)
 
     def counted(self, kind: Kind) -> float:
         """As :meth:`take`, but for what :func:`only_if` checks.
@@ -150,6 +150,7 @@ class SafeBudget:
 
         :raises ConnectionFailedError: the store of the count cannot be used, or neither store.
         """
+        _check_now(kind)
         now = time.monotonic()
         # Of many threads one asks whether the store is back; the others keep to the share meanwhile.
         if not self._away or now >= self._retry_at:
@@ -160,10 +161,7 @@ class SafeBudget:
                 self._tell_away(away.why)
             else:
                 self._tell_back()
-                _check_now(kind)
                 return wait
-        # Before it is counted: what is kept back anyway must not use up the little there is.
-        _check_now(kind)
         wait = self._own.counted(kind)
         return min(wait, max(1.0, self._retry_at - time.monotonic())) if wait else 0.0
 
