@@ -99,8 +99,8 @@ def together(make: Callable[[str], Callable[[], object]], url: str, processes: i
     return sum(many for many, _ in told) / SECONDS, median(each for _, each in told) * 1e6
 
 
-def shared(what: str, make: Callable[[str], Callable[[], object]], of: int = 1, kinds: str = "file redis") -> None:
-    for kind in kinds.split():
+def shared(what: str, make: Callable[[str], Callable[[], object]], of: int = 1) -> None:
+    for kind in ("file", "redis"):
         for processes in PROCESSES:
             with tempfile.TemporaryDirectory() as folder, ValkeyServer() as running:
                 url = f"{folder}/count.sqlite" if kind == "file" else f"redis://127.0.0.1:{running.port}"
@@ -228,7 +228,7 @@ def main() -> None:
         shared("budget", take_from)
     if "reservation" in given.what:
         shared("reservation", reserve_in, BATCH)
-        shared("confirmation", confirm_in, kinds="redis")
+        shared("confirmation", confirm_in)
     if "redis" in given.what:
         bytes_in_redis()
     with tempfile.TemporaryDirectory() as name:
