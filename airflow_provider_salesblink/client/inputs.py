@@ -11,6 +11,7 @@ from urllib.parse import SplitResult, urlsplit
 
 from airflow_provider_salesblink.client.columns import EMAIL, documented, is_email
 from airflow_provider_salesblink.client.errors import InvalidInputError
+from airflow_provider_salesblink.client.identity import InvalidAddressError, read_address
 
 _USUAL_PORTS = {"http": 80, "https": 443}
 _CONTROL = re.compile(r"[\x00-\x1f\x7f]")
@@ -49,15 +50,14 @@ def term(argument: str, value: object) -> str:
 
 
 def address(argument: str, value: object) -> str:
-    """An e-mail address, trimmed. Only what no address can be is refused: SalesBlink has the last word.
+    """Return the e-mail address that ``value`` holds, cleaned as :func:`identity.read_address` does.
 
-    :raises InvalidInputError: not a text, no ``@`` with something on both sides, or blanks inside.
+    :raises InvalidInputError: not a text, or no address.
     """
-    text = _text(argument, value).strip()
-    local, _, domain = text.rpartition("@")
-    if not local or not domain or _CONTROL.search(text) or any(map(str.isspace, text)):
-        raise InvalidInputError(f"{argument} is no e-mail address: it needs one @ with text on both sides, no blanks.")
-    return text
+    try:
+        return read_address(_text(argument, value))
+    except InvalidAddressError as reason:
+        raise InvalidInputError(f"{argument} is no e-mail address: {reason}.") from None
 
 
 def new_prospect(data: object) -> dict[str, Any]:

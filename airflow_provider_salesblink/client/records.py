@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any, NotRequired, TypedDict
 
-from airflow_provider_salesblink.client.addresses import person
 from airflow_provider_salesblink.client.errors import UnreadableResponseError
+from airflow_provider_salesblink.client.identity import person
 
 if TYPE_CHECKING:
     from collections.abc import Iterable

@@ -14,9 +14,9 @@ from typing import TYPE_CHECKING, Any, Literal
 
 from email_validator import EmailNotValidError, validate_email
 
-from airflow_provider_salesblink.client.addresses import fingerprint
 from airflow_provider_salesblink.client.columns import EMAIL, differing
 from airflow_provider_salesblink.client.errors import UnreadableResponseError
+from airflow_provider_salesblink.client.identity import fingerprint
 from airflow_provider_salesblink.loading.row_numbers import Runs, in_runs
 from airflow_provider_salesblink.loading.rows import Reject, Row
 

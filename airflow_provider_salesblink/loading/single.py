@@ -9,7 +9,6 @@ from typing import TYPE_CHECKING, Any, Literal, cast
 from uuid import uuid4
 
 from airflow_provider_salesblink.client import inputs
-from airflow_provider_salesblink.client.addresses import fingerprint
 from airflow_provider_salesblink.client.columns import EMAIL, differing
 from airflow_provider_salesblink.client.errors import (
     AmbiguousWriteError,
@@ -19,6 +18,7 @@ from airflow_provider_salesblink.client.errors import (
     SalesBlinkError,
     UnreadableResponseError,
 )
+from airflow_provider_salesblink.client.identity import fingerprint
 from airflow_provider_salesblink.client.pacing import only_if
 from airflow_provider_salesblink.client.records import of_person
 from airflow_provider_salesblink.loading.reservations import reservations, wait_for_earlier_run

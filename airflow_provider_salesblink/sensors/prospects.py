@@ -67,7 +67,7 @@ class ProspectSensor(Addressed, SalesBlinkSensor):  # type: ignore[misc]  # its 
     def trigger(self) -> SalesBlinkTrigger:
         """What waits for the same in the triggerer."""
         from airflow_provider_salesblink.client import inputs
-        from airflow_provider_salesblink.client.addresses import fingerprint
+        from airflow_provider_salesblink.client.identity import fingerprint
         from airflow_provider_salesblink.triggers.prospects import ProspectTrigger
 
         exactly_one(prospect_id=self.prospect_id, email=self.email)

@@ -6,7 +6,7 @@ from collections import defaultdict
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Protocol
 
-from airflow_provider_salesblink.client.addresses import fingerprint
+from airflow_provider_salesblink.client.identity import fingerprint
 from airflow_provider_salesblink.waiting.changes import Snapshot
 from airflow_provider_salesblink.waiting.conditions import Met
 

@@ -14,8 +14,8 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from airflow_provider_salesblink.client.addresses import fingerprint
 from airflow_provider_salesblink.client.errors import ConnectionFailedError, RateLimitedError
+from airflow_provider_salesblink.client.identity import fingerprint
 from airflow_provider_salesblink.client.places import Place
 from airflow_provider_salesblink.loading import reservations as reserving
 from airflow_provider_salesblink.loading.reservations import (

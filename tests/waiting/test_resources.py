@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from airflow_provider_salesblink.client import NotFoundError, SalesBlinkClient, exchange
-from airflow_provider_salesblink.client.addresses import fingerprint
+from airflow_provider_salesblink.client.identity import fingerprint
 from airflow_provider_salesblink.waiting.changes import Snapshot
 from airflow_provider_salesblink.waiting.conditions import CampaignIs, Hopeless, Met, ProspectIs
 from airflow_provider_salesblink.waiting.resources import AllCampaigns, Everybody, PeopleOf, Somebody

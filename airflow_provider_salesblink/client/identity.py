@@ -1,0 +1,191 @@
+"""Who an e-mail address belongs to, and which texts are addresses: the one validator, and the one comparison.
+
+A mailbox is one person. Two spellings of the same mailbox (upper and lower case, ``bücher`` and ``xn--bcher-kva``,
+composed and decomposed accents, full-width letters) are the same person; two mailboxes never are.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import re
+import unicodedata
+from urllib.parse import unquote
+
+from email_validator import SPECIAL_USE_DOMAIN_NAMES, EmailNotValidError, validate_email
+
+# What most addresses look like: such an address is valid, and its lower-case form is its normalized form. All others
+# take the slow way: unusual signs, reserved domains, punycode and odd hyphens, more than 64 characters.
+_ORDINARY = re.compile(
+    r"[A-Za-z0-9_-][A-Za-z0-9_+-]*(?:\.[A-Za-z0-9_+-]+)*@[A-Za-z0-9-]+(?:\.[A-Za-z0-9-]+)*\."
+    rf"(?!(?i:{'|'.join(map(re.escape, SPECIAL_USE_DOMAIN_NAMES))})$)[A-Za-z]{{2,}}",
+    re.ASCII,
+)
+_ODD_HYPHENS = ("--", "-.", ".-", "@-")
+_LONGEST_ORDINARY = 64
+
+_DISPLAY_NAME = re.compile(r"([^<>]*)<([^<>]*)>")
+_MAILTO = re.compile(r"mailto:", re.IGNORECASE)
+_EDGE = re.compile(r"\w(?:.*[\w+-])?|\+.*[\w-]", re.DOTALL)
+_SEPARATORS = re.compile(r"[,;|\\]")
+
+_FULL_WIDTH = {code: code - 0xFEE0 for code in range(0xFF01, 0xFF5F)}
+_JOINERS = "\u200c\u200d"
+_INVISIBLE = frozenset("\u034f\u115f\u1160\u17b4\u17b5\u2800\u3164\uffa0")
+_VARIATION_SELECTORS = range(0xFE00, 0xFE10)
+
+
+class InvalidAddressError(ValueError):
+    """A text that is no address; the message is the reason, and shows nothing of the text."""
+
+
+def read_address(text: str) -> str:
+    """Return the address that ``text`` holds.
+
+    Cleans what leaves no doubt: blanks around it, invisible characters, full-width letters, ``mailto:``, and one
+    display name (``"Ana" <ana@example.com>``). The spelling stays otherwise, case included.
+
+    :raises InvalidAddressError: ``text`` is no address of a mailbox on the Internet, or may be more than one.
+    """
+    if _is_ordinary(text):
+        return text
+    cleaned = _cleaned(text)
+    if _is_ordinary(cleaned):
+        return cleaned
+    if reason := _reason(cleaned):
+        raise InvalidAddressError(reason)
+    try:
+        validate_email(cleaned, check_deliverability=False)
+    except EmailNotValidError:
+        # Its own words may repeat parts of the address.
+        raise InvalidAddressError("it has a character or a form that no mailbox has") from None
+    return cleaned
+
+
+def is_address(text: str) -> bool:
+    """Return whether :func:`read_address` takes ``text``."""
+    try:
+        read_address(text)
+    except InvalidAddressError:
+        return False
+    return True
+
+
+def person(address: str) -> str:
+    """Return the normalized form of ``address``, which is the same for all spellings of one mailbox.
+
+    Unicode NFC, the domain in its ASCII form, case-folded letter by letter (``ß`` stays ``ß``: ``weiß@`` and ``weiss@``
+    are two mailboxes). A text that is no address, as SalesBlink may hold one, gives its own cleaned text.
+    """
+    if _is_ordinary(address):
+        return address.lower()
+    local, at, domain = _cleaned(address).rpartition("@")
+    return f"{_folded(local)}{at}{ascii_domain(domain)}"
+
+
+def fingerprint(address: str) -> bytes:
+    """Return 16 bytes that are the same for all spellings of one mailbox, and from which nobody reads the address."""
+    return _digest(person(address))
+
+
+def former_fingerprint(address: str) -> bytes:
+    """Return what :func:`fingerprint` was in version 0.1.0, which stored triggers hold; another one only for a few."""
+    return _digest(address.strip().casefold())
+
+
+def spellings(address: str) -> list[str]:
+    """Return the spellings of an address to search for where the other side may compare texts."""
+    normalized = person(address)
+    local, _, domain = normalized.rpartition("@")
+    found = dict.fromkeys([address, normalized])
+    if "xn--" in domain:
+        found[f"{local}@{_unicode_domain(domain)}"] = None
+    return list(found)
+
+
+def ascii_domain(domain: str) -> str:
+    """Return a domain in lower case and in its ASCII form (``xn--...``), without a dot at its end."""
+    domain = domain.rstrip(".")
+    if domain.isascii():
+        return domain.lower()
+    try:
+        return validate_email(f"a@{domain}", check_deliverability=False, globally_deliverable=False).ascii_domain
+    except EmailNotValidError:
+        return _folded(domain)
+
+
+def _unicode_domain(domain: str) -> str:
+    try:
+        return validate_email(f"a@{domain}", check_deliverability=False, globally_deliverable=False).domain
+    except EmailNotValidError:
+        return domain
+
+
+def _is_ordinary(text: str) -> bool:
+    return (
+        len(text) <= _LONGEST_ORDINARY
+        and _ORDINARY.fullmatch(text) is not None
+        and not ("-" in text and any(odd in text for odd in _ODD_HYPHENS))
+    )
+
+
+def _digest(text: str) -> bytes:
+    return hashlib.blake2b(text.encode(errors="surrogatepass"), digest_size=16).digest()
+
+
+def _folded(text: str) -> str:
+    """``text`` in NFC and without case; unlike ``casefold()``, one letter stays one letter."""
+    text = unicodedata.normalize("NFC", text)
+    if text.isascii():
+        return text.lower()
+    # Upper case first: letters with more than one lower-case form (the two sigmas) get the same.
+    folded = "".join(fold if len(fold := letter.casefold()) == 1 else letter.lower() for letter in text)
+    return unicodedata.normalize("NFC", folded)
+
+
+def _cleaned(text: str) -> str:
+    text = _visible(text.translate(_FULL_WIDTH)).strip()
+    if _MAILTO.match(text):
+        text = unquote(text[len("mailto:") :].partition("?")[0]).strip()
+    if match := _DISPLAY_NAME.fullmatch(text):
+        name, inner = match[1].strip(" \"'"), match[2].strip()
+        # Outlook writes the address as its own display name. Another address there is a second person.
+        if "@" not in name or _folded(name) == _folded(inner):
+            text = _cleaned(inner) if _MAILTO.match(inner) else inner
+    return unicodedata.normalize("NFC", text)
+
+
+def _visible(text: str) -> str:
+    if text.isascii():
+        return text
+    kept: list[str] = []
+    for letter in text:
+        # Some scripts need joiners inside words; a domain without them is another domain.
+        is_needed = letter in _JOINERS and kept and not kept[-1].isascii()
+        if is_needed or not _is_invisible(letter):
+            kept.append(letter)
+    return "".join(kept)
+
+
+def _is_invisible(letter: str) -> bool:
+    return unicodedata.category(letter) == "Cf" or letter in _INVISIBLE or ord(letter) in _VARIATION_SELECTORS
+
+
+def _reason(text: str) -> str:  # a table of what people write
+    local, at, domain = text.rpartition("@")
+    if not at:
+        return "it has no @"
+    if "@" in local or _SEPARATORS.search(text):
+        return "it holds more than one address, or a sign that stands between addresses; give one address"
+    if any(map(str.isspace, text)):
+        return "it has a blank inside"
+    if not local or not domain:
+        return "it has nothing on one side of the @"
+    if text.endswith(".") or local.endswith(".") or text.startswith(".") or ".." in text or domain.startswith("."):
+        return "it has a dot at its start or end, next to the @ or to another dot"
+    if "." not in domain.replace("\u3002", "."):
+        return "its domain has no dot"
+    if not _EDGE.fullmatch(local):
+        return "the part before the @ starts or ends with a sign that no mailbox starts or ends with"
+    if domain.lower().rpartition(".")[2] in SPECIAL_USE_DOMAIN_NAMES:
+        return "its domain is reserved and gets no mail"
+    return ""
