@@ -6,7 +6,7 @@ from collections import defaultdict
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Protocol
 
-from airflow_provider_salesblink.client.identity import fingerprint
+from airflow_provider_salesblink.client.identity import fingerprint, former_fingerprint
 from airflow_provider_salesblink.waiting.changes import Snapshot
 from airflow_provider_salesblink.waiting.conditions import Met
 
@@ -113,10 +113,17 @@ class _Sought:
         """See what a person means for those who wait for them."""
         waiting = self._by_id.get(prospect["id"], []) if prospect["id"] is not None else []
         if self._by_address and prospect["email"] is not None:
-            waiting = waiting + self._by_address.get(fingerprint(prospect["email"]), [])
+            waiting = waiting + self._with_address(prospect["email"])
         for wish in waiting:
             # Somebody may be in a campaign more than once; one of them is enough.
             if not isinstance(self.settled.get(wish), Met):
                 verdict = wish.is_.judge(prospect)
                 if verdict is not None:
                     self.settled[wish] = verdict
+
+    def _with_address(self, address: str) -> list[Somebody]:
+        waiting = self._by_address.get(fingerprint(address), [])
+        if not address.isascii():
+            # Tasks that were deferred before an upgrade wait for what a fingerprint was then.
+            waiting = waiting + self._by_address.get(former_fingerprint(address), [])
+        return waiting

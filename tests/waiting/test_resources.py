@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from airflow_provider_salesblink.client import NotFoundError, SalesBlinkClient, exchange
-from airflow_provider_salesblink.client.identity import fingerprint
+from airflow_provider_salesblink.client.identity import fingerprint, former_fingerprint
 from airflow_provider_salesblink.waiting.changes import Snapshot
 from airflow_provider_salesblink.waiting.conditions import CampaignIs, Hopeless, Met, ProspectIs
 from airflow_provider_salesblink.waiting.resources import AllCampaigns, Everybody, PeopleOf, Somebody
@@ -75,6 +75,14 @@ def test_what_no_campaign_is_called_is_hopeless(client: SalesBlinkClient, campai
     settled = dict(AllCampaigns().look(client, wishes))
 
     assert [type(settled[wish]) for wish in wishes] == [Hopeless, Hopeless, Met]
+
+
+@pytest.mark.parametrize("address", ["ana@bücher.example", "josé@example.com", "ana@example.com"])
+def test_who_was_waited_for_before_an_upgrade_is_still_found(address: str) -> None:
+    wish = Somebody(ProspectIs(), who=former_fingerprint(address.upper()))
+    now = by_address(address.upper())
+
+    assert set(seen([person("p1", address)], wish, now)) == {wish, now}
 
 
 def test_hundreds_of_people_are_one_request(
