@@ -10,19 +10,17 @@ from typing import TYPE_CHECKING, Any
 from uuid import uuid4
 
 from airflow_provider_salesblink.client import inputs
-from airflow_provider_salesblink.client.errors import RateLimitedError, SalesBlinkError
+from airflow_provider_salesblink.client.errors import RateLimitedError
 from airflow_provider_salesblink.loading.plan import Mode, Plan
 from airflow_provider_salesblink.loading.report import FIRST_REASONS, LoadFailedError, Report
 from airflow_provider_salesblink.loading.reservations import LONGEST_UNSENT, reservations, wait_for_earlier_run
 from airflow_provider_salesblink.loading.send import Sender
-from airflow_provider_salesblink.loading.unfinished import Fingerprinted, age, kept
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping
 
     from airflow_provider_salesblink.client import Prospect, SalesBlinkClient
     from airflow_provider_salesblink.loading.rows import Reject, Row
-    from airflow_provider_salesblink.loading.unfinished import Memory
 
 __all__ = ["Mode", "load"]
 
@@ -69,14 +67,13 @@ def load(
     settle: float | None = None,
     on_rejects: Callable[[Iterable[Reject]], None] = lambda _: None,
     done_before: Mapping[str, Any] | None = None,
-    memory: Memory | None = None,
     sleep: Callable[[float], None] = time.sleep,  # noqa: TID251
 ) -> Report:
     """Bring the people of ``source`` into a campaign; nobody twice, whatever happens to the answers.
 
     The whole plan is made before anything is sent. Running it again finishes what an earlier run left.
 
-    :param source: the rows, as the functions of :mod:`rows` give them. With a ``memory`` it may be read twice.
+    :param source: the rows, as the functions of :mod:`rows` give them.
     :param mode: ``insert`` adds those who are not there; ``upsert`` also sets the fields that differ; ``mirror`` also
         unsubscribes those who are there but in no row.
     :param max_in_flight: how many calls at once at most.
@@ -88,8 +85,6 @@ def load(
         or another load whose reservations were lost; by default as long as the client waits for an answer.
     :param on_rejects: called once with the rows that were refused, if there are any.
     :param done_before: what the ``report.done()`` of an earlier part of the same load said; it is counted in.
-    :param memory: where an interrupted load keeps what is left to do, so that the next run need not read the campaign
-        again as long as the last reading is young enough.
     :raises LoadFailedError: too many rows were refused, or a mirror would unsubscribe too many.
     :raises RateLimitedError: SalesBlink, or the budget for longer than ``longest_wait``, allows no more for now; its
         ``report`` says what is done.
@@ -106,7 +101,6 @@ def load(
     report.go_on(done_before or {})
     settle = client.timeout if settle is None else settle
     own = reservations(client.shared, campaign_id, owner or uuid4().hex, settle=settle, sleep=sleep)
-    rows = Fingerprinted(source, f"{campaign_id}/{mode}") if memory else source
 
     def look() -> None:
         report.reads += 1
@@ -116,13 +110,11 @@ def load(
         with client.waiting_at_most(longest_wait):
             if owner and not client.dry_run:
                 wait_for_earlier_run(own, settle, sleep)
-            looked_at = _gone_on(plan, report, rows, memory)
-            if looked_at is None:
-                looked_at = time.monotonic()
-                look()
-                report.see_again()
-                plan.decide(iter(rows))
-                _guard(plan, report, max_unsubscribes)
+            looked_at = time.monotonic()
+            look()
+            report.see_again()
+            plan.decide(iter(source))
+            _guard(plan, report, max_unsubscribes)
             _tell(plan, report, client)
             finished = client.dry_run
             if not client.dry_run:
@@ -143,9 +135,6 @@ def load(
                     with client.waiting_at_most(min(longest_wait, LONGEST_UNSENT)):
                         finished = sender.add()
                     sender.change()
-                except SalesBlinkError:
-                    _leave(plan, report, rows, memory, sender)
-                    raise
                 finally:
                     if not sender.in_doubt:
                         own.finish()
@@ -156,28 +145,6 @@ def load(
     finally:
         plan.close()
     return report
-
-
-def _gone_on(plan: Plan, report: Report, rows: Iterable[Row | Reject], memory: Memory | None) -> float | None:
-    """Go on from what an earlier run left; when the campaign was read for that. None: nothing to go on from."""
-    left = memory.take() if memory else None
-    if left is None or not isinstance(rows, Fingerprinted) or (old := age(left)) > LONGEST_UNSENT:
-        return None
-    plan.go_on(rows, left)
-    if rows.fingerprint != left["input"]:
-        plan.forget()
-        return None
-    report.go_on(left["done"])
-    log.info("Going on where this task was %.0f s ago, without reading the campaign again.", old)
-    return time.monotonic() - old
-
-
-def _leave(plan: Plan, report: Report, rows: Iterable[Row | Reject], memory: Memory | None, sender: Sender) -> None:
-    # Who is in doubt has to be looked for.
-    if memory and isinstance(rows, Fingerprinted) and not sender.in_doubt:
-        left = kept(plan, report, rows, sender.looked_at)
-        if left is not None:
-            memory.keep(left)
 
 
 def _guard(plan: Plan, report: Report, max_unsubscribes: float) -> None:

@@ -8,8 +8,7 @@ from __future__ import annotations
 
 import json
 import sqlite3
-from dataclasses import asdict, dataclass, fields
-from itertools import islice
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Literal
 
 from email_validator import EmailNotValidError, validate_email
@@ -17,7 +16,6 @@ from email_validator import EmailNotValidError, validate_email
 from airflow_provider_salesblink.client.columns import EMAIL, differing
 from airflow_provider_salesblink.client.errors import UnreadableResponseError
 from airflow_provider_salesblink.client.identity import fingerprint
-from airflow_provider_salesblink.loading.row_numbers import Runs, in_runs
 from airflow_provider_salesblink.loading.rows import Reject, Row
 
 if TYPE_CHECKING:
@@ -38,9 +36,6 @@ CREATE TABLE reject (number INTEGER, reason TEXT, columns TEXT, readable INTEGER
 _BATCH = 1000
 _CACHE = 64_000
 """Kilobytes of the plan that are kept in memory. With SQLite's usual 2,000, many rows cost more each than few."""
-
-Left = dict[str, Any]
-"""What :meth:`Plan.left` gives: plain JSON."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -240,57 +235,3 @@ class Plan:
         found = self._database.execute("SELECT number, reason, columns FROM reject ORDER BY number, rowid")
         for number, reason, columns in found:
             yield Reject(number, reason, json.loads(columns))
-
-    def left(self, most: int) -> Left | None:
-        """What is still to be sent, in row numbers and ids; None where that is more than ``most`` entries."""
-
-        def listed(entries: Iterable[Any]) -> list[Any]:
-            return list(islice(entries, most + 1))
-
-        added = self._database.execute("SELECT number FROM step WHERE NOT done AND action = 'add' ORDER BY number")
-        changed = self._database.execute(
-            "SELECT number, id, columns FROM step WHERE NOT done AND action = 'update' ORDER BY rowid"
-        )
-        out = self._database.execute("SELECT id FROM step WHERE NOT done AND action = 'unsubscribe' ORDER BY rowid")
-        refused = self._database.execute("SELECT number, reason FROM reject WHERE readable ORDER BY rowid")
-        left = {
-            "add": listed(in_runs(number for (number,) in added)),
-            "update": listed([number, who, list(json.loads(columns))] for number, who, columns in changed),
-            "unsubscribe": listed(who for (who,) in out),
-            "refused": listed(map(list, refused)),
-        }
-        return None if sum(map(len, left.values())) > most else {"counts": asdict(self.counts), **left}
-
-    def go_on(self, source: Iterable[Row | Reject], left: Left) -> None:
-        """Plan what :meth:`left` said of the same source, without knowing whom the campaign holds."""
-        adds, refused = Runs(left["add"]), dict(left["refused"])
-        updates: dict[int, list[tuple[str, list[str]]]] = {}
-        for number, prospect_id, names in left["update"]:
-            updates.setdefault(number, []).append((prospect_id, names))
-        self._database.execute("BEGIN")
-        for row in source:
-            if isinstance(row, Reject):
-                self._refuse(row)
-                continue
-            address = row.columns[EMAIL].strip()
-            if row.number in refused:
-                self._refuse(Reject(row.number, refused[row.number], row.columns), readable=True)
-            elif row.number in adds:
-                self._plan(row.number, "add", fingerprint(address), None, {**row.columns, EMAIL: address})
-            for prospect_id, names in updates.get(row.number, ()):
-                change = {name: row.columns.get(name, "") for name in names}
-                self._plan(row.number, "update", fingerprint(address), prospect_id, change)
-        for prospect_id in left["unsubscribe"]:
-            self._plan(0, "unsubscribe", b"", prospect_id, {})
-        self._database.execute("COMMIT")
-        self._count(Counts(**left["counts"]))
-
-    def forget(self) -> None:
-        """Plan nothing, as at the beginning."""
-        for table in ("known", "seen", "step", "reject"):
-            self._database.execute(f"DELETE FROM {table}")  # noqa: S608
-        self._count(Counts())
-
-    def _count(self, counts: Counts) -> None:
-        for each in fields(counts):
-            setattr(self.counts, each.name, getattr(counts, each.name))

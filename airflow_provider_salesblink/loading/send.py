@@ -117,11 +117,6 @@ class Sender:
         """Whether somebody may have been sent of whom it is not known if they were added."""
         return bool(self._doubtful)
 
-    @property
-    def looked_at(self) -> float:
-        """When, by the monotonic clock, the last reading of the campaign began."""
-        return self._looked_at
-
     def change(self) -> None:
         """Update and unsubscribe everybody who is to be."""
         for _ in self._each("update", self._update):

@@ -10,12 +10,10 @@ from airflow.providers.common.compat.sdk import AirflowFailException
 from airflow_provider_salesblink.links import CampaignLink
 from airflow_provider_salesblink.operators.base import SalesBlinkOperator, exactly_one, one_of
 from airflow_provider_salesblink.operators.files import Rows, check_output, is_same, open_rows, write_lines
-from airflow_provider_salesblink.operators.memory import TaskMemory
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping
 
-    from airflow.providers.common.compat.sdk import Context
     from airflow.providers.openlineage.extractors import OperatorLineage
 
     from airflow_provider_salesblink.client import RateLimitedError, SalesBlinkClient
@@ -67,7 +65,7 @@ class AddProspectsOperator(SalesBlinkOperator):
         max_rejected: int = 0,
         max_unsubscribes: float = 0.1,
         rejected_path: str | None = None,
-        defer_after: float = 60,
+        defer_after: float = 120,
         **kwargs: Any,
     ) -> None:
         super().__init__(**kwargs)
@@ -83,7 +81,6 @@ class AddProspectsOperator(SalesBlinkOperator):
         self.rejected_path = rejected_path
         self.defer_after = defer_after
         self._done_before: dict[str, Any] = {}
-        self._memory: TaskMemory | None = None
         self._told: dict[str, Any] = {}
 
     def hide_people(self) -> None:
@@ -91,12 +88,6 @@ class AddProspectsOperator(SalesBlinkOperator):
         if self.rows is not None and not isinstance(self.rows, str | dict):
             self.rows = _OutOfSight(self.rows)
         super().hide_people()
-
-    def begin(self, context: Context) -> None:
-        """Take from the context what the task needs of it."""
-        super().begin(context)
-        store = context.get("task_state_store")
-        self._memory = TaskMemory(store) if store is not None else None
 
     def take_up(self, carried: dict[str, Any]) -> None:
         """Go on counting."""
@@ -133,7 +124,6 @@ class AddProspectsOperator(SalesBlinkOperator):
                 owner=self.owner_name,
                 on_rejects=self._keep,
                 done_before=self._done_before,
-                memory=self._memory,
             )
         except LoadFailedError as failed:
             self.log.error("What is done: %s", self._summary(failed.report))
