@@ -11,16 +11,19 @@ from uuid import uuid4
 
 from airflow_provider_salesblink.client import inputs
 from airflow_provider_salesblink.client.errors import RateLimitedError
-from airflow_provider_salesblink.loading.plan import Mode, Plan
+from airflow_provider_salesblink.loading.plan import Mode, OptOuts, Plan
 from airflow_provider_salesblink.loading.report import FIRST_REASONS, LoadFailedError, Report
 from airflow_provider_salesblink.loading.reservations import LONGEST_UNSENT, reservations, wait_for_earlier_run
 from airflow_provider_salesblink.loading.send import Sender
+from airflow_provider_salesblink.loading.suppressions import read_suppressions
 
 if TYPE_CHECKING:
+    import os
     from collections.abc import Callable, Iterable, Mapping
 
     from airflow_provider_salesblink.client import Prospect, SalesBlinkClient
     from airflow_provider_salesblink.loading.rows import Reject, Row
+    from airflow_provider_salesblink.loading.suppressions import OpenablePath
 
 __all__ = ["Mode", "load"]
 
@@ -62,6 +65,8 @@ def load(
     max_in_flight: int = 8,
     max_rejected: int = 0,
     max_unsubscribes: float = MOST_UNSUBSCRIBES,
+    suppression_path: str | os.PathLike[str] | OpenablePath | None = None,
+    opt_outs: OptOuts = "unsubscribe",
     longest_wait: float = math.inf,
     owner: str | None = None,
     settle: float | None = None,
@@ -79,6 +84,10 @@ def load(
     :param max_in_flight: how many calls at once at most.
     :param max_rejected: how many rows may be refused without the load being a failure; the others are sent anyway.
     :param max_unsubscribes: most unsubscribes of a mirror, as a share of those who are subscribed in the campaign.
+        It does not limit people of whom the source says that they opted out.
+    :param suppression_path: a file of people who must not be mailed, whatever the rows say; see :class:`Suppressions`.
+    :param opt_outs: what to do with people in the campaign of whom a row or that file says that they opted out:
+        ``unsubscribe`` them (in ``upsert`` and ``mirror``), or ``skip`` them. Nobody of them is ever added or updated.
     :param longest_wait: most seconds that a call waits for the shared budget.
     :param owner: a name for this load that stays the same when it is started again; a random one by default.
     :param settle: seconds for which the server may still be at work on what an earlier run sent before it was killed,
@@ -96,7 +105,8 @@ def load(
     inputs.number("max_unsubscribes", max_unsubscribes, 0, 1)
     inputs.number("longest_wait", longest_wait, 0, math.inf)
     destination = CampaignOfClient(client, campaign_id)
-    plan = Plan(mode)
+    suppressions = None if suppression_path is None else read_suppressions(suppression_path)
+    plan = Plan(mode, suppressions=suppressions, opt_outs=opt_outs)
     report = Report(campaign_id, mode, plan.counts, dry_run=client.dry_run)
     report.go_on(done_before or {})
     settle = client.timeout if settle is None else settle
@@ -131,10 +141,14 @@ def load(
                     patient=longest_wait > LONGEST_UNSENT,
                 )
                 try:
+                    sender.opt_out()
                     # Nor may a single call wait for so long.
                     with client.waiting_at_most(min(longest_wait, LONGEST_UNSENT)):
                         finished = sender.add()
-                    sender.change()
+                    sender.update()
+                    # SalesBlink may have refused rows, too.
+                    _hold_back(plan, report)
+                    sender.unsubscribe()
                 finally:
                     if not sender.in_doubt:
                         own.finish()
@@ -144,6 +158,8 @@ def load(
         raise
     finally:
         plan.close()
+        if suppressions is not None:
+            suppressions.close()
     return report
 
 
@@ -157,21 +173,34 @@ def _guard(plan: Plan, report: Report, max_unsubscribes: float) -> None:
             report,
             permanent=True,
         )
-    if counts.unreadable and counts.unsubscribe:
-        # Somebody whose row cannot be read would be taken for somebody who is gone, and there is no way back.
-        report.held_back = plan.drop("unsubscribe")
-        counts.unsubscribe = 0
-        log.warning(
-            "%s people are in no row, but %s rows cannot be read: nobody is unsubscribed.",
-            f"{report.held_back:,}", f"{counts.unreadable:,}",
-        )  # fmt: skip
-    elif counts.unsubscribe > max_unsubscribes * counts.subscribed:
+    _hold_back(plan, report)
+    if counts.unsubscribe > max_unsubscribes * counts.subscribed:
         raise LoadFailedError(
             f"The mirror would unsubscribe {counts.unsubscribe:,} of {counts.subscribed:,} people, more than "
             f"max_unsubscribes={max_unsubscribes:g} allows; nothing was sent. Check the source, or allow more.",
             report,
             permanent=True,
         )
+
+
+def _hold_back(plan: Plan, report: Report) -> None:
+    """Unsubscribe nobody for being in no row while a row is in doubt: it may be theirs, and there is no way back."""
+    counts = plan.counts
+    if counts.rejected and counts.unsubscribe:
+        report.held_back += plan.drop("unsubscribe")
+        counts.unsubscribe = 0
+        log.warning(
+            "Held back: %s people who are in no row. Rows refused: %s; as these may be theirs, nobody is unsubscribed. "
+            "Mend the rows and run it again.",
+            f"{report.held_back:,}", f"{counts.rejected:,}",
+        )  # fmt: skip
+    if counts.unclear:
+        report.held_back += counts.unclear
+        log.warning(
+            "%s people in the campaign have an address that cannot be read: they are not unsubscribed.",
+            f"{counts.unclear:,}",
+        )
+        counts.unclear = 0
 
 
 def _tell(plan: Plan, report: Report, client: SalesBlinkClient) -> None:
@@ -181,12 +210,12 @@ def _tell(plan: Plan, report: Report, client: SalesBlinkClient) -> None:
         "%s repeats, %s refused.",
         report.campaign_id,
         *(f"{number:,}" for number in (
-            counts.in_campaign, counts.rows, counts.add, counts.update, counts.unsubscribe, counts.there,
-            counts.opted_out, counts.repeats, counts.rejected,
+            counts.in_campaign, counts.rows, counts.add, counts.update, counts.unsubscribe + counts.opt_out,
+            counts.there, counts.opted_out, counts.repeats, counts.rejected,
         )),
     )  # fmt: skip
-    adds, updates, unsubscribes = (plan.to_send(action) for action in ("add", "update", "unsubscribe"))
-    writes, pace = adds + updates + unsubscribes, client.writes_per_minute
+    adds = plan.to_send("add")
+    writes, pace = adds + sum(map(plan.to_send, ("opt_out", "update", "unsubscribe"))), client.writes_per_minute
     if client.dry_run or not writes:
         not_sent = " (dry run: not sent)" if writes else ""
         log.info("Writes: %s%s. Reads of the campaign: %s.", f"{writes:,}", not_sent, report.reads)

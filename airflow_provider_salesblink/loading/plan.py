@@ -7,33 +7,42 @@ in the campaign already, take little memory.
 from __future__ import annotations
 
 import json
+import logging
 import sqlite3
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Literal
 
-from email_validator import EmailNotValidError, validate_email
-
 from airflow_provider_salesblink.client.columns import EMAIL, differing
 from airflow_provider_salesblink.client.errors import UnreadableResponseError
-from airflow_provider_salesblink.client.identity import fingerprint
+from airflow_provider_salesblink.client.identity import InvalidAddressError, fingerprint, is_address, read_address
 from airflow_provider_salesblink.loading.rows import Reject, Row
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping
 
     from airflow_provider_salesblink.client.records import Prospect
+    from airflow_provider_salesblink.loading.suppressions import Suppressions
+
+log = logging.getLogger(__name__)
 
 Mode = Literal["insert", "upsert", "mirror"]
-Action = Literal["add", "update", "unsubscribe"]
+OptOuts = Literal["unsubscribe", "skip"]
+Action = Literal["opt_out", "add", "update", "unsubscribe"]
+"""``opt_out`` unsubscribes people of whom the source says that they opted out, ``unsubscribe`` those who are in no row of a
+mirror."""
 
 _TABLES = """
-CREATE TABLE known (person BLOB, id TEXT, unsubscribed INTEGER, fields TEXT);
-CREATE TABLE seen (person BLOB PRIMARY KEY) WITHOUT ROWID;
+CREATE TABLE known (person BLOB, id TEXT, unsubscribed INTEGER, fields TEXT, is_address INTEGER);
+CREATE TABLE seen (person BLOB PRIMARY KEY, number INTEGER) WITHOUT ROWID;
+CREATE TABLE excluded (person BLOB PRIMARY KEY) WITHOUT ROWID;
 CREATE TABLE step (
     number INTEGER, action TEXT, person BLOB, id TEXT, columns TEXT, done INTEGER NOT NULL DEFAULT 0);
-CREATE TABLE reject (number INTEGER, reason TEXT, columns TEXT, readable INTEGER);
+CREATE TABLE reject (number INTEGER, reason TEXT, columns TEXT);
 """
+_IN_NO_ROW = "NOT unsubscribed AND id IS NOT NULL AND person NOT IN (SELECT person FROM seen)"
 _BATCH = 1000
+_ROWS_NAMED = 10
+"""Row numbers in one line of the log."""
 _CACHE = 64_000
 """Kilobytes of the plan that are kept in memory. With SQLite's usual 2,000, many rows cost more each than few."""
 
@@ -59,7 +68,12 @@ class Step:
 
 @dataclass
 class Counts:
-    """How many rows, or people, the plan says what of."""
+    """Number of rows or people per planned action.
+
+    ``rows`` is the sum of ``add``, ``update`` (where each person is in the campaign once), ``there``, ``opted_out``,
+    ``repeats`` and ``rejected``. ``opt_out`` and ``unsubscribe`` count people to unsubscribe, ``unclear`` people in no
+    row of a mirror whose own address cannot be read.
+    """
 
     rows: int = 0
     add: int = 0
@@ -69,9 +83,10 @@ class Counts:
     opted_out: int = 0
     repeats: int = 0
     rejected: int = 0
-    unreadable: int = 0
+    opt_out: int = 0
     in_campaign: int = 0
     subscribed: int = 0
+    unclear: int = 0
 
 
 def _as_json(columns: Mapping[str, Any]) -> str:
@@ -84,12 +99,43 @@ def _as_json(columns: Mapping[str, Any]) -> str:
     return text.encode(errors="replace").decode()
 
 
-class Plan:
-    """The decisions for one load."""
+class _RowNumbers:
+    """How many rows, and the numbers of the first of them."""
 
-    def __init__(self, mode: Mode) -> None:
+    def __init__(self) -> None:
+        self._count = 0
+        self._first: list[str] = []
+
+    def note(self, number: int) -> None:
+        self._count += 1
+        if len(self._first) < _ROWS_NAMED:
+            self._first.append(f"{number:,}")
+
+    def __bool__(self) -> bool:
+        return self._count > 0
+
+    def __str__(self) -> str:
+        more = ", ..." if self._count > len(self._first) else ""
+        return f"{self._count:,} row{'s' * (self._count != 1)} ({', '.join(self._first)}{more})"
+
+
+class Plan:
+    """The decisions for one load.
+
+    :param suppressions: people who must not be mailed.
+    :param opt_outs: what to do in ``upsert`` and ``mirror`` with people in the campaign of whom the source says that
+        they opted out: ``unsubscribe`` them, or ``skip`` them.
+    """
+
+    def __init__(
+        self, mode: Mode, *, suppressions: Suppressions | None = None, opt_outs: OptOuts = "unsubscribe"
+    ) -> None:
         self.mode = mode
         self.counts = Counts()
+        self._suppressions = suppressions
+        self._opt_outs = opt_outs
+        self._cleaned = _RowNumbers()
+        self._repeated = _RowNumbers()
         # The empty name: a file of SQLite's own that is deleted when it is closed, or when the process dies.
         self._database = sqlite3.connect("", isolation_level=None, check_same_thread=False)
         self._database.execute(f"PRAGMA cache_size = -{_CACHE}")
@@ -112,8 +158,10 @@ class Plan:
             if keep_fields and each["id"] is None:
                 raise UnreadableResponseError(f"The campaign's list shows no ids, which mode {self.mode!r} needs.")
             fields = json.dumps(each["fields"], default=str) if keep_fields else None
-            known = (fingerprint(each["email"]), each["id"], bool(each["unsubscribed"]), fields)
-            self._database.execute("INSERT INTO known VALUES (?, ?, ?, ?)", known)
+            # Who is gone from the rows of a mirror is known only of people whose own address can be read.
+            is_clear = self.mode != "mirror" or is_address(each["email"])
+            known = (fingerprint(each["email"]), each["id"], bool(each["unsubscribed"]), fields, is_clear)
+            self._database.execute("INSERT INTO known VALUES (?, ?, ?, ?, ?)", known)
             self.counts.in_campaign += 1
             self.counts.subscribed += not each["unsubscribed"]
         self._database.execute("COMMIT")
@@ -128,36 +176,47 @@ class Plan:
         for row in source:
             self.counts.rows += 1
             if isinstance(row, Reject):
-                # Even where it shows an address: a mirror must not take the person for gone.
-                self.counts.unreadable += 1
                 self._refuse(row)
+                self._doubt(row)
             else:
                 self._decide(row)
         if self.mode == "mirror":
             self._leave_out_the_rest()
         self._database.execute("COMMIT")
+        self._log_findings()
 
     def _decide(self, row: Row) -> None:
-        address = row.columns[EMAIL].strip()
-        who = fingerprint(address)
-        if not self._database.execute("INSERT OR IGNORE INTO seen VALUES (?)", (who,)).rowcount:
-            self.counts.repeats += 1
+        written = row.columns[EMAIL]
+        try:
+            address = read_address(written)
+        except InvalidAddressError as reason:
+            self._refuse(Reject(row.number, f"Its {EMAIL!r} is no e-mail address: {reason}.", row.columns))
             return
+        if address != written:
+            self._cleaned.note(row.number)
+        who = fingerprint(address)
+        is_out = row.opted_out or (self._suppressions is not None and self._suppressions.hold(address))
+        first = self._first_row(who, row.number)
+        if first is not None:
+            self.counts.repeats += 1
+            self._repeated.note(row.number)
+            if is_out and self._exclude(who):
+                self._take_back(who)
+                self._opt_out(first, who)
+        elif is_out:
+            self._exclude(who)
+            self._opt_out(row.number, who)
+        else:
+            self._decide_who(row, address, who)
+
+    def _decide_who(self, row: Row, address: str, who: bytes) -> None:
         known = self._known(who)
         if any(unsubscribed for _, unsubscribed, _ in known):
             self.counts.opted_out += 1
-        elif not known:
-            self._decide_new(row, address, who)
-        else:
+        elif known:
             self._decide_there(row, who, known)
-
-    def _decide_new(self, row: Row, address: str, who: bytes) -> None:
-        try:
-            validate_email(address, check_deliverability=False, globally_deliverable=False)
-        except EmailNotValidError:
-            self._refuse(Reject(row.number, f"Its {EMAIL!r} is no e-mail address.", row.columns), readable=True)
-            return
-        self._plan(row.number, "add", who, None, {**row.columns, EMAIL: address})
+        else:
+            self._plan(row.number, "add", who, None, {**row.columns, EMAIL: address})
 
     def _decide_there(self, row: Row, who: bytes, known: list[tuple[str | None, bool, str | None]]) -> None:
         wanted = {name: text for name, text in row.columns.items() if name != EMAIL and text != ""}
@@ -169,11 +228,61 @@ class Plan:
                     changed = True
         self.counts.there += not changed
 
+    def _opt_out(self, number: int, who: bytes) -> None:
+        self.counts.opted_out += 1
+        if self.mode != "insert" and self._opt_outs == "unsubscribe":
+            for prospect_id, unsubscribed, _ in self._known(who):
+                if prospect_id and not unsubscribed:
+                    self._plan(number, "opt_out", who, prospect_id, {})
+
+    def _doubt(self, reject: Reject) -> None:
+        """Exclude a person of whom a row leaves open whether they opted out, whatever their other rows say."""
+        address = str(reject.columns.get(EMAIL, ""))
+        if not reject.blocks_person or not is_address(address):
+            return
+        who = fingerprint(address)
+        first = self._first_row(who, reject.number)
+        if self._exclude(who) and first is not None:
+            columns = self._take_back(who)
+            reason = f"Row {reject.number} leaves open whether the same person opted out: mend that row."
+            self._refuse(Reject(first, reason, columns))
+
+    def _first_row(self, who: bytes, number: int) -> int | None:
+        """Number of the person's earlier row; None where this row is their first."""
+        if self._database.execute("INSERT OR IGNORE INTO seen VALUES (?, ?)", (who, number)).rowcount:
+            return None
+        found = self._database.execute("SELECT number FROM seen WHERE person = ?", (who,)).fetchone()
+        return int(found[0])
+
+    def _exclude(self, who: bytes) -> bool:
+        """Exclude a person from being added or changed; whether they were not excluded before."""
+        return bool(self._database.execute("INSERT OR IGNORE INTO excluded VALUES (?)", (who,)).rowcount)
+
+    def _take_back(self, who: bytes) -> dict[str, str]:
+        """Take what was planned for a person out of the plan and its counts; the columns that were planned."""
+        # Few plans have rows that contradict each other; the others do without the index.
+        self._database.execute("CREATE INDEX IF NOT EXISTS step_person ON step (person)")
+        found = self._database.execute("DELETE FROM step WHERE person = ? RETURNING action, columns", (who,)).fetchall()
+        for action, _ in found:
+            setattr(self.counts, action, getattr(self.counts, action) - 1)
+        if not found and self.opted_out(who):
+            self.counts.opted_out -= 1
+        elif not found:
+            self.counts.there -= 1
+        return json.loads(found[0][1]) if found else {}
+
     def _leave_out_the_rest(self) -> None:
-        self.counts.unsubscribe = self._database.execute(
-            "INSERT INTO step (number, action, person, id, columns) SELECT 0, 'unsubscribe', person, id, '{}' "
-            "FROM known WHERE NOT unsubscribed AND id IS NOT NULL AND person NOT IN seen"
-        ).rowcount
+        rest = f"SELECT 0, 'unsubscribe', person, id, '{{}}' FROM known WHERE is_address AND {_IN_NO_ROW}"  # noqa: S608
+        inserted = self._database.execute(f"INSERT INTO step (number, action, person, id, columns) {rest}")
+        self.counts.unsubscribe = inserted.rowcount
+        found = self._database.execute(f"SELECT count(*) FROM known WHERE NOT is_address AND {_IN_NO_ROW}")  # noqa: S608
+        self.counts.unclear = int(found.fetchone()[0])
+
+    def _log_findings(self) -> None:
+        if self._cleaned:
+            log.info("Cleaned the addresses of %s: blanks, invisible characters, mailto: or names.", self._cleaned)
+        if self._repeated:
+            log.info("Repeats of a person: %s. The first row of each person counts.", self._repeated)
 
     def _plan(
         self, number: int, action: Action, who: bytes, prospect_id: str | None, columns: Mapping[str, str]
@@ -182,10 +291,10 @@ class Plan:
         self._database.execute("INSERT INTO step (number, action, person, id, columns) VALUES (?, ?, ?, ?, ?)", step)
         setattr(self.counts, action, getattr(self.counts, action) + 1)
 
-    def _refuse(self, reject: Reject, *, readable: bool = False) -> None:
+    def _refuse(self, reject: Reject) -> None:
         self.counts.rejected += 1
-        row = (reject.number, reject.reason, _as_json(reject.columns), readable)
-        self._database.execute("INSERT INTO reject VALUES (?, ?, ?, ?)", row)
+        row = (reject.number, reject.reason, _as_json(reject.columns))
+        self._database.execute("INSERT INTO reject VALUES (?, ?, ?)", row)
 
     def _known(self, who: bytes) -> list[tuple[str | None, bool, str | None]]:
         return self._database.execute("SELECT id, unsubscribed, fields FROM known WHERE person = ?", (who,)).fetchall()
@@ -224,7 +333,7 @@ class Plan:
     def refuse(self, step: Step, reason: str) -> None:
         """Note that SalesBlink refused a step."""
         self.settle(step)
-        self._refuse(Reject(step.number, reason, step.columns), readable=True)
+        self._refuse(Reject(step.number, reason, step.columns))
 
     def drop(self, action: Action) -> int:
         """Take all steps of a kind out of the plan; how many there were."""

@@ -51,7 +51,7 @@ class Report:
 
     :param planned: what the plan said.
     :param taken_by_others: people whom another load added meanwhile.
-    :param held_back: unsubscribes of a mirror that were not sent, because rows could not be read.
+    :param held_back: people whom a mirror would have unsubscribed for being in no row, had it read every row for sure.
     :param seen_again: people whom an earlier part of the same load brought there, and whom the plan finds there.
     """
 
@@ -93,7 +93,7 @@ class Report:
             "rows": planned.rows,
             "added": planned.add if self.dry_run else self.added,
             "updated": planned.update if self.dry_run else self.updated,
-            "unsubscribed": planned.unsubscribe if self.dry_run else self.unsubscribed,
+            "unsubscribed": planned.unsubscribe + planned.opt_out if self.dry_run else self.unsubscribed,
             "there": max(0, planned.there - self.seen_again),
             "opted_out": planned.opted_out,
             "repeats": planned.repeats,

@@ -54,6 +54,7 @@ class Row:
 
     number: int
     columns: dict[str, str]
+    opted_out: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,6 +68,7 @@ class Reject:
     number: int
     reason: str
     columns: Mapping[str, Any] = field(default_factory=dict)
+    blocks_person: bool = False
 
 
 Source = Iterator[Row | Reject]

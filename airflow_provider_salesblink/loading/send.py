@@ -117,10 +117,18 @@ class Sender:
         """Whether somebody may have been sent of whom it is not known if they were added."""
         return bool(self._doubtful)
 
-    def change(self) -> None:
-        """Update and unsubscribe everybody who is to be."""
+    def opt_out(self) -> None:
+        """Unsubscribe everybody of whom the source says that they opted out."""
+        for _ in self._each("opt_out", self._unsubscribe):
+            self._report.unsubscribed += 1
+
+    def update(self) -> None:
+        """Update everybody whose fields differ."""
         for _ in self._each("update", self._update):
             self._report.updated += 1
+
+    def unsubscribe(self) -> None:
+        """Unsubscribe everybody whom a mirror's source does not have."""
         for _ in self._each("unsubscribe", self._unsubscribe):
             self._report.unsubscribed += 1
 

@@ -1,0 +1,127 @@
+"""People who must not be mailed, as a file lists them: addresses, whole domains, and hashes of addresses."""
+
+from __future__ import annotations
+
+import hashlib
+import logging
+import re
+import sqlite3
+from contextlib import closing
+from itertools import islice
+from pathlib import Path
+from typing import IO, TYPE_CHECKING, Any, Protocol
+
+from airflow_provider_salesblink.client.errors import InvalidInputError
+from airflow_provider_salesblink.client.identity import (
+    InvalidAddressError,
+    ascii_domain,
+    fingerprint,
+    person,
+    read_address,
+)
+from airflow_provider_salesblink.loading.rows import _lines
+
+if TYPE_CHECKING:
+    import os
+    from collections.abc import Iterable, Iterator
+
+log = logging.getLogger(__name__)
+
+_SHA_256 = re.compile(r"[0-9a-fA-F]{64}")
+_DOMAIN = re.compile(r"[^\s,;]+\.[^\s,;.]+")
+_HEADERS = frozenset({"email", "emailaddress", "address", "domain", "entry", "sha256", "hash"})
+_BATCH = 10_000
+
+
+class OpenablePath(Protocol):
+    """A path on some storage, such as :class:`pathlib.Path` or Airflow's ``ObjectStoragePath``."""
+
+    def open(self, mode: str = "r") -> Any:  # noqa: ANN401
+        """Open the file."""
+
+
+def read_suppressions(path: str | os.PathLike[str] | OpenablePath) -> Suppressions:
+    """Read a suppression file; a plain text is a path on this machine.
+
+    :raises InvalidInputError: the file is not there, cannot be read, or has a line that is no entry.
+    """
+    openable: Any = Path(path.removeprefix("file://")) if isinstance(path, str) else path
+    try:
+        file: IO[bytes] = openable.open("rb")
+    except (FileNotFoundError, PermissionError, IsADirectoryError, NotADirectoryError) as error:
+        raise InvalidInputError(
+            f"The suppression file cannot be read ({type(error).__name__}); nothing was sent. Check suppression_path."
+        ) from None
+    with closing(file):
+        found = Suppressions(_lines(file))
+    log.info("The suppression file holds %s entries.", f"{len(found):,}")
+    return found
+
+
+class Suppressions:
+    """A list of suppressed people, kept in a private SQLite file that disappears with the process.
+
+    One entry a line: an address; a domain (``example.org`` or ``@example.org``), which stands for its subdomains too;
+    or the SHA-256 of a normalized address in hexadecimal. Blank lines and lines that start with ``#`` do not count, nor
+    does a header in the first line.
+
+    :param lines: the lines of the file.
+    :raises InvalidInputError: a line is none of these. The error names the line's number and shows nothing of it.
+    """
+
+    def __init__(self, lines: Iterable[str]) -> None:
+        self._has_domains = self._has_hashes = False
+        self._database = sqlite3.connect("", isolation_level=None, check_same_thread=False)
+        self._database.execute("CREATE TABLE entry (key BLOB PRIMARY KEY) WITHOUT ROWID")
+        self._database.execute("BEGIN")
+        keys = self._keys(lines)
+        while batch := [(key,) for key in islice(keys, _BATCH)]:
+            self._database.executemany("INSERT OR IGNORE INTO entry VALUES (?)", batch)
+        self._database.execute("COMMIT")
+
+    def __len__(self) -> int:
+        return int(self._database.execute("SELECT count(*) FROM entry").fetchone()[0])
+
+    def close(self) -> None:
+        """Forget everybody."""
+        self._database.close()
+
+    def hold(self, address: str) -> bool:
+        """Return whether the list holds the person with ``address``, by their address, its hash, or its domain."""
+        keys = [fingerprint(address)]
+        if self._has_hashes:
+            keys.append(hashlib.sha256(person(address).encode(errors="surrogatepass")).digest())
+        if self._has_domains:
+            keys += _domains_above(person(address).rpartition("@")[2])
+        marks = ", ".join("?" * len(keys))
+        return self._database.execute(f"SELECT 1 FROM entry WHERE key IN ({marks})", keys).fetchone() is not None  # noqa: S608
+
+    def _keys(self, lines: Iterable[str]) -> Iterator[bytes]:
+        for number, line in enumerate(lines, start=1):
+            entry = line.strip().strip('\ufeff"').strip()
+            if not entry or entry.startswith("#"):
+                continue
+            if number == 1 and "".join(filter(str.isalnum, entry)).casefold() in _HEADERS:
+                continue
+            yield self._key(entry, number)
+
+    def _key(self, entry: str, number: int) -> bytes:
+        if _SHA_256.fullmatch(entry):
+            self._has_hashes = True
+            return bytes.fromhex(entry)
+        local, at, domain = entry.rpartition("@")
+        if not local and _DOMAIN.fullmatch(domain):
+            self._has_domains = True
+            return ascii_domain(domain).encode()
+        try:
+            return fingerprint(read_address(entry))
+        except InvalidAddressError as reason:
+            what = f"no e-mail address: {reason}" if at else "no address, no domain and no SHA-256 of an address"
+            raise InvalidInputError(
+                f"Line {number} of the suppression file is {what}. Write one of them a line; nothing was sent."
+            ) from None
+
+
+def _domains_above(domain: str) -> list[bytes]:
+    labels = domain.split(".")
+    return [".".join(labels[start:]).encode(errors="surrogatepass") for start in range(len(labels))]
