@@ -28,8 +28,8 @@ log = logging.getLogger(__name__)
 Mode = Literal["insert", "upsert", "mirror"]
 OptOuts = Literal["unsubscribe", "skip"]
 Action = Literal["opt_out", "add", "update", "unsubscribe"]
-"""``opt_out`` unsubscribes people of whom the source says that they opted out, ``unsubscribe`` those who are in no row of a
-mirror."""
+"""``opt_out`` unsubscribes people of whom the source says that they opted out; ``unsubscribe`` those in no row
+of a mirror."""
 
 _TABLES = """
 CREATE TABLE known (person BLOB, id TEXT, unsubscribed INTEGER, fields TEXT, is_address INTEGER);
