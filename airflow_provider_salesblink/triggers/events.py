@@ -10,11 +10,9 @@ from contextlib import aclosing
 from itertools import islice
 from typing import TYPE_CHECKING, Any
 
-from airflow.providers.common.compat.sdk import AirflowNotFoundException
 from airflow.providers.common.compat.triggers import BaseEventTrigger
 
-from airflow_provider_salesblink.connection_form import DEFAULT_CONN_ID, InvalidConnectionError
-from airflow_provider_salesblink.tasks import final
+from airflow_provider_salesblink.connection_form import DEFAULT_CONN_ID
 from airflow_provider_salesblink.triggers.base import event, line_of, loaded
 from airflow_provider_salesblink.waiting.changes import KINDS, SHELVES, Cursor, of_kinds
 
@@ -129,6 +127,7 @@ _OF_STREAM = ("salesblink_conn_id", "campaign_id", "poll_interval")
 
 async def _looks(conn_id: str, campaign_id: str, interval: float) -> AsyncGenerator[Snapshot, None]:
     await loaded()
+    from airflow_provider_salesblink.waiting.current_client import UnusableConnectionError
     from airflow_provider_salesblink.waiting.resources import Everybody, PeopleOf
 
     while True:
@@ -138,8 +137,8 @@ async def _looks(conn_id: str, campaign_id: str, interval: float) -> AsyncGenera
                 async with aclosing(watched) as snapshots:
                     async for snapshot in snapshots:
                         yield snapshot
-        except (InvalidConnectionError, AirflowNotFoundException) as error:
-            log.error("Campaign %s cannot be watched: %s", campaign_id, final(error, conn_id))
+        except UnusableConnectionError as error:
+            log.error("Campaign %s cannot be watched: %s", campaign_id, error)
             await asyncio.sleep(AFTER_REFUSAL)
 
 

@@ -161,6 +161,12 @@ class Poller:
         finally:
             self._leave(watcher)
 
+    def restart(self) -> None:
+        """Look now, if the last look failed: the next one asks another client."""
+        if self._failures:
+            self._recover()
+            self._hurry()
+
     def _join(self, member: _Member) -> None:
         self._members[member.wish] = member
         if member.interval < self._shortest:
