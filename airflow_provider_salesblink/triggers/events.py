@@ -46,7 +46,7 @@ class ProspectEventTrigger(BaseEventTrigger):
     happens from its start on. The first time it starts, everybody in the campaign is taken as known.
 
     :param campaign_id: the campaign's id.
-    :param events: which kinds of changes; all by default.
+    :param events: which kinds of changes, in any order; all by default.
     :param salesblink_conn_id: the Airflow connection that holds the key.
     :param poll_interval: seconds between two looks, 5 or more.
     :raises ValueError: an argument cannot be right.
@@ -62,11 +62,14 @@ class ProspectEventTrigger(BaseEventTrigger):
     ) -> None:
         super().__init__()  # type: ignore[no-untyped-call]
         self.campaign_id = campaign_id
-        self.events = list(events)
+        given = list(events)
+        # In one order, without repeats: Airflow knows a watcher by these arguments.
+        self.events = [kind for kind in KINDS if kind in given]
         self.salesblink_conn_id = salesblink_conn_id
         self.poll_interval = poll_interval
-        if not self.events or not set(self.events) <= set(KINDS):
-            raise ValueError(f"events is {self.events!r}; it takes some of {', '.join(map(repr, KINDS))}.")
+        if not given or isinstance(events, str) or any(each not in KINDS for each in given):
+            shown = repr(events) if isinstance(events, str) else repr(given)
+            raise ValueError(f"events is {shown}; it takes some of {', '.join(map(repr, KINDS))}.")
         if not campaign_id:
             raise ValueError("campaign_id is empty.")
         if poll_interval < SHORTEST_INTERVAL:
