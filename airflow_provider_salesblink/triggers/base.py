@@ -7,6 +7,7 @@ import hashlib
 import json
 import secrets
 import threading
+import time
 from abc import abstractmethod
 from contextlib import asynccontextmanager
 from functools import partial
@@ -26,6 +27,7 @@ if TYPE_CHECKING:
     from airflow.providers.common.compat.sdk import Connection
 
     from airflow_provider_salesblink.client import SalesBlinkClient
+    from airflow_provider_salesblink.waiting.backoff import Backoff
     from airflow_provider_salesblink.waiting.conditions import Hopeless, Met
     from airflow_provider_salesblink.waiting.current_client import Access
     from airflow_provider_salesblink.waiting.line import Line
@@ -40,14 +42,24 @@ class SalesBlinkTrigger(BaseTrigger):
     :param salesblink_conn_id: the Airflow connection that holds the key.
     :param poll_interval: seconds between two looks at most.
     :param max_consecutive_failures: after so many looks in a row that failed in passing (429, 5xx, no answer) it gives
-        up.
+        up; None where it never does.
+    :param backoff: lets ``poll_interval`` grow; the arguments ``began``, ``timeout`` and ``longest`` of
+        :class:`waiting.backoff.Backoff`.
     """
 
-    def __init__(self, *, salesblink_conn_id: str, poll_interval: float, max_consecutive_failures: int) -> None:
+    def __init__(
+        self,
+        *,
+        salesblink_conn_id: str,
+        poll_interval: float,
+        max_consecutive_failures: int | None,
+        backoff: dict[str, Any] | None = None,
+    ) -> None:
         super().__init__()  # type: ignore[no-untyped-call]
         self.salesblink_conn_id = salesblink_conn_id
         self.poll_interval = poll_interval
         self.max_consecutive_failures = max_consecutive_failures
+        self.backoff = backoff
 
     @abstractmethod
     def wish(self) -> tuple[Resource, object]:
@@ -60,7 +72,9 @@ class SalesBlinkTrigger(BaseTrigger):
     def serialize(self) -> tuple[str, dict[str, Any]]:
         """What the triggerer makes this trigger from."""
         shared = ("salesblink_conn_id", "poll_interval", "max_consecutive_failures")
-        return _path_of(self), {**self.arguments(), **{name: getattr(self, name) for name in shared}}
+        # Only where it is used: a triggerer that is not upgraded yet does not know it.
+        backoff = {} if self.backoff is None else {"backoff": self.backoff}
+        return _path_of(self), {**self.arguments(), **{name: getattr(self, name) for name in shared}, **backoff}
 
     def __repr__(self) -> str:
         # Airflow's own shows all arguments, and a value that is waited for may be somebody's.
@@ -89,8 +103,15 @@ class SalesBlinkTrigger(BaseTrigger):
         resource, wish = self.wish()
         async with line_of(self.salesblink_conn_id) as line:
             return await line.poller(resource).wait(
-                wish, interval=self.poll_interval, most_failures=self.max_consecutive_failures
+                wish, interval=self._interval(), most_failures=self.max_consecutive_failures
             )
+
+    def _interval(self) -> float | Backoff:
+        from airflow_provider_salesblink.waiting.backoff import Backoff
+
+        if self.backoff is None:
+            return self.poll_interval
+        return Backoff(self.poll_interval, **self.backoff, now=time.time())
 
 
 _WAITING = "airflow_provider_salesblink.waiting.line"
