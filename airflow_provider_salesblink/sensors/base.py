@@ -82,27 +82,40 @@ class SalesBlinkSensor(SalesBlinkTask, BaseSensorOperator):
         return {
             "salesblink_conn_id": self.salesblink_conn_id,
             "poll_interval": self.poke_interval,
-            "max_consecutive_failures": self.max_consecutive_failures,
+            # In poke mode, Airflow logs what fails in passing and goes on.
+            "max_consecutive_failures": None if self.silent_fail else self.max_consecutive_failures,
+            "backoff": self._backoff(),
         }
+
+    def _backoff(self) -> dict[str, Any] | None:
+        if not (self.exponential_backoff and self.deferrable):
+            return None
+        longest = self.max_wait.total_seconds() if self.max_wait else None
+        return {"began": time.time(), "timeout": self.timeout, "longest": longest}
 
     def execute(self, context: Context) -> Any:  # noqa: ANN401
         """Wait."""
         # A retry may come to the same object.
         self._failures, self._not_before = 0, 0.0
         if not self.deferrable:
-            try:
-                return super().execute(context)
-            except AirflowSensorTimeout as error:
-                raise AirflowSensorTimeout(f"Waited for {self.awaited()}. {error}") from error
+            return self._waited_here(context)
         self.defer(trigger=self._checked_or_skipped(), method_name="resume", timeout=timedelta(seconds=self.timeout))
         raise AssertionError("defer() does not return")
+
+    def _waited_here(self, context: Context) -> Any:  # noqa: ANN401
+        try:
+            return super().execute(context)
+        except AirflowSensorTimeout as error:
+            message = f"Waited for {self.awaited()}. {error}"
+            # Where it is deferred, Airflow itself skips the task then.
+            raise (AirflowSkipException if self.never_fail else AirflowSensorTimeout)(message) from error
 
     def _checked_or_skipped(self) -> SalesBlinkTrigger:
         # What Airflow's own execute() does around poke().
         try:
             return self._checked()
-        except AirflowFailException as error:
-            if self.soft_fail or self.never_fail:
+        except Exception as error:
+            if self.never_fail or (self.soft_fail and isinstance(error, AirflowFailException)):
                 raise AirflowSkipException(str(error)) from error
             raise
 
@@ -119,10 +132,20 @@ class SalesBlinkSensor(SalesBlinkTask, BaseSensorOperator):
         raise ConnectionFailedError(event["reason"])
 
     def resume_execution(self, next_method: str, next_kwargs: dict[str, Any] | None, context: Context) -> Any:  # noqa: ANN401
-        """As Airflow does, but with a sensor's timeout on Airflow 2 too: one that uses no retries."""
+        """As Airflow does, but with a sensor's timeout and ``never_fail`` on Airflow 2 too.
+
+        Such a timeout uses no retries; ``never_fail`` skips the task whatever ended the wait, as in poke mode.
+        """
         if (next_kwargs or {}).get("error") in _TIMED_OUT:
             next_method, next_kwargs = "timed_out", None
-        return super().resume_execution(next_method, next_kwargs, context)
+        try:
+            return super().resume_execution(next_method, next_kwargs, context)
+        except AirflowSkipException:
+            raise
+        except Exception as error:
+            if self.never_fail:
+                raise AirflowSkipException(f"Skipped, because never_fail is set: {error}") from error
+            raise
 
     def timed_out(self, context: Context) -> None:  # noqa: ARG002
         """End because it did not come in time.

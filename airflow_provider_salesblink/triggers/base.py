@@ -3,9 +3,14 @@
 from __future__ import annotations
 
 import asyncio
+import hashlib
+import json
+import secrets
 import threading
+import time
 from abc import abstractmethod
 from contextlib import asynccontextmanager
+from functools import partial
 from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
@@ -19,8 +24,12 @@ from airflow_provider_salesblink.tasks import final
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
 
+    from airflow.providers.common.compat.sdk import Connection
+
     from airflow_provider_salesblink.client import SalesBlinkClient
+    from airflow_provider_salesblink.waiting.backoff import Backoff
     from airflow_provider_salesblink.waiting.conditions import Hopeless, Met
+    from airflow_provider_salesblink.waiting.current_client import Access
     from airflow_provider_salesblink.waiting.line import Line
     from airflow_provider_salesblink.waiting.resources import Resource
 
@@ -33,14 +42,24 @@ class SalesBlinkTrigger(BaseTrigger):
     :param salesblink_conn_id: the Airflow connection that holds the key.
     :param poll_interval: seconds between two looks at most.
     :param max_consecutive_failures: after so many looks in a row that failed in passing (429, 5xx, no answer) it gives
-        up.
+        up; None where it never does.
+    :param backoff: lets ``poll_interval`` grow; the arguments ``began``, ``timeout`` and ``longest`` of
+        :class:`waiting.backoff.Backoff`.
     """
 
-    def __init__(self, *, salesblink_conn_id: str, poll_interval: float, max_consecutive_failures: int) -> None:
+    def __init__(
+        self,
+        *,
+        salesblink_conn_id: str,
+        poll_interval: float,
+        max_consecutive_failures: int | None,
+        backoff: dict[str, Any] | None = None,
+    ) -> None:
         super().__init__()  # type: ignore[no-untyped-call]
         self.salesblink_conn_id = salesblink_conn_id
         self.poll_interval = poll_interval
         self.max_consecutive_failures = max_consecutive_failures
+        self.backoff = backoff
 
     @abstractmethod
     def wish(self) -> tuple[Resource, object]:
@@ -53,7 +72,9 @@ class SalesBlinkTrigger(BaseTrigger):
     def serialize(self) -> tuple[str, dict[str, Any]]:
         """What the triggerer makes this trigger from."""
         shared = ("salesblink_conn_id", "poll_interval", "max_consecutive_failures")
-        return _path_of(self), {**self.arguments(), **{name: getattr(self, name) for name in shared}}
+        # Only where it is used: a triggerer that is not upgraded yet does not know it.
+        backoff = {} if self.backoff is None else {"backoff": self.backoff}
+        return _path_of(self), {**self.arguments(), **{name: getattr(self, name) for name in shared}, **backoff}
 
     def __repr__(self) -> str:
         # Airflow's own shows all arguments, and a value that is waited for may be somebody's.
@@ -63,14 +84,15 @@ class SalesBlinkTrigger(BaseTrigger):
         """Wait, and tell what came of it."""
         await loaded()
         from airflow_provider_salesblink.waiting.conditions import Met
+        from airflow_provider_salesblink.waiting.current_client import UnusableConnectionError
         from airflow_provider_salesblink.waiting.poller import GaveUp
 
         try:
             outcome = await self._waited()
         except GaveUp as error:
             yield event(status="gave_up", reason=str(error))
-        except (InvalidConnectionError, AirflowNotFoundException) as error:
-            yield event(status="hopeless", reason=final(error, self.salesblink_conn_id))
+        except UnusableConnectionError as error:
+            yield event(status="hopeless", reason=str(error))
         else:
             if isinstance(outcome, Met):
                 yield event(status="met", found=outcome.found)
@@ -81,8 +103,15 @@ class SalesBlinkTrigger(BaseTrigger):
         resource, wish = self.wish()
         async with line_of(self.salesblink_conn_id) as line:
             return await line.poller(resource).wait(
-                wish, interval=self.poll_interval, most_failures=self.max_consecutive_failures
+                wish, interval=self._interval(), most_failures=self.max_consecutive_failures
             )
+
+    def _interval(self) -> float | Backoff:
+        from airflow_provider_salesblink.waiting.backoff import Backoff
+
+        if self.backoff is None:
+            return self.poll_interval
+        return Backoff(self.poll_interval, **self.backoff, now=time.time())
 
 
 _WAITING = "airflow_provider_salesblink.waiting.line"
@@ -100,21 +129,48 @@ async def loaded() -> None:
 async def line_of(conn_id: str) -> AsyncIterator[Line]:
     """The line that everything in this event loop shares over a connection.
 
-    :raises AirflowNotFoundException: there is no such connection.
-    :raises InvalidConnectionError: it cannot be used.
+    :raises UnusableConnectionError: there is no such connection, or it cannot be used.
     """
     from airflow_provider_salesblink.waiting.line import line_to
 
-    async def client() -> SalesBlinkClient:
-        from airflow.providers.common.compat.connection import get_async_connection
-
-        hook = SalesBlinkHook(conn_id)
-        connection = await get_async_connection(conn_id, hook)
-        # Each request is sent once: what failed is looked at again anyway.
-        return await asyncio.to_thread(hook.client_of, connection, max_attempts=1)
-
-    async with line_to(conn_id, client) as line:
+    async with line_to(conn_id, partial(_read, conn_id)) as line:
         yield line
+
+
+async def _read(conn_id: str) -> Access:
+    from airflow.providers.common.compat.connection import get_async_connection
+
+    from airflow_provider_salesblink.waiting.current_client import Access, UnusableConnectionError
+
+    hook = SalesBlinkHook(conn_id)
+    try:
+        connection = await get_async_connection(conn_id, hook)
+    except AirflowNotFoundException as error:
+        raise UnusableConnectionError(final(error, conn_id)) from None
+    account = (connection.host, connection.schema, connection.port, connection.password)
+    return Access(
+        content=_hashed(*account, connection.extra),
+        account=_hashed(*account),
+        make_client=partial(_client_of, hook, connection),
+    )
+
+
+def _client_of(hook: SalesBlinkHook, connection: Connection) -> SalesBlinkClient:
+    from airflow_provider_salesblink.waiting.current_client import UnusableConnectionError
+
+    try:
+        # Each request is sent once: what failed is looked at again anyway.
+        return hook.client_of(connection, max_attempts=1)
+    except InvalidConnectionError as error:
+        raise UnusableConnectionError(str(error)) from error
+
+
+_HASH_KEY = secrets.token_bytes(32)
+
+
+def _hashed(*parts: str | int | None) -> bytes:
+    # Keyed, and with another key in each process: from a hash alone, a short key could be guessed.
+    return hashlib.blake2b(json.dumps(parts).encode(), key=_HASH_KEY, digest_size=16).digest()
 
 
 def event(**payload: Any) -> TriggerEvent:

@@ -10,11 +10,9 @@ from contextlib import aclosing
 from itertools import islice
 from typing import TYPE_CHECKING, Any
 
-from airflow.providers.common.compat.sdk import AirflowNotFoundException
 from airflow.providers.common.compat.triggers import BaseEventTrigger
 
-from airflow_provider_salesblink.connection_form import DEFAULT_CONN_ID, InvalidConnectionError
-from airflow_provider_salesblink.tasks import final
+from airflow_provider_salesblink.connection_form import DEFAULT_CONN_ID
 from airflow_provider_salesblink.triggers.base import event, line_of, loaded
 from airflow_provider_salesblink.waiting.changes import KINDS, SHELVES, Cursor, of_kinds
 
@@ -48,7 +46,7 @@ class ProspectEventTrigger(BaseEventTrigger):
     happens from its start on. The first time it starts, everybody in the campaign is taken as known.
 
     :param campaign_id: the campaign's id.
-    :param events: which kinds of changes; all by default.
+    :param events: which kinds of changes, in any order; all by default.
     :param salesblink_conn_id: the Airflow connection that holds the key.
     :param poll_interval: seconds between two looks, 5 or more.
     :raises ValueError: an argument cannot be right.
@@ -64,11 +62,14 @@ class ProspectEventTrigger(BaseEventTrigger):
     ) -> None:
         super().__init__()  # type: ignore[no-untyped-call]
         self.campaign_id = campaign_id
-        self.events = list(events)
+        given = list(events)
+        # In one order, without repeats: Airflow knows a watcher by these arguments.
+        self.events = [kind for kind in KINDS if kind in given]
         self.salesblink_conn_id = salesblink_conn_id
         self.poll_interval = poll_interval
-        if not self.events or not set(self.events) <= set(KINDS):
-            raise ValueError(f"events is {self.events!r}; it takes some of {', '.join(map(repr, KINDS))}.")
+        if not given or isinstance(events, str) or any(each not in KINDS for each in given):
+            shown = repr(events) if isinstance(events, str) else repr(given)
+            raise ValueError(f"events is {shown}; it takes some of {', '.join(map(repr, KINDS))}.")
         if not campaign_id:
             raise ValueError("campaign_id is empty.")
         if poll_interval < SHORTEST_INTERVAL:
@@ -129,6 +130,7 @@ _OF_STREAM = ("salesblink_conn_id", "campaign_id", "poll_interval")
 
 async def _looks(conn_id: str, campaign_id: str, interval: float) -> AsyncGenerator[Snapshot, None]:
     await loaded()
+    from airflow_provider_salesblink.waiting.current_client import UnusableConnectionError
     from airflow_provider_salesblink.waiting.resources import Everybody, PeopleOf
 
     while True:
@@ -138,8 +140,8 @@ async def _looks(conn_id: str, campaign_id: str, interval: float) -> AsyncGenera
                 async with aclosing(watched) as snapshots:
                     async for snapshot in snapshots:
                         yield snapshot
-        except (InvalidConnectionError, AirflowNotFoundException) as error:
-            log.error("Campaign %s cannot be watched: %s", campaign_id, final(error, conn_id))
+        except UnusableConnectionError as error:
+            log.error("Campaign %s cannot be watched: %s", campaign_id, error)
             await asyncio.sleep(AFTER_REFUSAL)
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Set
 from typing import TYPE_CHECKING, Any
 
 from airflow_provider_salesblink.triggers.base import SalesBlinkTrigger
@@ -38,7 +39,7 @@ class ProspectTrigger(SalesBlinkTrigger):
         self.campaign_id = campaign_id
         self.prospect_id = prospect_id
         self.who = who
-        self.where = where
+        self.where = in_order(where)
         self.unsubscribed = unsubscribed
 
     def arguments(self) -> dict[str, Any]:
@@ -55,3 +56,15 @@ class ProspectTrigger(SalesBlinkTrigger):
         return PeopleOf(self.campaign_id), Somebody(
             ProspectIs({} if self.where is None else self.where, self.unsubscribed), self.prospect_id, who
         )
+
+
+def in_order(value: Any) -> Any:  # noqa: ANN401
+    """A test of fields as it is stored: plain dicts and lists, and sets in one order."""
+    match value:
+        case Mapping():
+            return {name: in_order(value[name]) for name in sorted(value, key=str)}
+        case Set():
+            return sorted(map(in_order, value), key=lambda each: (type(each).__name__, str(each)))
+        case tuple() | list():
+            return [in_order(each) for each in value]
+    return value

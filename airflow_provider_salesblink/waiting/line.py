@@ -1,4 +1,4 @@
-"""One line to SalesBlink for all who wait over a connection in an event loop: the client, and when it may be used.
+"""One line to SalesBlink for all who wait over a connection in an event loop: when its client may be used.
 
 The client's own retries are off here: what failed is looked at again anyway, and a thread must not sleep.
 """
@@ -9,19 +9,21 @@ import asyncio
 import logging
 import random
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import ExitStack, asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 from functools import partial
 from typing import TYPE_CHECKING, Any
 from weakref import WeakKeyDictionary
 
 from airflow_provider_salesblink.client.addresses import redacted
-from airflow_provider_salesblink.client.errors import AuthenticationError, BudgetSpentError, RateLimitedError
+from airflow_provider_salesblink.client.errors import BudgetSpentError, RateLimitedError, SalesBlinkError
+from airflow_provider_salesblink.waiting.current_client import CurrentClient
 from airflow_provider_salesblink.waiting.poller import Poller
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Awaitable, Callable
 
     from airflow_provider_salesblink.client import SalesBlinkClient
+    from airflow_provider_salesblink.waiting.current_client import Access
     from airflow_provider_salesblink.waiting.poller import Settled
     from airflow_provider_salesblink.waiting.resources import Resource
 
@@ -37,41 +39,35 @@ AT_ONCE = 32
 class Line:
     """The client of a connection, and the pollers that use it.
 
+    When the connection changes, all pollers go on with its new client; nobody joins again.
+
     :param name: the connection, for the log.
-    :param make_client: makes a client that sends each request once.
+    :param read: reads the connection.
     """
 
-    def __init__(self, name: str, make_client: Callable[[], Awaitable[SalesBlinkClient]]) -> None:
+    def __init__(self, name: str, read: Callable[[], Awaitable[Access]]) -> None:
         self.users = 0
         self._name = name
-        self._make_client = make_client
-        self._opening = asyncio.Lock()
-        self._client: SalesBlinkClient | None = None
         self._threads = ThreadPoolExecutor(AT_ONCE, thread_name_prefix="salesblink-poll")
-        self._open_things = ExitStack()
+        self._current = CurrentClient(name, read, self._threads, self._changed)
         self._quiet_until = 0.0
+        self._quiet_is_over = asyncio.Event()
         self._room = asyncio.Semaphore(AT_ONCE)
         self._turn = asyncio.Lock()
         self._in_queue = 0
         self._told_of_budget = False
         self._pollers: dict[Resource, Poller] = {}
 
-    async def client(self) -> SalesBlinkClient:
-        """The client; made when it is asked for first.
+    async def join(self) -> None:
+        """Take part; the client is from now on that of a connection read later than this call.
 
-        Raises what making it does.
+        :raises UnusableConnectionError: there is no client to be made from it.
         """
-        async with self._opening:
-            if self._client is None:
-                self._client = await self._make_client()
-                # Threads do not wait for the budget: a triggerer that is stopped would wait for them.
-                self._open_things.enter_context(self._client.waiting_at_most(0))
-            return self._client
+        await self._current.refresh()
 
     def close(self) -> None:
         """Let go of the client. What is on its way ends by itself."""
-        if self._client is not None:
-            self._threads.submit(self._client.close)
+        self._current.close()
         self._threads.shutdown(wait=False)
 
     def poller(self, resource: Resource) -> Poller:
@@ -113,26 +109,47 @@ class Line:
             self._in_queue -= 1
 
     async def _asked(self, resource: Resource, wishes: Callable[[], tuple[Any, ...]]) -> Settled:
-        client, loop = await self.client(), asyncio.get_running_loop()
-        waiting = wishes()
-        try:
-            return await loop.run_in_executor(self._threads, lambda: list(resource.look(client, waiting)))
-        except BudgetSpentError:
-            raise
-        except AuthenticationError:
-            self._renounce(client)
-            raise
-        except RateLimitedError as limited:
-            # It is the key that is limited, not the resource.
-            wait = USUAL_WAIT if limited.retry_after is None else limited.retry_after
-            self._quiet_until = max(self._quiet_until, loop.time() + wait)
-            raise
+        loop = asyncio.get_running_loop()
+        while True:
+            client, account = self._current.client, self._current.account
+            try:
+                return await loop.run_in_executor(self._threads, _look, resource, client, wishes())
+            except BudgetSpentError:
+                raise
+            except SalesBlinkError as error:
+                if error.permanent:
+                    await self._read_again()
+                if self._current.account == account:
+                    self._note(error)
+                if self._current.client is client:
+                    raise
+                # It failed with what the connection held before: that is nothing to those who wait.
+                await self._quiet()
 
-    def _renounce(self, client: SalesBlinkClient) -> None:
-        """Make another the next time: by then somebody may have put a working key into the connection."""
-        if self._client is client:
-            self._client = None
-            self._threads.submit(client.close)
+    async def _read_again(self) -> None:
+        """See whether a person has mended the connection already, before a wait ends."""
+        with suppress(Exception):
+            await self._current.refresh()
+
+    def _note(self, error: SalesBlinkError) -> None:
+        if isinstance(error, RateLimitedError):
+            # It is the key that is limited, not the resource.
+            wait = USUAL_WAIT if error.retry_after is None else error.retry_after
+            self._quiet_until = max(self._quiet_until, asyncio.get_running_loop().time() + wait)
+
+    def _changed(self, other_account: bool) -> None:
+        """Go on with the new client."""
+        self._told_of_budget = False
+        if other_account:
+            self._quiet_until = 0.0
+            self._quiet_is_over.set()
+            self._quiet_is_over = asyncio.Event()
+        for poller in self._pollers.values():
+            poller.restart()
+        log.info(
+            "Connection %r has changed: what is waited for (%d lists) is looked at with what it holds now.",
+            self._name, len(self._pollers),
+        )  # fmt: skip
 
     async def _quiet(self) -> None:
         loop = asyncio.get_running_loop()
@@ -141,7 +158,9 @@ class Line:
             if rest <= 0:
                 return
             # Not all at the same moment.
-            await asyncio.sleep(rest + random.uniform(0, 1))
+            with suppress(TimeoutError):
+                async with asyncio.timeout(rest + random.uniform(0, 1)):
+                    await self._quiet_is_over.wait()
 
     def _tell_of_budget(self, spent: BudgetSpentError) -> None:
         if not self._told_of_budget:
@@ -153,20 +172,25 @@ class Line:
             )  # fmt: skip
 
 
+def _look(resource: Resource, client: SalesBlinkClient, wishes: tuple[Any, ...]) -> Settled:
+    return list(resource.look(client, wishes))
+
+
 _lines: WeakKeyDictionary[asyncio.AbstractEventLoop, dict[str, Line]] = WeakKeyDictionary()
 
 
 @asynccontextmanager
-async def line_to(name: str, make_client: Callable[[], Awaitable[SalesBlinkClient]]) -> AsyncIterator[Line]:
+async def line_to(name: str, read: Callable[[], Awaitable[Access]]) -> AsyncIterator[Line]:
     """The line of this event loop that all with the same ``name`` share; it is closed behind the last of them.
 
-    Raises what ``make_client`` does.
+    :param read: reads the connection of that name.
+    :raises UnusableConnectionError: there is no client to be made from it.
     """
     lines = _lines.setdefault(asyncio.get_running_loop(), {})
-    line = lines.setdefault(name, Line(name, make_client))
+    line = lines.setdefault(name, Line(name, read))
     line.users += 1
     try:
-        await line.client()
+        await line.join()
         yield line
     finally:
         line.users -= 1

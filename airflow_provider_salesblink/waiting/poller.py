@@ -6,11 +6,13 @@ import asyncio
 import logging
 import math
 import random
+import time
 from contextlib import suppress
 from contextvars import Context
 from typing import TYPE_CHECKING, Any
 
 from airflow_provider_salesblink.client.errors import SalesBlinkError
+from airflow_provider_salesblink.waiting.backoff import Backoff
 from airflow_provider_salesblink.waiting.conditions import Hopeless
 
 if TYPE_CHECKING:
@@ -45,12 +47,19 @@ class _Member:
     :param interval: seconds between two looks at most.
     """
 
-    __slots__ = ("failures", "interval", "wish")
+    __slots__ = ("_backoff", "failures", "interval", "wish")
 
-    def __init__(self, wish: object, interval: float) -> None:
+    def __init__(self, wish: object, interval: float | Backoff) -> None:
         self.wish = wish
-        self.interval = interval
+        self._backoff = interval if isinstance(interval, Backoff) else None
+        self.interval = interval.interval if isinstance(interval, Backoff) else interval
         self.failures = 0
+
+    def looked(self) -> None:
+        """Note that a look begins."""
+        if self._backoff is not None:
+            self._backoff.looked(time.time())
+            self.interval = self._backoff.interval
 
     def settle(self, result: Any) -> None:  # noqa: ANN401
         """Tell what was seen."""
@@ -65,7 +74,7 @@ class _Member:
 class _Waiter(_Member):
     __slots__ = ("future", "most_failures")
 
-    def __init__(self, wish: object, interval: float, most_failures: int) -> None:
+    def __init__(self, wish: object, interval: float | Backoff, most_failures: int | None) -> None:
         super().__init__(wish, interval)
         self.most_failures = most_failures
         self.future: asyncio.Future[Met | Hopeless] = asyncio.get_running_loop().create_future()
@@ -79,7 +88,7 @@ class _Waiter(_Member):
             self.settle(Hopeless(str(error)))
             return
         self.failures += 1
-        if self.failures >= self.most_failures:
+        if self.most_failures is not None and self.failures >= self.most_failures:
             self.crash(GaveUp(f"{self.failures} looks in a row failed. The last: {error}"))
 
     def crash(self, error: BaseException) -> None:
@@ -134,11 +143,11 @@ class Poller:
         self._failures = 0
         self._task: asyncio.Task[None] | None = None
 
-    async def wait(self, wish: object, *, interval: float, most_failures: int) -> Met | Hopeless:
+    async def wait(self, wish: object, *, interval: float | Backoff, most_failures: int | None) -> Met | Hopeless:
         """Wait until ``wish`` is settled.
 
         :param interval: seconds between two looks at most.
-        :param most_failures: after so many failed looks in a row it is over.
+        :param most_failures: after so many failed looks in a row it is over; None where they never end it.
         :raises GaveUp: it is over.
         """
         waiter = _Waiter(wish, interval, most_failures)
@@ -160,6 +169,12 @@ class Poller:
                 yield seen
         finally:
             self._leave(watcher)
+
+    def restart(self) -> None:
+        """Look now, if the last look failed: the next one asks another client."""
+        if self._failures:
+            self._recover()
+            self._hurry()
 
     def _join(self, member: _Member) -> None:
         self._members[member.wish] = member
@@ -211,6 +226,8 @@ class Poller:
         """The wishes of those who are told of a look that begins now. It may have had to wait for its turn."""
         self._began = asyncio.get_running_loop().time()
         self._asked = tuple(self._members)
+        for member in self._members.values():
+            member.looked()
         return self._asked
 
     def _hurry(self) -> None:

@@ -13,6 +13,8 @@ import pytest
 
 from airflow_provider_salesblink.client import SalesBlinkClient
 from airflow_provider_salesblink.client.retry import Policy
+from airflow_provider_salesblink.waiting import current_client
+from airflow_provider_salesblink.waiting.current_client import Access
 from airflow_provider_salesblink.waiting.line import _lines, line_to
 from airflow_provider_salesblink.waiting.resources import AllCampaigns
 
@@ -77,18 +79,32 @@ class Connection:
         self.sandbox = sandbox
         self.options: dict[str, Any] = {}
         self.made: list[SalesBlinkClient] = []
+        self.reads = 0
+        self.broken: Exception | None = None
         self._stack = stack
 
-    async def make_client(self) -> SalesBlinkClient:
+    def given(self) -> dict[str, Any]:
         given = {
             "api_key": self.sandbox.key, "base_url": self.sandbox.url, "policy": Policy(max_attempts=1), "timeout": 5,
             "reads_per_minute": 0, "writes_per_minute": 0,
         }  # fmt: skip
-        self.made.append(self._stack.enter_context(SalesBlinkClient(**{**given, **self.options})))
+        return {**given, **self.options}
+
+    def make_client(self) -> SalesBlinkClient:
+        self.made.append(self._stack.enter_context(SalesBlinkClient(**self.given())))
         return self.made[-1]
 
+    async def read(self) -> Access:
+        """Read the connection; the tests change ``options`` and ``broken`` meanwhile."""
+        self.reads += 1
+        if self.broken is not None:
+            raise self.broken
+        given = self.given()
+        account = _bytes([given["api_key"], given["base_url"]])
+        return Access(content=_bytes(given), account=account, make_client=self.make_client)
+
     def line(self, name: str = "crm") -> AbstractAsyncContextManager[Line]:
-        return line_to(name, self.make_client)
+        return line_to(name, self.read)
 
     @property
     def looks(self) -> list[float]:
@@ -98,6 +114,15 @@ class Connection:
     def looks_at(self) -> Counter[str]:
         """How many requests came for each resource."""
         return Counter(request.path for request in self.sandbox.requests)
+
+
+def _bytes(value: object) -> bytes:
+    return repr(value).encode()
+
+
+@pytest.fixture(autouse=True)
+def _in_haste(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(current_client, "APART", 0.05)
 
 
 @pytest.fixture

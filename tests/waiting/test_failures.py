@@ -12,12 +12,12 @@ import pytest
 from airflow_provider_salesblink.waiting import line as line_module
 from airflow_provider_salesblink.waiting import poller as poller_module
 from airflow_provider_salesblink.waiting.conditions import CampaignIs, Hopeless, Met, ProspectIs
+from airflow_provider_salesblink.waiting.current_client import UnusableConnectionError
 from airflow_provider_salesblink.waiting.poller import GaveUp
 from airflow_provider_salesblink.waiting.resources import Everybody, PeopleOf, Somebody
 from tests.waiting.conftest import Connection, for_a_while, run, until, waiting
 
 if TYPE_CHECKING:
-    from airflow_provider_salesblink.client import SalesBlinkClient
     from airflow_provider_salesblink.sandbox import Sandbox
     from airflow_provider_salesblink.waiting.changes import Snapshot
     from airflow_provider_salesblink.waiting.line import Line
@@ -276,24 +276,16 @@ def test_no_address_is_logged(
     assert "ana@" not in caplog.text
 
 
-def test_a_client_that_cannot_be_made_again_ends_the_waits(
+def test_a_connection_that_broke_ends_no_wait_that_would_not_end_anyway(
     sandbox: Sandbox, connection: Connection, campaign: CampaignUnderTest
 ) -> None:
-    made_well, sound = [], connection.make_client
-
-    async def make_client() -> SalesBlinkClient:
-        if made_well:
-            raise LookupError
-        made_well.append(1)
-        return await sound()
-
-    connection.make_client = make_client  # type: ignore[method-assign]
     sandbox.fault("prospects", "status", status=401)
 
     async def story() -> None:
         async with connection.line() as line:
+            connection.broken = UnusableConnectionError("There is no connection 'crm'.")
             assert isinstance(await waiting(line, Somebody(ANYBODY, "p0"), PeopleOf(campaign.id)), Hopeless)
-            with pytest.raises(LookupError):
-                await waiting(line, CampaignIs("running", campaign.id))
+            assert isinstance(await waiting(line, CampaignIs("running", campaign.id)), Met)
 
     run(story())
+    assert len(connection.made) == 1

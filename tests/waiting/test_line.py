@@ -15,22 +15,22 @@ from airflow_provider_salesblink.waiting.line import Line, _lines
 from tests.waiting.conftest import DEADLINE, Connection, no_lines, poll_threads, run, until, waiting
 
 if TYPE_CHECKING:
-    from airflow_provider_salesblink.client import SalesBlinkClient
     from airflow_provider_salesblink.sandbox import Sandbox
+    from airflow_provider_salesblink.waiting.current_client import Access
     from tests.conftest import CampaignUnderTest
 
 
 class Making:
-    """How clients are made: slowly, and not always well."""
+    """How the connection is read: slowly, and not always well."""
 
     def __init__(self, connection: Connection, *, failures: int = 0) -> None:
         self.calls = 0
         self.may_end = asyncio.Event()
-        self._sound = connection.make_client
+        self._sound = connection.read
         self._failures = failures
-        connection.make_client = self  # type: ignore[assignment, method-assign]
+        connection.read = self  # type: ignore[assignment, method-assign]
 
-    async def __call__(self) -> SalesBlinkClient:
+    async def __call__(self) -> Access:
         self.calls += 1
         await self.may_end.wait()
         if self.calls <= self._failures:
@@ -62,9 +62,11 @@ def test_where_the_client_cannot_be_made_the_next_tries_again(connection: Connec
         making = Making(connection, failures=1)
         users = [asyncio.create_task(use(connection)) for _ in range(3)]
         await asyncio.sleep(0.05)
+        later = asyncio.create_task(use(connection))
+        await asyncio.sleep(0)
         making.may_end.set()
-        results = await asyncio.gather(*users, return_exceptions=True)
-        assert [type(result) for result in results] == [LookupError, Line, Line]
+        results = await asyncio.gather(*users, later, return_exceptions=True)
+        assert [type(result) for result in results] == [LookupError] * 3 + [Line]
         assert making.calls == 2
         assert no_lines()
 
