@@ -15,6 +15,7 @@ from airflow_provider_salesblink.loading.plan import Mode, Plan
 from airflow_provider_salesblink.loading.report import FIRST_REASONS, LoadFailedError, Report
 from airflow_provider_salesblink.loading.reservations import LONGEST_UNSENT, reservations, wait_for_earlier_run
 from airflow_provider_salesblink.loading.send import Sender
+from airflow_provider_salesblink.loading.unclear import Unclear
 from airflow_provider_salesblink.loading.unfinished import Fingerprinted, age, kept
 
 if TYPE_CHECKING:
@@ -37,6 +38,7 @@ class CampaignOfClient:
 
     client: SalesBlinkClient
     campaign_id: str
+    unclear: Unclear
 
     def people(self) -> Iterable[Prospect]:
         """Everybody in the campaign."""
@@ -46,13 +48,19 @@ class CampaignOfClient:
         """Send one person once; a lost answer is an error that says so."""
         self.client.prospects.send(self.campaign_id, columns)
 
-    def update(self, prospect_id: str, fields: dict[str, str]) -> None:
+    def update(self, prospect_id: str, fields: dict[str, str], who: bytes) -> None:
         """Set fields of somebody."""
+        self._confirm(prospect_id, who)
         self.client.prospects.update(prospect_id, fields)
 
-    def unsubscribe(self, prospect_id: str) -> None:
+    def unsubscribe(self, prospect_id: str, who: bytes) -> None:
         """Stop all outreach to somebody."""
+        self._confirm(prospect_id, who)
         self.client.prospects.unsubscribe(prospect_id)
+
+    def _confirm(self, prospect_id: str, who: bytes) -> None:
+        if self.unclear.has_unclear_ids:
+            self.client.prospects.confirm(prospect_id, who)
 
 
 def load(
@@ -100,7 +108,8 @@ def load(
     # A percentage would switch the guard off, and there is no way back.
     inputs.number("max_unsubscribes", max_unsubscribes, 0, 1)
     inputs.number("longest_wait", longest_wait, 0, math.inf)
-    destination = CampaignOfClient(client, campaign_id)
+    unclear = Unclear(client, campaign_id)
+    destination = CampaignOfClient(client, campaign_id, unclear)
     plan = Plan(mode)
     report = Report(campaign_id, mode, plan.counts, dry_run=client.dry_run)
     report.go_on(done_before or {})
@@ -108,9 +117,9 @@ def load(
     own = reservations(client.shared, campaign_id, owner or uuid4().hex, settle=settle, sleep=sleep)
     rows = Fingerprinted(source, f"{campaign_id}/{mode}") if memory else source
 
-    def look() -> None:
+    def look(through: Callable[[Iterable[Prospect]], Iterable[Prospect]] = iter) -> None:
         report.reads += 1
-        plan.compare_with(destination.people())
+        plan.compare_with(through(destination.people()))
 
     try:
         with client.waiting_at_most(longest_wait):
@@ -119,9 +128,9 @@ def load(
             looked_at = _gone_on(plan, report, rows, memory)
             if looked_at is None:
                 looked_at = time.monotonic()
-                look()
+                look(unclear.learn)
                 report.see_again()
-                plan.decide(iter(rows))
+                plan.decide(iter(rows), unclear.refuse)
                 _guard(plan, report, max_unsubscribes)
             _tell(plan, report, client)
             finished = client.dry_run
@@ -144,7 +153,9 @@ def load(
                         finished = sender.add()
                     sender.change()
                 except SalesBlinkError:
-                    _leave(plan, report, rows, memory, sender)
+                    # An unclear id is compared with its person, whom the memory does not hold.
+                    if not unclear.has_unclear_ids:
+                        _leave(plan, report, rows, memory, sender)
                     raise
                 finally:
                     if not sender.in_doubt:
