@@ -16,6 +16,7 @@ from airflow_provider_salesblink.loading.report import FIRST_REASONS, LoadFailed
 from airflow_provider_salesblink.loading.reservations import LONGEST_UNSENT, reservations, wait_for_earlier_run
 from airflow_provider_salesblink.loading.send import Sender
 from airflow_provider_salesblink.loading.suppressions import read_suppressions
+from airflow_provider_salesblink.loading.unclear import Unclear
 
 if TYPE_CHECKING:
     import os
@@ -38,6 +39,7 @@ class CampaignOfClient:
 
     client: SalesBlinkClient
     campaign_id: str
+    unclear: Unclear
 
     def people(self) -> Iterable[Prospect]:
         """Everybody in the campaign."""
@@ -47,13 +49,19 @@ class CampaignOfClient:
         """Send one person once; a lost answer is an error that says so."""
         self.client.prospects.send(self.campaign_id, columns)
 
-    def update(self, prospect_id: str, fields: dict[str, str]) -> None:
+    def update(self, prospect_id: str, fields: dict[str, str], who: bytes) -> None:
         """Set fields of somebody."""
+        self._confirm(prospect_id, who)
         self.client.prospects.update(prospect_id, fields)
 
-    def unsubscribe(self, prospect_id: str) -> None:
+    def unsubscribe(self, prospect_id: str, who: bytes) -> None:
         """Stop all outreach to somebody."""
+        self._confirm(prospect_id, who)
         self.client.prospects.unsubscribe(prospect_id)
+
+    def _confirm(self, prospect_id: str, who: bytes) -> None:
+        if self.unclear.has_unclear_ids:
+            self.client.prospects.confirm(prospect_id, who)
 
 
 def load(
@@ -104,7 +112,8 @@ def load(
     # A percentage would switch the guard off, and there is no way back.
     inputs.number("max_unsubscribes", max_unsubscribes, 0, 1)
     inputs.number("longest_wait", longest_wait, 0, math.inf)
-    destination = CampaignOfClient(client, campaign_id)
+    unclear = Unclear(client, campaign_id)
+    destination = CampaignOfClient(client, campaign_id, unclear)
     suppressions = None if suppression_path is None else read_suppressions(suppression_path)
     plan = Plan(mode, suppressions=suppressions, opt_outs=opt_outs)
     report = Report(campaign_id, mode, plan.counts, dry_run=client.dry_run)
@@ -112,18 +121,18 @@ def load(
     settle = client.timeout if settle is None else settle
     own = reservations(client.shared, campaign_id, owner or uuid4().hex, settle=settle, sleep=sleep)
 
-    def look() -> None:
+    def look(through: Callable[[Iterable[Prospect]], Iterable[Prospect]] = iter) -> None:
         report.reads += 1
-        plan.compare_with(destination.people())
+        plan.compare_with(through(destination.people()))
 
     try:
         with client.waiting_at_most(longest_wait):
             if owner and not client.dry_run:
                 wait_for_earlier_run(own, settle, sleep)
             looked_at = time.monotonic()
-            look()
+            look(unclear.learn)
             report.see_again()
-            plan.decide(iter(source))
+            plan.decide(iter(source), unclear.refuse)
             _guard(plan, report, max_unsubscribes)
             _tell(plan, report, client)
             finished = client.dry_run

@@ -18,7 +18,7 @@ from airflow_provider_salesblink.client.identity import InvalidAddressError, fin
 from airflow_provider_salesblink.loading.rows import Reject, Row
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator, Mapping
+    from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
 
     from airflow_provider_salesblink.client.records import Prospect
     from airflow_provider_salesblink.loading.suppressions import Suppressions
@@ -170,8 +170,13 @@ class Plan:
             raise UnreadableResponseError("The campaign's list shows no addresses, so nobody can be looked for in it.")
         self._database.execute("CREATE INDEX IF NOT EXISTS known_person ON known (person)")
 
-    def decide(self, source: Iterator[Row | Reject]) -> None:
-        """Decide for each row what is to be done."""
+    def decide(
+        self, source: Iterator[Row | Reject], check_columns: Callable[[Collection[str]], None] = lambda _: None
+    ) -> None:
+        """Decide for each row what is to be done.
+
+        :param check_columns: raises where a row has columns that cannot be loaded.
+        """
         self._database.execute("BEGIN")
         for row in source:
             self.counts.rows += 1
@@ -179,6 +184,7 @@ class Plan:
                 self._refuse(row)
                 self._doubt(row)
             else:
+                check_columns(row.columns)
                 self._decide(row)
         if self.mode == "mirror":
             self._leave_out_the_rest()

@@ -57,11 +57,17 @@ class Destination(Protocol):
         :raises AmbiguousWriteError: sent, and not known whether carried out. An API that only accepts always does this.
         """
 
-    def update(self, prospect_id: str, fields: dict[str, str]) -> None:
-        """Set fields of somebody."""
+    def update(self, prospect_id: str, fields: dict[str, str], who: bytes) -> None:
+        """Set fields of the person ``who``.
 
-    def unsubscribe(self, prospect_id: str) -> None:
-        """Stop all outreach to somebody."""
+        :raises InvalidInputError: the id may be another person's.
+        """
+
+    def unsubscribe(self, prospect_id: str, who: bytes) -> None:
+        """Stop all outreach to the person ``who``.
+
+        :raises InvalidInputError: the id may be another person's.
+        """
 
 
 @dataclass
@@ -271,10 +277,10 @@ class Sender:
                 yield from self._settled(batch, [pool.submit(send, step) for step in batch])
 
     def _update(self, step: Step) -> None:
-        self._destination.update(str(step.prospect_id), step.columns)
+        self._destination.update(str(step.prospect_id), step.columns, step.who)
 
     def _unsubscribe(self, step: Step) -> None:
-        self._destination.unsubscribe(str(step.prospect_id))
+        self._destination.unsubscribe(str(step.prospect_id), step.who)
 
     def _settled(self, steps: Sequence[Step], futures: Sequence[Future[None]]) -> Iterator[Step]:
         failed: SalesBlinkError | None = None

@@ -23,6 +23,7 @@ from airflow_provider_salesblink.client.pacing import only_if
 from airflow_provider_salesblink.client.records import of_person
 from airflow_provider_salesblink.loading.reservations import reservations, wait_for_earlier_run
 from airflow_provider_salesblink.loading.rows import ColumnNames, Reject
+from airflow_provider_salesblink.loading.unclear import Unclear
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -62,12 +63,13 @@ def add_person(
     :raises SalesBlinkError: SalesBlink cannot be reached, or refuses.
     """
     campaign_id = inputs.identifier("campaign_id", campaign_id)
-    columns = _columns(data)
+    columns, unclear = _columns(data), Unclear(client, campaign_id)
+    unclear.refuse_reserved(columns)
     reserved = reservations(client.shared, campaign_id, owner or uuid4().hex, settle=client.timeout, sleep=sleep)
     if owner and not client.dry_run:
         wait_for_earlier_run(reserved, client.timeout, sleep)
     looked_at = time.monotonic()
-    everywhere, here = _looked_up(client, campaign_id, columns[EMAIL])
+    everywhere, here = _looked_up(client, campaign_id, columns[EMAIL], unclear)
     opted_out = next((found for found in [*here, *everywhere] if found["unsubscribed"]), None)
     if opted_out is not None:
         return "opted_out", opted_out
@@ -75,7 +77,7 @@ def add_person(
         return "skipped", here[0]
     if here and on_existing == "update":
         wanted = {name: value for name, value in columns.items() if name != EMAIL and value != ""}
-        sent, dry_run = set_differing(client, here, inputs.changes(wanted) if wanted else {})
+        sent, dry_run = set_differing(client, here, inputs.changes(wanted) if wanted else {}, unclear)
         record = cast("Prospect", {**here[0], "dry_run": True}) if dry_run else here[0]
         return ("updated" if sent else "unchanged"), record
     if opt_out_unknown == "fail" and any(found["unsubscribed"] is None for found in [*here, *everywhere]):
@@ -83,6 +85,7 @@ def add_person(
             "The person is in SalesBlink already, and it does not say whether they opted out; nothing was sent. "
             "Say opt_out_unknown='add' if your own records know that they did not."
         )
+    unclear.refuse(columns)
     if on_existing == "add":
         return "added", client.prospects.add(campaign_id, columns, beside=[found["id"] for found in here])
     if client.dry_run:
@@ -144,17 +147,22 @@ def _added_alone(
     )
 
 
-def _looked_up(client: SalesBlinkClient, campaign_id: str, address: str) -> tuple[list[Prospect], list[Prospect]]:
+def _looked_up(
+    client: SalesBlinkClient, campaign_id: str, address: str, unclear: Unclear
+) -> tuple[list[Prospect], list[Prospect]]:
     """The prospects with ``address``: those the search knows, and those in the campaign.
 
     The campaign is listed even after a search without a hit: nothing documents that the search finds everybody.
     """
     try:
-        everywhere = client.prospects.search(address)
+        everywhere = list(unclear.learn(client.prospects.search(address)))
     except NotFoundError:
         everywhere = []
     here = [found for found in everywhere if found["campaign_id"] == campaign_id]
-    return everywhere, here or _in_campaign(client, campaign_id, address)
+    # A column of the person's own may only look like the campaign's id.
+    if here and not any(map(client.prospects.campaign_is_unclear, here)):
+        return everywhere, here
+    return everywhere, of_person(unclear.learn(client.prospects.each(campaign_id)), address)
 
 
 def _in_campaign(client: SalesBlinkClient, campaign_id: str, address: str) -> list[Prospect]:
@@ -162,22 +170,28 @@ def _in_campaign(client: SalesBlinkClient, campaign_id: str, address: str) -> li
 
 
 def set_differing(
-    client: SalesBlinkClient, prospects: list[Prospect], wanted: Mapping[str, str]
+    client: SalesBlinkClient, prospects: list[Prospect], wanted: Mapping[str, str], unclear: Unclear
 ) -> tuple[list[str], bool]:
-    """Set the fields that differ; the names of those that did, and whether the client runs dry."""
+    """Set the fields that differ; the names of those that did, and whether the client runs dry.
+
+    :raises InvalidInputError: an id may be another person's, or a field's name SalesBlink's own; nothing was set.
+    """
+    differ = [(found, fields) for found in prospects if (fields := differing(found["fields"], wanted))]
+    for _, fields in differ:
+        unclear.refuse(fields)
+    changes = [(client.prospects.id_to_act_on(found), fields) for found, fields in differ]
     sent: dict[str, None] = {}
     dry_run = False
-    for found in prospects:
-        if fields := differing(found["fields"], wanted):
-            dry_run = client.prospects.update(id_of(found), fields).get("dry_run", False)
-            sent.update(dict.fromkeys(fields))
+    for prospect_id, fields in changes:
+        dry_run = client.prospects.update(prospect_id, fields).get("dry_run", False)
+        sent.update(dict.fromkeys(fields))
     return list(sent), dry_run
 
 
 def id_of(prospect: Prospect) -> str:
-    """The id of a prospect that something is to be done with.
+    """The id that SalesBlink shows for a prospect.
 
-    :raises UnreadableResponseError: SalesBlink did not tell it.
+    :raises UnreadableResponseError: it shows none.
     """
     if prospect["id"] is None:
         raise UnreadableResponseError("SalesBlink found the prospect but did not tell its id, so nothing can be done.")

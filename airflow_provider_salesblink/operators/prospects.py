@@ -13,7 +13,7 @@ from airflow_provider_salesblink.operators.loads import AddProspectsOperator
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
-    from airflow_provider_salesblink.client import SalesBlinkClient
+    from airflow_provider_salesblink.client import Prospect, SalesBlinkClient
 
 __all__ = [
     "AddProspectOperator",
@@ -130,12 +130,15 @@ class UpdateProspectOperator(AddressedOperator):
         """Compare and set."""
         from airflow_provider_salesblink.client import inputs
         from airflow_provider_salesblink.loading.single import id_of, set_differing
+        from airflow_provider_salesblink.loading.unclear import Unclear
 
         exactly_one(prospect_id=self.prospect_id, email=self.email)
-        wanted = inputs.changes(self.fields)
+        wanted, unclear = inputs.changes(self.fields), Unclear(client)
+        unclear.refuse_reserved(wanted)
         by_id = self.email is None
-        prospects = [client.prospects.get(cast("str", self.prospect_id))] if by_id else self.of_address(client)
-        sent, dry_run = set_differing(client, prospects, wanted)
+        found = [client.prospects.get(cast("str", self.prospect_id))] if by_id else self.of_address(client)
+        prospects = list(unclear.learn(found))
+        sent, dry_run = set_differing(client, prospects, wanted, unclear)
         self.log.info("Fields set: %s.", ", ".join(shown(sent)) or "none")
         word = "updated" if sent else "unchanged"
         return outcome(word, dry_run=dry_run, prospect_ids=[id_of(found) for found in prospects], fields=shown(sent))
@@ -173,33 +176,37 @@ class UnsubscribeOperator(AddressedOperator):
 
         exactly_one(prospect_id=self.prospect_id, email=self.email)
         if self.email is None:
-            return self._unsubscribed(client, {inputs.identifier("prospect_id", self.prospect_id): False})
+            return self._unsubscribed(client, {inputs.identifier("prospect_id", self.prospect_id): None})
         try:
             found = self.of_address(client)
         except NotFoundError:
             if not self.missing_ok:
                 raise
             found = []
-        return self._unsubscribed(client, {id_of(each): each["unsubscribed"] is True for each in found})
+        return self._unsubscribed(client, {id_of(each): each for each in found})
 
-    def _unsubscribed(self, client: SalesBlinkClient, is_out: Mapping[str, bool]) -> dict[str, Any]:
+    def _unsubscribed(self, client: SalesBlinkClient, found: Mapping[str, Prospect | None]) -> dict[str, Any]:
         from airflow_provider_salesblink.client import NotFoundError, SalesBlinkError
 
         written, missing, failed = [], [], None
-        for prospect_id in (each for each, already in is_out.items() if not already):
+        for prospect_id, prospect in found.items():
+            if prospect and client.prospects.is_surely_unsubscribed(prospect):
+                continue
             try:
+                if prospect:
+                    client.prospects.id_to_act_on(prospect)
                 written.append(client.prospects.unsubscribe(prospect_id))
             except NotFoundError as error:
                 missing.append(error)
             except SalesBlinkError as error:
                 # What may pass counts more: the next try takes up both.
                 failed = error if failed is None or failed.permanent else failed
-        there = len(is_out) - len(missing)
+        there = len(found) - len(missing)
         self.log.info("Prospects: %d; unsubscribed now: %d; not there: %d.", there, len(written), len(missing))
         if failed or (missing and not self.missing_ok):
             raise failed or missing[0]
         word = "unsubscribed" if written else "unchanged" if there else "missing"
-        ids = list(is_out) if there else []
+        ids = list(found) if there else []
         return outcome(word, dry_run=any(each.get("dry_run", False) for each in written), prospect_ids=ids)
 
 

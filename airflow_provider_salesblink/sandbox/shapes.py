@@ -24,6 +24,8 @@ class Shapes:
     :param single: one record as an object, or as a list of one.
     :param id_style: ``campaignID``/``prospectID`` as documented, ``id``, or ``_id``.
     :param columns: a prospect's columns flat on the object, or under its ``data``.
+    :param collision: whose value a flat prospect shows where a column has the name of an id or of the state: the API's,
+        or the column's.
     :param email_key: what the column with the address is called.
     :param state: how a record tells that it is paused or unsubscribed, if at all.
     :param acknowledgement: a write answers the record, or only that it succeeded.
@@ -33,6 +35,7 @@ class Shapes:
     single: Literal["object", "list"] = "object"
     id_style: Literal["documented", "id", "_id"] = "documented"
     columns: Literal["flat", "data"] = "flat"
+    collision: Literal["api", "column"] = "api"
     email_key: Literal["Email", "email"] = "Email"
     state: Literal["paused", "pause", "status", "none"] = "paused"
     acknowledgement: Literal["record", "plain"] = "record"
@@ -53,14 +56,16 @@ class Shapes:
         return {key: campaign.id, "name": campaign.name} | self._campaign_state(paused=campaign.paused)
 
     def prospect(self, person: Person) -> dict[str, Any]:
-        """One prospect as the API shows it; its ids and state win over columns of the same name."""
+        """One prospect as the API shows it."""
         if self.id_style == "documented":
             ids = {"prospectID": person.id, "campaignID": person.campaign_id}
         else:
             ids = {self.id_style: person.id, "campaign_id": person.campaign_id}
         columns = {self.email_key if is_email(key) else key: value for key, value in person.fields.items()}
-        state = self._prospect_state(unsubscribed=person.unsubscribed)
-        return ids | ({"data": columns} if self.columns == "data" else columns) | ids | state
+        own = ids | self._prospect_state(unsubscribed=person.unsubscribed)
+        if self.columns == "data":
+            return own | {"data": columns}
+        return ids | columns | own if self.collision == "api" else own | columns
 
     def one(self, name: str, record: Mapping[str, Any]) -> Json:
         """Answer one record, called ``name`` where the envelope names things."""

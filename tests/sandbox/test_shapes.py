@@ -86,6 +86,29 @@ def test_columns_flat_or_under_data(sandbox: Sandbox, call: Call, ana: str, emai
     }
 
 
+@pytest.mark.parametrize("id_style", ["documented", "id", "_id"])
+@pytest.mark.parametrize("state", ["paused", "status", "none"])
+def test_a_column_with_the_name_of_one_of_the_api_s_keys(
+    sandbox: Sandbox, call: Call, id_style: Any, state: Any
+) -> None:
+    names = {"documented": ("prospectID", "campaignID"), "id": ("id", "campaign_id"), "_id": ("_id", "campaign_id")}
+    shared = [*names[id_style], *{"paused": ["unsubscribed"], "status": ["status"], "none": []}[state]]
+    columns = {"Email": "bo@example.com", **dict.fromkeys(shared, "own"), "Plan": "Gold"}
+    bo = sandbox.add_person("spring", columns)
+
+    sandbox.shapes = Shapes(envelope="bare", id_style=id_style, state=state)
+    kept = call("GET", f"/api/prospect/{bo}").json()
+    sandbox.shapes = Shapes(envelope="bare", id_style=id_style, state=state, collision="column")
+    hidden = call("GET", f"/api/prospect/{bo}").json()
+    sandbox.shapes = Shapes(envelope="bare", id_style=id_style, state=state, collision="column", columns="data")
+    apart = call("GET", f"/api/prospect/{bo}").json()
+
+    assert {name: kept[name] for name in shared[:2]} == {shared[0]: bo, shared[1]: "spring"}
+    assert [kept[name] for name in shared[2:]] == {"paused": [False], "status": ["active"], "none": []}[state]
+    assert hidden == columns
+    assert apart == {name: kept[name] for name in shared} | {"data": columns}
+
+
 @pytest.mark.parametrize(
     ("state", "campaign", "person"),
     [

@@ -1,7 +1,8 @@
 """The answers of the seed API, whose shape nobody documented, as records.
 
 Tolerant in form, strict in substance: a payload may be bare, under ``data`` or under its own name, an object may stand
-alone or in a list of one, an id goes by three names; but what is not there is None or an error, never made up.
+alone or in a list of one, an id goes by three names; but what is not there is None or an error, never made up. An
+object is a record only where it shows what makes it one: an id, or a person's address.
 """
 
 from __future__ import annotations
@@ -10,11 +11,12 @@ import re
 from typing import IO, TYPE_CHECKING, Any, cast
 
 from airflow_provider_salesblink.client import documents
+from airflow_provider_salesblink.client.classic import own_keys
 from airflow_provider_salesblink.client.columns import is_email, plain
 from airflow_provider_salesblink.client.errors import ApiRefusedError, NotFoundError, UnreadableResponseError
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Callable, Iterator
 
     from airflow_provider_salesblink.client.records import Campaign, Prospect, TeamMember
 
@@ -23,12 +25,13 @@ PROSPECT_NAMES = ("prospects", "prospect")
 TEAM_NAMES = ("members", "team", "users", "user")
 
 _CAMPAIGN_ID = ("campaignID", "id", "_id")
-_PROSPECT_ID = ("prospectID", "id", "_id")
-_CAMPAIGN_OF_PROSPECT = ("campaignID", "campaign_id")
 _ENVELOPE = frozenset({"success", "error", "message", "msg", "data", "total", "count"})
 
 _PAUSED_WORDS = {"paused": True, "pause": True, "running": False, "active": False, "unpaused": False}
-_UNSUBSCRIBED_WORDS = {"unsubscribed": True, "optedout": True, "active": False, "subscribed": False}
+_OPTED_OUT_WORDS = frozenset({"unsubscribed", "optedout"})
+_SUBSCRIBED_WORDS = frozenset({"active", "subscribed"})
+_UNSUBSCRIBED_NAMES = frozenset(map(plain, own_keys.UNSUBSCRIBED))
+_YES = frozenset({"true", "yes", "y", "1", "t", "on", *_OPTED_OUT_WORDS})
 
 # Where :func:`_payload` would find them.
 _PLACES_OF_PROSPECTS = frozenset(
@@ -40,16 +43,23 @@ _WORD_OF_API = re.compile(r"[A-Za-z_]{1,20}")
 Json = dict[str, Any]
 
 
-def objects(body: object, names: tuple[str, ...]) -> list[Json]:
+def objects(
+    body: object,
+    names: tuple[str, ...],
+    is_record: Callable[[Json], bool],
+    is_record_alone: Callable[[Json], bool] | None = None,
+) -> list[Json]:
     """The objects of an answer, wherever it keeps them.
 
     :param names: what their key may be called.
+    :param is_record: whether an object is one of those that were asked for.
+    :param is_record_alone: the same for an object that stands in no list, which is rather a notice of the server.
     :raises UnreadableResponseError: the answer holds no such objects. An empty list has to be said.
     """
     match _payload(body, names):
-        case list() as found if all(isinstance(each, dict) for each in found):
+        case list() as found if all(isinstance(each, dict) and is_record(each) for each in found):
             return found
-        case dict() as found if found:
+        case dict() as found if (is_record_alone or is_record)(found):
             return [found]
     raise UnreadableResponseError(
         f"The answer holds no {names[0]}; {_outline(body)}. "
@@ -62,8 +72,10 @@ def _payload(body: object, names: tuple[str, ...]) -> object:
         for name in names:
             if isinstance(body.get(name), dict | list):
                 return body[name]
-        if "data" not in body or _is_record(body):
-            return body if _is_record(body) or not body.keys() <= _ENVELOPE else None
+        # A record's own ``data`` are its columns, which are an object.
+        is_record = _is_record(body) and not isinstance(body.get("data"), list)
+        if "data" not in body or is_record:
+            return body if is_record or not body.keys() <= _ENVELOPE else None
         # "Nothing found", but only from an API that says that it succeeded.
         if body["data"] is None and body.get("success"):
             return []
@@ -72,7 +84,23 @@ def _payload(body: object, names: tuple[str, ...]) -> object:
 
 
 def _is_record(body: Json) -> bool:
-    return "success" not in body and _first(body, ("campaignID", "prospectID", "id", "_id")) is not None
+    return "success" not in body and own_keys.first_text(body, (*_CAMPAIGN_ID, *own_keys.IDS)) is not None
+
+
+def _is_campaign(found: Json) -> bool:
+    return own_keys.first_text(found, _CAMPAIGN_ID) is not None
+
+
+def _is_prospect(found: Json) -> bool:
+    return own_keys.first_text(found, own_keys.IDS) is not None or _has_address(found)
+
+
+def _has_address(found: Json) -> bool:
+    return bool((_address(found) or "").strip())
+
+
+def _is_member(found: Json) -> bool:
+    return bool((_name(found) or _email(found) or "").strip())
 
 
 def one(found: list[Json], what: str, wanted: str, names: tuple[str, ...]) -> Json:
@@ -83,10 +111,12 @@ def one(found: list[Json], what: str, wanted: str, names: tuple[str, ...]) -> Js
     """
     if not found:
         raise NotFoundError(f"SalesBlink has no such {what} (its answer is an empty list). Check the id.")
-    for each in found:
-        if _first(each, names) == wanted:
-            return each
-    if len(found) == 1 and _first(found[0], names) is None:
+    # First as they are read elsewhere; then any of them, since a column of the person's may be called like one.
+    for each_names in (names, *((name,) for name in names)):
+        for each in found:
+            if own_keys.first_text(each, each_names) == wanted:
+                return each
+    if len(found) == 1 and own_keys.first_text(found[0], names) is None:
         return found[0]
     raise UnreadableResponseError(f"SalesBlink was asked for one {what} and answered with another.")
 
@@ -97,7 +127,7 @@ def campaign(found: Json, known_id: str | None = None) -> Campaign:
     :param known_id: its id, where the question held it already.
     :raises UnreadableResponseError: it has no id, so that nothing could be done with it.
     """
-    found_id = known_id or _first(found, _CAMPAIGN_ID)
+    found_id = known_id or own_keys.first_text(found, _CAMPAIGN_ID)
     if found_id is None:
         raise UnreadableResponseError(f"A campaign in the answer has no id; {_outline(found)}.")
     name = found.get("name", found.get("campaignName"))
@@ -106,32 +136,31 @@ def campaign(found: Json, known_id: str | None = None) -> Campaign:
 
 def campaigns(body: object) -> list[Campaign]:
     """The campaigns of an answer, in its order."""
-    return [campaign(found) for found in objects(body, CAMPAIGN_NAMES)]
+    return [campaign(found) for found in objects(body, CAMPAIGN_NAMES, _is_campaign)]
 
 
 def single_campaign(body: object, campaign_id: str) -> Campaign:
     """The one campaign that was asked for."""
-    return campaign(_one_of(body, CAMPAIGN_NAMES, "campaign", campaign_id, _CAMPAIGN_ID), campaign_id)
+    found = objects(body, CAMPAIGN_NAMES, _is_campaign)
+    return campaign(one(found, "campaign", campaign_id, _CAMPAIGN_ID), campaign_id)
 
 
 def prospect(found: Json) -> Prospect:
     """A prospect's record."""
-    nested = found.get("data")
-    about = {name for name, value in found.items() if _is_about_prospect(name, value)}
-    columns = nested if isinstance(nested, dict) else {name: found[name] for name in found if name not in about}
     return {
-        "id": _first(found, _PROSPECT_ID),
-        "email": _email(columns) or _email(found),
-        "campaign_id": _first(found, _CAMPAIGN_OF_PROSPECT),
+        "id": own_keys.first_text(found, own_keys.IDS),
+        "email": _address(found),
+        "campaign_id": own_keys.first_text(found, own_keys.CAMPAIGN_IDS),
         "unsubscribed": _unsubscribed(found),
-        "fields": dict(columns),
+        "fields": own_keys.columns(found),
         "raw": found,
     }
 
 
 def prospects(body: object) -> list[Prospect]:
     """The prospects of an answer, in its order."""
-    return [prospect(found) for found in objects(body, PROSPECT_NAMES)]
+    found = objects(body, PROSPECT_NAMES, _is_prospect, _has_address)
+    return [prospect(each) for each in found]
 
 
 def each_prospect(body: object) -> Iterator[Prospect]:
@@ -142,7 +171,7 @@ def each_prospect(body: object) -> Iterator[Prospect]:
     with cast("IO[bytes]", body) as file:
         try:
             for found in documents.elements(file, _PLACES_OF_PROSPECTS, _check_beside):
-                if not isinstance(found, dict):
+                if not isinstance(found, dict) or not _is_prospect(found):
                     break
                 yield prospect(found)
             else:
@@ -161,21 +190,26 @@ def _check_beside(path: documents.Path, value: object) -> None:
 
 def single_prospect(body: object, prospect_id: str) -> Prospect:
     """The one prospect that was asked for."""
-    record = prospect(_one_of(body, PROSPECT_NAMES, "prospect", prospect_id, _PROSPECT_ID))
+    found = objects(body, PROSPECT_NAMES, _is_prospect)
+    record = prospect(one(found, "prospect", prospect_id, own_keys.IDS))
     record["id"] = prospect_id
     return record
 
 
 def team_member(found: Json) -> TeamMember:
     """A team member's record, without the picture."""
-    name = found.get("user_name", found.get("name"))
     raw = {key: value for key, value in found.items() if key != "user_picture"}
-    return {"name": name if isinstance(name, str) else None, "email": _email(found), "raw": raw}
+    return {"name": _name(found), "email": _email(found), "raw": raw}
+
+
+def _name(found: Json) -> str | None:
+    name = found.get("user_name", found.get("name"))
+    return name if isinstance(name, str) else None
 
 
 def team(body: object) -> list[TeamMember]:
     """The team members of an answer, in its order."""
-    return [team_member(found) for found in objects(body, TEAM_NAMES)]
+    return [team_member(found) for found in objects(body, TEAM_NAMES, _is_member, _has_address)]
 
 
 def acknowledged(body: object, names: tuple[str, ...]) -> Json:
@@ -188,16 +222,10 @@ def acknowledged(body: object, names: tuple[str, ...]) -> Json:
     return {}
 
 
-def _one_of(body: object, names: tuple[str, ...], what: str, wanted: str, ids: tuple[str, ...]) -> Json:
-    return one(objects(body, names), what, wanted, ids)
-
-
-def _first(found: Json, names: tuple[str, ...]) -> str | None:
-    for name in names:
-        value = found.get(name)
-        if isinstance(value, str | int) and not isinstance(value, bool) and value != "":
-            return str(value)
-    return None
+def _address(found: Json) -> str | None:
+    """The address of a prospect, among their columns or next to them."""
+    nested = _email(found["data"]) if own_keys.is_nested(found) else None
+    return nested or _email(found)
 
 
 def _email(columns: Json) -> str | None:
@@ -215,19 +243,25 @@ def _paused(found: Json) -> bool | None:
 
 
 def _unsubscribed(found: Json) -> bool | None:
-    for name, value in found.items():
-        if plain(name) in ("unsubscribed", "isunsubscribed") and isinstance(value, bool):
-            return value
-    return _UNSUBSCRIBED_WORDS.get(_word(found, "status"))
+    """Whether the person opted out; None where the answer leaves open whether it says so.
 
-
-def _is_about_prospect(name: str, value: object) -> bool:
-    """Whether a key of a flat prospect is the API's own word about the person rather than one of their columns."""
-    if name in (*_PROSPECT_ID, *_CAMPAIGN_OF_PROSPECT):
+    In a flat answer a column of the person's own may be called like the state. Such a word counts only where it says
+    that they opted out.
+    """
+    if states := own_keys.states(found):
+        return any(states)
+    word = _word(found, "status")
+    if word in _OPTED_OUT_WORDS or any(_says_yes(value) for name, value in found.items() if _is_named_state(name)):
         return True
-    if plain(name) in ("unsubscribed", "isunsubscribed"):
-        return isinstance(value, bool)
-    return name == "status" and isinstance(value, str) and plain(value) in _UNSUBSCRIBED_WORDS
+    return False if word in _SUBSCRIBED_WORDS and own_keys.is_nested(found) else None
+
+
+def _is_named_state(name: str) -> bool:
+    return plain(name) in _UNSUBSCRIBED_NAMES
+
+
+def _says_yes(value: object) -> bool:
+    return isinstance(value, str | int) and plain(str(value)) in _YES
 
 
 def _word(found: Json, name: str) -> str:

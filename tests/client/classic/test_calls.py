@@ -192,5 +192,5 @@ def test_an_id_that_is_none_is_not_made_up(serve: Serve, new_client: NewClient, 
     client = new_client(base_url=serve(id_of(value)).url)
 
     assert client.prospects.search(ANA)[0]["id"] is None
-    with pytest.raises(Exception, match="has no id"):
+    with pytest.raises(Exception, match="holds no campaigns"):
         client.campaigns.list()

@@ -55,10 +55,14 @@ def test_every_shape_of_an_answer_gives_the_same_records(
     sandbox.add_person(scene.campaign, {"Email": "eve@example.com", "status": "lead"}, unsubscribed=True)
     sandbox.shapes = shapes
     says = shapes.state != "none"
+    # In a flat answer "status" may be a column of the person: it counts only where it says that they opted out.
+    is_open = shapes.state == "status" and shapes.columns == "flat"
+    status = {"status": "active"} if is_open else {}
     campaign = {"id": scene.campaign, "name": "Spring", "paused": False if says else None}
     ana = {
         "id": scene.prospect, "email": ANA, "campaign_id": scene.campaign,
-        "unsubscribed": False if says else None, "fields": {shapes.email_key: ANA, "First Name": "Ana"},
+        "unsubscribed": False if says and not is_open else None,
+        "fields": {shapes.email_key: ANA, "First Name": "Ana", **status},
     }  # fmt: skip
 
     assert [told(each) for each in client.campaigns.list()] == [campaign]
@@ -112,6 +116,62 @@ def test_what_holds_no_records_is_never_an_empty_list(
     assert caught.value.path == "/api" + call.path.format(campaign="c1", prospect="p1")
 
 
+@pytest.mark.parametrize(
+    "body",
+    [
+        {"status": "maintenance"}, {"success": True, "result": [{"id": "p1", "Email": ANA, "name": "Spring"}]},
+        {"message": "hello"}, [{"foo": 1}], {"success": True, "data": [{"foo": 1}]}, {"data": {"status": "busy"}},
+        {"success": True, "data": {"message": "none found"}}, {"success": True, "data": {"data": {"items": [1]}}},
+        {"success": True, "data": {"p1": {"id": "p1", "Email": ANA, "name": "Spring"}}}, {"ok": True, "results": []},
+        {"success": True, "data": {"total": 0, "prospects": None, "campaigns": None, "members": None}},
+        {"prospects": {"foo": 1}, "campaigns": {"foo": 1}, "members": {"foo": 1}}, [{}], {"data": [{}]},
+        {"success": True, "data": {"email": " ", "name": "", "id": ""}}, [{"id": "p1", "name": "a", "email": ANA}, {}],
+        {"queue": "full", "retry": 5, "data": [{"position": 3}]},
+    ],
+    ids=str,
+)  # fmt: skip
+@every_read
+def test_an_object_that_shows_neither_an_id_nor_a_person_is_no_record(
+    serve: Serve, new_client: NewClient, body: Any, call: Documented
+) -> None:
+    client = new_client(base_url=serve(lambda _: [answer(body)]).url)
+
+    with pytest.raises(UnreadableResponseError):
+        call.make(client, Scene("c1", "p1"))
+    with pytest.raises(UnreadableResponseError):
+        list(client.prospects.each("c1"))
+
+
+@pytest.mark.parametrize(
+    "notice",
+    [
+        {"id": "req-9", "status": "maintenance"}, {"success": True, "id": "req-9", "result": [{"Email": ANA}]},
+        {"name": "SalesBlink API", "version": 2}, {"id": "req-9", "data": {"status": "busy"}},
+    ],
+    ids=str,
+)  # fmt: skip
+def test_a_notice_with_an_id_or_a_name_of_its_own_is_no_list(
+    serve: Serve, new_client: NewClient, notice: dict[str, Any]
+) -> None:
+    client = new_client(base_url=serve(lambda _: [answer(notice)]).url)
+
+    for read in (
+        client.team.list, lambda: client.prospects.list("c1"),
+        lambda: client.prospects.search(ANA), lambda: list(client.prospects.each("c1")),
+        lambda: client.campaigns.get("c1"), lambda: client.prospects.get("p1"),
+    ):  # fmt: skip
+        with pytest.raises(UnreadableResponseError):
+            read()
+
+
+def test_a_list_in_an_envelope_with_an_id_of_its_own_is_the_list(serve: Serve, new_client: NewClient) -> None:
+    body = {"id": "req-9", "data": [{"_id": "p1", "Email": ANA}, {"_id": "p2", "Email": "bo@example.com"}]}
+
+    found = new_client(base_url=serve(lambda _: [answer(body)]).url).prospects.list("c1")
+
+    assert [each["id"] for each in found] == ["p1", "p2"]
+
+
 @pytest.mark.parametrize("body", [[], {"data": []}, {"success": True, "data": None}, {"data": {"data": []}}], ids=str)
 @every_read
 def test_an_empty_list_that_is_said_is_one(serve: Serve, new_client: NewClient, body: Any, call: Documented) -> None:
@@ -124,7 +184,7 @@ def test_an_empty_list_that_is_said_is_one(serve: Serve, new_client: NewClient, 
         assert call.make(client, Scene("c1", "p1")) == []
 
 
-@pytest.mark.parametrize("found", [{"id": "other"}, [{"id": "other"}, {"id": "third"}], [{"name": "a"}, {"name": "b"}]])
+@pytest.mark.parametrize("found", [{"id": "other"}, [{"id": "other"}, {"id": "third"}], [{"_id": "other"}]])
 def test_the_answer_about_another_one_is_an_error(serve: Serve, new_client: NewClient, found: Any) -> None:
     client = new_client(base_url=serve(lambda _: [answer({"success": True, "data": found})]).url)
 
@@ -151,13 +211,57 @@ def test_a_campaign_is_paused_only_where_it_says_so(state: dict[str, Any], pause
     ("state", "unsubscribed"),
     [
         ({"unsubscribed": True}, True), ({"isUnsubscribed": False}, False), ({"status": "unsubscribed"}, True),
-        ({"status": "Opted-out"}, True), ({"status": "active"}, False), ({"status": "lead"}, None),
-        ({"unsubscribed": "no"}, None), ({}, None),
+        ({"status": "Opted-out"}, True), ({"status": "active"}, None), ({"status": "lead"}, None),
+        ({"unsubscribed": False, "status": "unsubscribed"}, False), ({"unsubscribed": True, "status": "active"}, True),
+        ({"unsubscribed": "no"}, None), ({"unsubscribed": "false"}, None), ({"unsubscribed": 0}, None),
+        ({"unsubscribed": "TRUE "}, True), ({"is_unsubscribed": 1}, True), ({"Unsubscribed": "yes"}, True),
+        ({"Unsubscribed": False}, None), ({"unsubscribed": False, "Unsubscribed": "yes"}, False), ({}, None),
     ],
     ids=str,
 )  # fmt: skip
 def test_a_person_is_unsubscribed_only_where_it_says_so(state: dict[str, Any], unsubscribed: bool | None) -> None:
     assert decoding.prospect({"id": "p1", "Email": ANA, **state})["unsubscribed"] is unsubscribed
+
+
+@pytest.mark.parametrize(
+    ("state", "column", "unsubscribed"),
+    [
+        ({"status": "active"}, "unsubscribed", False), ({"status": "unsubscribed"}, "active", True),
+        ({"unsubscribed": True}, "active", True), ({}, "unsubscribed", None), ({"status": "lead"}, "active", None),
+    ],
+    ids=str,
+)  # fmt: skip
+def test_where_the_columns_stand_apart_a_column_says_nothing_of_the_state(
+    state: dict[str, Any], column: str, unsubscribed: bool | None
+) -> None:
+    columns = {"Email": ANA, "status": column, "id": "CRM-1", "_id": "CRM-2", "campaignID": "CRM-3"}
+
+    record = decoding.prospect({"id": "p1", "campaign_id": "c1", **state, "data": columns})
+
+    assert record["unsubscribed"] is unsubscribed
+    assert (record["id"], record["campaign_id"], record["fields"]) == ("p1", "c1", columns)
+
+
+@pytest.mark.parametrize(
+    ("keys", "prospect_id", "campaign_id", "own"),
+    [
+        ({"prospectID": "p1", "campaignID": "c1", "id": "7", "campaign_id": "8"}, "p1", "c1", ["id", "campaign_id"]),
+        ({"id": "7", "_id": "p1", "campaign_id": "c1"}, "p1", "c1", ["id"]),
+        ({"_id": "p1", "id": "p1", "campaignID": "c1", "campaign_id": "c1"}, "p1", "c1", []),
+        ({"_id": 5, "id": "5"}, "5", None, []),
+        ({"id": "p1"}, "p1", None, []),
+        ({"prospectID": "p1", "status": "active", "unsubscribed": False}, "p1", None, ["status"]),
+        ({"prospectID": "p1", "unsubscribed": "no"}, "p1", None, ["unsubscribed"]),
+    ],
+    ids=str,
+)
+def test_a_key_next_to_the_api_s_own_is_a_column(
+    keys: dict[str, Any], prospect_id: str, campaign_id: str | None, own: list[str]
+) -> None:
+    record = decoding.prospect({**keys, "Email": ANA})
+
+    assert (record["id"], record["campaign_id"]) == (prospect_id, campaign_id)
+    assert record["fields"] == {"Email": ANA, **{name: keys[name] for name in own}}
 
 
 def test_a_key_said_twice_is_what_it_was_last(serve: Serve, new_client: NewClient) -> None:
@@ -210,6 +314,7 @@ def test_a_long_answer_is_read_piece_by_piece(serve: Serve, new_client: NewClien
         (lambda body: body.replace(b'"x', b'"\xff', 1), UnreadableResponseError),
         (lambda body: body.replace(b"{", b'{"success": false, ', 1), ApiRefusedError),
         (lambda body: b'{"other": ' + body + b"}", UnreadableResponseError),
+        (lambda body: body[:-2] + b', {"queue": "full"}]}', UnreadableResponseError),
     ],
 )
 def test_a_long_answer_that_is_spoilt_does_not_end_as_if_it_were_whole(

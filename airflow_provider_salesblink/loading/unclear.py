@@ -1,0 +1,78 @@
+"""What a campaign's answers leave open: whether some keys are SalesBlink's own, or columns of the people."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from airflow_provider_salesblink.client.errors import InvalidInputError
+
+if TYPE_CHECKING:
+    from collections.abc import Collection, Iterable, Iterator
+
+    from airflow_provider_salesblink.client import Prospect, SalesBlinkClient
+
+
+class Unclear:
+    """Learns from the people of a campaign, and then refuses the columns that would be mixed up with SalesBlink's keys.
+
+    :param campaign_id: the campaign; None where the people may be of several.
+    """
+
+    def __init__(self, client: SalesBlinkClient, campaign_id: str | None = None) -> None:
+        self._prospects = client.prospects
+        self._campaign_id = campaign_id
+        self._suspects = self._prospects.reserved_columns | self._prospects.shared_columns
+        self._seen: frozenset[str] | None = None
+        self._settled: frozenset[str] | None = None
+        self.has_unclear_ids = False
+
+    def learn(self, people: Iterable[Prospect]) -> Iterator[Prospect]:
+        """Pass on ``people``, and note what their answers leave open."""
+        for each in people:
+            columns = self._prospects.unclear_columns(each)
+            if self._seen is None or not columns <= self._seen:
+                self._seen = columns | (self._seen or frozenset())
+            self.has_unclear_ids = self.has_unclear_ids or self._prospects.id_is_unclear(each)
+            yield each
+
+    def refuse(self, columns: Collection[str]) -> None:
+        """Refuse the columns of a person who is about to be added or changed, if one of them is unclear.
+
+        :raises InvalidInputError: one is, or has a name that only SalesBlink uses.
+        """
+        if self._suspects.isdisjoint(columns):
+            return
+        self.refuse_reserved(columns)
+        for name in sorted(self._suspects.intersection(columns)):
+            if name in self._unclear(name):
+                raise InvalidInputError(
+                    f"A column is called {name!r}. SalesBlink's answers use this name too, and do not show whether a "
+                    f"value is SalesBlink's or the person's own. {_remedy(name)}"
+                )
+
+    def refuse_reserved(self, columns: Collection[str]) -> None:
+        """Refuse the columns that cannot be loaded whatever the answers show.
+
+        :raises InvalidInputError: one has a name that only SalesBlink uses.
+        """
+        for name in columns:
+            if name.strip() in self._prospects.reserved_columns:
+                raise InvalidInputError(
+                    f"A column is called {name.strip()!r}, a name that only SalesBlink uses. {_remedy(name.strip())}"
+                )
+
+    def _unclear(self, name: str) -> frozenset[str]:
+        if self._seen is not None and name not in self._seen:
+            return self._seen
+        if self._settled is None:
+            if self._campaign_id is None:
+                return self._seen or frozenset()
+            self._settled = self._prospects.unclear_in_campaign(self._campaign_id, self._seen)
+        return self._settled
+
+
+def _remedy(name: str) -> str:
+    return (
+        f'Nothing was sent. Give it another name, in a load with columns={{"{name}": "CRM {name.strip("_")}"}}, and '
+        "name every other column there that is to be loaded."
+    )
