@@ -49,6 +49,8 @@ class Unclear:
                     f"A column is called {name!r}. SalesBlink's answers use this name too, and do not show whether a "
                     f"value is SalesBlink's or the person's own. {_remedy(name)}"
                 )
+            # The answer is the same for every row.
+            self._suspects -= {name}
 
     def refuse_reserved(self, columns: Collection[str]) -> None:
         """Refuse the columns that cannot be loaded whatever the answers show.

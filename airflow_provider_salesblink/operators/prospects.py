@@ -133,10 +133,11 @@ class UpdateProspectOperator(AddressedOperator):
         from airflow_provider_salesblink.loading.unclear import Unclear
 
         exactly_one(prospect_id=self.prospect_id, email=self.email)
-        wanted, unclear = inputs.changes(self.fields), Unclear(client)
-        unclear.refuse_reserved(wanted)
+        wanted = inputs.changes(self.fields)
+        Unclear(client).refuse_reserved(wanted)
         by_id = self.email is None
         found = [client.prospects.get(cast("str", self.prospect_id))] if by_id else self.of_address(client)
+        unclear = Unclear(client, found[0]["campaign_id"])
         prospects = list(unclear.learn(found))
         sent, dry_run = set_differing(client, prospects, wanted, unclear)
         self.log.info("Fields set: %s.", ", ".join(shown(sent)) or "none")

@@ -178,11 +178,18 @@ def test_a_single_person_s_unclear_column_is_refused_before_anything_is_sent(
     assert writes() == []
 
 
-@pytest.mark.parametrize("own", [{"id": "17"}, {"status": "lead"}, {"campaign_id": "5"}])
+@pytest.mark.parametrize(("shapes", "own"), [
+    (Shapes(), {"id": "17"}), (Shapes(), {"status": "lead"}), (Shapes(), {"campaign_id": "5"}),
+    (Shapes(id_style="_id"), {"id": "17"}), (Shapes(id_style="_id", state="none"), {"status": "active"}),
+    (Shapes(state="none"), {"unsubscribed": "no"}), (Shapes(columns="data", id_style="id"), {"id": "17"}),
+])  # fmt: skip
 def test_a_single_person_s_column_of_a_crm_is_set_once(
-    own: dict[str, str], sandbox: Sandbox, campaign: CampaignUnderTest, writes: Writes
+    shapes: Shapes, own: dict[str, str], sandbox: Sandbox, campaign: CampaignUnderTest, writes: Writes
 ) -> None:
-    add = {"task_id": "a", "campaign_id": campaign.id, "data": {"Email": "ana@example.com", **own}}
+    sandbox.add_person(campaign.id, {"Email": "bo@example.com"})
+    sandbox.shapes = shapes
+    data = {"Email": "ana@example.com", **own}
+    add = {"task_id": "a", "campaign_id": campaign.id, "data": data, "opt_out_unknown": "add"}
     outcomes = [AddProspectOperator(on_existing="update", **add).execute({})["outcome"] for _ in range(2)]
     changed = {name: f"{value}0" for name, value in own.items()}
     for _ in range(2):
@@ -191,4 +198,4 @@ def test_a_single_person_s_column_of_a_crm_is_set_once(
 
     assert outcomes == ["added", "unchanged", "updated", "unchanged"]
     assert len(writes()) == 2
-    assert sandbox.people()[0].fields == {"Email": "ana@example.com", **changed}
+    assert sandbox.people()[1].fields == {"Email": "ana@example.com", **changed}

@@ -184,8 +184,13 @@ class Prospects:
         """
         if seen is not None and "status" not in seen:
             return seen
-        answer = self._transport.read("campaign", campaign_id)
-        campaign = answer.decoded(lambda body: decoding.single_campaign(body, campaign_id))
+        campaign_id = inputs.identifier("campaign_id", campaign_id)
+        try:
+            answer = self._transport.read("campaign", campaign_id)
+            campaign = answer.decoded(lambda body: decoding.single_campaign(body, campaign_id))
+        except NotFoundError:
+            # Where it comes from a prospect, it may be a column of the person's own.
+            return seen or own_keys.SHARED
         return own_keys.unclear_in_campaign(seen, campaign["raw"])
 
 
