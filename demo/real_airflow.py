@@ -127,6 +127,12 @@ class RealAirflow:
             self._python("-m", "airflow", "dags", "trigger", dag_id, "--run-id", run_id, *told)
         return run_id
 
+    def set_connection(self, conn_id: str, connection: Mapping[str, Any]) -> None:
+        """Store a connection in its database, in place of one of that name."""
+        if self.query("SELECT 1 FROM connection WHERE conn_id = ?", conn_id):
+            self._python("-m", "airflow", "connections", "delete", conn_id)
+        self._python("-m", "airflow", "connections", "add", conn_id, "--conn-json", json.dumps(connection))
+
     def run_state(self, dag_id: str, run_id: str) -> str | None:
         """The state of a run."""
         rows = self.query("SELECT state FROM dag_run WHERE dag_id = ? AND run_id = ?", dag_id, run_id)

@@ -45,6 +45,9 @@ class SalesBlinkSensor(SalesBlinkTask, BaseSensorOperator):
     :param salesblink_conn_id: the Airflow connection that holds the key (templated).
     :param deferrable: wait in the triggerer, where all who wait at the same place share one request; no worker is held.
     :param max_consecutive_failures: how many looks in a row may fail in passing.
+
+    Airflow's own ``soft_fail``, ``never_fail``, ``silent_fail``, ``exponential_backoff`` and ``max_wait`` work in every
+    mode.
     """
 
     ui_color = "#e8f0fe"

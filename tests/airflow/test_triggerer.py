@@ -51,6 +51,34 @@ everything.watchers = [
 with DAG("everything", schedule=[everything], start_date=datetime(2026, 1, 1)):
     EmptyOperator(task_id="nothing")
 """
+MOVES = f"""
+from datetime import datetime
+from airflow.providers.common.compat.sdk import DAG
+from airflow_provider_salesblink.sensors.campaigns import CampaignSensor
+
+with DAG("moves", schedule=None, start_date=datetime(2026, 1, 1)):
+    CampaignSensor(
+        task_id="paused", campaign_id="{WAITED_FOR}", salesblink_conn_id="movable", deferrable=True, poke_interval=1)
+"""
+WATCHES = f"""
+from datetime import datetime
+from airflow.providers.standard.operators.empty import EmptyOperator
+from airflow.sdk import DAG, AssetWatcher
+from airflow_provider_salesblink.assets import campaign_asset
+from airflow_provider_salesblink.triggers.events import ProspectEventTrigger
+
+moving = campaign_asset("moving", "{WAITED_FOR}")
+moving.watchers = [
+    AssetWatcher(
+        name="moving",
+        trigger=ProspectEventTrigger(
+            campaign_id="{WAITED_FOR}", salesblink_conn_id="movable", events={{"unsubscribed"}},
+            poll_interval={INTERVAL}),
+    )
+]
+with DAG("watches_moving", schedule=[moving], start_date=datetime(2026, 1, 1)):
+    EmptyOperator(task_id="nothing")
+"""
 EXAMPLE = "unsubscribes_to_warehouse"
 WARE_OF = {
     "unsubscribed": f"salesblink://acme/campaign/{WATCHED}",
@@ -69,25 +97,39 @@ def sandbox() -> Iterator[Sandbox]:
 
 
 @pytest.fixture(scope="module")
+def homes() -> Iterator[tuple[Sandbox, Sandbox]]:
+    """Where the connection that moves leads to first, and then."""
+    with Sandbox() as old, Sandbox() as new:
+        for each in (old, new):
+            each.add_campaign("Autumn", id=WAITED_FOR)
+            each.add_person(WAITED_FOR, {"Email": "ana@example.com"})
+        yield old, new
+
+
+@pytest.fixture(scope="module")
 def warehouse(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return tmp_path_factory.mktemp("warehouse") / "warehouse.sqlite"
 
 
 @pytest.fixture(scope="module")
 def airflow(sandbox: Sandbox, warehouse: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[RealAirflow]:
-    connection = {
-        "conn_type": "salesblink", "host": sandbox.url, "password": sandbox.key,
-        "extra": {"reads_per_minute": 0, "writes_per_minute": 0},
-    }  # fmt: skip
     airflow = RealAirflow(
-        tmp_path_factory.mktemp("airflow"), {"AIRFLOW_CONN_SALESBLINK_DEFAULT": json.dumps(connection)}
+        tmp_path_factory.mktemp("airflow"), {"AIRFLOW_CONN_SALESBLINK_DEFAULT": json.dumps(connection_to(sandbox))}
     )
     (airflow.dags / "waits.py").write_text(WAITS)
+    (airflow.dags / "moves.py").write_text(MOVES)
     if AIRFLOW_3:
         (airflow.dags / "everything.py").write_text(EVERYTHING)
         (airflow.dags / f"{EXAMPLE}.py").write_text(_example(warehouse))
     with airflow:
         yield airflow
+
+
+def connection_to(sandbox: Sandbox) -> dict[str, Any]:
+    return {
+        "conn_type": "salesblink", "host": sandbox.url, "password": sandbox.key,
+        "extra": {"reads_per_minute": 0, "writes_per_minute": 0},
+    }  # fmt: skip
 
 
 def _example(warehouse: Path) -> str:
@@ -171,6 +213,43 @@ def test_each_change_is_told_whenever_the_triggerer_is_killed(
     assert opted_out(warehouse) == {(WATCHED, prospect_id) for _, prospect_id in opt_outs}
     assert_one_look_an_interval([look.at for look in looks_at(sandbox) if look.at > began], kills)
     assert_logs_are_clean(airflow, sandbox)
+
+
+def test_a_connection_that_is_changed_takes_all_who_wait_with_it(
+    airflow: RealAirflow, homes: tuple[Sandbox, Sandbox]
+) -> None:
+    old, new = homes
+    paths = {"/api/campaigns"} | ({f"/api/prospects/{WAITED_FOR}"} if AIRFLOW_3 else set())
+
+    def all_looked_at(home: Sandbox) -> bool:
+        return paths <= {request.path for request in home.requests if request.status == 200}
+
+    airflow.set_connection("movable", connection_to(old))
+    if AIRFLOW_3:
+        (airflow.dags / "watches_moving.py").write_text(WATCHES)
+    first = airflow.trigger("moves")
+    airflow.wait_until("all look at the old one", lambda: all_looked_at(old), 120)
+
+    airflow.set_connection("movable", connection_to(new))
+    assert not new.requests
+    second = airflow.trigger("moves")
+    airflow.wait_until("all look at the new one", lambda: all_looked_at(new))
+    assert_silence(old)
+    assert set(airflow.tasks("moves", first).values()) == {("deferred", 1)}
+    for happening, to in [("pause", WAITED_FOR), ("unsubscribe", new.people(WAITED_FOR)[0].id)]:
+        new.happen(happening, to=to)
+
+    for run in (first, second):
+        airflow.wait_until("the run ends", lambda run=run: airflow.run_state("moves", run) in {"success", "failed"})
+        assert airflow.tasks("moves", run) == {"paused": ("success", 1)}
+    if AIRFLOW_3:
+        uri = f"salesblink://moving/campaign/{WAITED_FOR}"
+        (event,) = airflow.wait_until("the watcher tells", lambda: airflow.asset_events(uri))
+        assert [change["event"] for change in event["payload"]["changes"]] == ["unsubscribed"]
+    logs = "".join(airflow.logs().values())
+    assert logs.count("Connection 'movable' has changed") == 1
+    assert old.key not in logs
+    assert new.key not in logs
 
 
 def kill(airflow: RealAirflow) -> float:
