@@ -224,7 +224,8 @@ def _tell(plan: Plan, report: Report, client: SalesBlinkClient) -> None:
         )),
     )  # fmt: skip
     adds = plan.to_send("add")
-    writes, pace = adds + sum(map(plan.to_send, ("opt_out", "update", "unsubscribe"))), client.writes_per_minute
+    writes = adds + plan.to_send("opt_out") + plan.to_send("update") + plan.to_send("unsubscribe")
+    pace = client.writes_per_minute
     if client.dry_run or not writes:
         not_sent = " (dry run: not sent)" if writes else ""
         log.info("Writes: %s%s. Reads of the campaign: %s.", f"{writes:,}", not_sent, report.reads)

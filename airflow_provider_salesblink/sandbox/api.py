@@ -85,7 +85,10 @@ async def search_prospect(
 ) -> Response:
     """Answer every prospect with an address; upper case and blanks around it make no difference."""
     state = state_of(request)
-    return _answer(state.shapes.many("prospects", map(state.shapes.prospect, state.store.people_at(term))))
+    found = state.store.people_at(term)
+    if state.shapes.search == "exact":
+        found = [person for person in found if person.email == term]
+    return _answer(state.shapes.many("prospects", map(state.shapes.prospect, found)))
 
 
 @router.get(

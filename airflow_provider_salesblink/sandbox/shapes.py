@@ -29,6 +29,7 @@ class Shapes:
     :param email_key: what the column with the address is called.
     :param state: how a record tells that it is paused or unsubscribed, if at all.
     :param acknowledgement: a write answers the record, or only that it succeeded.
+    :param search: a search finds an address in upper and lower case, or only in the spelling that is stored.
     """
 
     envelope: Literal["data", "bare", "named"] = "data"
@@ -39,6 +40,7 @@ class Shapes:
     email_key: Literal["Email", "email"] = "Email"
     state: Literal["paused", "pause", "status", "none"] = "paused"
     acknowledgement: Literal["record", "plain"] = "record"
+    search: Literal["folded", "exact"] = "folded"
 
     def __post_init__(self) -> None:
         for name, words in choices().items():

@@ -8,7 +8,7 @@ from airflow_provider_salesblink.client import inputs
 from airflow_provider_salesblink.client.classic import decoding, own_keys
 from airflow_provider_salesblink.client.columns import EMAIL
 from airflow_provider_salesblink.client.errors import InvalidInputError, NotFoundError, UnreadableResponseError
-from airflow_provider_salesblink.client.identity import fingerprint
+from airflow_provider_salesblink.client.identity import fingerprint, spellings
 from airflow_provider_salesblink.client.records import of_person
 from airflow_provider_salesblink.client.transport import Answer
 
@@ -31,11 +31,26 @@ class Prospects:
     def search(self, email: str) -> list[Prospect]:
         """The prospects with this address, one for each campaign they are in (``GET /prospect?term=``).
 
-        Others that the search brought up beside them are left out.
+        Searches for each spelling of the address that the API may hold, since it may compare texts: as given, in lower
+        case, and with an international domain in both of its forms. Leaves out other people that the search finds.
+
+        :raises NotFoundError: the API answers 404 to each search.
         """
         email = inputs.address("email", email)
-        found = self._transport.read("prospect", query={"term": email}).decoded(decoding.prospects)
-        return of_person(found, email)
+        found: dict[object, Prospect] = {}
+        missing: list[NotFoundError] = []
+        searches = spellings(email)
+        for spelling in searches:
+            try:
+                answer = self._transport.read("prospect", query={"term": spelling})
+            except NotFoundError as error:
+                missing.append(error)
+                continue
+            for each in of_person(answer.decoded(decoding.prospects), email):
+                found.setdefault(each["id"] or object(), each)
+        if len(missing) == len(searches):
+            raise missing[0]
+        return list(found.values())
 
     def list(self, campaign_id: str) -> list[Prospect]:
         """Everybody in a campaign, in the API's order (``GET /prospects/<campaignID>``; it has no paging).

@@ -8,6 +8,7 @@ import pytest
 
 from airflow_provider_salesblink.client import NotFoundError, PermissionDeniedError, SalesBlinkClient
 from airflow_provider_salesblink.client.records import Campaign, Prospect, TeamMember
+from airflow_provider_salesblink.sandbox import Shapes
 from tests.client.documented import ANA, Documented, Scene, every_call
 from tests.client.wire import RawServer, Received, answer
 
@@ -194,3 +195,21 @@ def test_an_id_that_is_none_is_not_made_up(serve: Serve, new_client: NewClient, 
     assert client.prospects.search(ANA)[0]["id"] is None
     with pytest.raises(Exception, match="holds no campaigns"):
         client.campaigns.list()
+
+
+@pytest.mark.parametrize(
+    ("stored", "asked"),
+    [
+        ("ana@bücher.example", "ana@xn--bcher-kva.example"), ("ana@xn--bcher-kva.example", "ana@bücher.example"),
+        ("ana@xn--bcher-kva.example", "Ana@BÜCHER.example"), ("ana@example.com", "ANA@example.com"),
+        ("Ana@example.com", "mailto:Ana@example.com"),
+    ],
+)  # fmt: skip
+@pytest.mark.parametrize("search", ["folded", "exact"])
+def test_a_search_finds_a_mailbox_in_each_of_its_spellings_once(
+    stored: str, asked: str, search: Any, sandbox: Sandbox, client: SalesBlinkClient
+) -> None:
+    sandbox.shapes = Shapes(search=search)
+    sandbox.add_person(sandbox.add_campaign("Spring"), {"Email": stored})
+
+    assert [found["email"] for found in client.prospects.search(asked)] == [stored]
