@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
+from airflow_provider_salesblink.client import values
+
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
@@ -44,7 +46,7 @@ def differing(current: Mapping[str, Any], wanted: Mapping[str, str]) -> dict[str
 
 
 def as_text(value: object) -> str | None:
-    """A current value as the update call would write it, so that 5 and "5" are no difference."""
-    if isinstance(value, bool):
-        return str(value).lower()
-    return str(value) if isinstance(value, str | int | float) else None
+    """Return a current value as the update call would write it, so that 5 and "5" are no difference."""
+    text = values.as_text(value)
+    # An infinite number has no digits, yet two of them are equal.
+    return str(value) if text is None and isinstance(value, float) and not values.is_missing(value) else text

@@ -9,6 +9,7 @@ import io
 import json
 import math
 import re
+from abc import ABC, abstractmethod
 from typing import IO, TYPE_CHECKING, Any, NoReturn
 
 if TYPE_CHECKING:
@@ -35,15 +36,29 @@ def parsed(content: bytes) -> Any:  # noqa: ANN401
         raise ValueError("nested too deeply") from None
 
 
-def elements(file: IO[bytes], paths: Collection[Path], beside: Callable[[Path, Any], None]) -> Iterator[Any]:
+class Readable(ABC):
+    """A text that is read in pieces."""
+
+    @abstractmethod
+    def read(self, characters: int) -> str:
+        """Return the next piece; nothing at the end."""
+
+
+def elements(
+    file: IO[bytes] | Readable,
+    paths: Collection[Path],
+    beside: Callable[[Path, Any], None],
+    decoder: json.JSONDecoder | None = None,
+) -> Iterator[Any]:
     """The elements of the first list at one of ``paths`` in an open document, which may be longer than the memory.
 
     :param paths: the keys that lead to it; an empty one is the document itself.
     :param beside: called with each value that stands elsewhere, and where.
+    :param decoder: decodes the values, where they are to be read in another way than :func:`parsed` does.
     :raises LookupError: there is no list in any of these places.
     :raises ValueError: as :func:`parsed`, when the elements before are given already; or one value is too long.
     """
-    text = _Text(file)
+    text = _Text(file, decoder or _DECODER)
     is_found = yield from _searched(text, (), paths, beside)
     if text.upcoming():
         raise ValueError("more than one document")
@@ -93,8 +108,9 @@ def _listed(text: _Text) -> Iterator[Any]:
 class _Text:
     """The text of an open file, of which only a piece is in memory."""
 
-    def __init__(self, file: IO[bytes]) -> None:
-        self._file = io.TextIOWrapper(file, encoding="utf-8-sig", newline="")
+    def __init__(self, file: IO[bytes] | Readable, decoder: json.JSONDecoder) -> None:
+        self._file = file if isinstance(file, Readable) else io.TextIOWrapper(file, encoding="utf-8-sig", newline="")
+        self._decode = decoder.raw_decode
         self._piece = ""
         self._at = 0
 
@@ -121,7 +137,7 @@ class _Text:
         self.upcoming()
         while True:
             try:
-                value, end = _DECODER.raw_decode(self._piece, self._at)
+                value, end = self._decode(self._piece, self._at)
             except RecursionError:
                 raise ValueError("nested too deeply") from None
             except ValueError:

@@ -9,6 +9,7 @@ from collections.abc import Mapping
 from typing import Any
 from urllib.parse import SplitResult, urlsplit
 
+from airflow_provider_salesblink.client import values
 from airflow_provider_salesblink.client.columns import EMAIL, documented, is_email
 from airflow_provider_salesblink.client.errors import InvalidInputError
 from airflow_provider_salesblink.client.identity import InvalidAddressError, read_address
@@ -63,6 +64,9 @@ def address(argument: str, value: object) -> str:
 def new_prospect(data: object) -> dict[str, Any]:
     """The columns of a person to add, the documented ones spelled as documented and the address trimmed.
 
+    A missing value (None, NaN, NaT, pandas.NA) is left out; a number that JSON would write with an exponent becomes
+    the text of its plain digits.
+
     :raises InvalidInputError: no mapping, a column name that is no text, two columns that are the same one, no
         ``Email``, an address that is none, or a value that JSON cannot hold.
     """
@@ -72,6 +76,7 @@ def new_prospect(data: object) -> dict[str, Any]:
         if name in columns:
             raise InvalidInputError(f"data has two columns for {name!r}: leave one of them out.")
         columns[name] = value
+    columns = {name: _plain(value) for name, value in columns.items() if name == EMAIL or not values.is_missing(value)}
     if EMAIL not in columns:
         raise InvalidInputError(f"data has no {EMAIL!r} column; its columns: {', '.join(sorted(columns)) or 'none'}.")
     columns[EMAIL] = address(f"data[{EMAIL!r}]", columns[EMAIL])
@@ -101,11 +106,23 @@ def as_text(argument: str, value: object) -> str:
 
     :raises InvalidInputError: None, a list, a mapping, or another thing that is not one value.
     """
-    if isinstance(value, str):
-        return value
-    if isinstance(value, bool | int | float):
-        return encoded(argument, value).decode()
+    text = values.as_text(value)
+    if text is not None:
+        # What JSON cannot hold (half a surrogate pair) is refused here, and not by the server.
+        encoded(argument, text)
+        return text
+    if isinstance(value, float):
+        raise InvalidInputError(f"{argument} is NaN or infinite: leave it out, or give a number.")
     raise InvalidInputError(f"{argument} is a {type(value).__name__}: a field takes a text, a number, true or false.")
+
+
+def _plain(value: object) -> object:
+    """``value`` in plain digits, where JSON would write it otherwise or has no way to write it."""
+    if isinstance(value, str | int):
+        return value
+    text = values.as_text(value)
+    is_written_plainly = isinstance(value, float) and float.__repr__(value) in (text, f"{text}.0")
+    return value if text is None or is_written_plainly else text
 
 
 def number(argument: str, value: object, least: float, most: float = MOST) -> Any:  # noqa: ANN401

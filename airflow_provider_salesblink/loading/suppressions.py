@@ -19,7 +19,7 @@ from airflow_provider_salesblink.client.identity import (
     person,
     read_address,
 )
-from airflow_provider_salesblink.loading.rows import _lines
+from airflow_provider_salesblink.loading.text_files import TextFile
 
 if TYPE_CHECKING:
     import os
@@ -53,7 +53,7 @@ def read_suppressions(path: str | os.PathLike[str] | OpenablePath) -> Suppressio
             f"The suppression file cannot be read ({type(error).__name__}); nothing was sent. Check suppression_path."
         ) from None
     with closing(file):
-        found = Suppressions(_lines(file))
+        found = Suppressions(TextFile(file))
     log.info("The suppression file holds %s entries.", f"{len(found):,}")
     return found
 

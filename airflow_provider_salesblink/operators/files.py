@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from contextlib import contextmanager
-from pathlib import Path
+from pathlib import Path, PurePath
 from typing import TYPE_CHECKING, Any
 
 from airflow.providers.common.compat.sdk import AirflowFailException, ObjectStoragePath
@@ -71,26 +71,55 @@ def write_lines(path: str, lines: Iterable[str], argument: str = "output_path") 
             file.write(line)
 
 
-@contextmanager
-def open_rows(path: str, columns: Mapping[str, str] | None) -> Iterator[Source]:
-    """The rows of a CSV or JSONL file.
+_CSV = (".csv", ".tsv", ".txt")
+_JSON = (".json", ".jsonl", ".ndjson")
+_FOREIGN = {
+    **dict.fromkeys((".xlsx", ".xlsm", ".xlsb", ".xls", ".ods", ".numbers"), "Save the spreadsheet as CSV UTF-8."),
+    **dict.fromkeys((".parquet", ".avro", ".orc", ".feather", ".arrow"), "Write the table as CSV or as JSON lines."),
+    **dict.fromkeys((".zip", ".bz2", ".xz", ".zst", ".7z", ".tar", ".tgz"), "Unpack it, or pack the file with gzip."),
+}
 
+
+@contextmanager
+def open_rows(
+    path: str,
+    columns: Mapping[str, str] | None,
+    csv_options: Mapping[str, Any] | None = None,
+    opt_out_columns: Iterable[str] | None = None,
+) -> Iterator[Source]:
+    """Open the rows of a CSV or JSON file, which may be packed with gzip.
+
+    :param csv_options: how a CSV file is written, as :func:`rows.from_csv` takes it.
+    :param opt_out_columns: the columns that say who opted out.
     :raises AirflowFailException: it is not there, cannot be read, or is neither by its name.
     """
     from airflow_provider_salesblink.loading.rows import ColumnNames, from_csv, from_jsonl
 
-    kinds = {".csv": from_csv, ".tsv": from_csv, ".jsonl": from_jsonl, ".ndjson": from_jsonl}
     with _final("rows_path", path):
         source = ObjectStoragePath(path)
         is_folder = source.is_dir()
     if is_folder:
         raise AirflowFailException(f"rows_path {path!r} is a folder: name one file, or map the task over its files.")
-    if source.suffix.lower() not in kinds:
-        raise AirflowFailException(f"rows_path ends in {source.suffix!r}: give a file in {', '.join(kinds)}.")
+    suffix = _kind_by_name(source.name)
+    if csv_options is not None and suffix in _JSON:
+        raise AirflowFailException(f"csv_options is for CSV files, and rows_path ends in {suffix!r}.")
     with _final("rows_path", path):
         file = source.open("rb")  # type: ignore[no-untyped-call]
     with file:
-        yield kinds[source.suffix.lower()](file, ColumnNames(columns))
+        names = ColumnNames(columns, opt_out_columns)
+        yield from_jsonl(file, names) if suffix in _JSON else from_csv(file, names, csv_options)
+
+
+def _kind_by_name(name: str) -> str:
+    """The suffix that says how the rows of a file are written."""
+    suffix = PurePath(name.lower().removesuffix(".gz")).suffix
+    if suffix not in (*_CSV, *_JSON):
+        known = ", ".join((*_CSV, *_JSON))
+        remedy = f" {_FOREIGN[suffix]}" if suffix in _FOREIGN else ""
+        raise AirflowFailException(
+            f"rows_path ends in {suffix!r}: give a file in {known}, each also with .gz behind it.{remedy}"
+        )
+    return suffix
 
 
 class Rows:

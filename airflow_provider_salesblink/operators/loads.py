@@ -36,8 +36,11 @@ class AddProspectsOperator(SalesBlinkOperator):
     :param campaign_id: the campaign's id (templated).
     :param rows: the people, a list of columns -> values (templated). They pass through Airflow's database where they
         come from XCom; prefer ``rows_path``.
-    :param rows_path: a CSV or JSONL file on any object storage (templated). Exactly one of the two.
+    :param rows_path: a CSV or JSON file on any object storage (templated). Exactly one of the two.
     :param columns: the source's column names -> SalesBlink's; only these are loaded (templated). Default: all.
+    :param csv_options: how the CSV file is written, where its header does not show it: ``delimiter``, ``quotechar``,
+        ``escapechar``, ``encoding``, ``skip_rows`` (templated).
+    :param opt_out_columns: the source's columns that say who opted out (templated). They are read, and not sent.
     :param mode: ``insert`` adds who is not there; ``upsert`` also sets the fields that differ; ``mirror`` also
         unsubscribes who is there but in no row.
     :param max_in_flight: how many calls at once at most.
@@ -50,7 +53,16 @@ class AddProspectsOperator(SalesBlinkOperator):
     :param max_wait: most seconds to be deferred after 429s.
     """
 
-    template_fields = ("campaign_id", "rows", "rows_path", "columns", "rejected_path", "salesblink_conn_id")
+    template_fields = (
+        "campaign_id",
+        "rows",
+        "rows_path",
+        "columns",
+        "csv_options",
+        "opt_out_columns",
+        "rejected_path",
+        "salesblink_conn_id",
+    )
     operator_extra_links = (CampaignLink(),)
 
     def __init__(
@@ -60,6 +72,8 @@ class AddProspectsOperator(SalesBlinkOperator):
         rows: Iterable[Mapping[str, Any]] | None = None,
         rows_path: str | None = None,
         columns: Mapping[str, str] | None = None,
+        csv_options: Mapping[str, Any] | None = None,
+        opt_out_columns: Iterable[str] | None = None,
         mode: Mode = "insert",
         max_in_flight: int = 8,
         max_rejected: int = 0,
@@ -74,6 +88,8 @@ class AddProspectsOperator(SalesBlinkOperator):
         self.rows = rows
         self.rows_path = rows_path
         self.columns = columns
+        self.csv_options = csv_options
+        self.opt_out_columns = opt_out_columns
         self.mode = mode
         self.max_in_flight = max_in_flight
         self.max_rejected = max_rejected
@@ -136,8 +152,12 @@ class AddProspectsOperator(SalesBlinkOperator):
         from airflow_provider_salesblink.loading.rows import ColumnNames, from_mappings
 
         if self.rows_path is not None:
-            return Rows(open_rows, self.rows_path, self.columns)
-        return Rows(lambda: nullcontext(from_mappings(self.rows or (), ColumnNames(self.columns))))
+            return Rows(open_rows, self.rows_path, self.columns, self.csv_options, self.opt_out_columns)
+
+        def names() -> ColumnNames:
+            return ColumnNames(self.columns, self.opt_out_columns)
+
+        return Rows(lambda: nullcontext(from_mappings(self.rows or (), names())))
 
     def _keep(self, rejects: Iterable[Reject]) -> None:
         from airflow_provider_salesblink.loading.report import as_json_lines

@@ -6,6 +6,7 @@ import datetime
 import os
 import re
 from collections import UserDict
+from decimal import Decimal
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Any
 from urllib.parse import unquote
@@ -213,7 +214,7 @@ def test_what_is_no_address_is_not_sent(sandbox: Sandbox, client: SalesBlinkClie
         ({"since": datetime.date(2027, 1, 1), **ANYTHING}, "Object of type date is not JSON"),
         ({"tags": {"a"}, **ANYTHING}, "Object of type set is not JSON"),
         ({"raw": b"a", **ANYTHING}, "Object of type bytes is not JSON"),
-        ({"score": float("nan"), **ANYTHING}, "NaN"), ({"score": [float("-inf")], **ANYTHING}, "NaN"),
+        ({"score": float("inf"), **ANYTHING}, "infinity"), ({"score": [float("-inf")], **ANYTHING}, "NaN"),
         ({"name": "\ud800", **ANYTHING}, "half a surrogate pair"), ({"\udfff": "x", **ANYTHING}, "half a surrogate"),
         ({"nested": {"name": "\ud800"}, **ANYTHING}, "half a surrogate pair"),
         ({"list": HERSELF, **ANYTHING}, "itself"), ({"more": UserDict(a=1), **ANYTHING}, "UserDict"),
@@ -255,9 +256,28 @@ def test_any_mapping_will_do(sandbox: Sandbox, client: SalesBlinkClient) -> None
     assert sandbox.people()[0].fields == {"Email": "bo@example.com", "deep": {"a": [1, None, "ü"]}}
 
 
+def test_missing_values_are_not_sent_and_numbers_go_in_plain_digits(sandbox: Sandbox, client: SalesBlinkClient) -> None:
+    spring = sandbox.add_campaign("Spring")
+    given = {
+        "Email": "bo@example.com", "none": None, "nan": float("nan"), "NaN": Decimal("NaN"), "rate": 2.5e-07,
+        "price": Decimal("1.20"), "big": 3e21, "seats": 5, "share": 0.25, "deep": [None],
+    }  # fmt: skip
+
+    client.prospects.add(spring, given)
+
+    assert sandbox.people()[0].fields == {
+        "Email": "bo@example.com", "rate": "0.00000025", "price": "1.20", "big": "3" + "0" * 21, "seats": 5,
+        "share": 0.25, "deep": [None],
+    }  # fmt: skip
+
+
 @pytest.mark.parametrize(
-    ("value", "text"), [("Gold", "Gold"), ("", ""), (5, "5"), (1.5, "1.5"), (True, "true"), (10**30, str(10**30))]
-)
+    ("value", "text"),
+    [
+        ("Gold", "Gold"), ("", ""), (5, "5"), (1.5, "1.5"), (True, "true"), (10**30, str(10**30)), (7e-06, "0.000007"),
+        (Decimal("2E+4"), "20000"), (-0.0, "0"), (4.0, "4"),
+    ],
+)  # fmt: skip
 def test_a_value_is_written_as_text(value: Any, text: str) -> None:
     assert inputs.changes({"Plan": value}) == {"Plan": text}
 

@@ -1,0 +1,340 @@
+"""A row, and how a source's columns become those of SalesBlink."""
+
+from __future__ import annotations
+
+import logging
+import re
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass, field, replace
+from datetime import date, datetime, time
+from typing import Any
+from uuid import UUID
+
+from airflow_provider_salesblink.client import values
+from airflow_provider_salesblink.client.addresses import redacted
+from airflow_provider_salesblink.client.columns import EMAIL, documented
+from airflow_provider_salesblink.client.errors import InvalidInputError
+from airflow_provider_salesblink.client.values import trimmed
+from airflow_provider_salesblink.loading.opt_outs import OptOutColumns, judged
+
+log = logging.getLogger(__name__)
+
+LONGEST_CELL = 32_768
+"""Characters. What is longer is a mistake of the source (a quote that never closes), not a person's company."""
+
+_HALF_PAIR = re.compile(r"[\ud800-\udfff]")
+# What pandas calls a column without a name when it reads a file.
+_NAMELESS = re.compile(r"(Unnamed: \d+(\.\d+)?)?")
+_NUMBER = re.compile(r"[\W\d_]*\d[\W\d_]*")
+_MOST_COLUMNS = 10_000
+
+MORE_CELLS = "It has more cells than the header: a cell with a delimiter needs quotes."
+
+
+@dataclass(frozen=True, slots=True)
+class Row:
+    """One person as the source has them.
+
+    :param number: the row as a spreadsheet counts it: a CSV file's header is usually row 1.
+    :param columns: SalesBlink's column names and their texts.
+    :param opted_out: whether the source says that the person opted out.
+    """
+
+    number: int
+    columns: dict[str, str]
+    opted_out: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Reject:
+    """A row that cannot be loaded.
+
+    :param reason: what is wrong, and what to do about it; without any value of the row.
+    :param columns: the row as far as it could be read; goes into the rejects' file and nowhere else. The address, if
+        the row has one, is under ``Email``.
+    :param blocks_person: whether another row of the same person must not be loaded either, because this one may be
+        an opt-out.
+    """
+
+    number: int
+    reason: str
+    columns: Mapping[str, Any] = field(default_factory=dict)
+    blocks_person: bool = False
+
+
+Source = Iterator[Row | Reject]
+
+
+@dataclass(frozen=True, slots=True)
+class Column:
+    """A column of the source.
+
+    :param name: as the source has it, trimmed.
+    :param target: SalesBlink's name; None for a column that is not loaded.
+    :param is_left_out: whether nothing at all is to be done with it.
+    :param is_watched: whether a word in it may show that it should have been an opt-out column.
+    """
+
+    name: str
+    target: str | None = None
+    is_opt_out: bool = False
+    is_nameless: bool = False
+    is_watched: bool = False
+    is_left_out: bool = False
+
+
+@dataclass
+class _Record:
+    """What was found in a mapping so far."""
+
+    is_empty: bool
+    texts: dict[str, str] = field(default_factory=dict)
+    opt_outs: list[tuple[str, str | None]] = field(default_factory=list)
+    problem: str = ""
+    is_shifted: bool = False
+
+    def take(self, column: Column, value: object) -> str | None:
+        """Take in the value of a column; return its text."""
+        text, target = as_text(value), column.target
+        self.is_empty = self.is_empty and text == ""
+        if column.is_opt_out:
+            self.opt_outs.append((column.name, text))
+        elif target in self.texts:
+            self.problem = self.problem or f"Two of its columns are {target!r}: leave one out."
+        elif target is not None and text is None:
+            self.problem = self.problem or f"{target!r} is a {type(value).__name__}: give a text or a number."
+        elif target is not None and text is not None:
+            self.texts[target] = text
+        return text
+
+
+class ColumnNames:
+    """How a source's columns are called in SalesBlink.
+
+    :param given: source name -> SalesBlink name; only these columns are loaded. None: all, the documented ones spelled
+        as documented.
+    :param opt_out_columns: the source's columns that say who opted out. They are read, and not sent.
+    """
+
+    def __init__(self, given: Mapping[str, str] | None = None, opt_out_columns: Iterable[str] | None = ()) -> None:
+        self._given = _checked_mapping(given)
+        self.opt_outs = OptOutColumns(opt_out_columns or ())
+        self._columns: dict[str, Column] = {}
+        self._unseen = set(self._given or ())
+        self._has_rows = False
+        self._has_sound_names = True
+        self.has_nameless_values = False
+
+    def of_header(self, header: list[str]) -> list[Column]:
+        """Return the columns of a file's header.
+
+        :raises InvalidInputError: a named column is not there, none holds the address, or two fall on one name.
+        """
+        columns = [self.column(name) for name in header]
+        loaded = [column for column in columns if column.target is not None]
+        missing = [*sorted(self._unseen), *self.opt_outs.unseen()]
+        has_address = any(column.target == EMAIL for column in loaded)
+        if missing or not has_address:
+            names = [column.name for column in columns]
+            if not has_address and any(map(looks_like_data, names)):
+                raise InvalidInputError(
+                    "The first line of the file looks like data, not like a header, so none of it is shown. "
+                    f"Put a line with the names of the columns on top, {EMAIL!r} among them."
+                )
+            # Without a name for each column, and without an address, it may be anything.
+            shown = "" if not has_address and not all(names) else f"; it has {_listed(names)}"
+            if missing:
+                raise InvalidInputError(f"The file has no column {redacted(missing[0])!r}{shown}.")
+            raise InvalidInputError(f"The file has no {EMAIL!r} column{shown}. Map one with columns.")
+        _check_distinct([(column.name, str(column.target)) for column in loaded])
+        return columns
+
+    def could_be_header(self, cells: list[str]) -> bool:
+        """Return whether one of a line's cells is the column of the address."""
+        names = map(trimmed, cells)
+        if self._given is not None:
+            return any(self._given.get(name) == EMAIL for name in names)
+        return any(documented(name) == EMAIL for name in names)
+
+    def of_row(self, number: int, row: Mapping[Any, Any]) -> Row | Reject:
+        """Return the row that a mapping with its own column names stands for."""
+        return self.of_record(number, row) or Reject(number, f"It has no {EMAIL!r}.", row)
+
+    def of_record(self, number: int, row: Mapping[Any, Any]) -> Row | Reject | None:
+        """Return what :meth:`of_row` does; None for a row of several columns that are all empty."""
+        self._has_rows = True
+        texts: dict[str, str] = {}
+        for name, value in row.items():
+            column = self._columns.get(name) or self.column(name)
+            if value is None or column.is_left_out:
+                continue
+            target = column.target
+            is_clean = type(value) is str and value.isascii() and value.isprintable()
+            text = value.strip() if is_clean else as_text(value)
+            if text is None or target is None or target in texts:
+                return self._of_odd_record(number, row)
+            texts[target] = text
+            if column.is_watched:
+                self.watch(column, text)
+        if texts.get(EMAIL):
+            text = "".join(texts.values())
+            is_sound = text.isprintable() and len(text) <= LONGEST_CELL and self._has_sound_names
+            return Row(number, texts) if is_sound else checked(Row(number, texts))
+        return self._of_odd_record(number, row)
+
+    def _of_odd_record(self, number: int, row: Mapping[Any, Any]) -> Row | Reject | None:
+        """A row with opt-outs, problems, or columns that are not loaded."""
+        record = _Record(is_empty=len(row) > 1)
+        for name, value in row.items():
+            column = self.column(name)
+            if values.is_missing(value):
+                continue
+            if column.is_nameless:
+                self._take_nameless(record, name, value)
+            else:
+                text = record.take(column, value)
+                if column.is_watched:
+                    self.watch(column, text)
+        if record.is_empty and not record.problem:
+            return None
+        opted_out, doubt = judged(record.opt_outs)
+        if record.problem or doubt:
+            is_in_doubt = opted_out or bool(doubt) or (record.is_shifted and bool(self.opt_outs))
+            return Reject(number, record.problem or doubt, self._shown(row), is_in_doubt)
+        return checked(Row(number, record.texts, opted_out))
+
+    def _take_nameless(self, record: _Record, name: object, value: object) -> None:
+        # csv.DictReader keeps the cells beyond the header as a list under None.
+        cells = value if name is None and isinstance(value, list) else [value]
+        if all(values.is_missing(cell) or as_text(cell) == "" for cell in cells):
+            return
+        if name is None:
+            record.is_shifted = True
+            record.problem = record.problem or MORE_CELLS
+        self.has_nameless_values = True
+
+    def watch(self, column: Column, text: str | None) -> bool:
+        """Look at a cell of a watched column; return whether it has to be watched further."""
+        if self.opt_outs.see(column.name, text):
+            return True
+        done = replace(column, is_watched=False, is_left_out=column.target is None)
+        self._columns.update({given: done for given, each in self._columns.items() if each == column})
+        return False
+
+    def conclude(self, *, has_header: bool = False) -> None:
+        """Log, once all rows are read, what concerns their columns.
+
+        :raises InvalidInputError: no row had one of the opt-out columns.
+        """
+        if not has_header:
+            self._check_seen()
+        if self.has_nameless_values:
+            log.warning("A column without a name is ignored, although it holds values: name it to load it.")
+        self.opt_outs.warn()
+
+    def _check_seen(self) -> None:
+        unseen = self.opt_outs.unseen()
+        if unseen and self._has_rows:
+            raise InvalidInputError(
+                f"No row has the opt-out column {redacted(unseen[0])!r}: check opt_out_columns; nothing was sent."
+            )
+        # Without any of them there are no rows, or each was refused for its address.
+        if self._given is not None and 0 < len(self._unseen) < len(self._given):
+            log.warning("No row has the mapped column %s: check columns.", redacted(_listed(sorted(self._unseen))))
+
+    def column(self, given: object) -> Column:
+        """Return what a column of the source is, by its name there."""
+        return (self._columns.get(given) if isinstance(given, str) else None) or self._new_column(given)
+
+    def _new_column(self, given: object) -> Column:
+        name = "" if given is None else trimmed(str(given))
+        self._unseen.discard(name)
+        target = self._given.get(name) if self._given is not None else documented(name)
+        if self.opt_outs.has(name):
+            if target == EMAIL:
+                raise InvalidInputError(f"opt_out_columns names the column of the address, {redacted(name)!r}.")
+            column = Column(name, is_opt_out=True)
+        elif _NAMELESS.fullmatch(name) and (self._given is None or name not in self._given):
+            column = Column("", is_nameless=True)
+        else:
+            is_watched = target != EMAIL and self.opt_outs.is_state(name)
+            column = Column(name, target, is_watched=is_watched, is_left_out=target is None and not is_watched)
+        self._has_sound_names = self._has_sound_names and name.isprintable()
+        if isinstance(given, str) and len(self._columns) < _MOST_COLUMNS:
+            self._columns[given] = column
+        return column
+
+    def _shown(self, row: Mapping[Any, Any]) -> dict[Any, Any]:
+        """A refused row for the file of rejects, with the address where it is looked for."""
+        shown: dict[Any, Any] = {}
+        for name, value in row.items():
+            target = self.column(name).target
+            shown[name if target is None or target in shown else target] = value
+        return shown
+
+
+def checked(row: Row) -> Row | Reject:
+    """Return the row, or why its texts cannot be loaded."""
+    for name, text in row.columns.items():
+        if len(text) > LONGEST_CELL:
+            cut = {**row.columns, name: text[:200]}
+            reason = f"{name!r} has {len(text):,} characters, more than {LONGEST_CELL:,}."
+            return Reject(row.number, reason, cut, row.opted_out)
+        if "\x00" in text:
+            return Reject(row.number, f"{name!r} holds a NUL character: clean the source.", row.columns, row.opted_out)
+        if _HALF_PAIR.search(name + text):
+            reason = f"{name!a} holds half a surrogate pair, which is no text: clean the source."
+            return Reject(row.number, reason, row.columns, row.opted_out)
+    if not row.columns.get(EMAIL):
+        return Reject(row.number, f"It has no {EMAIL!r}.", row.columns)
+    return row
+
+
+def as_text(value: object) -> str | None:
+    """Return a cell's text, trimmed; None for what is no single value."""
+    if isinstance(value, str):
+        return trimmed(value)
+    if isinstance(value, datetime | date | time):
+        return value.isoformat()
+    return str(value) if isinstance(value, UUID) else values.as_text(value)
+
+
+def looks_like_data(name: str) -> bool:
+    """Return whether a cell of a header is rather somebody's address, phone number, page, or another number."""
+    return (
+        any(sign in name for sign in ("@", "\uff20", "://", "www."))
+        or _NUMBER.fullmatch(name) is not None
+        or sum(map(str.isdigit, name)) > 6
+    )
+
+
+def _checked_mapping(given: object) -> dict[str, str] | None:
+    if given is None:
+        return None
+    if not isinstance(given, Mapping) or not all(isinstance(name, str) for name in given.values()):
+        raise InvalidInputError("columns is no mapping of the source's column names to SalesBlink's.")
+    names = [(trimmed(str(source)), documented(trimmed(name))) for source, name in given.items()]
+    for source, name in names:
+        if not name:
+            raise InvalidInputError(f"columns maps {source!r} onto a name without letters.")
+    _check_distinct(names)
+    if EMAIL not in dict(names).values():
+        raise InvalidInputError(f"columns maps no column onto {EMAIL!r}: without an address nobody is added.")
+    return dict(names)
+
+
+def _check_distinct(names: list[tuple[str, str]]) -> None:
+    seen: dict[str, str] = {}
+    for source, name in names:
+        if name in seen:
+            pair = f"{_shown_name(seen[name])} and {_shown_name(source)} are both {_shown_name(name)}"
+            raise InvalidInputError(f"The columns {pair}: leave one out.")
+        seen[name] = source
+
+
+def _shown_name(name: str) -> str:
+    return "<hidden>" if looks_like_data(name) else redacted(repr(name[:40]))
+
+
+def _listed(header: list[str]) -> str:
+    return ", ".join("<hidden>" if looks_like_data(name) else repr(redacted(name)[:40]) for name in header[:20])
