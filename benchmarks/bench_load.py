@@ -50,7 +50,7 @@ SPOILT = ",".join([
 ])  # fmt: skip
 LATE = "prospect-add=slow:seconds=0.05@1"
 PER_MINUTE = 60
-HASTE = Policy(settle=0.0, backoff=0.001, longest_backoff=0.01)
+HASTE = Policy(settle=0.0, backoff=0.001, longest_backoff=0.01, rate_limit_window=0.01)
 
 
 @dataclass(frozen=True)
