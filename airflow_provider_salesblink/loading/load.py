@@ -6,12 +6,18 @@ import logging
 import math
 import time
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Literal, get_args
 from uuid import uuid4
 
 from airflow_provider_salesblink.client import inputs
-from airflow_provider_salesblink.client.errors import RateLimitedError, SalesBlinkError
+from airflow_provider_salesblink.client.errors import (
+    InvalidInputError,
+    NotFoundError,
+    RateLimitedError,
+    SalesBlinkError,
+)
 from airflow_provider_salesblink.loading.plan import Mode, Plan
+from airflow_provider_salesblink.loading.progress import Progress, in_words, seconds_for
 from airflow_provider_salesblink.loading.report import FIRST_REASONS, LoadFailedError, Report
 from airflow_provider_salesblink.loading.reservations import LONGEST_UNSENT, reservations, wait_for_earlier_run
 from airflow_provider_salesblink.loading.send import Sender
@@ -24,11 +30,13 @@ if TYPE_CHECKING:
     from airflow_provider_salesblink.loading.rows import Reject, Row
     from airflow_provider_salesblink.loading.unfinished import Memory
 
-__all__ = ["Mode", "load"]
+__all__ = ["Mode", "OptOutScope", "load"]
 
 log = logging.getLogger(__name__)
 
 MOST_UNSUBSCRIBES = 0.1
+
+OptOutScope = Literal["account", "campaign"]
 
 
 @dataclass(frozen=True)
@@ -41,6 +49,20 @@ class CampaignOfClient:
     def people(self) -> Iterable[Prospect]:
         """Everybody in the campaign."""
         return self.client.prospects.each(self.campaign_id)
+
+    def opted_out_elsewhere(self, address: str) -> bool | None:
+        """Return whether a person opted out in any campaign of the account; None where SalesBlink does not say.
+
+        What this campaign says of them is in the plan already.
+        """
+        try:
+            found = self.client.prospects.search(address)
+        except NotFoundError:
+            return False
+        if any(each["unsubscribed"] for each in found):
+            return True
+        elsewhere = [each for each in found if each["campaign_id"] != self.campaign_id]
+        return None if any(each["unsubscribed"] is None for each in elsewhere) else False
 
     def add(self, columns: dict[str, str]) -> None:
         """Send one person once; a lost answer is an error that says so."""
@@ -64,6 +86,7 @@ def load(
     max_in_flight: int = 8,
     max_rejected: int = 0,
     max_unsubscribes: float = MOST_UNSUBSCRIBES,
+    opt_out_scope: OptOutScope = "account",
     longest_wait: float = math.inf,
     owner: str | None = None,
     settle: float | None = None,
@@ -82,7 +105,11 @@ def load(
     :param max_in_flight: how many calls at once at most.
     :param max_rejected: how many rows may be refused without the load being a failure; the others are sent anyway.
     :param max_unsubscribes: most unsubscribes of a mirror, as a share of those who are subscribed in the campaign.
-    :param longest_wait: most seconds that a call waits for the shared budget.
+    :param opt_out_scope: ``account`` looks up each person to be added, and adds nobody who opted out in any campaign
+        that the key sees; a person of whom SalesBlink does not say it is refused. ``campaign`` goes by the campaign
+        alone. A dry run looks nobody up.
+    :param longest_wait: most seconds that a call waits for the shared budget, and the load for people whom another
+        load holds.
     :param owner: a name for this load that stays the same when it is started again; a random one by default.
     :param settle: seconds for which the server may still be at work on what an earlier run sent before it was killed,
         or another load whose reservations were lost; by default as long as the client waits for an answer.
@@ -91,8 +118,8 @@ def load(
     :param memory: where an interrupted load keeps what is left to do, so that the next run need not read the campaign
         again as long as the last reading is young enough.
     :raises LoadFailedError: too many rows were refused, or a mirror would unsubscribe too many.
-    :raises RateLimitedError: SalesBlink, or the budget for longer than ``longest_wait``, allows no more for now; its
-        ``report`` says what is done.
+    :raises RateLimitedError: SalesBlink, the budget or another load allows no more for now, for longer than
+        ``longest_wait``; its ``report`` says what is done.
     :raises SalesBlinkError: SalesBlink cannot be reached, or refuses. What was sent is found there by the next run.
     """
     inputs.whole_number("max_in_flight", max_in_flight, 1)
@@ -100,6 +127,8 @@ def load(
     # A percentage would switch the guard off, and there is no way back.
     inputs.number("max_unsubscribes", max_unsubscribes, 0, 1)
     inputs.number("longest_wait", longest_wait, 0, math.inf)
+    if opt_out_scope not in get_args(OptOutScope):
+        raise InvalidInputError("opt_out_scope is neither 'account' nor 'campaign'.")
     destination = CampaignOfClient(client, campaign_id)
     plan = Plan(mode)
     report = Report(campaign_id, mode, plan.counts, dry_run=client.dry_run)
@@ -110,7 +139,8 @@ def load(
 
     def look() -> None:
         report.reads += 1
-        plan.compare_with(destination.people())
+        with Progress("people of the campaign read") as progress:
+            plan.compare_with(progress.each(destination.people()))
 
     try:
         with client.waiting_at_most(longest_wait):
@@ -121,9 +151,11 @@ def load(
                 looked_at = time.monotonic()
                 look()
                 report.see_again()
-                plan.decide(iter(rows))
+                with Progress("rows planned") as progress:
+                    plan.decide(progress.each(rows))
                 _guard(plan, report, max_unsubscribes)
-            _tell(plan, report, client)
+            look_up = opt_out_scope == "account"
+            _tell(plan, report, client, look_up=look_up)
             finished = client.dry_run
             if not client.dry_run:
                 sender = Sender(
@@ -137,6 +169,10 @@ def load(
                     looked_at=looked_at,
                     sleep=sleep,
                     patient=longest_wait > LONGEST_UNSENT,
+                    longest_wait=longest_wait,
+                    look_up=look_up,
+                    writes_per_minute=client.writes_per_minute,
+                    reads_per_minute=client.reads_per_minute,
                 )
                 try:
                     # Nor may a single call wait for so long.
@@ -207,7 +243,7 @@ def _guard(plan: Plan, report: Report, max_unsubscribes: float) -> None:
         )
 
 
-def _tell(plan: Plan, report: Report, client: SalesBlinkClient) -> None:
+def _tell(plan: Plan, report: Report, client: SalesBlinkClient, *, look_up: bool) -> None:
     counts = plan.counts
     log.info(
         "Campaign %s holds %s people; %s rows: %s to add, %s to update, %s to unsubscribe, %s there, %s opted out, "
@@ -218,29 +254,28 @@ def _tell(plan: Plan, report: Report, client: SalesBlinkClient) -> None:
             counts.opted_out, counts.repeats, counts.rejected,
         )),
     )  # fmt: skip
-    adds, updates, unsubscribes = (plan.to_send(action) for action in ("add", "update", "unsubscribe"))
-    writes, pace = adds + updates + unsubscribes, client.writes_per_minute
+    adds = plan.to_send("add")
+    writes = sum(plan.calls_to_send(action) for action in ("add", "update", "unsubscribe"))
     if client.dry_run or not writes:
-        not_sent = " (dry run: not sent)" if writes else ""
+        not_sent = " (dry run: not sent, and nobody is looked up in other campaigns)" if writes else ""
         log.info("Writes: %s%s. Reads of the campaign: %s.", f"{writes:,}", not_sent, report.reads)
         return
-    minutes = max(0, writes - pace) / pace if pace else 0.0
+    look_ups = adds if look_up else 0
+    seconds = max(seconds_for(writes, client.writes_per_minute), seconds_for(look_ups, client.reads_per_minute))
     log.info(
-        "Writes to send: %s, %s. Reads of the campaign: %s so far, %s more meanwhile, and one for each round of adds "
-        "in which answers are lost.",
+        "Writes to send: %s, %s%s: %s. Reads of the campaign: %s so far, %s more meanwhile, and one for each round of "
+        "adds in which answers are lost.",
         f"{writes:,}",
-        f"at {pace} a minute: about {in_words(minutes)}" if pace else "with no budget set",
+        _at(client.writes_per_minute),
+        f"; look-ups in other campaigns: {look_ups:,}, {_at(client.reads_per_minute)}" if look_ups else "",
+        f"about {in_words(seconds)}" if seconds else "no waiting for the limit",
         report.reads,
-        int(minutes * 60 * adds / writes / LONGEST_UNSENT),
+        int(seconds * adds / writes / LONGEST_UNSENT),
     )
 
 
-def in_words(minutes: float) -> str:
-    """A length of time as people say it."""
-    if minutes < 1:
-        return "less than a minute"
-    hours, rest = divmod(round(minutes), 60)
-    return f"{hours} h {rest} min" if hours else f"{rest} min"
+def _at(per_minute: int) -> str:
+    return f"at {per_minute} a minute" if per_minute else "with no budget set"
 
 
 def _conclude(
