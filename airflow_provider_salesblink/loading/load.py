@@ -16,6 +16,7 @@ from airflow_provider_salesblink.client.errors import (
     RateLimitedError,
     SalesBlinkError,
 )
+from airflow_provider_salesblink.loading.change import Changer
 from airflow_provider_salesblink.loading.plan import Mode, Plan
 from airflow_provider_salesblink.loading.progress import Progress, in_words, seconds_for
 from airflow_provider_salesblink.loading.report import FIRST_REASONS, LoadFailedError, Report
@@ -158,13 +159,14 @@ def load(
             _tell(plan, report, client, look_up=look_up)
             finished = client.dry_run
             if not client.dry_run:
+                # More would only wait for the budget, maybe until their reservations have ended.
+                at_once = min(max_in_flight, client.writes_per_minute or max_in_flight)
                 sender = Sender(
                     plan,
                     destination,
                     report,
                     reservations=own,
-                    # More would only wait for the budget, maybe until their reservations have ended.
-                    max_in_flight=min(max_in_flight, client.writes_per_minute or max_in_flight),
+                    max_in_flight=at_once,
                     look=look,
                     looked_at=looked_at,
                     sleep=sleep,
@@ -178,7 +180,13 @@ def load(
                     # Nor may a single call wait for so long.
                     with client.waiting_at_most(min(longest_wait, LONGEST_UNSENT)):
                         finished = sender.add()
-                    sender.change()
+                    Changer(
+                        plan,
+                        destination,
+                        report,
+                        max_in_flight=at_once,
+                        writes_per_minute=client.writes_per_minute,
+                    ).change()
                 except SalesBlinkError:
                     _leave(plan, report, rows, memory, sender)
                     raise

@@ -73,7 +73,7 @@ class Reservations(Protocol):
         """Return who holds each of ``people`` whom another load holds."""
 
     def take_over(self, who: bytes, idle_owner: str) -> bool:
-        """Reserve a person in place of an owner who is still idle; only after looking for the person since then."""
+        """Reserve a person in place of an owner who is still idle, to be looked for after that before they are sent."""
 
     def release(self, people: Sequence[bytes]) -> None:
         """Give up reservations of people who were certainly not added."""
@@ -202,7 +202,7 @@ class PatientReservations:
         return self._patiently(lambda: self._store.holders(people))
 
     def take_over(self, who: bytes, idle_owner: str) -> bool:
-        """Reserve a person in place of an owner who is still idle; only after looking for the person since then."""
+        """Reserve a person in place of an owner who is still idle, to be looked for after that before they are sent."""
         return self._patiently(lambda: self._store.take_over(who, idle_owner))
 
     def left_at_work(self) -> float:

@@ -1,4 +1,4 @@
-"""Carry a plan out: several calls in flight, nobody twice, each answer in doubt looked up before anything is resent.
+"""Add the people of a plan: several calls in flight, nobody twice, each answer in doubt looked up before it is resent.
 
 Adds are sent in rounds. What was in doubt at the end of a round is looked up with one reading of the campaign, however
 many there were, and what is not there goes into the next round.
@@ -10,11 +10,9 @@ import logging
 import math
 import time
 from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
-from contextlib import contextmanager
 from dataclasses import dataclass, field
 from functools import partial
-from itertools import islice
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from airflow_provider_salesblink.client.errors import (
     AmbiguousWriteError,
@@ -33,11 +31,11 @@ from airflow_provider_salesblink.loading.reservations import NotReservedError
 from airflow_provider_salesblink.loading.reserved_in_redis import HELD_FOR
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator, Sequence
+    from collections.abc import Callable, Iterator
 
     from airflow_provider_salesblink.loading.destination import Destination
     from airflow_provider_salesblink.loading.look_ups import LookedUp, Source
-    from airflow_provider_salesblink.loading.plan import Action, Plan, Step
+    from airflow_provider_salesblink.loading.plan import Plan, Step
     from airflow_provider_salesblink.loading.report import Report
     from airflow_provider_salesblink.loading.reservations import PatientReservations
 
@@ -57,10 +55,11 @@ class _Round:
     budget: float = 0.0
     taken: list[bytes] = field(default_factory=list)
     failed: SalesBlinkError | None = None
+    unread: SalesBlinkError | None = None
 
 
 class Sender:
-    """Sends the steps of a plan.
+    """Adds everybody whom a plan says to add.
 
     :param max_in_flight: how many calls at once at most.
     :param look: reads the campaign anew into the plan.
@@ -100,9 +99,7 @@ class Sender:
         self._held_for = held_for
         self._looked_at = looked_at
         self._patient = patient
-        self._idle: dict[bytes, str] = {}
         self._doubtful: set[int] = set()
-        self._took_over = -math.inf
         self._longest_wait = longest_wait
         self._look_up = look_up
         self._writes_per_minute = writes_per_minute
@@ -118,22 +115,6 @@ class Sender:
         """When, by the monotonic clock, the last reading of the campaign began."""
         return self._looked_at
 
-    def change(self) -> None:
-        """Update and unsubscribe everybody who is to be."""
-        with self._progress("update", "updated"):
-            for _ in self._each("update", self._update):
-                self._report.updated += 1
-        with self._progress("unsubscribe", "unsubscribed"):
-            for _ in self._each("unsubscribe", self._unsubscribe):
-                self._report.unsubscribed += 1
-
-    @contextmanager
-    def _progress(self, action: Action, word: str, per_minute: int = 0, **options: Any) -> Iterator[None]:
-        total, calls = self._plan.to_send(action), self._plan.calls_to_send(action)
-        per_minute = per_minute or self._writes_per_minute
-        with Progress(word, total, calls=calls, per_minute=per_minute, **options) as self._shown:
-            yield
-
     def add(self) -> bool:
         """Add everybody who is to be; whether nobody is left.
 
@@ -141,7 +122,7 @@ class Sender:
         """
         limits = [self._writes_per_minute, *([self._reads_per_minute] if self._look_up else [])]
         slower = min(filter(None, limits), default=0)
-        with self._progress("add", "added", slower, more=self._what_else):
+        with Progress("added", self._plan.to_send("add"), per_minute=slower, more=self._what_else) as self._shown:
             return self._add_all()
 
     def _what_else(self) -> str:
@@ -168,8 +149,7 @@ class Sender:
         return not left
 
     def _wait_for_others(self, people: list[bytes]) -> None:
-        # Who is idle is asked before looking: whoever becomes idle only after the look may have added the person.
-        self._idle, waited = wait_for_others(
+        idle, waited = wait_for_others(
             self._reservations,
             people,
             longest_wait=self._longest_wait,
@@ -177,6 +157,9 @@ class Sender:
             is_view_old=self._view_is_old,
         )
         self._longest_wait -= waited
+        for who, owner in idle.items():
+            # The campaign is read after this: an owner that has finished may have added the person before.
+            self._reservations.take_over(who, owner)
 
     def _give_way(self, wait: float) -> None:
         if wait > 0 and self._plan.to_send("add"):
@@ -189,8 +172,8 @@ class Sender:
         with ThreadPoolExecutor(self._max_in_flight, thread_name_prefix="salesblink-load") as pool:
             for step, future in self._in_flight(pool, this):
                 self._settle_add(step, future, this)
-        if this.failed is not None:
-            raise this.failed
+        if error := this.failed or this.unread:
+            raise error
         return this
 
     def _in_flight(self, pool: ThreadPoolExecutor, this: _Round) -> Iterator[tuple[Step, Future[None]]]:
@@ -218,9 +201,7 @@ class Sender:
         if isinstance(error, InvalidInputError):
             self._plan.refuse(step, str(error))
         elif error is not None:
-            if not (this.failed or isinstance(error, BudgetSpentError)):
-                log.error("Row %d could not be looked up in other campaigns, so the load stops.", step.number)
-            self._not_sent(error, this)
+            self._not_looked_up(step, error, this)
             return False
         elif looked.opted_out is None:
             self._plan.refuse(step, UNKNOWN)
@@ -232,10 +213,21 @@ class Sender:
             return False
         return True
 
+    def _not_looked_up(self, step: Step, error: SalesBlinkError, this: _Round) -> None:
+        # No end at once: those who were looked up before are sent still, or the next run would do no more than this.
+        this.not_sent += 1
+        if isinstance(error, BudgetSpentError):
+            this.budget = max(this.budget, error.retry_after or 0.0)
+            if self._patient:
+                return
+        elif not this.unread:
+            log.error("Row %d could not be looked up in other campaigns, so the load stops.", step.number)
+        this.unread = this.unread or error
+
     def _submitted(
         self, pool: ThreadPoolExecutor, batch: list[LookedUp], running: dict[Future[None], Step], this: _Round
     ) -> Iterator[tuple[Step, Future[None]]]:
-        own = self._reserved([each.step.who for each in batch])
+        own = self._reservations.take([each.step.who for each in batch])
         # Only now: the store may have been waited for, or may have forgotten whom others have added.
         if self._view_is_old():
             # Whoever is still in flight would be found in the campaign, and counted as added by others.
@@ -262,16 +254,6 @@ class Sender:
         looked.check_age()
         self._reservations.confirm(looked.step.who)
 
-    def _reserved(self, people: list[bytes]) -> set[bytes]:
-        own = self._reservations.take(people)
-        for who in people:
-            # Somebody who has done with a person who is not there is in nobody's way: they were taken out again since.
-            if who not in own and who in self._idle and self._reservations.take_over(who, self._idle.pop(who)):
-                # Its owner may have been at work again, and idle again, since they were looked for.
-                self._took_over = time.monotonic()
-                own.add(who)
-        return own
-
     @staticmethod
     def _finished(
         running: dict[Future[None], Step], timeout: float | None = None
@@ -283,7 +265,7 @@ class Sender:
     def _view_is_old(self) -> bool:
         # Others' reservations end after a while; whom they added before that, only a newer reading shows.
         too_old = time.monotonic() - self._held_for / 2
-        return self._looked_at < max(too_old, self._reservations.known_since(), self._took_over)
+        return self._looked_at < max(too_old, self._reservations.known_since())
 
     def _settle_add(self, step: Step, future: Future[None], this: _Round) -> None:
         try:
@@ -316,7 +298,7 @@ class Sender:
 
     def _settle(self, step: Step) -> None:
         self._plan.settle(step)
-        self._shown.step(len(step.columns) if step.action == "update" else 1)
+        self._shown.step()
 
     def _look_back(self, *, for_good: bool = True) -> None:
         # Not for good: the server may still be at work on those who are not there yet.
@@ -332,31 +314,3 @@ class Sender:
             self._report.ambiguous.not_carried_out += ours and not there and for_good
             if there or for_good:
                 self._doubtful.discard(step.key)
-
-    def _each(self, action: Action, send: Callable[[Step], None]) -> Iterator[Step]:
-        steps = self._plan.steps(action)
-        with ThreadPoolExecutor(self._max_in_flight, thread_name_prefix="salesblink-load") as pool:
-            while batch := list(islice(steps, self._max_in_flight)):
-                yield from self._settled(batch, [pool.submit(send, step) for step in batch])
-
-    def _update(self, step: Step) -> None:
-        self._destination.update(str(step.prospect_id), step.columns)
-
-    def _unsubscribe(self, step: Step) -> None:
-        self._destination.unsubscribe(str(step.prospect_id))
-
-    def _settled(self, steps: Sequence[Step], futures: Sequence[Future[None]]) -> Iterator[Step]:
-        failed: SalesBlinkError | None = None
-        for step, future in zip(steps, futures, strict=True):
-            try:
-                future.result()
-            except (ApiRefusedError, InvalidRequestError) as error:
-                self._plan.refuse(step, str(error))
-                self._shown.step(len(step.columns))
-            except SalesBlinkError as error:
-                failed = error
-            else:
-                self._settle(step)
-                yield step
-        if failed is not None:
-            raise failed
