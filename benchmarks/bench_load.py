@@ -1,8 +1,9 @@
 """What a load costs: ``python benchmarks/bench_load.py [bad-day] [rate] [memory] [--minutes N] ...``.
 
 ``bad-day``: 10,000 rows with every fifth answer spoilt, and the same rows again. ``rate``: rows a second with 50 ms of
-latency, beside a ``requests.Session`` in a loop. ``memory``: dry runs of 100,000 and 1,000,000 rows, 99 % of them there
-already, each in a process of its own. ``--minutes N``: a load that is paced at 60 writes a minute, for so long.
+latency, with both values of ``opt_out_scope``, next to a ``requests.Session`` in a loop. ``memory``: dry runs of
+100,000 and 1,000,000 rows, 99 % of them there already, each in a process of its own. ``--minutes N``: a load that is
+paced at 60 writes and 120 reads a minute, for so long, with both values of ``opt_out_scope``.
 The sandbox runs in a process of its own.
 """
 
@@ -38,6 +39,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from airflow_provider_salesblink.loading import Report
+    from airflow_provider_salesblink.loading.load import OptOutScope
 
 ROOT = Path(__file__).parents[1]
 CAMPAIGN = "spring"
@@ -49,8 +51,10 @@ SPOILT = ",".join([
     *(f"prospect-add=429:retry_after={seconds}@0.005" for seconds in (0, 1)),
 ])  # fmt: skip
 LATE = "prospect-add=slow:seconds=0.05@1"
+LATE_TOO = f"{LATE},prospect=slow:seconds=0.05@1"
 PER_MINUTE = 60
-HASTE = Policy(settle=0.0, backoff=0.001, longest_backoff=0.01)
+SCOPES: tuple[OptOutScope, ...] = ("campaign", "account")
+HASTE = Policy(settle=0.0, backoff=0.001, longest_backoff=0.01, rate_limit_window=0.01)
 
 
 @dataclass(frozen=True)
@@ -105,15 +109,24 @@ def person(number: int) -> dict[str, str]:
 
 def client(to: Server, folder: Path, *, dry_run: bool = False, writes_per_minute: int = 0) -> SalesBlinkClient:
     return SalesBlinkClient(
-        to.key, to.url, policy=HASTE, reads_per_minute=0, writes_per_minute=writes_per_minute, dry_run=dry_run,
+        to.key, to.url, policy=HASTE, reads_per_minute=2 * writes_per_minute, writes_per_minute=writes_per_minute,
+        dry_run=dry_run,
         pacing_url=f"file://{folder}/shared-{to.url.rpartition(':')[2]}.sqlite", timeout=300,
     )  # fmt: skip
 
 
-def load_people(to: Server, folder: Path, rows: int, *, start: int = 0, writes_per_minute: int = 0) -> Report:
+def load_people(
+    to: Server,
+    folder: Path,
+    rows: int,
+    *,
+    start: int = 0,
+    writes_per_minute: int = 0,
+    opt_out_scope: OptOutScope = "campaign",
+) -> Report:
     source = from_mappings((person(number) for number in range(start, start + rows)), ColumnNames())
     with client(to, folder, writes_per_minute=writes_per_minute) as using:
-        return load(using, CAMPAIGN, source)
+        return load(using, CAMPAIGN, source, opt_out_scope=opt_out_scope)
 
 
 def bad_day(folder: Path, rows: int) -> None:
@@ -130,31 +143,40 @@ def bad_day(folder: Path, rows: int) -> None:
 
 
 def rate(folder: Path, rows: int) -> None:
-    with server(folder, LATE) as to:
-        load_people(to, folder, 50, start=10_000_000)
-        started = time.perf_counter()
-        load_people(to, folder, rows)
-        loaded = rows / (time.perf_counter() - started)
-        with requests.Session() as session:
-            session.headers["Authorization"] = to.key
+    for scope in SCOPES:
+        with server(folder, LATE_TOO) as to:
+            load_people(to, folder, 50, start=10_000_000, opt_out_scope=scope)
             started = time.perf_counter()
-            for number in range(rows // 5):
-                body = {"campaignID": CAMPAIGN, "data": person(20_000_000 + number)}
-                session.post(f"{to.url}/api/prospect-add", json=body, timeout=30).raise_for_status()
-            looped = rows // 5 / (time.perf_counter() - started)
-    print(f"50 ms of latency: load {loaded:.0f}/s, requests.Session in a loop {looped:.0f}/s, {loaded / looped:.2f}x")
+            load_people(to, folder, rows, opt_out_scope=scope)
+            loaded = rows / (time.perf_counter() - started)
+            looped = in_a_loop(to, rows // 5)
+        print(f"50 ms of latency, {scope}: load {loaded:.0f}/s, requests.Session in a loop {looped:.0f}/s, "
+              f"{loaded / looped:.2f}x")  # fmt: skip
+
+
+def in_a_loop(to: Server, rows: int) -> float:
+    """Adds a second of a plain session."""
+    with requests.Session() as session:
+        session.headers["Authorization"] = to.key
+        started = time.perf_counter()
+        for number in range(rows):
+            body = {"campaignID": CAMPAIGN, "data": person(20_000_000 + number)}
+            session.post(f"{to.url}/api/prospect-add", json=body, timeout=30).raise_for_status()
+        return rows / (time.perf_counter() - started)
 
 
 def paced(folder: Path, minutes: float) -> None:
     # The first minute's worth goes out at once.
     rows = int(PER_MINUTE * (minutes + 1))
-    # The server refuses what is too much, and says so: that would be seen in the time.
-    with server(folder, limits=f"writes={PER_MINUTE}") as to:
-        started = time.perf_counter()
-        load_people(to, folder, rows, writes_per_minute=PER_MINUTE)
-        seconds = time.perf_counter() - started
     ideal = (-(-rows // PER_MINUTE) - 1) * 60
-    print(f"paced at {PER_MINUTE} a minute: {rows} rows in {seconds:.1f} s; ideal {ideal} s, {ideal / seconds:.1%}")
+    for scope in SCOPES:
+        # The server refuses what is too much, and says so: that would be seen in the time.
+        with server(folder, limits=f"writes={PER_MINUTE},reads={2 * PER_MINUTE}") as to:
+            started = time.perf_counter()
+            load_people(to, folder, rows, writes_per_minute=PER_MINUTE, opt_out_scope=scope)
+            seconds = time.perf_counter() - started
+        print(f"paced at {PER_MINUTE} a minute, {scope}: {rows} rows in {seconds:.1f} s; ideal {ideal} s, "
+              f"{ideal / seconds:.1%}")  # fmt: skip
 
 
 def memory(folder: Path, modes: list[str], sizes: list[int]) -> None:

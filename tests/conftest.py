@@ -25,7 +25,7 @@ airflow_home.settle(Path(tempfile.mkdtemp(prefix="airflow-home-")))
 
 ROOT = Path(__file__).parents[1]
 GENERATION = int(version("apache-airflow").partition(".")[0])
-HASTE = Policy(max_attempts=5, settle=0.0, backoff=0.001, longest_backoff=0.01)
+HASTE = Policy(max_attempts=5, settle=0.0, backoff=0.001, longest_backoff=0.01, rate_limit_window=0.01)
 """The policy of the tests: decides as the real one does, and waits a thousandth as long."""
 
 

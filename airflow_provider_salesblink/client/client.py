@@ -78,6 +78,7 @@ class SalesBlinkClient:
         self.shared = place(pacing_url, key=key, base_url=root)
         self.timeout = timeout
         self.dry_run = dry_run
+        self.reads_per_minute = per_minute["reads"]
         self.writes_per_minute = per_minute["writes"]
         self._transport = Transport(
             root,

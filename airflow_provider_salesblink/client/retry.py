@@ -144,6 +144,7 @@ class Policy:
     :param settle: seconds to wait before reading back a write whose answer came too late: it may still be at work.
     :param backoff: seconds; the first jitter is drawn from 0 to this, each next one from twice as much.
     :param longest_backoff: seconds; where the doubling ends.
+    :param rate_limit_window: seconds to wait after a 429 that does not say how long; SalesBlink counts by the minute.
     """
 
     max_attempts: int = 5
@@ -151,6 +152,7 @@ class Policy:
     settle: float = 30.0
     backoff: float = 0.5
     longest_backoff: float = 60.0
+    rate_limit_window: float = 60.0
 
     def judge(self, outcome: Outcome, *, repeatable: bool) -> Verdict:
         """What ``outcome`` means for a call that may (``repeatable``) or may not be sent twice."""
@@ -158,7 +160,7 @@ class Policy:
             case NeverSent(hopeless=hopeless):
                 return Final() if hopeless else Again()
             case Answered(status=HTTPStatus.TOO_MANY_REQUESTS, retry_after=asked):
-                return Again(at_least=asked or 0.0)
+                return Again(at_least=self.rate_limit_window if asked is None else asked)
             case Answered(status=status) if status < HTTPStatus.MULTIPLE_CHOICES:
                 return Done()
             case Answered(status=status, retry_after=asked) if status >= HTTPStatus.INTERNAL_SERVER_ERROR:

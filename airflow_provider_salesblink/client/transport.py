@@ -4,21 +4,31 @@ from __future__ import annotations
 
 import logging
 import math
+import random
+import threading
 import time
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
+from http import HTTPStatus
 from typing import TYPE_CHECKING, Any, Generic, TypeVar
 from urllib.parse import quote, urlencode
 
 from airflow_provider_salesblink.client import failures
 from airflow_provider_salesblink.client.addresses import redacted
-from airflow_provider_salesblink.client.errors import AmbiguousWriteError, BudgetSpentError, SalesBlinkError
+from airflow_provider_salesblink.client.errors import (
+    AmbiguousWriteError,
+    BudgetSpentError,
+    RateLimitedError,
+    SalesBlinkError,
+)
 from airflow_provider_salesblink.client.exchange import Call, Exchange
 from airflow_provider_salesblink.client.inputs import encoded
-from airflow_provider_salesblink.client.retry import Answered, Attempt, Done, Final, Policy, ReadBack
+from airflow_provider_salesblink.client.pacing import MINUTE
+from airflow_provider_salesblink.client.retry import Again, Answered, Attempt, Done, Final, Policy, ReadBack
 
 if TYPE_CHECKING:
-    from airflow_provider_salesblink.client.pacing import Pace
+    from airflow_provider_salesblink.client.pacing import Kind, Pace
+    from airflow_provider_salesblink.client.retry import Outcome, Verdict
 
 log = logging.getLogger(__name__)
 
@@ -54,6 +64,42 @@ class Answer:
         """
         with self.call.named_in_errors(self.status):
             yield from decode(self.body)
+
+
+class _Limits:
+    """Until when each kind of request has to wait, because SalesBlink answered 429: it limits the key, not the call.
+
+    A thread does not wait for what it got itself: whoever made that call waits as the policy says.
+    """
+
+    def __init__(self) -> None:
+        self._until: dict[Kind, float] = {}
+        self._known = threading.local()
+        self._lock = threading.Lock()
+
+    def note(self, kind: Kind, seconds: float) -> None:
+        """Let no other thread send anything of this kind for so many seconds."""
+        until = time.monotonic() + seconds
+        with self._lock:
+            self._until[kind] = max(until, self._until.get(kind, 0.0))
+        self.know(kind, until)
+
+    def until(self, kind: Kind) -> float:
+        """Return until when, by the monotonic clock, this thread has to wait because of others; 0 if not at all."""
+        until = self._until.get(kind, 0.0)
+        return until if until > max(time.monotonic(), getattr(self._known, kind, 0.0)) else 0.0
+
+    def know(self, kind: Kind, until: float) -> None:
+        """Note that this thread waits, or has waited, until then."""
+        setattr(self._known, kind, max(until, getattr(self._known, kind, 0.0)))
+
+
+@dataclass
+class _Waited:
+    """For how many seconds a call has waited before its attempts: for the budget, and because of 429s to others."""
+
+    seconds: float = 0.0
+    limited: float = 0.0
 
 
 class Transport:
@@ -95,6 +141,9 @@ class Transport:
         self._pace = pace
         self._dry_run = dry_run
         self._sleep = sleep
+        self._limits = _Limits()
+        self._said: dict[str, float] = {}
+        self._saying = threading.Lock()
         self.longest_wait = math.inf
         self._retrying = policy.retrying(sleep, self._tell)
 
@@ -168,31 +217,69 @@ class Transport:
         raise failures.error(attempt.outcome, method=call.method, path=call.path, **self._named)
 
     def _attempts(self, call: Call) -> Callable[[], Attempt]:
-        waited = 0.0
+        waited = _Waited()
 
         def attempt() -> Attempt:
-            nonlocal waited
             with call.named_in_errors():
-                waited = self._wait_for_budget(call, waited)
+                self._wait_for_turn(call, waited)
             outcome = self._exchange.send(call)
-            return Attempt(outcome, self._policy.judge(outcome, repeatable=call.repeatable), str(call))
+            return Attempt(outcome, self._judged(call, outcome), str(call))
 
         return attempt
 
-    def _wait_for_budget(self, call: Call, waited: float) -> float:
-        """Wait until the call may be sent; for how long in all, if it waited for ``waited`` seconds before."""
-        while wait := self._pace.take(call.kind):
-            waited += wait
-            if waited > self.longest_wait:
-                raise BudgetSpentError(
-                    f"The budget of {call.kind} is used up for longer than {self.longest_wait:g} s; nothing was sent.",
-                    status=None,
+    def _judged(self, call: Call, outcome: Outcome) -> Verdict:
+        verdict = self._policy.judge(outcome, repeatable=call.repeatable)
+        if isinstance(verdict, Again) and getattr(outcome, "status", None) == HTTPStatus.TOO_MANY_REQUESTS:
+            self._limits.note(call.kind, verdict.at_least)
+        return verdict
+
+    def _wait_for_turn(self, call: Call, waited: _Waited) -> None:
+        """Wait until neither a 429 nor the budget keeps the call back."""
+        while True:
+            self._wait_while_limited(call, waited)
+            wait = self._pace.take(call.kind)
+            if wait:
+                self._wait_for_budget(call, wait, waited)
+            # Somebody may have got a 429 while the place in the budget was asked for.
+            elif not self._limits.until(call.kind):
+                return
+
+    def _wait_while_limited(self, call: Call, waited: _Waited) -> None:
+        while until := self._limits.until(call.kind):
+            wait = max(0.0, until - time.monotonic())
+            waited.seconds += wait
+            waited.limited += wait
+            if waited.limited > self._policy.patience or waited.seconds > self.longest_wait:
+                raise RateLimitedError(
+                    f"SalesBlink asks to slow down: it answered 429 to another call of this key, so this one was not "
+                    f"sent. The wait has {wait:.0f} s left.",
                     retry_after=wait,
                 )
-            if wait > 1:
-                log.info("The budget of %s is used up; waiting %.0f s before %s.", call.kind, wait, call)
-            self._sleep(wait)
-        return waited
+            self._say_once(f"429 {call.kind}", "SalesBlink answered 429: no %s for %.0f s.", call.kind, wait)
+            # Not all at the same moment.
+            self._sleep(wait + random.uniform(0, self._policy.backoff))
+            self._limits.know(call.kind, until)
+
+    def _wait_for_budget(self, call: Call, wait: float, waited: _Waited) -> None:
+        waited.seconds += wait
+        if waited.seconds > self.longest_wait:
+            raise BudgetSpentError(
+                f"The budget of {call.kind} is used up for longer than {self.longest_wait:g} s; nothing was sent.",
+                status=None,
+                retry_after=wait,
+            )
+        if wait > 1:
+            self._say_once(call.kind, "The budget of %s is used up; waiting %.0f s.", call.kind, wait)
+        self._sleep(wait)
+
+    def _say_once(self, about: str, sentence: str, kind: Kind, wait: float) -> None:
+        """Log a wait, unless another call of this client has logged one of the same kind within the minute."""
+        now = time.monotonic()
+        with self._saying:
+            if now < self._said.get(about, 0.0):
+                return
+            self._said[about] = now + max(wait, MINUTE)
+        log.info(sentence, kind, wait)
 
     def _tell(self, attempt: Attempt, number: int, wait: float) -> None:
         log.warning(

@@ -6,12 +6,14 @@ import logging
 import math
 import time
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Literal, get_args
 from uuid import uuid4
 
 from airflow_provider_salesblink.client import inputs
-from airflow_provider_salesblink.client.errors import RateLimitedError
-from airflow_provider_salesblink.loading.plan import Mode, OptOuts, Plan
+from airflow_provider_salesblink.client.errors import InvalidInputError, NotFoundError, RateLimitedError
+from airflow_provider_salesblink.loading.change import Changer
+from airflow_provider_salesblink.loading.plan import Action, Mode, OptOuts, Plan
+from airflow_provider_salesblink.loading.progress import Progress, in_words, seconds_for
 from airflow_provider_salesblink.loading.report import FIRST_REASONS, LoadFailedError, Report
 from airflow_provider_salesblink.loading.reservations import LONGEST_UNSENT, reservations, wait_for_earlier_run
 from airflow_provider_salesblink.loading.send import Sender
@@ -26,11 +28,13 @@ if TYPE_CHECKING:
     from airflow_provider_salesblink.loading.rows import Reject, Row
     from airflow_provider_salesblink.loading.suppressions import OpenablePath
 
-__all__ = ["Mode", "load"]
+__all__ = ["Mode", "OptOutScope", "load"]
 
 log = logging.getLogger(__name__)
 
 MOST_UNSUBSCRIBES = 0.1
+
+OptOutScope = Literal["account", "campaign"]
 
 
 @dataclass(frozen=True)
@@ -44,6 +48,20 @@ class CampaignOfClient:
     def people(self) -> Iterable[Prospect]:
         """Everybody in the campaign."""
         return self.client.prospects.each(self.campaign_id)
+
+    def opted_out_elsewhere(self, address: str) -> bool | None:
+        """Return whether a person opted out in any campaign of the account; None where SalesBlink does not say.
+
+        What this campaign says of them is in the plan already.
+        """
+        try:
+            found = self.client.prospects.search(address)
+        except NotFoundError:
+            return False
+        if any(each["unsubscribed"] for each in found):
+            return True
+        elsewhere = [each for each in found if each["campaign_id"] != self.campaign_id]
+        return None if any(each["unsubscribed"] is None for each in elsewhere) else False
 
     def add(self, columns: dict[str, str]) -> None:
         """Send one person once; a lost answer is an error that says so."""
@@ -75,6 +93,7 @@ def load(
     max_unsubscribes: float = MOST_UNSUBSCRIBES,
     suppression_path: str | os.PathLike[str] | OpenablePath | None = None,
     opt_outs: OptOuts = "unsubscribe",
+    opt_out_scope: OptOutScope = "account",
     longest_wait: float = math.inf,
     owner: str | None = None,
     settle: float | None = None,
@@ -96,15 +115,19 @@ def load(
     :param suppression_path: a file of people who must not be mailed, whatever the rows say; see :class:`Suppressions`.
     :param opt_outs: what to do with people in the campaign of whom a row or that file says that they opted out:
         ``unsubscribe`` them (in ``upsert`` and ``mirror``), or ``skip`` them. Nobody of them is ever added or updated.
-    :param longest_wait: most seconds that a call waits for the shared budget.
+    :param opt_out_scope: ``account`` looks up each person to be added, and adds nobody who opted out in any campaign
+        that the key sees; a person of whom SalesBlink does not say it is refused. ``campaign`` goes by the campaign
+        alone. A dry run looks nobody up.
+    :param longest_wait: most seconds that a call waits for the shared budget, and the load for people whom another
+        load holds.
     :param owner: a name for this load that stays the same when it is started again; a random one by default.
     :param settle: seconds for which the server may still be at work on what an earlier run sent before it was killed,
         or another load whose reservations were lost; by default as long as the client waits for an answer.
     :param on_rejects: called once with the rows that were refused, if there are any.
     :param done_before: what the ``report.done()`` of an earlier part of the same load said; it is counted in.
     :raises LoadFailedError: too many rows were refused, or a mirror would unsubscribe too many.
-    :raises RateLimitedError: SalesBlink, or the budget for longer than ``longest_wait``, allows no more for now; its
-        ``report`` says what is done.
+    :raises RateLimitedError: SalesBlink, the budget or another load allows no more for now, for longer than
+        ``longest_wait``; its ``report`` says what is done.
     :raises SalesBlinkError: SalesBlink cannot be reached, or refuses. What was sent is found there by the next run.
     """
     inputs.whole_number("max_in_flight", max_in_flight, 1)
@@ -112,6 +135,8 @@ def load(
     # A percentage would switch the guard off, and there is no way back.
     inputs.number("max_unsubscribes", max_unsubscribes, 0, 1)
     inputs.number("longest_wait", longest_wait, 0, math.inf)
+    if opt_out_scope not in get_args(OptOutScope):
+        raise InvalidInputError("opt_out_scope is neither 'account' nor 'campaign'.")
     unclear = Unclear(client, campaign_id)
     destination = CampaignOfClient(client, campaign_id, unclear)
     suppressions = None if suppression_path is None else read_suppressions(suppression_path)
@@ -123,7 +148,8 @@ def load(
 
     def look(through: Callable[[Iterable[Prospect]], Iterable[Prospect]] = iter) -> None:
         report.reads += 1
-        plan.compare_with(through(destination.people()))
+        with Progress("people of the campaign read") as progress:
+            plan.compare_with(progress.each(through(destination.people())))
 
     try:
         with client.waiting_at_most(longest_wait):
@@ -132,32 +158,42 @@ def load(
             looked_at = time.monotonic()
             look(unclear.learn)
             report.see_again()
-            plan.decide(iter(source), unclear.refuse)
+            with Progress("rows planned") as progress:
+                plan.decide(progress.each(source), unclear.refuse)
             _guard(plan, report, max_unsubscribes)
-            _tell(plan, report, client)
+            look_up = opt_out_scope == "account"
+            _tell(plan, report, client, look_up=look_up)
             finished = client.dry_run
             if not client.dry_run:
+                # More would only wait for the budget, maybe until their reservations have ended.
+                at_once = min(max_in_flight, client.writes_per_minute or max_in_flight)
                 sender = Sender(
                     plan,
                     destination,
                     report,
                     reservations=own,
-                    # More would only wait for the budget, maybe until their reservations have ended.
-                    max_in_flight=min(max_in_flight, client.writes_per_minute or max_in_flight),
+                    max_in_flight=at_once,
                     look=look,
                     looked_at=looked_at,
                     sleep=sleep,
                     patient=longest_wait > LONGEST_UNSENT,
+                    longest_wait=longest_wait,
+                    look_up=look_up,
+                    writes_per_minute=client.writes_per_minute,
+                    reads_per_minute=client.reads_per_minute,
+                )
+                changer = Changer(
+                    plan, destination, report, max_in_flight=at_once, writes_per_minute=client.writes_per_minute
                 )
                 try:
-                    sender.opt_out()
+                    changer.opt_out()
                     # Nor may a single call wait for so long.
                     with client.waiting_at_most(min(longest_wait, LONGEST_UNSENT)):
                         finished = sender.add()
-                    sender.update()
+                    changer.update()
                     # SalesBlink may have refused rows, too.
                     _hold_back(plan, report)
-                    sender.unsubscribe()
+                    changer.unsubscribe()
                 finally:
                     if not sender.in_doubt:
                         own.finish()
@@ -212,7 +248,7 @@ def _hold_back(plan: Plan, report: Report) -> None:
         counts.unclear = 0
 
 
-def _tell(plan: Plan, report: Report, client: SalesBlinkClient) -> None:
+def _tell(plan: Plan, report: Report, client: SalesBlinkClient, *, look_up: bool) -> None:
     counts = plan.counts
     log.info(
         "Campaign %s holds %s people; %s rows: %s to add, %s to update, %s to unsubscribe, %s there, %s opted out, "
@@ -224,29 +260,27 @@ def _tell(plan: Plan, report: Report, client: SalesBlinkClient) -> None:
         )),
     )  # fmt: skip
     adds = plan.to_send("add")
-    writes = adds + plan.to_send("opt_out") + plan.to_send("update") + plan.to_send("unsubscribe")
-    pace = client.writes_per_minute
+    writes = sum(plan.calls_to_send(action) for action in get_args(Action))
     if client.dry_run or not writes:
-        not_sent = " (dry run: not sent)" if writes else ""
+        not_sent = " (dry run: not sent, and nobody is looked up in other campaigns)" if writes else ""
         log.info("Writes: %s%s. Reads of the campaign: %s.", f"{writes:,}", not_sent, report.reads)
         return
-    minutes = max(0, writes - pace) / pace if pace else 0.0
+    look_ups = adds if look_up else 0
+    seconds = max(seconds_for(writes, client.writes_per_minute), seconds_for(look_ups, client.reads_per_minute))
     log.info(
-        "Writes to send: %s, %s. Reads of the campaign: %s so far, %s more meanwhile, and one for each round of adds "
-        "in which answers are lost.",
+        "Writes to send: %s, %s%s: %s. Reads of the campaign: %s so far, %s more meanwhile, and one for each round of "
+        "adds in which answers are lost.",
         f"{writes:,}",
-        f"at {pace} a minute: about {in_words(minutes)}" if pace else "with no budget set",
+        _at(client.writes_per_minute),
+        f"; look-ups in other campaigns: {look_ups:,}, {_at(client.reads_per_minute)}" if look_ups else "",
+        f"about {in_words(seconds)}" if seconds else "no waiting for the limit",
         report.reads,
-        int(minutes * 60 * adds / writes / LONGEST_UNSENT),
+        int(seconds * adds / writes / LONGEST_UNSENT),
     )
 
 
-def in_words(minutes: float) -> str:
-    """A length of time as people say it."""
-    if minutes < 1:
-        return "less than a minute"
-    hours, rest = divmod(round(minutes), 60)
-    return f"{hours} h {rest} min" if hours else f"{rest} min"
+def _at(per_minute: int) -> str:
+    return f"at {per_minute} a minute" if per_minute else "with no budget set"
 
 
 def _conclude(

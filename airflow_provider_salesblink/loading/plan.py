@@ -332,6 +332,15 @@ class Plan:
         found = self._database.execute("SELECT count(*) FROM step WHERE NOT done AND action = ?", (action,))
         return int(found.fetchone()[0])
 
+    def calls_to_send(self, action: Action) -> int:
+        """Return how many requests the steps of a kind take: an update is one for each field."""
+        if action != "update":
+            return self.to_send(action)
+        found = self._database.execute(
+            "SELECT count(*) FROM step, json_each(step.columns) WHERE NOT done AND action = 'update'"
+        )
+        return int(found.fetchone()[0])
+
     def settle(self, step: Step) -> None:
         """Note that a step needs no more sending."""
         self._database.execute("UPDATE step SET done = 1 WHERE rowid = ?", (step.key,))
@@ -340,6 +349,12 @@ class Plan:
         """Note that SalesBlink refused a step."""
         self.settle(step)
         self._refuse(Reject(step.number, reason, step.columns))
+
+    def opt_out(self, step: Step) -> None:
+        """Note that somebody who was to be added has opted out, in another campaign."""
+        self.settle(step)
+        self.counts.add -= 1
+        self.counts.opted_out += 1
 
     def drop(self, action: Action) -> int:
         """Take all steps of a kind out of the plan; how many there were."""

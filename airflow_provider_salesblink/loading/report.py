@@ -52,6 +52,7 @@ class Report:
     :param planned: what the plan said.
     :param taken_by_others: people whom another load added meanwhile.
     :param held_back: people whom a mirror would have unsubscribed for being in no row, had it read every row for sure.
+    :param looked_up: people who were looked up in other campaigns before they were added.
     :param seen_again: people whom an earlier part of the same load brought there, and whom the plan finds there.
     """
 
@@ -66,6 +67,7 @@ class Report:
     held_back: int = 0
     seen_again: int = 0
     reads: int = 0
+    looked_up: int = 0
     ambiguous: Ambiguous = field(default_factory=Ambiguous)
     first_rejects: list[str] = field(default_factory=list)
 

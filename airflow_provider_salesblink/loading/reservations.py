@@ -12,27 +12,25 @@ import logging
 import math
 import sqlite3
 import time
-from contextlib import closing
 from functools import partial
 from typing import TYPE_CHECKING, Protocol, TypeVar
 
 from airflow_provider_salesblink.client import redis_server
 from airflow_provider_salesblink.client.errors import ConnectionFailedError, SalesBlinkError
+from airflow_provider_salesblink.loading.reserved_in_file import FileReservations
 from airflow_provider_salesblink.loading.reserved_in_redis import HELD_FOR, RedisReservations
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
-    from pathlib import Path
+    from collections.abc import Callable, Collection, Sequence
 
     from airflow_provider_salesblink.client.places import Place
+    from airflow_provider_salesblink.loading.reserved_in_redis import Holder
 
 log = logging.getLogger(__name__)
 
 LONGEST_UNSENT = HELD_FOR / 2
 """Seconds for which a reading of the campaign is relied on, and for which an add may wait to be sent: half as long as a
 reservation lasts, so that it outlives both."""
-
-LOCK_TIMEOUT = 60.0
 
 SETTLE = 30.0
 """Seconds for which a request may be under way."""
@@ -71,8 +69,11 @@ class Reservations(Protocol):
     def idle_owner(self, who: bytes) -> str | None:
         """Who holds the reservation of a person without being at work any more; None while somebody is."""
 
+    def holders(self, people: Collection[bytes]) -> dict[bytes, Holder]:
+        """Return who holds each of ``people`` whom another load holds."""
+
     def take_over(self, who: bytes, idle_owner: str) -> bool:
-        """Reserve a person in place of an owner who is still idle; only after looking for the person since then."""
+        """Reserve a person in place of an owner who is still idle, to be looked for after that before they are sent."""
 
     def release(self, people: Sequence[bytes]) -> None:
         """Give up reservations of people who were certainly not added."""
@@ -196,8 +197,12 @@ class PatientReservations:
         """Who holds the reservation of a person without being at work any more; None while somebody is."""
         return self._patiently(lambda: self._store.idle_owner(who))
 
+    def holders(self, people: Collection[bytes]) -> dict[bytes, Holder]:
+        """Return who holds each of ``people`` whom another load holds."""
+        return self._patiently(lambda: self._store.holders(people))
+
     def take_over(self, who: bytes, idle_owner: str) -> bool:
-        """Reserve a person in place of an owner who is still idle; only after looking for the person since then."""
+        """Reserve a person in place of an owner who is still idle, to be looked for after that before they are sent."""
         return self._patiently(lambda: self._store.take_over(who, idle_owner))
 
     def left_at_work(self) -> float:
@@ -252,114 +257,3 @@ def _clocks_apart() -> float:
 
 def _not_sent(why: str) -> NotReservedError:
     return NotReservedError(f"{why}; nothing was sent, since somebody could be added twice.")
-
-
-class FileReservations:
-    """Reservations in a file that the processes of this machine share."""
-
-    def __init__(self, path: Path, scope: str, owner: str, *, held_for: float = HELD_FOR) -> None:
-        self._path = path
-        self._scope = scope
-        self._owner = owner
-        self._held_for = held_for
-        path.parent.mkdir(parents=True, exist_ok=True)
-        with closing(self._open()) as database:
-            # No write-ahead log: switching to it does not wait for others who open the file at the same moment.
-            database.execute("BEGIN IMMEDIATE")
-            database.execute(
-                "CREATE TABLE IF NOT EXISTS reservation "
-                "(scope TEXT, person BLOB, owner TEXT, until REAL, PRIMARY KEY (scope, person)) WITHOUT ROWID"
-            )
-            database.execute(
-                "CREATE TABLE IF NOT EXISTS at_work (scope TEXT, owner TEXT, since REAL, PRIMARY KEY (scope, owner))"
-            )
-            database.execute("COMMIT")
-
-    def _open(self) -> sqlite3.Connection:
-        return sqlite3.connect(self._path, timeout=LOCK_TIMEOUT, isolation_level=None)
-
-    def take(self, people: Sequence[bytes]) -> set[bytes]:
-        """Reserve people for this load; those of ``people`` that are its own now."""
-        now = time.time()
-        with closing(self._open()) as database:
-            database.execute("PRAGMA synchronous=NORMAL")
-            database.execute("BEGIN IMMEDIATE")
-            database.execute("DELETE FROM reservation WHERE until < ?", (now,))
-            own = {who for who in people if self._taken(database, who, now)}
-            database.execute("DELETE FROM at_work WHERE since < ?", (now - self._held_for,))
-            database.execute("INSERT OR REPLACE INTO at_work VALUES (?, ?, ?)", (self._scope, self._owner, now))
-            database.execute("COMMIT")
-        return own
-
-    def about_to_send(self, who: bytes) -> bool:
-        """Whether a person is reserved for this load, right now; then the reservation begins anew."""
-        now = time.time()
-        with closing(self._open()) as database:
-            database.execute("PRAGMA synchronous=NORMAL")
-            database.execute("BEGIN IMMEDIATE")
-            is_held = database.execute(
-                "UPDATE reservation SET until = ? WHERE scope = ? AND person = ? AND owner = ? AND until >= ?",
-                (now + self._held_for, self._scope, who, self._owner, now),
-            ).rowcount
-            database.execute("INSERT OR REPLACE INTO at_work VALUES (?, ?, ?)", (self._scope, self._owner, now))
-            database.execute("COMMIT")
-        return bool(is_held)
-
-    def known_since(self) -> float:
-        """A file forgets nothing."""
-        return -math.inf
-
-    def idle_owner(self, who: bytes) -> str | None:
-        """Who holds the reservation of a person without being at work any more; None while somebody is."""
-        with closing(self._open()) as database:
-            found = database.execute(
-                "SELECT owner FROM reservation WHERE scope = ? AND person = ? AND NOT EXISTS "
-                "(SELECT * FROM at_work WHERE at_work.scope = reservation.scope AND at_work.owner = reservation.owner)",
-                (self._scope, who),
-            ).fetchone()
-        return str(found[0]) if found else None
-
-    def take_over(self, who: bytes, idle_owner: str) -> bool:
-        """Reserve a person in place of an owner who is still idle."""
-        now = time.time()
-        with closing(self._open()) as database:
-            database.execute("BEGIN IMMEDIATE")
-            taken = database.execute(
-                "UPDATE reservation SET owner = ?, until = ? "
-                "WHERE scope = ? AND person = ? AND owner = ? AND NOT EXISTS "
-                "(SELECT * FROM at_work WHERE at_work.scope = reservation.scope AND at_work.owner = reservation.owner)",
-                (self._owner, now + self._held_for, self._scope, who, idle_owner),
-            ).rowcount
-            database.execute("INSERT OR REPLACE INTO at_work VALUES (?, ?, ?)", (self._scope, self._owner, now))
-            database.execute("COMMIT")
-        return bool(taken)
-
-    def release(self, people: Sequence[bytes]) -> None:
-        """Give up reservations of people who were certainly not added."""
-        with closing(self._open()) as database:
-            database.executemany(
-                "DELETE FROM reservation WHERE scope = ? AND person = ? AND owner = ?",
-                [(self._scope, who, self._owner) for who in people],
-            )
-
-    def left_at_work(self) -> float:
-        """How many seconds ago an earlier run of this load, which did not finish, last sent; infinite if none."""
-        with closing(self._open()) as database:
-            found = database.execute(
-                "SELECT since FROM at_work WHERE scope = ? AND owner = ?", (self._scope, self._owner)
-            ).fetchone()
-        return max(0.0, time.time() - found[0]) if found else math.inf
-
-    def finish(self) -> None:
-        """Note that nothing of this load is under way any more."""
-        with closing(self._open()) as database:
-            database.execute("DELETE FROM at_work WHERE scope = ? AND owner = ?", (self._scope, self._owner))
-
-    def _taken(self, database: sqlite3.Connection, who: bytes, now: float) -> bool:
-        return bool(
-            database.execute(
-                "INSERT INTO reservation VALUES (?, ?, ?, ?) "
-                "ON CONFLICT DO UPDATE SET until = excluded.until WHERE owner = excluded.owner",
-                (self._scope, who, self._owner, now + self._held_for),
-            ).rowcount
-        )

@@ -4,15 +4,24 @@ from __future__ import annotations
 
 import math
 import time
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, cast
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Collection, Sequence
 
     from redis import Redis
 
 HELD_FOR = 900.0
 """Seconds. Long enough for a client's attempts at one call; what a dead load has reserved is free after it."""
+
+
+@dataclass(frozen=True, slots=True)
+class Holder:
+    """Another load that holds somebody's reservation, and whether it is at work."""
+
+    owner: str
+    is_at_work: bool
 
 
 _TAKE = """
@@ -108,6 +117,14 @@ class RedisReservations:
         held = cast("bytes | None", self._redis.get(name))
         owner = held.decode() if held is not None else None
         return None if owner is None or self._redis.exists(self._work_of(owner)) else owner
+
+    def holders(self, people: Collection[bytes]) -> dict[bytes, Holder]:
+        """Return who holds each of ``people`` whom another load holds."""
+        names = list(people)
+        held = cast("list[bytes | None]", self._redis.mget(self._names(names))) if names else []
+        owners = {who: owner for who, owner in zip(names, held, strict=True) if owner and owner != self._owner}
+        at_work = {owner: bool(self._redis.exists(self._work_of(owner.decode()))) for owner in set(owners.values())}
+        return {who: Holder(owner.decode(), at_work[owner]) for who, owner in owners.items()}
 
     def take_over(self, who: bytes, idle_owner: str) -> bool:
         """Reserve a person in place of an owner who is still idle."""

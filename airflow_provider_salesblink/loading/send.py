@@ -1,4 +1,4 @@
-"""Carry a plan out: several calls in flight, nobody twice, each answer in doubt looked up before anything is resent.
+"""Add the people of a plan: several calls in flight, nobody twice, each answer in doubt looked up before it is resent.
 
 Adds are sent in rounds. What was in doubt at the end of a round is looked up with one reading of the campaign, however
 many there were, and what is not there goes into the next round.
@@ -12,26 +12,30 @@ import time
 from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
 from dataclasses import dataclass, field
 from functools import partial
-from itertools import islice
-from typing import TYPE_CHECKING, Protocol
+from typing import TYPE_CHECKING
 
 from airflow_provider_salesblink.client.errors import (
     AmbiguousWriteError,
     ApiRefusedError,
     BudgetSpentError,
+    InvalidInputError,
     InvalidRequestError,
     RateLimitedError,
     SalesBlinkError,
 )
 from airflow_provider_salesblink.client.pacing import only_if
+from airflow_provider_salesblink.loading.look_ups import UNKNOWN, LookAhead, NotLookedUp, TooLongAgoError
+from airflow_provider_salesblink.loading.other_loads import wait_for_others
+from airflow_provider_salesblink.loading.progress import Progress
 from airflow_provider_salesblink.loading.reservations import NotReservedError
 from airflow_provider_salesblink.loading.reserved_in_redis import HELD_FOR
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Iterator, Sequence
+    from collections.abc import Callable, Iterator
 
-    from airflow_provider_salesblink.client.records import Prospect
-    from airflow_provider_salesblink.loading.plan import Action, Plan, Step
+    from airflow_provider_salesblink.loading.destination import Destination
+    from airflow_provider_salesblink.loading.look_ups import LookedUp, Source
+    from airflow_provider_salesblink.loading.plan import Plan, Step
     from airflow_provider_salesblink.loading.report import Report
     from airflow_provider_salesblink.loading.reservations import PatientReservations
 
@@ -41,33 +45,6 @@ MOST_ROUNDS = 20
 """After so many rounds in which nobody could be added for sure, a load gives up."""
 LONGEST_SETTLE = 60.0
 """Seconds that a load waits, at most, for a server that asks for it; where it asks for more, the load ends for now."""
-PROGRESS_EVERY = 10.0
-"""Seconds between two lines of progress in the log."""
-
-
-class Destination(Protocol):
-    """Where people go: the campaign of one of SalesBlink's APIs."""
-
-    def people(self) -> Iterable[Prospect]:
-        """Everybody who is there."""
-
-    def add(self, columns: dict[str, str]) -> None:
-        """Send one person.
-
-        :raises AmbiguousWriteError: sent, and not known whether carried out. An API that only accepts always does this.
-        """
-
-    def update(self, prospect_id: str, fields: dict[str, str], who: bytes) -> None:
-        """Set fields of the person ``who``.
-
-        :raises InvalidInputError: the id may be another person's.
-        """
-
-    def unsubscribe(self, prospect_id: str, who: bytes) -> None:
-        """Stop all outreach to the person ``who``.
-
-        :raises InvalidInputError: the id may be another person's.
-        """
 
 
 @dataclass
@@ -78,16 +55,20 @@ class _Round:
     budget: float = 0.0
     taken: list[bytes] = field(default_factory=list)
     failed: SalesBlinkError | None = None
+    unread: SalesBlinkError | None = None
 
 
 class Sender:
-    """Sends the steps of a plan.
+    """Adds everybody whom a plan says to add.
 
     :param max_in_flight: how many calls at once at most.
     :param look: reads the campaign anew into the plan.
     :param looked_at: when, by the monotonic clock, the reading that the plan is made from began.
     :param sleep: how to wait for a server that may still be at work, or for another load's reservation.
     :param patient: whether a call that waited in vain for the budget is made again rather than the end of it.
+    :param longest_wait: most seconds to wait for people whom another load holds.
+    :param look_up: whether to look people up in the other campaigns of the account before they are added.
+    :param writes_per_minute: how many are allowed, 0 for no limit; likewise reads.
     """
 
     def __init__(
@@ -103,6 +84,10 @@ class Sender:
         sleep: Callable[[float], None],
         patient: bool = False,
         held_for: float = HELD_FOR,
+        longest_wait: float = math.inf,
+        look_up: bool = False,
+        writes_per_minute: int = 0,
+        reads_per_minute: int = 0,
     ) -> None:
         self._plan = plan
         self._destination = destination
@@ -114,50 +99,62 @@ class Sender:
         self._held_for = held_for
         self._looked_at = looked_at
         self._patient = patient
-        self._idle: dict[bytes, str] = {}
         self._doubtful: set[int] = set()
-        self._took_over = -math.inf
+        self._longest_wait = longest_wait
+        self._look_up = look_up
+        self._writes_per_minute = writes_per_minute
+        self._reads_per_minute = reads_per_minute
 
     @property
     def in_doubt(self) -> bool:
         """Whether somebody may have been sent of whom it is not known if they were added."""
         return bool(self._doubtful)
 
-    def opt_out(self) -> None:
-        """Unsubscribe everybody of whom the source says that they opted out."""
-        for _ in self._each("opt_out", self._unsubscribe):
-            self._report.unsubscribed += 1
-
-    def update(self) -> None:
-        """Update everybody whose fields differ."""
-        for _ in self._each("update", self._update):
-            self._report.updated += 1
-
-    def unsubscribe(self) -> None:
-        """Unsubscribe everybody whom a mirror's source does not have."""
-        for _ in self._each("unsubscribe", self._unsubscribe):
-            self._report.unsubscribed += 1
-
     def add(self) -> bool:
-        """Add everybody who is to be; whether nobody is left."""
+        """Add everybody who is to be; whether nobody is left.
+
+        :raises HeldByOthersError: another load holds some of them for too long.
+        """
+        limits = [self._writes_per_minute, *([self._reads_per_minute] if self._look_up else [])]
+        slower = min(filter(None, limits), default=0)
+        with Progress("added", self._plan.to_send("add"), per_minute=slower, more=self._what_else) as self._shown:
+            return self._add_all()
+
+    def _what_else(self) -> str:
+        looked_up = f"{self._report.looked_up:,} looked up, " if self._look_up else ""
+        return f"; {looked_up}{self._report.ambiguous.lost:,} answers lost"
+
+    def _add_all(self) -> bool:
         fruitless, left = 0, self._plan.to_send("add")
         while fruitless < MOST_ROUNDS:
             this = self._round()
             if not (this.in_doubt or this.taken or this.not_sent):
                 return True
-            if this.in_doubt or this.taken:
-                # Asked before looking: whoever becomes idle only after the look may have added the person meanwhile.
-                self._idle = self._idle_owners(this.taken)
-                # What somebody else is about to add is there soon, or free when the reservation ends.
-                others = min(2.0**fruitless, self._held_for) if len(self._idle) < len(this.taken) else 0.0
-                self._sleep(max(min(this.settle, LONGEST_SETTLE), this.budget, others))
+            if this.in_doubt:
+                self._sleep(max(min(this.settle, LONGEST_SETTLE), this.budget))
                 self._look_back()
                 self._give_way(this.settle - LONGEST_SETTLE)
+            elif this.taken:
+                self._wait_for_others(this.taken)
+                self._look_back()
             else:
                 self._sleep(this.budget)
             before, left = left, self._plan.to_send("add")
             fruitless = 0 if left < before else fruitless + 1
         return not left
+
+    def _wait_for_others(self, people: list[bytes]) -> None:
+        idle, waited = wait_for_others(
+            self._reservations,
+            people,
+            longest_wait=self._longest_wait,
+            sleep=self._sleep,
+            is_view_old=self._view_is_old,
+        )
+        self._longest_wait -= waited
+        for who, owner in idle.items():
+            # The campaign is read after this: an owner that has finished may have added the person before.
+            self._reservations.take_over(who, owner)
 
     def _give_way(self, wait: float) -> None:
         if wait > 0 and self._plan.to_send("add"):
@@ -170,66 +167,100 @@ class Sender:
         with ThreadPoolExecutor(self._max_in_flight, thread_name_prefix="salesblink-load") as pool:
             for step, future in self._in_flight(pool, this):
                 self._settle_add(step, future, this)
-        if this.failed is not None:
-            raise this.failed
+        if error := this.failed or this.unread:
+            raise error
         return this
 
     def _in_flight(self, pool: ThreadPoolExecutor, this: _Round) -> Iterator[tuple[Step, Future[None]]]:
-        steps = self._plan.steps("add")
         running: dict[Future[None], Step] = {}
-        progress = _Progress("added", self._plan.to_send("add"), self._report)
-        while not this.failed and (batch := list(islice(steps, self._max_in_flight))):
-            own = self._reserved([step.who for step in batch])
-            # Only now: the store may have been waited for, or may have forgotten whom others have added.
-            if self._view_is_old():
-                # Whoever is still in flight would be found in the campaign, and counted as added by others.
-                while running:
-                    yield from self._finished(running)
-                self._look_back(for_good=False)
-            # Looking anew, now or before, may have settled steps that were at hand already.
-            batch = [step for step in batch if not self._plan.holds(step.who)]
-            this.taken += [step.who for step in batch if step.who not in own]
-            for step in batch:
-                if step.who not in own or this.failed:
-                    continue
-                self._doubtful.add(step.key)
-                running[pool.submit(self._add, step)] = step
-                if len(running) >= self._max_in_flight:
-                    yield from self._finished(running)
-                    progress.tell()
+        with self._source() as source:
+            while not (this.failed or source.is_over):
+                ready = source.ready(self._max_in_flight, running)
+                yield from self._finished(running, timeout=0)
+                batch = [each for each in ready if self._may_be_added(each, this)]
+                if batch:
+                    yield from self._submitted(pool, batch, running, this)
         while running:
             yield from self._finished(running)
-            progress.tell()
 
-    def _add(self, step: Step) -> None:
+    def _source(self) -> Source:
+        steps = self._plan.steps("add")
+        if not self._look_up:
+            return NotLookedUp(steps)
+        # More would only wait for the budget.
+        at_once = min(self._max_in_flight, self._reads_per_minute or self._max_in_flight)
+        return LookAhead(steps, self._destination.opted_out_elsewhere, at_once)
+
+    def _may_be_added(self, looked: LookedUp, this: _Round) -> bool:
+        step, error = looked.step, looked.failed
+        if isinstance(error, InvalidInputError):
+            self._plan.refuse(step, str(error))
+        elif error is not None:
+            self._not_looked_up(step, error, this)
+            return False
+        elif looked.opted_out is None:
+            self._plan.refuse(step, UNKNOWN)
+        elif looked.opted_out:
+            self._plan.opt_out(step)
+        self._report.looked_up += self._look_up
+        if looked.opted_out is not False or error:
+            self._shown.step()
+            return False
+        return True
+
+    def _not_looked_up(self, step: Step, error: SalesBlinkError, this: _Round) -> None:
+        # No end at once: those who were looked up before are sent still, or the next run would do no more than this.
+        this.not_sent += 1
+        if isinstance(error, BudgetSpentError):
+            this.budget = max(this.budget, error.retry_after or 0.0)
+            if self._patient:
+                return
+        elif not this.unread:
+            log.error("Row %d could not be looked up in other campaigns, so the load stops.", step.number)
+        this.unread = this.unread or error
+
+    def _submitted(
+        self, pool: ThreadPoolExecutor, batch: list[LookedUp], running: dict[Future[None], Step], this: _Round
+    ) -> Iterator[tuple[Step, Future[None]]]:
+        own = self._reservations.take([each.step.who for each in batch])
+        # Only now: the store may have been waited for, or may have forgotten whom others have added.
+        if self._view_is_old():
+            # Whoever is still in flight would be found in the campaign, and counted as added by others.
+            while running:
+                yield from self._finished(running)
+            self._look_back(for_good=False)
+        # Looking anew, now or before, may have settled steps that were at hand already.
+        batch = [each for each in batch if not self._plan.holds(each.step.who)]
+        this.taken += [each.step.who for each in batch if each.step.who not in own]
+        for each in batch:
+            if each.step.who not in own or this.failed:
+                continue
+            self._doubtful.add(each.step.key)
+            running[pool.submit(self._add, each)] = each.step
+            while len(running) >= self._max_in_flight:
+                yield from self._finished(running)
+
+    def _add(self, looked: LookedUp) -> None:
         # It may have waited for the budget for minutes.
-        with only_if(partial(self._reservations.confirm, step.who)):
-            self._destination.add(step.columns)
+        with only_if(partial(self._confirm, looked)):
+            self._destination.add(looked.step.columns)
 
-    def _reserved(self, people: list[bytes]) -> set[bytes]:
-        own = self._reservations.take(people)
-        for who in people:
-            # Somebody who has done with a person who is not there is in nobody's way: they were taken out again since.
-            if who not in own and who in self._idle and self._reservations.take_over(who, self._idle.pop(who)):
-                # Its owner may have been at work again, and idle again, since they were looked for.
-                self._took_over = time.monotonic()
-                own.add(who)
-        return own
-
-    def _idle_owners(self, people: list[bytes]) -> dict[bytes, str]:
-        owners = ((who, self._reservations.idle_owner(who)) for who in people)
-        return {who: owner for who, owner in owners if owner is not None}
+    def _confirm(self, looked: LookedUp) -> None:
+        looked.check_age()
+        self._reservations.confirm(looked.step.who)
 
     @staticmethod
-    def _finished(running: dict[Future[None], Step]) -> Iterator[tuple[Step, Future[None]]]:
-        finished, _ = wait(running, return_when=FIRST_COMPLETED)
+    def _finished(
+        running: dict[Future[None], Step], timeout: float | None = None
+    ) -> Iterator[tuple[Step, Future[None]]]:
+        finished, _ = wait(running, timeout, return_when=FIRST_COMPLETED)
         for future in finished:
             yield running.pop(future), future
 
     def _view_is_old(self) -> bool:
         # Others' reservations end after a while; whom they added before that, only a newer reading shows.
         too_old = time.monotonic() - self._held_for / 2
-        return self._looked_at < max(too_old, self._reservations.known_since(), self._took_over)
+        return self._looked_at < max(too_old, self._reservations.known_since())
 
     def _settle_add(self, step: Step, future: Future[None], this: _Round) -> None:
         try:
@@ -241,19 +272,28 @@ class Sender:
             return
         except (ApiRefusedError, InvalidRequestError) as error:
             self._plan.refuse(step, str(error))
+            self._shown.step()
         except NotReservedError:
             this.taken.append(step.who)
-        except BudgetSpentError as error:
-            this.not_sent += 1
-            this.budget = max(this.budget, error.retry_after or 0.0)
-            this.failed = this.failed or (None if self._patient else error)
         except SalesBlinkError as error:
-            # Raised when the others in flight are settled, so that the report tells of them too.
-            this.failed = this.failed or error
+            self._not_sent(error, this)
         else:
-            self._plan.settle(step)
+            self._settle(step)
             self._report.added += 1
         self._doubtful.discard(step.key)
+
+    def _not_sent(self, error: SalesBlinkError, this: _Round) -> None:
+        """Note why somebody was not sent: to be sent in the next round, or the end of the load for now."""
+        this.not_sent += 1
+        if isinstance(error, BudgetSpentError):
+            this.budget = max(this.budget, error.retry_after or 0.0)
+        if not (isinstance(error, TooLongAgoError) or (isinstance(error, BudgetSpentError) and self._patient)):
+            # Raised when the others in flight are settled, so that the report has them too.
+            this.failed = this.failed or error
+
+    def _settle(self, step: Step) -> None:
+        self._plan.settle(step)
+        self._shown.step()
 
     def _look_back(self, *, for_good: bool = True) -> None:
         # Not for good: the server may still be at work on those who are not there yet.
@@ -262,62 +302,10 @@ class Sender:
         for step in self._plan.steps("add"):
             there, ours = self._plan.holds(step.who), step.key in self._doubtful
             if there:
-                self._plan.settle(step)
+                self._settle(step)
                 self._report.added += ours
                 self._report.taken_by_others += not ours
             self._report.ambiguous.carried_out += ours and there
             self._report.ambiguous.not_carried_out += ours and not there and for_good
             if there or for_good:
                 self._doubtful.discard(step.key)
-
-    def _each(self, action: Action, send: Callable[[Step], None]) -> Iterator[Step]:
-        steps = self._plan.steps(action)
-        with ThreadPoolExecutor(self._max_in_flight, thread_name_prefix="salesblink-load") as pool:
-            while batch := list(islice(steps, self._max_in_flight)):
-                yield from self._settled(batch, [pool.submit(send, step) for step in batch])
-
-    def _update(self, step: Step) -> None:
-        self._destination.update(str(step.prospect_id), step.columns, step.who)
-
-    def _unsubscribe(self, step: Step) -> None:
-        self._destination.unsubscribe(str(step.prospect_id), step.who)
-
-    def _settled(self, steps: Sequence[Step], futures: Sequence[Future[None]]) -> Iterator[Step]:
-        failed: SalesBlinkError | None = None
-        for step, future in zip(steps, futures, strict=True):
-            try:
-                future.result()
-            except (ApiRefusedError, InvalidRequestError) as error:
-                self._plan.refuse(step, str(error))
-            except SalesBlinkError as error:
-                failed = error
-            else:
-                self._plan.settle(step)
-                yield step
-        if failed is not None:
-            raise failed
-
-
-class _Progress:
-    """A line in the log every so often: done, of how many, how fast, how long still."""
-
-    def __init__(self, word: str, total: int, report: Report) -> None:
-        self._word = word
-        self._total = total
-        self._report = report
-        self._began = self._told = time.monotonic()
-        self._before = report.added
-
-    def tell(self) -> None:
-        """Log the progress if it is time to."""
-        now = time.monotonic()
-        if now - self._told < PROGRESS_EVERY:
-            return
-        self._told = now
-        done = self._report.added - self._before
-        per_minute = done / (now - self._began) * 60
-        left = (self._total - done) / per_minute if per_minute else 0.0
-        log.info(
-            "%s / %s %s, %.1f a minute, about %.0f min left; %s answers lost.",
-            f"{done:,}", f"{self._total:,}", self._word, per_minute, left, self._report.ambiguous.lost,
-        )  # fmt: skip

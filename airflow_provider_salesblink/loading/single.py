@@ -21,6 +21,7 @@ from airflow_provider_salesblink.client.errors import (
 from airflow_provider_salesblink.client.identity import fingerprint
 from airflow_provider_salesblink.client.pacing import only_if
 from airflow_provider_salesblink.client.records import of_person
+from airflow_provider_salesblink.loading.other_loads import wait_for_others
 from airflow_provider_salesblink.loading.reservations import reservations, wait_for_earlier_run
 from airflow_provider_salesblink.loading.rows import ColumnNames, Reject
 from airflow_provider_salesblink.loading.unclear import Unclear
@@ -38,9 +39,9 @@ OptOutUnknown = Literal["fail", "add"]
 Outcome = Literal["added", "skipped", "updated", "unchanged", "opted_out"]
 
 LOOKS = 5
-"""How often to look for somebody whom another task is adding."""
-BETWEEN_LOOKS = 2.0
-"""Seconds."""
+"""How often to look for somebody whom another task was adding."""
+LONGEST_WAIT = 10.0
+"""Seconds to wait for another task that is adding the person, before leaving it for later."""
 
 
 def add_person(
@@ -60,6 +61,7 @@ def add_person(
         they opted out: ``fail``, or ``add`` them.
     :param owner: a name for this task that a retry of it has too.
     :raises InvalidInputError: ``data`` is no person, or whether they opted out is not known.
+    :raises HeldByOthersError: another task is adding the person, and takes its time.
     :raises SalesBlinkError: SalesBlink cannot be reached, or refuses.
     """
     campaign_id = inputs.identifier("campaign_id", campaign_id)
@@ -109,7 +111,7 @@ def _added_alone(
     sleep: Callable[[float], None],
 ) -> tuple[Outcome, Prospect]:
     """Add somebody who was not there at ``looked_at``, unless another task is about to."""
-    who, idle = fingerprint(columns[EMAIL]), None
+    who, idle, longest_wait = fingerprint(columns[EMAIL]), None, LONGEST_WAIT
     for _ in range(LOOKS):
         is_own = who in reserved.take([who])
         # Somebody who has done with a person who is not there is in nobody's way: they were taken out again since.
@@ -132,12 +134,9 @@ def _added_alone(
                 raise
             reserved.finish()
             return ("skipped", here[0]) if here else ("added", added)
-        reserved.finish()
         # Asked before looking: who becomes idle only after the look may have added the person meanwhile.
-        idle = reserved.idle_owner(who)
-        if idle is None:
-            log.info("Another task is adding the same person; looking for them in %.0f s.", BETWEEN_LOOKS)
-            sleep(BETWEEN_LOOKS)
+        idle_owners, waited = wait_for_others(reserved, [who], longest_wait=longest_wait, sleep=sleep)
+        idle, longest_wait = idle_owners.get(who), longest_wait - waited
         looked_at = time.monotonic()
         here = _in_campaign(client, campaign_id, columns[EMAIL])
         if here:

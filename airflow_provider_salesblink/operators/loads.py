@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from airflow_provider_salesblink.loading.rows import Reject, Row
 
 Mode = Literal["insert", "upsert", "mirror"]
+OptOutScope = Literal["account", "campaign"]
 
 
 class AddProspectsOperator(SalesBlinkOperator):
@@ -46,9 +47,12 @@ class AddProspectsOperator(SalesBlinkOperator):
     :param max_in_flight: how many calls at once at most.
     :param max_rejected: how many rows may be refused without the task failing.
     :param max_unsubscribes: most unsubscribes of a mirror, as a share of the campaign's subscribed people.
+    :param opt_out_scope: ``account`` looks up each person to be added, and adds nobody who opted out in any campaign
+        that the key sees; who is in another campaign of which SalesBlink does not say it is refused. ``campaign`` goes
+        by this campaign alone.
     :param rejected_path: where to write the refused rows with their reasons, as JSON lines (templated).
-    :param defer_after: a task that would wait longer than so many seconds for the shared budget is deferred: it holds
-        no worker slot meanwhile, and goes on where it was.
+    :param defer_after: a task that would wait longer than so many seconds for the shared budget, or for people whom
+        another load is adding, is deferred: it holds no worker slot meanwhile, and goes on where it was.
     :param salesblink_conn_id: the Airflow connection that holds the key (templated).
     :param max_wait: most seconds to be deferred after 429s.
     """
@@ -78,12 +82,14 @@ class AddProspectsOperator(SalesBlinkOperator):
         max_in_flight: int = 8,
         max_rejected: int = 0,
         max_unsubscribes: float = 0.1,
+        opt_out_scope: OptOutScope = "account",
         rejected_path: str | None = None,
         defer_after: float = 120,
         **kwargs: Any,
     ) -> None:
         super().__init__(**kwargs)
         one_of("mode", mode, get_args(Mode))
+        one_of("opt_out_scope", opt_out_scope, get_args(OptOutScope))
         self.campaign_id = campaign_id
         self.rows = rows
         self.rows_path = rows_path
@@ -94,6 +100,7 @@ class AddProspectsOperator(SalesBlinkOperator):
         self.max_in_flight = max_in_flight
         self.max_rejected = max_rejected
         self.max_unsubscribes = max_unsubscribes
+        self.opt_out_scope = opt_out_scope
         self.rejected_path = rejected_path
         self.defer_after = defer_after
         self._done_before: dict[str, Any] = {}
@@ -136,6 +143,7 @@ class AddProspectsOperator(SalesBlinkOperator):
                 max_in_flight=self.max_in_flight,
                 max_rejected=self.max_rejected,
                 max_unsubscribes=self.max_unsubscribes,
+                opt_out_scope=self.opt_out_scope,
                 longest_wait=self.defer_after,
                 owner=self.owner_name,
                 on_rejects=self._keep,

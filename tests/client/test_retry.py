@@ -39,7 +39,8 @@ REPEATABLE, ONCE = (True,), (False,)
     [
         (NeverSent("refused"), ANY, Again()),
         (NeverSent("certificate", hopeless=True), ANY, Final()),
-        (Answered(429), ANY, Again()),
+        (Answered(429), ANY, Again(at_least=60)),
+        (Answered(429, retry_after=0), ANY, Again()),
         (Answered(429, retry_after=30), ANY, Again(at_least=30)),
         (Answered(429, retry_after=3600), ANY, Again(at_least=3600)),
         *((Answered(status), ANY, Done()) for status in (200, 201, 202, 204)),
@@ -119,6 +120,15 @@ def test_patience_ends_before_a_wait_and_never_within_one(asked: float) -> None:
 
     assert (waits, told) == ([], [])
     assert ended.verdict == Again(at_least=asked)
+
+
+def test_a_429_that_does_not_say_for_how_long_costs_a_minute_each_time_and_all_attempts_fit_the_patience() -> None:
+    policy = Policy()
+    waits, _, ended = driven(policy, [policy.judge(Answered(429), repeatable=False)])
+
+    assert len(waits) == policy.max_attempts - 1
+    assert all(60 <= wait <= 60 + longest for wait, longest in zip(waits, [0.5, 1, 2, 4], strict=True))
+    assert isinstance(ended.verdict, Again)
 
 
 def test_patience_counts_all_waits_together() -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import datetime
 import ipaddress
+import math
 import os
 import socket
 import ssl
@@ -12,6 +13,7 @@ import sys
 import threading
 import time
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -22,6 +24,7 @@ from cryptography.hazmat.primitives.asymmetric import ec
 from airflow_provider_salesblink.client import (
     AmbiguousWriteError,
     ApiRefusedError,
+    BudgetSpentError,
     ConnectionFailedError,
     NotFoundError,
     RateLimitedError,
@@ -31,6 +34,7 @@ from airflow_provider_salesblink.client import (
     UnreadableResponseError,
 )
 from airflow_provider_salesblink.client.retry import Policy
+from airflow_provider_salesblink.client.transport import Transport
 from airflow_provider_salesblink.sandbox import Sandbox
 from tests.client.documented import (
     ADD,
@@ -347,6 +351,84 @@ def test_a_busy_server_is_left_alone_for_as_long_as_it_asks(
     first, second = waitless.waits
     assert 40 <= first <= 41 + 0.5
     assert 20 <= second <= 21 + 1.0
+
+
+@pytest.mark.parametrize("call", [ADD, READS[0]], ids=str)
+def test_a_429_that_does_not_say_for_how_long_costs_a_minute(
+    sandbox: Sandbox, waitless: WaitlessClient, scene: Scene, call: Documented
+) -> None:
+    sandbox.fault(call.operation, "429", times=2)
+
+    call.make(waitless, scene)  # type: ignore[arg-type]
+
+    first, second = waitless.waits
+    assert 60 <= first <= 60.5
+    assert 60 <= second <= 61
+
+
+def test_one_429_keeps_back_all_that_the_client_would_send_of_its_kind(
+    sandbox: Sandbox, new_client: NewClient, campaign: CampaignUnderTest, caplog: pytest.LogCaptureFixture
+) -> None:
+    caplog.set_level("INFO")
+    client = new_client(policy=replace(HASTE, rate_limit_window=1.0))
+    sandbox.fault("prospect-add", "slow", seconds=0.05, times=20)
+    sandbox.fault("prospect-add", "429")
+    rows = [{"Email": f"p{number}@example.com"} for number in range(60)]
+
+    with ThreadPoolExecutor(8) as pool:
+        adding = [pool.submit(client.prospects.send, campaign.id, row) for row in rows]
+        while not any(request.status == 429 for request in sandbox.requests):
+            time.sleep(0.005)  # noqa: TID251
+        client.campaigns.list()
+        for each in adding:
+            each.result()
+
+    (limited,) = (request.at for request in sandbox.requests if request.status == 429)
+    sent = [request.at for request in sandbox.requests if request.method == "POST"]
+    # What had left already when the answer came is not to be helped.
+    assert [at - limited for at in sent if 0.05 < at - limited < 1] == []
+    assert len([at for at in sent if at - limited >= 1]) >= 30
+    assert min(request.at - limited for request in sandbox.requests if request.method == "GET") < 1
+    assert len(sandbox.people()) == 60
+    assert caplog.text.count("SalesBlink answered 429: no writes for 1 s.") == 1
+
+
+@pytest.mark.parametrize(("retry_after", "longest_wait"), [(None, 5), (3600, math.inf)])
+def test_a_call_that_would_wait_too_long_for_another_s_429_is_not_sent(
+    sandbox: Sandbox, new_client: NewClient, retry_after: int | None, longest_wait: float
+) -> None:
+    client = new_client(policy=Policy(max_attempts=1))
+    sandbox.fault("campaigns", "429", retry_after=retry_after)
+    with pytest.raises(RateLimitedError, match="429 on GET"):
+        client.campaigns.list()
+
+    with ThreadPoolExecutor(1) as pool, client.waiting_at_most(longest_wait):
+        other = pool.submit(client.campaigns.list)
+        with pytest.raises(RateLimitedError, match="another call of this key, so this one was not sent") as caught:
+            other.result()
+
+    assert caught.value.retry_after == pytest.approx(retry_after or 60, abs=2)
+    assert not isinstance(caught.value, BudgetSpentError)
+    assert len(sandbox.requests) == 1
+
+
+def test_a_budget_that_many_wait_for_is_one_line_in_the_log(sandbox: Sandbox, caplog: pytest.LogCaptureFixture) -> None:
+    caplog.set_level("INFO")
+    waits: list[float] = []
+
+    class Purse:
+        """A budget that is used up until each of eight calls has waited once."""
+
+        def take(self, _: str) -> float:
+            return 42.0 - len(waits) if len(waits) < 8 else 0.0
+
+    transport = Transport(sandbox.url, "/api", sandbox.key, policy=HASTE, pace=Purse(), timeout=5, sleep=waits.append)
+    with ThreadPoolExecutor(8) as pool:
+        list(pool.map(lambda _: transport.read("campaigns"), range(8)))
+    transport.close()
+
+    assert len(waits) >= 8
+    assert caplog.text.count("The budget of reads is used up; waiting") == 1
 
 
 def test_a_server_that_wants_an_hour_is_not_waited_for(sandbox: Sandbox, waitless: WaitlessClient) -> None:

@@ -15,7 +15,7 @@ from airflow_provider_salesblink.client.retry import Policy
 from airflow_provider_salesblink.loading import load
 from airflow_provider_salesblink.loading.rows import ColumnNames, from_csv
 
-HASTE = Policy(max_attempts=5, settle=0.0, backoff=0.001, longest_backoff=0.01)
+HASTE = Policy(max_attempts=5, settle=0.0, backoff=0.001, longest_backoff=0.01, rate_limit_window=0.01)
 
 if __name__ == "__main__":
     url, key, campaign, pacing_url, path, owner, *timeout = sys.argv[1:]

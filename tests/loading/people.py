@@ -32,7 +32,13 @@ def writes(sandbox: Sandbox) -> list[str]:
 
 
 def reads(sandbox: Sandbox) -> int:
-    return sum(request.method == "GET" for request in sandbox.requests)
+    """How often a campaign was read."""
+    return sum("/prospects/" in request.path for request in sandbox.requests)
+
+
+def look_ups(sandbox: Sandbox) -> int:
+    """How often a person was looked up in all campaigns."""
+    return sum(request.path.endswith("/prospect") and request.method == "GET" for request in sandbox.requests)
 
 
 def accounted_for(report: Report) -> int:

@@ -255,6 +255,7 @@ def test_whom_an_idle_load_adds_after_all_is_not_added_by_the_one_that_follows_i
     load_rows: Callable[..., Report],
     new_client: Callable[..., SalesBlinkClient],
     request: pytest.FixtureRequest,
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     options = {"pacing_url": request.getfixturevalue("redis_url")} if store == "redis" else {}
     both = people(2)
@@ -262,17 +263,21 @@ def test_whom_an_idle_load_adds_after_all_is_not_added_by_the_one_that_follows_i
     sandbox.fault("prospect-add", "429", retry_after=600, times=2)
     with pytest.raises(RateLimitedError):
         load_rows(both, client=new_client(**options), owner="first")
-    # The second follows it; its first add takes a while, and meanwhile the first goes on and comes to its end.
-    sandbox.fault("prospect-add", "slow", seconds=1.5, when="after", times=1)
-    with ThreadPoolExecutor(1) as pool:
-        second = pool.submit(load_rows, both, client=new_client(**options), owner="second", max_in_flight=1)
-        while not sandbox.people():
-            time.sleep(0.01)  # noqa: TID251
-        first = load_rows(both, client=new_client(**options), owner="first")
+    sandbox.clear_faults()
+    # The second finds it idle; before it takes the people over, the first goes on and comes to its end.
+    take_over, first = PatientReservations.take_over, []
+
+    def late(self: PatientReservations, who: bytes, owner: str) -> bool:
+        if not first:
+            first.append(load_rows(both, client=new_client(**options), owner="first"))
+        return take_over(self, who, owner)
+
+    monkeypatch.setattr(PatientReservations, "take_over", late)
+    second = load_rows(both, client=new_client(**options), owner="second")
 
     assert_each_once(sandbox, both)
-    assert first.added == second.result().added == 1
-    assert second.result().taken_by_others == 1
+    assert first[0].added == 2
+    assert (second.added, second.taken_by_others) == (0, 2)
 
 
 def test_a_clock_that_was_set_makes_a_load_look_again(
