@@ -7,12 +7,14 @@ from typing import TYPE_CHECKING, Any, Literal, get_args
 
 from airflow.providers.common.compat.sdk import AirflowFailException
 
+from airflow_provider_salesblink.arguments import path_text
 from airflow_provider_salesblink.links import CampaignLink
-from airflow_provider_salesblink.operators.base import SalesBlinkOperator, exactly_one, one_of
+from airflow_provider_salesblink.operators.base import SalesBlinkOperator, exactly_one, json_argument, one_of
 from airflow_provider_salesblink.operators.files import Rows, check_output, is_same, open_rows, write_lines
 from airflow_provider_salesblink.operators.memory import TaskMemory
 
 if TYPE_CHECKING:
+    import os
     from collections.abc import Iterable, Iterator, Mapping
 
     from airflow.providers.common.compat.sdk import Context
@@ -36,8 +38,8 @@ class AddProspectsOperator(SalesBlinkOperator):
     ``there``, ``opted_out``, ``repeats``, ``rejected``, ...) and ``rejected_path``, None where nothing was refused.
 
     :param campaign_id: the campaign's id (templated).
-    :param rows: the people, a list of columns -> values (templated). They pass through Airflow's database where they
-        come from XCom; prefer ``rows_path``.
+    :param rows: the people, a list of columns -> values, also as JSON text (templated). They pass through Airflow's
+        database where they come from XCom; prefer ``rows_path``.
     :param rows_path: a CSV or JSONL file on any object storage (templated). Exactly one of the two.
     :param columns: the source's column names -> SalesBlink's; only these are loaded (templated). Default: all.
     :param mode: ``insert`` adds who is not there; ``upsert`` also sets the fields that differ; ``mirror`` also
@@ -59,14 +61,14 @@ class AddProspectsOperator(SalesBlinkOperator):
         self,
         *,
         campaign_id: str,
-        rows: Iterable[Mapping[str, Any]] | None = None,
-        rows_path: str | None = None,
-        columns: Mapping[str, str] | None = None,
+        rows: Iterable[Mapping[str, Any]] | str | None = None,
+        rows_path: str | os.PathLike[str] | None = None,
+        columns: Mapping[str, str] | str | None = None,
         mode: Mode = "insert",
         max_in_flight: int = 8,
         max_rejected: int = 0,
         max_unsubscribes: float = 0.1,
-        rejected_path: str | None = None,
+        rejected_path: str | os.PathLike[str] | None = None,
         defer_after: float = 60,
         **kwargs: Any,
     ) -> None:
@@ -74,13 +76,13 @@ class AddProspectsOperator(SalesBlinkOperator):
         one_of("mode", mode, get_args(Mode))
         self.campaign_id = campaign_id
         self.rows = rows
-        self.rows_path = rows_path
+        self.rows_path: str | None = path_text(rows_path)
         self.columns = columns
         self.mode = mode
         self.max_in_flight = max_in_flight
         self.max_rejected = max_rejected
         self.max_unsubscribes = max_unsubscribes
-        self.rejected_path = rejected_path
+        self.rejected_path: str | None = path_text(rejected_path)
         self.defer_after = defer_after
         self._done_before: dict[str, Any] = {}
         self._memory: TaskMemory | None = None
@@ -88,7 +90,7 @@ class AddProspectsOperator(SalesBlinkOperator):
 
     def hide_people(self) -> None:
         """Keep the rows out of Airflow's log and UI: thousands of addresses are too many to mask one by one."""
-        if self.rows is not None and not isinstance(self.rows, str | dict):
+        if self.rows is not None and not isinstance(self.rows, _OutOfSight | dict):
             self.rows = _OutOfSight(self.rows)
         super().hide_people()
 
@@ -113,6 +115,7 @@ class AddProspectsOperator(SalesBlinkOperator):
         from airflow_provider_salesblink.loading import LoadFailedError, load
 
         exactly_one(rows=self.rows, rows_path=self.rows_path)
+        self.check_reservations_are_shared(client)
         inputs.number("defer_after", self.defer_after, 0)
         check_output(self.rejected_path, "rejected_path")
         if self.rejected_path is not None and is_same(self.rejected_path, self.rows_path):
@@ -145,9 +148,12 @@ class AddProspectsOperator(SalesBlinkOperator):
     def _source(self) -> Iterable[Row | Reject]:
         from airflow_provider_salesblink.loading.rows import ColumnNames, from_mappings
 
+        columns = json_argument("columns", self.columns, dict)
         if self.rows_path is not None:
-            return Rows(open_rows, self.rows_path, self.columns)
-        return Rows(lambda: nullcontext(from_mappings(self.rows or (), ColumnNames(self.columns))))
+            return Rows(open_rows, self.rows_path, columns)
+        given = self.rows.given if isinstance(self.rows, _OutOfSight) else self.rows
+        rows = json_argument("rows", given, list)
+        return Rows(lambda: nullcontext(from_mappings(rows or (), ColumnNames(columns))))
 
     def _keep(self, rejects: Iterable[Reject]) -> None:
         from airflow_provider_salesblink.loading.report import as_json_lines
@@ -175,13 +181,16 @@ class AddProspectsOperator(SalesBlinkOperator):
 
 
 class _OutOfSight:
-    """Rows that show as their number only."""
+    """Rows that show as their number only, or, while they are JSON text, as text.
 
-    def __init__(self, rows: Iterable[Mapping[str, Any]]) -> None:
-        self._rows = list(rows)
+    :param given: the rows.
+    """
 
-    def __iter__(self) -> Iterator[Mapping[str, Any]]:
-        return iter(self._rows)
+    def __init__(self, given: Iterable[Mapping[str, Any]] | str) -> None:
+        self.given = given if isinstance(given, str) else list(given)
+
+    def __iter__(self) -> Iterator[Any]:
+        return iter(self.given)
 
     def __repr__(self) -> str:
-        return f"<{len(self._rows):,} rows>"
+        return "<rows as text>" if isinstance(self.given, str) else f"<{len(self.given):,} rows>"

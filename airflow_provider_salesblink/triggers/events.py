@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 from airflow.providers.common.compat.sdk import AirflowNotFoundException
 from airflow.providers.common.compat.triggers import BaseEventTrigger
 
+from airflow_provider_salesblink.arguments import digits
 from airflow_provider_salesblink.connection_form import DEFAULT_CONN_ID, InvalidConnectionError
 from airflow_provider_salesblink.tasks import final
 from airflow_provider_salesblink.triggers.base import event, line_of, loaded
@@ -63,7 +64,7 @@ class ProspectEventTrigger(BaseEventTrigger):
         poll_interval: float = 60.0,
     ) -> None:
         super().__init__()  # type: ignore[no-untyped-call]
-        self.campaign_id = campaign_id
+        self.campaign_id = digits(campaign_id)
         self.events = list(events)
         self.salesblink_conn_id = salesblink_conn_id
         self.poll_interval = poll_interval
