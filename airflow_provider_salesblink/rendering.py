@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from typing import TYPE_CHECKING, Any
 
 from airflow.providers.common.compat.sdk import AirflowFailException
@@ -24,7 +23,8 @@ class PrivateTemplates:
     Airflow's rendering nothing fails; the error comes afterwards, and says only where the template is.
     """
 
-    _failed: tuple[object, Exception] | None = None
+    _unrendered: list[tuple[object, Exception]] | None = None
+    """What failed so far of the argument that is being rendered; None while none is."""
 
     def _do_render_template_fields(
         self,
@@ -37,21 +37,27 @@ class PrivateTemplates:
         # One by one, to know the argument. Only here are the values of a mapped task seen before Airflow logs them.
         for name in template_fields:
             before = getattr(parent, name, None)
-            super()._do_render_template_fields(parent, [name], context, jinja_env, seen_oids)  # type: ignore[misc]
-            if self._failed is not None:
-                (content, error), self._failed = self._failed, None
-                raise _safe(error, name, before, content)
+            failures: list[tuple[object, Exception]] = []
+            outer, self._unrendered = self._unrendered, failures
+            try:
+                super()._do_render_template_fields(parent, [name], context, jinja_env, seen_oids)  # type: ignore[misc]
+            finally:
+                self._unrendered = outer
+            for failed, error in failures:
+                raise _safe(error, name, before, failed)
 
     def render_template(self, content: Any, *args: Any, **kwargs: Any) -> Any:  # noqa: ANN401
         """Render one text, or each text of a collection; a path object as its text."""
-        if isinstance(content, os.PathLike):
-            content = path_text(content)
-        if self._failed is not None:
+        if self._unrendered is None:
+            # Not an argument: Airflow 2 renders outlets too, and they are path objects.
+            return super().render_template(content, *args, **kwargs)  # type: ignore[misc]
+        if self._unrendered:
             return content
+        content = path_text(content)
         try:
             return super().render_template(content, *args, **kwargs)  # type: ignore[misc]
         except Exception as error:  # noqa: BLE001
-            self._failed = content, error
+            self._unrendered.append((content, error))
             return content
 
     def _render(self, template: Any, context: Any, *args: Any) -> Any:  # noqa: ANN401
