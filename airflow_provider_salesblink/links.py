@@ -3,15 +3,19 @@
 from __future__ import annotations
 
 import logging
+import re
 from typing import TYPE_CHECKING, Any
 from urllib.parse import quote, urlsplit
 
 from airflow.providers.common.compat.sdk import BaseOperatorLink, XCom, conf, redact
 
+from airflow_provider_salesblink.arguments import digits
 from airflow_provider_salesblink.config import CAMPAIGN_PAGE_ROOT, CAMPAIGN_PAGE_ROOT_DEFAULT, SECTION
 
 if TYPE_CHECKING:
     from airflow.providers.common.compat.sdk import BaseOperator
+
+_TEMPLATE = re.compile(r"\{[{%#]")
 
 log = logging.getLogger(__name__)
 
@@ -46,8 +50,8 @@ def campaign_page(campaign_id: str) -> str:
 
 def _rendered_id(operator: BaseOperator) -> str | None:
     # On a worker it is rendered; Airflow 2 asks its webserver, which knows only the template.
-    campaign_id = getattr(operator, "campaign_id", None)
-    return campaign_id if isinstance(campaign_id, str) and "{{" not in campaign_id else None
+    campaign_id = digits(getattr(operator, "campaign_id", None))
+    return campaign_id if isinstance(campaign_id, str) and not _TEMPLATE.search(campaign_id) else None
 
 
 def _told_id(ti_key: Any) -> str | None:  # noqa: ANN401

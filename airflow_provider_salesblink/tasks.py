@@ -9,6 +9,7 @@ from airflow.providers.common.compat.sdk import AirflowNotFoundException, mask_s
 
 from airflow_provider_salesblink.connection_form import InvalidConnectionError
 from airflow_provider_salesblink.hooks.salesblink import SalesBlinkHook
+from airflow_provider_salesblink.rendering import PrivateTemplates
 
 if TYPE_CHECKING:
     from airflow.providers.common.compat.sdk import BaseOperator
@@ -19,7 +20,7 @@ USUAL_WAIT = 60.0
 _NO_ALERTS = {"email_on_failure": False, "email_on_retry": False}
 
 
-class SalesBlinkTask:
+class SalesBlinkTask(PrivateTemplates):
     """Mixed into Airflow's classes of tasks, before them."""
 
     salesblink_conn_id: str
@@ -27,8 +28,10 @@ class SalesBlinkTask:
     def _do_render_template_fields(self, *args: Any, **kwargs: Any) -> None:
         # Airflow logs what it rendered and shows it to every user of its UI. Only here are both the rendered values
         # of a mapped task and those of any other seen before that; tests/airflow/test_privacy.py watches it.
-        super()._do_render_template_fields(*args, **kwargs)  # type: ignore[misc]
-        self.hide_people()
+        try:
+            super()._do_render_template_fields(*args, **kwargs)
+        finally:
+            self.hide_people()
 
     def hide_people(self) -> None:
         """Keep the people among the rendered arguments out of Airflow's log and UI."""
@@ -44,18 +47,34 @@ class SalesBlinkTask:
 class Addressed:
     """Mixed into tasks whose ``email`` is the person they are about.
 
-    Airflow's own tasks have an argument of that name too: who is told by mail when a task fails. A person from a
-    campaign must not get that mail, nor may the alert's recipients, whom ``default_args`` hands to every task, be taken
-    for the person. So the alert mails are off here; callbacks and notifiers do the same job.
+    Airflow's own tasks have an argument of that name too: who gets a mail when a task fails. A person from a campaign
+    must not get that mail, and the recipients of the alerts, which ``default_args`` give to every task, are not the
+    person. So the alert mails are off here; callbacks and notifiers do the same job.
 
     :param email: the person's address.
     """
 
+    hint = ""
+    """What to say where no ``email`` came."""
+    _email_is_given = False
+
+    def __new__(cls, *args: Any, **kwargs: Any) -> Any:  # noqa: ANN401, ARG004
+        """Note whether ``email`` is given: only here is that seen before Airflow fills in ``default_args``."""
+        made = super().__new__(cls)
+        object.__setattr__(made, "_email_is_given", "email" in kwargs)
+        return made
+
     def __init__(self, *, email: str | None = None, **kwargs: Any) -> None:
-        # Airflow fills in what is left out; someone who is both the person and the alert's recipient is nobody.
-        is_alert_recipient = email is not None and email == (kwargs.get("default_args") or {}).get("email")
+        is_default = email is not None and email == (kwargs.get("default_args") or {}).get("email")
         super().__init__(**{**kwargs, **_NO_ALERTS, "email": None})
-        self.email = None if is_alert_recipient else email
+        self.email = email
+        if is_default and not self._email_is_given:
+            # Airflow's doing, or that of a subclass which passes on the same address: that cannot be known.
+            self.email = None
+            self.hint = (
+                " An email came that equals default_args['email'], which Airflow passes to every task: it is taken for "
+                "the recipient of alert mails. If it is the person, give email= where the task is made."
+            )
 
     @classmethod
     def partial(cls, **kwargs: Any) -> Any:  # noqa: ANN401

@@ -43,7 +43,7 @@ class SalesBlinkClient:
     :raises InvalidInputError: an argument cannot be right.
 
     ``campaigns``, ``prospects`` and ``team`` hold the calls; ``shared`` says where the users of the key keep what they
-    share.
+    share, and ``has_pacing_url`` whether that was configured.
     """
 
     def __init__(
@@ -76,6 +76,7 @@ class SalesBlinkClient:
         api = _APIS[api_version]
         self._root = root
         self.shared = place(pacing_url, key=key, base_url=root)
+        self.has_pacing_url = bool(pacing_url)
         self.timeout = timeout
         self.dry_run = dry_run
         self.reads_per_minute = per_minute["reads"]

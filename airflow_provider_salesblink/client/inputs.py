@@ -6,6 +6,7 @@ import ipaddress
 import json
 import re
 from collections.abc import Mapping
+from numbers import Integral
 from typing import Any
 from urllib.parse import SplitResult, urlsplit
 
@@ -26,12 +27,12 @@ MOST = 1e9
 
 
 def identifier(argument: str, value: object) -> str:
-    """An id that can stand as one part of a path.
+    """An id that can stand as one part of a path; a whole number stands for its digits.
 
-    :raises InvalidInputError: not a text, empty, an address, what is left of a value that was not there, or nothing a
-        path can hold.
+    :raises InvalidInputError: neither a text nor a whole number, empty, an address, what is left of a value that was
+        not there, or nothing a path can hold.
     """
-    text = _text(argument, value)
+    text = _text(argument, _digits(value))
     if text.strip().casefold() in _NOTHING:
         raise InvalidInputError(f"{argument} is the text {text!r}: the template or column it comes from holds nothing.")
     if "@" in text:
@@ -43,11 +44,11 @@ def identifier(argument: str, value: object) -> str:
 
 
 def term(argument: str, value: object) -> str:
-    """A text to search for.
+    """A text to search for; a whole number stands for its digits.
 
-    :raises InvalidInputError: not a text, or empty.
+    :raises InvalidInputError: neither a text nor a whole number, or empty.
     """
-    return _text(argument, value)
+    return _text(argument, _digits(value))
 
 
 def address(argument: str, value: object) -> str:
@@ -220,9 +221,22 @@ def _split(value: object) -> SplitResult | None:
     return url
 
 
+def not_a_text(argument: str, value: object) -> InvalidInputError:
+    """Return the error for an argument that takes a text and got something else."""
+    return InvalidInputError(
+        f"{argument} is a {type(value).__name__}, not a text: put it in quotes, or use str(). If a template gave it: "
+        "Airflow's render_template_as_native_obj=True makes numbers, lists, True and None of text that looks like "
+        "them; leave it out, or put quotes into the template (\"'{{ ... }}'\")."
+    )
+
+
+def _digits(value: object) -> object:
+    return str(value) if not isinstance(value, bool) and isinstance(value, Integral) else value
+
+
 def _text(argument: str, value: object) -> str:
     if not isinstance(value, str):
-        raise InvalidInputError(f"{argument} is a {type(value).__name__}, not a text: put it in quotes, or use str().")
+        raise not_a_text(argument, value)
     if not value.strip():
         raise InvalidInputError(f"{argument} is empty.")
     if _HALF_PAIR.search(value):

@@ -10,10 +10,12 @@ from typing import TYPE_CHECKING, Any
 
 from airflow.providers.common.compat.sdk import BaseNotifier
 
+from airflow_provider_salesblink.arguments import normalize_arguments
 from airflow_provider_salesblink.connection_form import DEFAULT_CONN_ID
 from airflow_provider_salesblink.hooks.salesblink import SalesBlinkHook
 from airflow_provider_salesblink.operators.base import exactly_one
 from airflow_provider_salesblink.operators.campaigns import chosen_campaign
+from airflow_provider_salesblink.rendering import PrivateTemplates
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -24,7 +26,7 @@ if TYPE_CHECKING:
 log = logging.getLogger(__name__)
 
 
-class PauseCampaignNotifier(BaseNotifier):
+class PauseCampaignNotifier(PrivateTemplates, BaseNotifier):
     """Pause a campaign: as ``on_failure_callback``, a failing pipeline stops the campaign that it feeds.
 
     A task's callback runs on its worker, after the last retry; a DAG's runs in the DAG processor, which gives it
@@ -72,6 +74,7 @@ class PauseCampaignNotifier(BaseNotifier):
     def notify(self, context: Context) -> None:  # noqa: ARG002
         """Pause the campaign."""
         with self._alarm():
+            normalize_arguments(self)
             self._pause(SalesBlinkHook.get_connection(self.salesblink_conn_id))
 
     async def async_notify(self, context: Context) -> None:  # noqa: ARG002
@@ -79,6 +82,7 @@ class PauseCampaignNotifier(BaseNotifier):
         from airflow.providers.common.compat.connection import get_async_connection
 
         with self._alarm():
+            normalize_arguments(self)
             connection = await get_async_connection(self.salesblink_conn_id)
             await asyncio.to_thread(self._pause, connection)
 

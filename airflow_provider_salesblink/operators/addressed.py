@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, cast
+from typing import TYPE_CHECKING
 
 from airflow_provider_salesblink.operators.base import SalesBlinkOperator
 from airflow_provider_salesblink.tasks import Addressed
@@ -17,14 +17,26 @@ class AddressedOperator(Addressed, SalesBlinkOperator):  # type: ignore[misc]  #
     :param email: the person's address.
     """
 
-    def of_address(self, client: SalesBlinkClient) -> list[Prospect]:
-        """Every prospect with the address.
+    def searched(self, client: SalesBlinkClient) -> list[Prospect]:
+        """Return the prospects with the address, perhaps none.
 
+        :raises InvalidInputError: no address came.
+        """
+        from airflow_provider_salesblink.client import InvalidInputError
+
+        if self.email is None:
+            raise InvalidInputError(f"There is no email; a template may have found nothing.{self.hint}")
+        return client.prospects.search(self.email)
+
+    def of_address(self, client: SalesBlinkClient) -> list[Prospect]:
+        """Return every prospect with the address.
+
+        :raises InvalidInputError: no address came.
         :raises NotFoundError: there is none.
         """
         from airflow_provider_salesblink.client import NotFoundError
 
-        found = client.prospects.search(cast("str", self.email))
+        found = self.searched(client)
         if not found:
             raise NotFoundError("No prospect has this address. Check it, and that the key's user may see the campaign.")
         return found

@@ -12,7 +12,9 @@ from airflow.providers.common.compat.sdk import (
     BaseOperator,
 )
 
+from airflow_provider_salesblink.arguments import json_argument, normalize_arguments
 from airflow_provider_salesblink.connection_form import DEFAULT_CONN_ID, InvalidConnectionError
+from airflow_provider_salesblink.executors import remote_executor
 from airflow_provider_salesblink.operators.outlets import tell
 from airflow_provider_salesblink.tasks import USUAL_WAIT, SalesBlinkTask, final
 
@@ -22,6 +24,8 @@ if TYPE_CHECKING:
     from airflow.providers.common.compat.sdk import Context
 
     from airflow_provider_salesblink.client import RateLimitedError, SalesBlinkClient
+
+__all__ = ["SalesBlinkOperator", "exactly_one", "json_argument", "one_of", "outcome", "shown", "summary"]
 
 
 class SalesBlinkOperator(SalesBlinkTask, BaseOperator):
@@ -51,7 +55,8 @@ class SalesBlinkOperator(SalesBlinkTask, BaseOperator):
         """Do the task's one thing; what is returned goes to XCom: ids, counts and an outcome, never addresses."""
 
     def begin(self, context: Context) -> None:
-        """Take from the context what the task needs of it."""
+        """Take from the context what the task needs of it, and bring the arguments into their types."""
+        normalize_arguments(self)
         self.owner_name = _name_of(context)
 
     def execute(self, context: Context) -> dict[str, Any]:
@@ -85,6 +90,21 @@ class SalesBlinkOperator(SalesBlinkTask, BaseOperator):
                 raise AirflowFailException(sentence) from error
             raise
         return self._deferred(limited, waited)
+
+    def check_reservations_are_shared(self, client: SalesBlinkClient) -> None:
+        """Refuse to add people where workers of other machines cannot see who is being added.
+
+        :raises AirflowFailException: an executor is not local and the connection has no ``pacing_url``.
+        """
+        executor = remote_executor(getattr(self, "executor", None))
+        if executor is None or client.has_pacing_url or client.dry_run:
+            return
+        raise AirflowFailException(
+            f"Airflow is configured with {executor}, whose workers may be on several machines, and connection "
+            f"{self.salesblink_conn_id!r} has no pacing_url: two of them could add the same person twice. Nothing was "
+            "sent. Set the extra pacing_url to redis://host:6379/1, or to file:///folder/salesblink.sqlite in a folder "
+            "that all workers see."
+        )
 
     def may_run_again(self, error: Exception) -> bool:  # noqa: ARG002
         """Whether a retry of the task after a passing ``error`` does no harm."""
@@ -130,17 +150,18 @@ def _name_of(context: Context) -> str | None:
     return f"{task.dag_id}/{task.run_id}/{task.task_id}/{task.map_index}" if task else None
 
 
-def exactly_one(**given: object) -> None:
+def exactly_one(*, hint: str = "", **given: object) -> None:
     """Check that one of the arguments is given.
 
     Called when the task runs: before that the arguments are templates, or not there yet (mapped tasks).
 
+    :param hint: a sentence that follows the error's.
     :raises AirflowFailException: none or several are.
     """
     named = [name for name, value in given.items() if value is not None]
     if len(named) != 1:
         which = "both" if named else "neither"
-        raise AirflowFailException(f"Give exactly one of {' and '.join(given)}; {which} of them came.")
+        raise AirflowFailException(f"Give exactly one of {' and '.join(given)}; {which} of them came.{hint}")
 
 
 def one_of(argument: str, value: object, words: tuple[str, ...]) -> None:

@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import json
+import re
 from contextlib import contextmanager
 from pathlib import Path, PurePath
 from typing import TYPE_CHECKING, Any
 
 from airflow.providers.common.compat.sdk import AirflowFailException, ObjectStoragePath
+
+from airflow_provider_salesblink.arguments import json_argument, path_text
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Mapping
@@ -15,8 +18,10 @@ if TYPE_CHECKING:
 
     from airflow_provider_salesblink.loading.rows import Reject, Row, Source
 
+_PATH = re.compile(r"[^\[\](){}<>'\"=\s][^\[\](){}<>'\"=\n\r]*")
 
-def check_output(path: str | None, argument: str = "output_path") -> None:
+
+def check_path(path: str | None, argument: str = "output_path") -> None:
     """Check a path before anything is read for it.
 
     :raises AirflowFailException: it is empty, the text of a template that found nothing, or a folder.
@@ -135,18 +140,19 @@ class Rows:
 
 
 def read_columns(data: object) -> object:
-    """A person's columns as an operator was given them: as they are, as the text of a JSON object, or as its path.
+    """Return a person's columns, given as they are, as the text of a JSON object, or as the path of a file with one.
 
     :raises AirflowFailException: the file is not there or cannot be read, or the text is no JSON.
     """
+    data = path_text(data)
     if not isinstance(data, str):
         return data
-    text = data if data.lstrip().startswith("{") else _read(data)
+    if data.lstrip().startswith(("{", "[")):
+        return json_argument("data", data, dict)
     try:
-        return json.loads(text)
+        return json.loads(_read(data))
     except ValueError:
-        where = "data" if text is data else f"The file {data}, which data names,"
-        raise AirflowFailException(f"{where} is no JSON object of columns and values.") from None
+        raise AirflowFailException(f"The file that data names{_shown(data)} holds no JSON object.") from None
 
 
 @contextmanager
@@ -174,12 +180,18 @@ def _target(path: str) -> ObjectStoragePath:
 
 
 def _read(path: str) -> str:
-    from airflow_provider_salesblink.client.addresses import redacted
-
     try:
         return str(ObjectStoragePath(path).read_text(encoding="utf-8"))
     except (OSError, ValueError, ImportError) as error:
         raise AirflowFailException(
-            f"data is a text, so it should be the path of a JSON file, but {redacted(path)!r} cannot be read "
-            f"({type(error).__name__})."
+            f"data is a text, so it should be JSON or the path of a JSON file, but the file{_shown(path)} cannot be "
+            f"read ({type(error).__name__}). A template gives the Python text of a dict: pass the task's .output "
+            "instead, or write {{ ... | tojson }}."
         ) from None
+
+
+def _shown(path: str) -> str:
+    from airflow_provider_salesblink.client.addresses import redacted
+
+    # What has brackets or quotes is the text of an object, and a person may be in it.
+    return f" {redacted(path)!r}" if _PATH.fullmatch(path) else ""

@@ -7,6 +7,7 @@ from urllib.parse import urlsplit
 
 from airflow.providers.common.compat.sdk import ObjectStoragePath
 
+from airflow_provider_salesblink.arguments import path_text
 from airflow_provider_salesblink.assets import SCHEME, campaign_uri, dataset_name
 
 if TYPE_CHECKING:
@@ -68,7 +69,7 @@ def _campaign(uri: str, result: Mapping[str, Any]) -> Dataset:
 def _file(path: str) -> Dataset:
     from airflow.providers.common.compat.openlineage.facet import Dataset
 
-    where = ObjectStoragePath(path)
+    where = ObjectStoragePath(path_text(path))
     if where.bucket:
         return Dataset(namespace=where.namespace, name=where.key)
     return Dataset(namespace="file", name=where.path)

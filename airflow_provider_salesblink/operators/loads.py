@@ -5,13 +5,15 @@ from __future__ import annotations
 from contextlib import nullcontext
 from typing import TYPE_CHECKING, Any, Literal, get_args
 
-from airflow.providers.common.compat.sdk import AirflowFailException
+from airflow.providers.common.compat.sdk import AirflowFailException, ObjectStoragePath
 
+from airflow_provider_salesblink.arguments import path_text
 from airflow_provider_salesblink.links import CampaignLink
-from airflow_provider_salesblink.operators.base import SalesBlinkOperator, exactly_one, one_of
-from airflow_provider_salesblink.operators.files import Rows, check_output, is_same, open_rows, write_lines
+from airflow_provider_salesblink.operators.base import SalesBlinkOperator, exactly_one, json_argument, one_of
+from airflow_provider_salesblink.operators.files import Rows, check_path, is_same, open_rows, write_lines
 
 if TYPE_CHECKING:
+    import os
     from collections.abc import Iterable, Iterator, Mapping
 
     from airflow.providers.openlineage.extractors import OperatorLineage
@@ -21,6 +23,7 @@ if TYPE_CHECKING:
     from airflow_provider_salesblink.loading.rows import Reject, Row
 
 Mode = Literal["insert", "upsert", "mirror"]
+OptOuts = Literal["unsubscribe", "skip"]
 OptOutScope = Literal["account", "campaign"]
 
 
@@ -35,8 +38,8 @@ class AddProspectsOperator(SalesBlinkOperator):
     ``there``, ``opted_out``, ``repeats``, ``rejected``, ...) and ``rejected_path``, None where nothing was refused.
 
     :param campaign_id: the campaign's id (templated).
-    :param rows: the people, a list of columns -> values (templated). They pass through Airflow's database where they
-        come from XCom; prefer ``rows_path``.
+    :param rows: the people, a list of columns -> values, also as JSON text (templated). They pass through Airflow's
+        database where they come from XCom; prefer ``rows_path``.
     :param rows_path: a CSV or JSON file on any object storage (templated). Exactly one of the two.
     :param columns: the source's column names -> SalesBlink's; only these are loaded (templated). Default: all.
     :param csv_options: how the CSV file is written, where its header does not show it: ``delimiter``, ``quotechar``,
@@ -47,9 +50,14 @@ class AddProspectsOperator(SalesBlinkOperator):
     :param max_in_flight: how many calls at once at most.
     :param max_rejected: how many rows may be refused without the task failing.
     :param max_unsubscribes: most unsubscribes of a mirror, as a share of the campaign's subscribed people.
+        It does not limit people of whom a row or the suppression file says that they opted out.
+    :param opt_outs: what ``upsert`` and ``mirror`` do with people in the campaign of whom a row or the suppression file
+        says that they opted out: ``unsubscribe`` them, or ``skip`` them. In no mode are they added or changed.
     :param opt_out_scope: ``account`` looks up each person to be added, and adds nobody who opted out in any campaign
-        that the key sees; who is in another campaign of which SalesBlink does not say it is refused. ``campaign`` goes
+        that the key sees; it refuses people of whom another campaign does not show whether they did. ``campaign`` goes
         by this campaign alone.
+    :param suppression_path: a file of people who must not be mailed, on any object storage (templated): one address,
+        domain, or SHA-256 of a normalized address a line. A file that cannot be read stops the load.
     :param rejected_path: where to write the refused rows with their reasons, as JSON lines (templated).
     :param defer_after: a task that would wait longer than so many seconds for the shared budget, or for people whom
         another load is adding, is deferred: it holds no worker slot meanwhile, and goes on where it was.
@@ -64,6 +72,7 @@ class AddProspectsOperator(SalesBlinkOperator):
         "columns",
         "csv_options",
         "opt_out_columns",
+        "suppression_path",
         "rejected_path",
         "salesblink_conn_id",
     )
@@ -73,26 +82,29 @@ class AddProspectsOperator(SalesBlinkOperator):
         self,
         *,
         campaign_id: str,
-        rows: Iterable[Mapping[str, Any]] | None = None,
-        rows_path: str | None = None,
-        columns: Mapping[str, str] | None = None,
-        csv_options: Mapping[str, Any] | None = None,
-        opt_out_columns: Iterable[str] | None = None,
+        rows: Iterable[Mapping[str, Any]] | str | None = None,
+        rows_path: str | os.PathLike[str] | None = None,
+        columns: Mapping[str, str] | str | None = None,
+        csv_options: Mapping[str, Any] | str | None = None,
+        opt_out_columns: Iterable[str] | str | None = None,
         mode: Mode = "insert",
         max_in_flight: int = 8,
         max_rejected: int = 0,
         max_unsubscribes: float = 0.1,
+        opt_outs: OptOuts = "unsubscribe",
         opt_out_scope: OptOutScope = "account",
-        rejected_path: str | None = None,
+        suppression_path: str | os.PathLike[str] | None = None,
+        rejected_path: str | os.PathLike[str] | None = None,
         defer_after: float = 120,
         **kwargs: Any,
     ) -> None:
         super().__init__(**kwargs)
         one_of("mode", mode, get_args(Mode))
+        one_of("opt_outs", opt_outs, get_args(OptOuts))
         one_of("opt_out_scope", opt_out_scope, get_args(OptOutScope))
         self.campaign_id = campaign_id
         self.rows = rows
-        self.rows_path = rows_path
+        self.rows_path: str | None = path_text(rows_path)
         self.columns = columns
         self.csv_options = csv_options
         self.opt_out_columns = opt_out_columns
@@ -100,15 +112,17 @@ class AddProspectsOperator(SalesBlinkOperator):
         self.max_in_flight = max_in_flight
         self.max_rejected = max_rejected
         self.max_unsubscribes = max_unsubscribes
+        self.opt_outs = opt_outs
         self.opt_out_scope = opt_out_scope
-        self.rejected_path = rejected_path
+        self.suppression_path: str | None = path_text(suppression_path)
+        self.rejected_path: str | None = path_text(rejected_path)
         self.defer_after = defer_after
         self._done_before: dict[str, Any] = {}
         self._told: dict[str, Any] = {}
 
     def hide_people(self) -> None:
         """Keep the rows out of Airflow's log and UI: thousands of addresses are too many to mask one by one."""
-        if self.rows is not None and not isinstance(self.rows, str | dict):
+        if self.rows is not None and not isinstance(self.rows, _OutOfSight | dict):
             self.rows = _OutOfSight(self.rows)
         super().hide_people()
 
@@ -127,8 +141,10 @@ class AddProspectsOperator(SalesBlinkOperator):
         from airflow_provider_salesblink.loading import LoadFailedError, load
 
         exactly_one(rows=self.rows, rows_path=self.rows_path)
+        self.check_reservations_are_shared(client)
         inputs.number("defer_after", self.defer_after, 0)
-        check_output(self.rejected_path, "rejected_path")
+        check_path(self.rejected_path, "rejected_path")
+        check_path(self.suppression_path, "suppression_path")
         if self.rejected_path is not None and is_same(self.rejected_path, self.rows_path):
             raise AirflowFailException("rejected_path is rows_path: the rows would be overwritten. Name another file.")
         if self.rejected_path is not None:
@@ -143,6 +159,8 @@ class AddProspectsOperator(SalesBlinkOperator):
                 max_in_flight=self.max_in_flight,
                 max_rejected=self.max_rejected,
                 max_unsubscribes=self.max_unsubscribes,
+                suppression_path=None if self.suppression_path is None else ObjectStoragePath(self.suppression_path),
+                opt_outs=self.opt_outs,
                 opt_out_scope=self.opt_out_scope,
                 longest_wait=self.defer_after,
                 owner=self.owner_name,
@@ -159,13 +177,14 @@ class AddProspectsOperator(SalesBlinkOperator):
     def _source(self) -> Iterable[Row | Reject]:
         from airflow_provider_salesblink.loading.rows import ColumnNames, from_mappings
 
+        columns = json_argument("columns", self.columns, dict)
+        csv_options = json_argument("csv_options", self.csv_options, dict)
+        opt_out_columns = json_argument("opt_out_columns", self.opt_out_columns, list)
         if self.rows_path is not None:
-            return Rows(open_rows, self.rows_path, self.columns, self.csv_options, self.opt_out_columns)
-
-        def names() -> ColumnNames:
-            return ColumnNames(self.columns, self.opt_out_columns)
-
-        return Rows(lambda: nullcontext(from_mappings(self.rows or (), names())))
+            return Rows(open_rows, self.rows_path, columns, csv_options, opt_out_columns)
+        given = self.rows.given if isinstance(self.rows, _OutOfSight) else self.rows
+        rows = json_argument("rows", given, list)
+        return Rows(lambda: nullcontext(from_mappings(rows or (), ColumnNames(columns, opt_out_columns))))
 
     def _keep(self, rejects: Iterable[Reject]) -> None:
         from airflow_provider_salesblink.loading.report import as_json_lines
@@ -193,13 +212,16 @@ class AddProspectsOperator(SalesBlinkOperator):
 
 
 class _OutOfSight:
-    """Rows that show as their number only."""
+    """Rows that show as their number only, or, while they are JSON text, as text.
 
-    def __init__(self, rows: Iterable[Mapping[str, Any]]) -> None:
-        self._rows = list(rows)
+    :param given: the rows.
+    """
 
-    def __iter__(self) -> Iterator[Mapping[str, Any]]:
-        return iter(self._rows)
+    def __init__(self, given: Iterable[Mapping[str, Any]] | str) -> None:
+        self.given = given if isinstance(given, str) else list(given)
+
+    def __iter__(self) -> Iterator[Any]:
+        return iter(self.given)
 
     def __repr__(self) -> str:
-        return f"<{len(self._rows):,} rows>"
+        return "<rows as text>" if isinstance(self.given, str) else f"<{len(self.given):,} rows>"

@@ -4,13 +4,22 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any, Literal, cast, get_args
 
+from airflow_provider_salesblink.arguments import path_text
 from airflow_provider_salesblink.links import CampaignLink
 from airflow_provider_salesblink.operators.addressed import AddressedOperator
-from airflow_provider_salesblink.operators.base import SalesBlinkOperator, exactly_one, one_of, outcome, shown
-from airflow_provider_salesblink.operators.files import check_output, read_columns, write_records
+from airflow_provider_salesblink.operators.base import (
+    SalesBlinkOperator,
+    exactly_one,
+    json_argument,
+    one_of,
+    outcome,
+    shown,
+)
+from airflow_provider_salesblink.operators.files import check_path, read_columns, write_records
 from airflow_provider_salesblink.operators.loads import AddProspectsOperator
 
 if TYPE_CHECKING:
+    import os
     from collections.abc import Mapping, Sequence
 
     from airflow_provider_salesblink.client import Prospect, SalesBlinkClient
@@ -41,9 +50,10 @@ class AddProspectOperator(SalesBlinkOperator):
     "skipped", the person was there; "updated" or "unchanged" with ``on_existing="update"``; "opted_out".
 
     :param campaign_id: the campaign's id (templated).
-    :param data: the person's columns, ``Email`` among them (templated); or the path of a file that holds them as one
-        JSON object (any object storage), which keeps people out of XCom, rendered templates and the Airflow UI. As in
-        a load, values become text, None is no value, and an empty text changes nothing of a person who is there.
+    :param data: the person's columns, ``Email`` among them, also as JSON text (templated); or the path of a file that
+        holds them as one JSON object (any object storage), which keeps people out of XCom, rendered templates and the
+        Airflow UI. As in a load, values become text, None is no value, and an empty text changes nothing of a person
+        who is there.
     :param on_existing: what to do with a person who is in the campaign: leave them ("skip"), set the columns that
         differ ("update"), or enrol them a second time ("add").
     :param opt_out_unknown: what to do with a person who is in SalesBlink already, but of whom it does not say whether
@@ -60,7 +70,7 @@ class AddProspectOperator(SalesBlinkOperator):
         self,
         *,
         campaign_id: str,
-        data: Mapping[str, Any] | str,
+        data: Mapping[str, Any] | str | os.PathLike[str],
         on_existing: OnExisting = "skip",
         opt_out_unknown: OptOutUnknown = "fail",
         **kwargs: Any,
@@ -69,7 +79,7 @@ class AddProspectOperator(SalesBlinkOperator):
         one_of("on_existing", on_existing, get_args(OnExisting))
         one_of("opt_out_unknown", opt_out_unknown, get_args(OptOutUnknown))
         self.campaign_id = campaign_id
-        self.data = data
+        self.data = path_text(data)
         self.on_existing = on_existing
         self.opt_out_unknown = opt_out_unknown
 
@@ -77,6 +87,7 @@ class AddProspectOperator(SalesBlinkOperator):
         """Look the person up and add them."""
         from airflow_provider_salesblink.loading.single import add_person
 
+        self.check_reservations_are_shared(client)
         word, prospect = add_person(
             client,
             self.campaign_id,
@@ -111,7 +122,7 @@ class UpdateProspectOperator(AddressedOperator):
 
     :param prospect_id: the prospect's id (templated).
     :param email: the person's address (templated). Not Airflow's ``email``: alert mails are off for this operator.
-    :param fields: column -> value (templated).
+    :param fields: column -> value, or such an object as JSON text (templated).
     :param salesblink_conn_id: the Airflow connection that holds the key (templated).
     :param max_wait: most seconds to be deferred after 429s.
     """
@@ -132,8 +143,8 @@ class UpdateProspectOperator(AddressedOperator):
         from airflow_provider_salesblink.loading.single import id_of, set_differing
         from airflow_provider_salesblink.loading.unclear import Unclear
 
-        exactly_one(prospect_id=self.prospect_id, email=self.email)
-        wanted = inputs.changes(self.fields)
+        exactly_one(prospect_id=self.prospect_id, email=self.email, hint=self.hint)
+        wanted = inputs.changes(json_argument("fields", self.fields, dict))
         Unclear(client).refuse_reserved(wanted)
         by_id = self.email is None
         found = [client.prospects.get(cast("str", self.prospect_id))] if by_id else self.of_address(client)
@@ -175,7 +186,7 @@ class UnsubscribeOperator(AddressedOperator):
         from airflow_provider_salesblink.client import NotFoundError, inputs
         from airflow_provider_salesblink.loading.single import id_of
 
-        exactly_one(prospect_id=self.prospect_id, email=self.email)
+        exactly_one(prospect_id=self.prospect_id, email=self.email, hint=self.hint)
         if self.email is None:
             return self._unsubscribed(client, {inputs.identifier("prospect_id", self.prospect_id): None})
         try:
@@ -225,14 +236,14 @@ class SearchProspectOperator(AddressedOperator):
 
     template_fields: Sequence[str] = ("email", "output_path", "salesblink_conn_id")
 
-    def __init__(self, *, email: str, output_path: str | None = None, **kwargs: Any) -> None:
+    def __init__(self, *, email: str, output_path: str | os.PathLike[str] | None = None, **kwargs: Any) -> None:
         super().__init__(email=email, **kwargs)
-        self.output_path = output_path
+        self.output_path: str | None = path_text(output_path)
 
     def act(self, client: SalesBlinkClient) -> dict[str, Any]:
         """Search."""
-        check_output(self.output_path)
-        found = client.prospects.search(cast("str", self.email))
+        check_path(self.output_path)
+        found = self.searched(client)
         said = [each["unsubscribed"] for each in found if each["unsubscribed"] is not None]
         return outcome(
             "found",
@@ -259,14 +270,14 @@ class ListProspectsOperator(SalesBlinkOperator):
     template_fields: Sequence[str] = ("campaign_id", "output_path", "salesblink_conn_id")
     operator_extra_links = (CampaignLink(),)
 
-    def __init__(self, *, campaign_id: str, output_path: str | None = None, **kwargs: Any) -> None:
+    def __init__(self, *, campaign_id: str, output_path: str | os.PathLike[str] | None = None, **kwargs: Any) -> None:
         super().__init__(**kwargs)
         self.campaign_id = campaign_id
-        self.output_path = output_path
+        self.output_path: str | None = path_text(output_path)
 
     def act(self, client: SalesBlinkClient) -> dict[str, Any]:
         """List the campaign's people."""
-        check_output(self.output_path)
+        check_path(self.output_path)
         found = client.prospects.list(self.campaign_id)
         return outcome(
             "found",
@@ -293,14 +304,14 @@ class GetProspectOperator(SalesBlinkOperator):
     template_fields: Sequence[str] = ("prospect_id", "output_path", "salesblink_conn_id")
     operator_extra_links = (CampaignLink(),)
 
-    def __init__(self, *, prospect_id: str, output_path: str | None = None, **kwargs: Any) -> None:
+    def __init__(self, *, prospect_id: str, output_path: str | os.PathLike[str] | None = None, **kwargs: Any) -> None:
         super().__init__(**kwargs)
         self.prospect_id = prospect_id
-        self.output_path = output_path
+        self.output_path: str | None = path_text(output_path)
 
     def act(self, client: SalesBlinkClient) -> dict[str, Any]:
         """Read the prospect."""
-        check_output(self.output_path)
+        check_path(self.output_path)
         found = client.prospects.get(self.prospect_id)
         return outcome(
             "found",

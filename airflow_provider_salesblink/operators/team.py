@@ -4,10 +4,12 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
+from airflow_provider_salesblink.arguments import path_text
 from airflow_provider_salesblink.operators.base import SalesBlinkOperator, outcome
-from airflow_provider_salesblink.operators.files import check_output, write_records
+from airflow_provider_salesblink.operators.files import check_path, write_records
 
 if TYPE_CHECKING:
+    import os
     from collections.abc import Sequence
 
     from airflow_provider_salesblink.client import SalesBlinkClient
@@ -26,12 +28,12 @@ class ListMembersOperator(SalesBlinkOperator):
 
     template_fields: Sequence[str] = ("output_path", "salesblink_conn_id")
 
-    def __init__(self, *, output_path: str | None = None, **kwargs: Any) -> None:
+    def __init__(self, *, output_path: str | os.PathLike[str] | None = None, **kwargs: Any) -> None:
         super().__init__(**kwargs)
-        self.output_path = output_path
+        self.output_path: str | None = path_text(output_path)
 
     def act(self, client: SalesBlinkClient) -> dict[str, Any]:
         """List the team."""
-        check_output(self.output_path)
+        check_path(self.output_path)
         members = client.team.list()
         return outcome("found", count=len(members), **write_records(self.output_path, members))

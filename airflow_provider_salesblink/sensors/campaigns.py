@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any, Literal, get_args
 
+from airflow_provider_salesblink.arguments import normalize_arguments
 from airflow_provider_salesblink.links import CampaignLink
 from airflow_provider_salesblink.operators.base import exactly_one, one_of
 from airflow_provider_salesblink.sensors.base import SalesBlinkSensor
@@ -60,6 +61,7 @@ class CampaignSensor(SalesBlinkSensor):
         from airflow_provider_salesblink.client import inputs
         from airflow_provider_salesblink.triggers.campaigns import CampaignTrigger
 
+        normalize_arguments(self)
         exactly_one(campaign_id=self.campaign_id, campaign_name=self.campaign_name)
         if self.campaign_id is not None:
             inputs.identifier("campaign_id", self.campaign_id)

@@ -5,8 +5,9 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
+from airflow_provider_salesblink.arguments import normalize_arguments
 from airflow_provider_salesblink.links import CampaignLink
-from airflow_provider_salesblink.operators.base import exactly_one
+from airflow_provider_salesblink.operators.base import exactly_one, json_argument
 from airflow_provider_salesblink.sensors.base import SalesBlinkSensor
 from airflow_provider_salesblink.tasks import Addressed
 
@@ -27,8 +28,8 @@ class ProspectSensor(Addressed, SalesBlinkSensor):  # type: ignore[misc]  # its 
     :param prospect_id: the prospect's id (templated).
     :param email: the person's address (templated).
     :param where: field -> the text it shall be, or a test: ``{"in": ["Won", "Lost"]}``, ``{"exists": True}``,
-        ``{"gte": 5}`` (numbers as numbers, else as texts, which suits ISO dates). All must hold (templated). While the
-        task is deferred, Airflow stores this as it is; of the address it stores a fingerprint.
+        ``{"gte": 5}`` (numbers as numbers, else as texts, which suits ISO dates). All must hold. Also as JSON text
+        (templated). While the task is deferred, Airflow stores this as it is; of the address it stores a fingerprint.
     :param unsubscribed: whether they shall have opted out; None where it does not matter.
     :param salesblink_conn_id: the Airflow connection that holds the key (templated).
     :param deferrable: wait in the triggerer; no worker is held.
@@ -43,7 +44,7 @@ class ProspectSensor(Addressed, SalesBlinkSensor):  # type: ignore[misc]  # its 
         *,
         campaign_id: str,
         prospect_id: str | None = None,
-        where: Mapping[str, Any] | None = None,
+        where: Mapping[str, Any] | str | None = None,
         unsubscribed: bool | None = None,
         **kwargs: Any,
     ) -> None:
@@ -60,7 +61,8 @@ class ProspectSensor(Addressed, SalesBlinkSensor):  # type: ignore[misc]  # its 
         from airflow_provider_salesblink.client.addresses import redacted
 
         who = "the person with that address" if self.prospect_id is None else f"prospect {self.prospect_id!r}"
-        fields = f", with its {', '.join(map(repr, self.where))} as asked" if self.where else ""
+        asked = self.where if isinstance(self.where, Mapping) else {}
+        fields = f", with its {', '.join(map(repr, asked))} as asked" if asked else ""
         state = {None: "", True: ", unsubscribed", False: ", not unsubscribed"}[self.unsubscribed]
         return redacted(f"{who} in campaign {self.campaign_id!r}{fields}{state}")
 
@@ -70,7 +72,9 @@ class ProspectSensor(Addressed, SalesBlinkSensor):  # type: ignore[misc]  # its 
         from airflow_provider_salesblink.client.identity import fingerprint
         from airflow_provider_salesblink.triggers.prospects import ProspectTrigger
 
-        exactly_one(prospect_id=self.prospect_id, email=self.email)
+        normalize_arguments(self)
+        where = self.where = json_argument("where", self.where, dict)
+        exactly_one(prospect_id=self.prospect_id, email=self.email, hint=self.hint)
         inputs.identifier("campaign_id", self.campaign_id)
         if self.prospect_id is not None:
             inputs.identifier("prospect_id", self.prospect_id)
@@ -79,7 +83,7 @@ class ProspectSensor(Addressed, SalesBlinkSensor):  # type: ignore[misc]  # its 
             campaign_id=self.campaign_id,
             prospect_id=self.prospect_id,
             who=who,
-            where=dict(self.where) if isinstance(self.where, Mapping) else self.where,
+            where=dict(where) if isinstance(where, Mapping) else where,
             unsubscribed=self.unsubscribed,
             **self.polling(),
         )

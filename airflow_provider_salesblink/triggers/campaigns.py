@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
+from airflow_provider_salesblink.arguments import digits
 from airflow_provider_salesblink.triggers.base import SalesBlinkTrigger
 
 if TYPE_CHECKING:
@@ -27,8 +28,8 @@ class CampaignTrigger(SalesBlinkTrigger):
     ) -> None:
         super().__init__(**kwargs)
         self.state = state
-        self.campaign_id = campaign_id
-        self.campaign_name = campaign_name
+        self.campaign_id = digits(campaign_id)
+        self.campaign_name = digits(campaign_name)
 
     def arguments(self) -> dict[str, Any]:
         """This trigger's own arguments."""

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 from airflow.providers.common.compat.triggers import BaseEventTrigger
 
+from airflow_provider_salesblink.arguments import digits
 from airflow_provider_salesblink.connection_form import DEFAULT_CONN_ID
 from airflow_provider_salesblink.triggers.base import event, line_of, loaded
 from airflow_provider_salesblink.waiting.changes import KINDS, SHELVES, Cursor, of_kinds
@@ -61,7 +62,7 @@ class ProspectEventTrigger(BaseEventTrigger):
         poll_interval: float = 60.0,
     ) -> None:
         super().__init__()  # type: ignore[no-untyped-call]
-        self.campaign_id = campaign_id
+        self.campaign_id = digits(campaign_id)
         given = list(events)
         # In one order, without repeats: Airflow knows a watcher by these arguments.
         self.events = [kind for kind in KINDS if kind in given]

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Set
 from typing import TYPE_CHECKING, Any
 
+from airflow_provider_salesblink.arguments import digits
 from airflow_provider_salesblink.triggers.base import SalesBlinkTrigger
 
 if TYPE_CHECKING:
@@ -36,8 +37,8 @@ class ProspectTrigger(SalesBlinkTrigger):
         **kwargs: Any,
     ) -> None:
         super().__init__(**kwargs)
-        self.campaign_id = campaign_id
-        self.prospect_id = prospect_id
+        self.campaign_id = digits(campaign_id)
+        self.prospect_id = digits(prospect_id)
         self.who = who
         self.where = in_order(where)
         self.unsubscribed = unsubscribed

@@ -66,6 +66,41 @@ with DAG("waiting", schedule=None, start_date=datetime(2026, 1, 1), render_templ
             CampaignSensor(task_id="unnamed_" + name, campaign_name="For nobody@example.com", **SOON, **way)
 """
 
+FAILING_DAG_FILE = """
+from datetime import datetime
+from airflow.providers.common.compat.sdk import DAG, task
+from airflow_provider_salesblink.notifications.campaigns import PauseCampaignNotifier
+from airflow_provider_salesblink.operators.prospects import (
+    AddProspectOperator, AddProspectsOperator, UpdateProspectOperator)
+from airflow_provider_salesblink.sensors.prospects import ProspectSensor
+
+def explode(*args):
+    raise ValueError("about " + str(args))
+
+ZOE = {"Email": "zoe@example.com", "First Name": "Zoe-Private", "Tags": ["Tag-Private"]}
+SPRING = {"campaign_id": "spring-2027"}
+
+with DAG("failing", schedule=None, start_date=datetime(2026, 1, 1), user_defined_macros={"explode": explode}):
+    AddProspectOperator(task_id="undefined", data={**ZOE, "Opener": "Hi {{first_name}} of Private"}, **SPRING)
+    AddProspectOperator(task_id="syntax", data={**ZOE, "Opener": "Hi {{first name}} of Private"}, **SPRING)
+    AddProspectOperator(task_id="filter", data={**ZOE, "Opener": "{{ 'Private' | nope }}"}, **SPRING)
+    AddProspectOperator(task_id="file", data={**ZOE, "Opener": "{% include 'Private.sql' %}"}, **SPRING)
+    AddProspectOperator(task_id="macro", data={**ZOE, "Opener": "{{ explode('Private') }}"}, **SPRING)
+    AddProspectOperator(task_id="fetched", data={**ZOE, "Opener": "{{ var.value.nowhere }}"}, **SPRING)
+    AddProspectOperator.partial(task_id="mapped", **SPRING).expand(data=[{**ZOE, "Opener": "{% if Private %}"}])
+    AddProspectOperator.partial(task_id="half", data={**ZOE, "Opener": "{{ x.y }}"}).expand(campaign_id=["a"])
+    AddProspectsOperator(task_id="rows", rows=[{"Email": "a@example.com"}, {**ZOE, "Opener": "{{ x }}"}], **SPRING)
+    UpdateProspectOperator(task_id="fields", email="zoe@example.com", fields={"Phone {{": "+49{{ 'Private }}"})
+    UpdateProspectOperator(task_id="nested", email="zoe@example.com", fields={"A": {"B": ["Private", "{{ x }}"]}})
+    ProspectSensor(task_id="where", email="zoe@example.com", where={"Owner": {"in": ["Private", "{{ x }}"]}}, **SPRING)
+    ProspectSensor(task_id="deferred", email="{{ x }} Private", deferrable=True, **SPRING)
+
+    @task(on_failure_callback=PauseCampaignNotifier(campaign_name="Spring {{ nope }}", salesblink_conn_id="{{ x }}"))
+    def notified():
+        raise ValueError("The CRM is down.")
+    notified()
+"""
+
 
 def _run(sandbox: Sandbox, home: Path, dag_id: str, *folder: str, **extra: int) -> tuple[int, str]:
     connection = {
@@ -162,3 +197,35 @@ def test_nothing_private_is_left_behind_by_those_who_wait(sandbox: Sandbox, tmp_
     }
     assert sum(request.fault is not None for request in sandbox.requests) == 8
     _assert_nothing_private(sandbox, printed, home)
+
+
+def test_a_template_that_fails_shows_nothing_of_the_row(sandbox: Sandbox, tmp_path: Path) -> None:
+    dags, home = tmp_path / "dags", tmp_path / "home"
+    dags.mkdir()
+    (dags / "failing.py").write_text(FAILING_DAG_FILE)
+    _people(sandbox)
+
+    ended, printed = _run(sandbox, home, "failing", str(dags))
+
+    assert ended == 1, printed[-3000:]
+    with closing(sqlite3.connect(home / "airflow.db")) as database:
+        states = {state for (state,) in database.execute("SELECT state FROM task_instance")}
+    assert states == {"failed"}
+    assert not sandbox.requests
+    everything = [("printed", printed), *_everything_kept(home)]
+    for where, text in everything:
+        assert _leaks(text, "zoe@", "-private", "private }}", "'private'", "of private") == [], where
+    logged = "\n".join(text for _, text in everything)
+    for argument in (
+        "data['Opener'] cannot be rendered as a Jinja template (UndefinedError)",
+        "data['Opener'] cannot be rendered as a Jinja template (TemplateSyntaxError)",
+        "data['Opener'] cannot be rendered as a Jinja template (TemplateNotFound)",
+        "data['Opener'] cannot be rendered as a Jinja template (ValueError)",
+        "rows[1]['Opener'] cannot be rendered",
+        "fields['A']['B'][1] cannot be rendered",
+        "where['Owner']['in'][1] cannot be rendered",
+        "email cannot be rendered",
+        "campaign_name cannot be rendered",
+    ):
+        assert argument in logged
+    assert "write {{ '{{first_name}}' }} for {{first_name}}, or put the data into a file" in logged

@@ -142,7 +142,7 @@ NO_IDS = [
     "\x7f",
     "\ud800",
     None,
-    5,
+    True,
     5.0,
     b"c1",
     ["c1"],
@@ -166,7 +166,7 @@ def test_what_is_no_id_is_not_sent(sandbox: Sandbox, client: SalesBlinkClient, v
     assert sandbox.requests == []
 
 
-@pytest.mark.parametrize("value", ["", "  ", None, 5, "\udfff"], ids=repr)
+@pytest.mark.parametrize("value", ["", "  ", None, 5.5, "\udfff"], ids=repr)
 def test_what_is_no_search_is_not_sent(sandbox: Sandbox, client: SalesBlinkClient, value: Any) -> None:
     with pytest.raises(InvalidInputError, match="term"):
         client.campaigns.search(value)

@@ -216,7 +216,7 @@ def test_a_connection_that_cannot_work_says_so(
 def test_a_template_that_cannot_be_rendered_says_so(dag: DAG, caplog: pytest.LogCaptureFixture) -> None:
     notifier = PauseCampaignNotifier(campaign_id="{{ oops")
 
-    with pytest.raises(Exception, match="unexpected end of template"):
+    with pytest.raises(Exception, match="campaign_id cannot be rendered as a Jinja template"):
         notifier({"dag": dag})
     assert "Campaign '{{ oops' was not paused" in alarms(caplog)[0]
 

@@ -6,13 +6,14 @@ from datetime import datetime
 from typing import TYPE_CHECKING, Any
 
 import pytest
-from airflow.providers.common.compat.sdk import DAG
+from airflow.providers.common.compat.sdk import DAG, AirflowFailException
 
 from airflow_provider_salesblink.operators.prospects import (
     SearchProspectOperator,
     UnsubscribeOperator,
     UpdateProspectOperator,
 )
+from airflow_provider_salesblink.sensors.prospects import ProspectSensor
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -26,8 +27,8 @@ ADDRESSED = [
 ]
 
 
-def dag_with_alerts() -> DAG:
-    alerts = {"email": ["oncall@example.com"], "email_on_failure": True, "email_on_retry": True}
+def dag_with_alerts(email: Any = ("oncall@example.com",)) -> DAG:
+    alerts = {"email": email if isinstance(email, str) else [*email], "email_on_failure": True, "email_on_retry": True}
     return DAG("alerts", schedule=None, start_date=datetime(2026, 1, 1), default_args=alerts)  # noqa: DTZ001
 
 
@@ -68,3 +69,48 @@ def test_a_mapped_address_works_in_a_dag_with_alerts(
         ("ana@example.com", True),
         ("oncall@example.com", False),
     ]
+
+
+@pytest.mark.parametrize(("operator", "arguments"), [*ADDRESSED, (ProspectSensor, {"campaign_id": "c"})])
+def test_a_person_who_gets_the_alerts_too_may_be_given(operator: Any, arguments: dict[str, Any]) -> None:
+    with dag_with_alerts("boss@example.com"):
+        made = operator(task_id="t", email="boss@example.com", **arguments)
+        mapped = operator.partial(task_id="m", email="boss@example.com", **arguments).expand(salesblink_conn_id=["a"])
+
+    assert made.email == "boss@example.com"
+    assert mapped.partial_kwargs["email"] == "boss@example.com"
+    assert (made.email_on_failure, made.email_on_retry) == (False, False)
+
+
+def test_a_person_who_gets_the_alerts_too_is_unsubscribed(
+    sandbox: Sandbox, run_dag: Callable[..., Any], campaign: Any
+) -> None:
+    for name in ("boss", "ana", "ben"):
+        sandbox.add_person(campaign.id, {"Email": f"{name}@example.com"})
+    with dag_with_alerts("boss@example.com") as dag:
+        UnsubscribeOperator(task_id="one", email="boss@example.com")
+        UnsubscribeOperator.partial(task_id="mapped").expand(email=["ana@example.com", "boss@example.com"])
+
+    assert run_dag(dag).state == "success"
+    assert [person.email for person in sandbox.people() if not person.unsubscribed] == ["ben@example.com"]
+
+
+class Leave(UnsubscribeOperator):
+    """A subclass that passes on an address of its own."""
+
+    def __init__(self, *, who: str, **kwargs: Any) -> None:
+        super().__init__(email=who, **kwargs)
+
+
+def test_where_it_cannot_be_known_who_gave_the_address_the_error_says_so(sandbox: Sandbox) -> None:
+    with dag_with_alerts("boss@example.com"):
+        other = Leave(task_id="other", who="ana@example.com")
+        same = Leave(task_id="same", who="boss@example.com")
+        search = SearchProspectOperator(task_id="search")
+    assert other.email == "ana@example.com"
+
+    for made in (same, search):
+        with pytest.raises(AirflowFailException, match=r"equals default_args\['email'\].*give email= where") as failed:
+            made.execute({})
+        assert "boss@" not in str(failed.value)
+    assert not sandbox.requests

@@ -195,3 +195,16 @@ def test_templates_are_rendered_and_mapped_in_a_real_run(
     assert len(found) == 3
     assert found["p1@example.com"].fields["Run"] == run.run_id
     assert {email for email, person in found.items() if person.unsubscribed} == {"p0@example.com", "p2@example.com"}
+
+
+class Asking(ListCampaignsOperator):
+    """A subclass that renders a text of its own."""
+
+    def act(self, client: Any) -> dict[str, Any]:
+        with pytest.raises(Exception, match="'nothing' is undefined"):
+            self.render_template("{{ nothing.there }}", {})
+        return super().act(client)
+
+
+def test_a_subclass_may_render_by_itself() -> None:
+    assert Asking(task_id="t").execute({})["outcome"] == "found"

@@ -116,7 +116,7 @@ def test_both_or_neither_of_id_and_name_is_an_error_before_anything_is_sent(
     assert not sandbox.requests
 
 
-@pytest.mark.parametrize("campaign_id", ["", "  ", 7, "..", "a\nb"])
+@pytest.mark.parametrize("campaign_id", ["", "  ", 7.0, True, "..", "a\nb"])
 def test_an_id_that_is_none_is_an_error_before_anything_is_sent(campaign_id: Any, sandbox: Sandbox) -> None:
     with pytest.raises(AirflowFailException, match="campaign_id"):
         PauseCampaignOperator(task_id="t", campaign_id=campaign_id).execute({})

@@ -66,6 +66,21 @@ def test_a_rendered_id_needs_no_xcom() -> None:
     assert CampaignLink().get_link(task, ti_key=None) == campaign_page("spring")
 
 
+@pytest.mark.parametrize(
+    "template", ["{{ params.c }}", "{% if true %}nope{% endif %}", "{%- set x = 1 %}nope", "{# which #}nope"]
+)
+def test_a_template_is_never_taken_for_an_id(template: str, run_dag: Callable[..., Any], dag: Any) -> None:
+    """Airflow 2 asks its webserver, which has only the template of a task that failed."""
+    dag.params["c"] = "nope"
+    with dag:
+        GetCampaignOperator(task_id="get", campaign_id=template)
+
+    (task,) = run_dag(dag).get_task_instances()
+
+    assert task.state == "failed"
+    assert link_of(dag.get_task("get"), task) == ("" if AIRFLOW_2 else campaign_page("nope"))
+
+
 def test_an_address_given_as_an_id_is_in_no_link() -> None:
     task = GetCampaignOperator(task_id="get", campaign_id="ana@example.com")
     assert CampaignLink().get_link(task, ti_key=None) == ""
@@ -86,13 +101,18 @@ def test_after_a_run_each_task_has_its_link(
     with dag:
         PauseCampaignOperator(task_id="by_name", campaign_name=campaign.name)
         GetCampaignOperator(task_id="by_template", campaign_id="{{ params.campaign }}")
+        GetCampaignOperator(
+            task_id="by_condition", campaign_id="{% if params.campaign %}{{ params.campaign }}{% else %}none{% endif %}"
+        )
         GetProspectOperator(task_id="of_person", prospect_id=ana.id)
         ListProspectsOperator.partial(task_id="mapped").expand(campaign_id=[campaign.id])
 
     run = run_dag(dag, run_conf={"campaign": campaign.id})
 
     links = {task.task_id: link_of(dag.get_task(task.task_id), task) for task in run.get_task_instances()}
-    assert links == dict.fromkeys(("by_name", "by_template", "mapped", "of_person"), campaign_page(campaign.id))
+    assert links == dict.fromkeys(
+        ("by_name", "by_condition", "by_template", "mapped", "of_person"), campaign_page(campaign.id)
+    )
 
 
 def link_of(operator: Any, instance: Any) -> str:

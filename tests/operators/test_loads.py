@@ -115,12 +115,20 @@ def test_rejects_do_not_overwrite_the_rows(campaign: CampaignUnderTest, tmp_path
     assert path.read_text() == before
 
 
-def test_rows_that_a_template_made_a_text_are_told_as_that(campaign: CampaignUnderTest) -> None:
-    operator = AddProspectsOperator(task_id="t", campaign_id=campaign.id, rows=json.dumps(ROWS))
+@pytest.mark.parametrize("rows", [str(ROWS), json.dumps(ROWS[0]), "s3://leads/people.csv", "", "None"])
+def test_rows_that_are_a_text_but_no_json_array_are_an_error_that_does_not_show_them(
+    rows: str, campaign: CampaignUnderTest, sandbox: Sandbox
+) -> None:
+    operator = AddProspectsOperator(task_id="t", campaign_id=campaign.id, rows=rows)
     operator.hide_people()
 
-    with pytest.raises(AirflowFailException, match="rows is a str, not a list"):
+    with pytest.raises(
+        AirflowFailException, match=r"rows is a text, but not the JSON of an array.*\| tojson"
+    ) as failed:
         operator.execute({})
+
+    assert "p0" not in str(failed.value).lower()
+    assert not sandbox.requests
 
 
 def test_what_is_said_of_refused_rows_is_so(

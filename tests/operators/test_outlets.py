@@ -188,3 +188,55 @@ def test_outside_a_run_there_is_nobody_to_tell(campaign: Any) -> None:
 
     assert operator.execute({})["outcome"] == "paused"
     assert operator.outlets == [asset]
+
+
+# Outlets that only name the asset.
+
+SPRING_URI = "salesblink://acme/campaign/{}"
+
+
+@pytest.mark.generation(3)
+@pytest.mark.parametrize("by", ["name", "uri"])
+def test_a_dry_run_gives_a_referenced_campaign_no_event_and_a_real_run_one_with_the_result(
+    by: str, connection: Callable[..., None], campaign: Any, dag: Any, run: Callable[[], Any]
+) -> None:
+    uri = SPRING_URI.format(campaign.id)
+    ours, other = Asset(name=f"spring {campaign.id}", uri=uri), Asset(name="by reference", uri="x-crm://by-reference")
+    refs = [Asset.ref(**{by: getattr(asset, by)}) for asset in (ours, other)]
+    with dag:
+        # Airflow knows an asset only from a DAG that has it.
+        known = task(task_id="known", outlets=[other], inlets=[ours])(lambda: None)()
+        known >> PauseCampaignOperator(task_id="pause", campaign_id=campaign.id, outlets=refs)
+        PauseCampaignOperator(task_id="whole", campaign_id=campaign.id, outlets=[ours])
+
+    connection(extra={"dry_run": True})
+    assert [found for found, _ in run()] == [other.uri, other.uri]
+    connection()
+    told = [each for each in run() if each[0] == uri]
+
+    assert [extra["outcome"] for _, extra in told] == ["paused", "paused"]
+    assert [extra["campaign_id"] for _, extra in told] == [campaign.id, campaign.id]
+
+
+def test_a_dry_run_gives_no_event_by_an_alias_either(
+    connection: Callable[..., None], campaign: Any, dag: Any, run: Callable[[], Any]
+) -> None:
+    if AIRFLOW_2:
+        from airflow.datasets import DatasetAlias as AssetAlias
+    else:
+        from airflow.sdk import AssetAlias
+    alias, ours, other = AssetAlias("a"), campaign_asset("acme", campaign.id), Asset(uri="x-crm://others")
+
+    def note(context: Any) -> None:
+        for asset in (ours, other):
+            context["outlet_events"][alias].add(asset, extra={"batch": 7})
+
+    with dag:
+        PauseCampaignOperator(task_id="pause", campaign_id=campaign.id, outlets=[alias], pre_execute=note)
+
+    connection(extra={"dry_run": True})
+    assert [uri for uri, _ in run()] == ["x-crm://others"]
+    connection()
+    told = dict(run())
+    assert told["x-crm://others"] == {"batch": 7}
+    assert told[ours.uri] == {"batch": 7, "outcome": "paused", "campaign_id": campaign.id}

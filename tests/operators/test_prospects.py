@@ -278,7 +278,7 @@ def test_a_person_may_come_as_json_text(sandbox: Sandbox, campaign: CampaignUnde
         ({"Email": "a@b.c", "Note": "a\x00b"}, "'Note' holds a NUL character"),
         ({"Email": "a@b.c", 7: "x"}, "data has a column whose name is empty or no text"),
         (["ana@example.com"], "data is a list, not a mapping"),
-        ("{broken", "data is no JSON object"),
+        ("{broken", "data is a text, but not the JSON of an object"),
         ("no/such/file.json", "'no/such/file.json' cannot be read (FileNotFoundError)"),
         ("ana@example.com", "'<address>' cannot be read"),
     ],

@@ -1,0 +1,72 @@
+"""Arguments in another type than they are meant in: digits as a number, a path as an object, a list as JSON text."""
+
+from __future__ import annotations
+
+import json
+import os
+from numbers import Integral
+from typing import Any
+
+from airflow.providers.common.compat.sdk import AirflowFailException, ObjectStoragePath
+
+TEXTS = frozenset({"campaign_id", "campaign_name", "email", "prospect_id", "salesblink_conn_id", "term"})
+"""Template fields that hold a text, next to the paths."""
+
+_WORDS = {dict: ("an object", "{"), list: ("an array", "[")}
+
+
+def digits(value: Any) -> Any:  # noqa: ANN401
+    """Return a whole number as its digits, anything else as it is.
+
+    ``render_template_as_native_obj=True`` makes a number of an id in digits.
+    """
+    return str(value) if not isinstance(value, bool) and isinstance(value, Integral) else value
+
+
+def path_text(value: Any) -> Any:  # noqa: ANN401
+    """Return a path object (``Path``, ``ObjectStoragePath``) as its text, anything else as it is."""
+    if isinstance(value, ObjectStoragePath):
+        # Its text holds the connection; os.fspath() of it does not.
+        return str(value)
+    return os.fsdecode(value) if isinstance(value, os.PathLike) else value
+
+
+def normalize_arguments(task: Any) -> None:  # noqa: ANN401
+    """Make texts of the ids and paths of an operator, a sensor or a notifier.
+
+    :raises AirflowFailException: one of them is no text, and cannot be meant as one.
+    """
+    for name in task.template_fields:
+        value = path_text(getattr(task, name))
+        setattr(task, name, _text(name, value) if name in TEXTS or name.endswith("_path") else value)
+
+
+def _text(name: str, value: object) -> object:
+    value = digits(value)
+    if value is not None and not isinstance(value, str):
+        from airflow_provider_salesblink.client import inputs
+
+        raise AirflowFailException(str(inputs.not_a_text(name, value)))
+    return value
+
+
+def json_argument(name: str, value: Any, kind: type[dict[Any, Any] | list[Any]]) -> Any:  # noqa: ANN401
+    """Return an argument that takes a dict or a list; where it is a JSON text, return what the text says.
+
+    :param name: the argument's name, for the error.
+    :param kind: ``dict`` or ``list``, what the JSON must be.
+    :raises AirflowFailException: a text that is not the JSON of this kind. The error does not show the text.
+    """
+    if not isinstance(value, str):
+        return value
+    try:
+        parsed = json.loads(value)
+    except (ValueError, RecursionError):
+        parsed = None
+    if isinstance(parsed, kind):
+        return parsed
+    word, bracket = _WORDS[kind]
+    raise AirflowFailException(
+        f"{name} is a text, but not the JSON of {word} ({bracket}...). A template gives the Python text of a dict or "
+        f"list: pass the task's .output instead ({name}=extract.output), or write {{{{ ... | tojson }}}}."
+    )
