@@ -1,7 +1,8 @@
 """Every night: bring the people of a file into a campaign, and what could not be loaded to somebody's attention.
 
-Who is new is added, who changed is updated, and nobody twice, however often the task runs. Rows that cannot be loaded
-go into a file with their reasons; the others are in the campaign all the same.
+New people are added, people whose columns changed are updated, and nobody is added twice, however often the task runs.
+Nobody is mailed who said no: the file's own column says it, a list of suppressed people does, or SalesBlink itself.
+Rows that cannot be loaded go into a file with their reasons; the other rows are loaded.
 """
 
 from __future__ import annotations
@@ -29,6 +30,11 @@ with DAG(
     params={
         "campaign_id": Param("spring-2027", type="string", description="The campaign to load into"),
         "people": Param(f"file://{HERE}/people.csv", type="string", description="CSV or JSONL, on any object storage"),
+        "suppressed": Param(
+            f"file://{HERE}/suppressed.txt",
+            type="string",
+            description="Addresses, domains or SHA-256 of addresses, one a line",
+        ),
         "rejected": Param(
             f"file://{HERE.parent}/.demo/rejected.jsonl", type="string", description="Where refused rows go, one a line"
         ),
@@ -39,6 +45,8 @@ with DAG(
         campaign_id="{{ params.campaign_id }}",
         rows_path="{{ params.people }}",
         mode="upsert",
+        opt_out_columns=["Unsubscribed"],
+        suppression_path="{{ params.suppressed }}",
         rejected_path="{{ params.rejected }}",
         # More would mean that the source is broken rather than a few rows of it.
         max_rejected=100,

@@ -233,11 +233,8 @@ class ColumnNames:
         self.opt_outs.warn()
 
     def _check_seen(self) -> None:
-        unseen = self.opt_outs.unseen()
-        if unseen and self._has_rows:
-            raise InvalidInputError(
-                f"No row has the opt-out column {redacted(unseen[0])!r}: check opt_out_columns; nothing was sent."
-            )
+        if self._has_rows:
+            check_seen(self.opt_outs)
         # Without any of them there are no rows, or each was refused for its address.
         if self._given is not None and 0 < len(self._unseen) < len(self._given):
             log.warning("No row has the mapped column %s: check columns.", redacted(_listed(sorted(self._unseen))))
@@ -271,6 +268,44 @@ class ColumnNames:
             target = self.column(name).target
             shown[name if target is None or target in shown else target] = value
         return shown
+
+
+def with_opt_outs(source: Iterable[Row | Reject], named: Iterable[str]) -> Source:
+    """Return rows whose opt-out columns are read and taken out.
+
+    :param named: the columns, by their names in the rows.
+    :raises InvalidInputError: no row had one of them.
+    """
+    columns = OptOutColumns(named)
+    if not columns:
+        yield from source
+        return
+    has_rows = False
+    for row in source:
+        has_rows = True
+        if isinstance(row, Reject):
+            yield replace(row, blocks_person=True)
+            continue
+        cells = {name: text for name, text in row.columns.items() if columns.has(name)}
+        opted_out, doubt = judged(cells.items())
+        rest = {name: text for name, text in row.columns.items() if name not in cells}
+        if doubt:
+            yield Reject(row.number, doubt, row.columns, blocks_person=True)
+        else:
+            yield replace(row, columns=rest, opted_out=row.opted_out or opted_out)
+    if has_rows:
+        check_seen(columns)
+
+
+def check_seen(columns: OptOutColumns) -> None:
+    """Check that no opt-out column is missing in all rows.
+
+    :raises InvalidInputError: one is.
+    """
+    if unseen := columns.unseen():
+        raise InvalidInputError(
+            f"No row has the opt-out column {redacted(unseen[0])!r}: check opt_out_columns; nothing was sent."
+        )
 
 
 def checked(row: Row) -> Row | Reject:

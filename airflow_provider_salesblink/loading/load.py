@@ -12,6 +12,7 @@ from uuid import uuid4
 from airflow_provider_salesblink.client import inputs
 from airflow_provider_salesblink.client.errors import InvalidInputError, NotFoundError, RateLimitedError
 from airflow_provider_salesblink.loading.change import Changer
+from airflow_provider_salesblink.loading.column_names import with_opt_outs
 from airflow_provider_salesblink.loading.plan import Action, Mode, OptOuts, Plan
 from airflow_provider_salesblink.loading.progress import Progress, in_words, seconds_for
 from airflow_provider_salesblink.loading.report import FIRST_REASONS, LoadFailedError, Report
@@ -91,6 +92,7 @@ def load(
     max_in_flight: int = 8,
     max_rejected: int = 0,
     max_unsubscribes: float = MOST_UNSUBSCRIBES,
+    opt_out_columns: Iterable[str] = (),
     suppression_path: str | os.PathLike[str] | OpenablePath | None = None,
     opt_outs: OptOuts = "unsubscribe",
     opt_out_scope: OptOutScope = "account",
@@ -112,6 +114,8 @@ def load(
     :param max_rejected: how many rows may be refused without the load being a failure; the others are sent anyway.
     :param max_unsubscribes: most unsubscribes of a mirror, as a share of those who are subscribed in the campaign.
         It does not limit people of whom the source says that they opted out.
+    :param opt_out_columns: names of the rows' columns that say who opted out; they are read, and not sent. Sources with
+        other names for their columns take them too: :class:`ColumnNames`.
     :param suppression_path: a file of people who must not be mailed, whatever the rows say; see :class:`Suppressions`.
     :param opt_outs: what to do with people in the campaign of whom a row or that file says that they opted out:
         ``unsubscribe`` them (in ``upsert`` and ``mirror``), or ``skip`` them. Nobody of them is ever added or updated.
@@ -159,7 +163,7 @@ def load(
             look(unclear.learn)
             report.see_again()
             with Progress("rows planned") as progress:
-                plan.decide(progress.each(source), unclear.refuse)
+                plan.decide(progress.each(with_opt_outs(source, opt_out_columns)), unclear.refuse)
             _guard(plan, report, max_unsubscribes)
             look_up = opt_out_scope == "account"
             _tell(plan, report, client, look_up=look_up)

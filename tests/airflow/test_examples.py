@@ -202,17 +202,22 @@ def test_the_nightly_upsert_loads_the_good_rows_and_hands_over_the_others(
     people = {person.email: person for person in sandbox.people("spring-2027")}
     assert len(people) == 7
     assert people["chloe@example.org"].fields["Company"] == "Globex"
+    assert {who for who, person in people.items() if person.unsubscribed} == {"eve@example.com", "dai@example.org"}
+    assert "jun@example.org" in people
+    assert not any("competitor" in who for who in people)
     assert [json.loads(line)["row"] for line in rejected.read_text().splitlines()] == [4]
 
 
 def test_a_night_without_refused_rows_bothers_nobody(
-    examples: dict[str, Any], sandbox: Sandbox, run_dag: Callable[..., Any]
+    examples: dict[str, Any], sandbox: Sandbox, run_dag: Callable[..., Any], tmp_path: Path
 ) -> None:
-    run = run_dag(examples["nightly_upsert"], run_conf={"people": f"file://{EXAMPLES}/regions/north.csv"})
+    (tmp_path / "people.csv").write_text("Email,Unsubscribed\ngita@example.com,\njun@example.org,no\n")
+
+    run = run_dag(examples["nightly_upsert"], run_conf={"people": f"file://{tmp_path}/people.csv"})
 
     assert run.state == "success"
     assert states(run)["hand_over"] == {"skipped"}
-    assert len(sandbox.people("spring-2027")) == 8
+    assert len(sandbox.people("spring-2027")) == 7
 
 
 # Written out, because dag.test() leaves the conf of one run in the params of the next.
