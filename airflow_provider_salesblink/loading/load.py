@@ -80,7 +80,7 @@ class CampaignOfClient:
 
     def _confirm(self, prospect_id: str, who: bytes) -> None:
         if self.unclear.has_unclear_ids:
-            self.client.prospects.confirm(prospect_id, who)
+            self.client.prospects.doubts.confirm(prospect_id, who)
 
 
 def load(

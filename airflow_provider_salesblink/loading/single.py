@@ -159,7 +159,7 @@ def _looked_up(
         everywhere = []
     here = [found for found in everywhere if found["campaign_id"] == campaign_id]
     # A column of the person's own may only look like the campaign's id.
-    if here and not any(map(client.prospects.campaign_is_unclear, here)):
+    if here and not any(map(client.prospects.doubts.campaign_is_unclear, here)):
         return everywhere, here
     return everywhere, of_person(unclear.learn(client.prospects.each(campaign_id)), address)
 
@@ -178,7 +178,7 @@ def set_differing(
     differ = [(found, fields) for found in prospects if (fields := differing(found["fields"], wanted))]
     for _, fields in differ:
         unclear.refuse(fields)
-    changes = [(client.prospects.id_to_act_on(found), fields) for found, fields in differ]
+    changes = [(client.prospects.doubts.id_to_act_on(found), fields) for found, fields in differ]
     sent: dict[str, None] = {}
     dry_run = False
     for prospect_id, fields in changes:

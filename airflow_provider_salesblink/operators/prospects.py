@@ -202,11 +202,11 @@ class UnsubscribeOperator(AddressedOperator):
 
         written, missing, failed = [], [], None
         for prospect_id, prospect in found.items():
-            if prospect and client.prospects.is_surely_unsubscribed(prospect):
+            if prospect and client.prospects.doubts.is_surely_unsubscribed(prospect):
                 continue
             try:
                 if prospect:
-                    client.prospects.id_to_act_on(prospect)
+                    client.prospects.doubts.id_to_act_on(prospect)
                 written.append(client.prospects.unsubscribe(prospect_id))
             except NotFoundError as error:
                 missing.append(error)

@@ -1,4 +1,4 @@
-"""Who opted out in the source is not mailed: not added, not changed, and unsubscribed where they are in the campaign."""
+"""Who opted out in the source is not added, not changed, and unsubscribed where they are in the campaign."""
 
 from __future__ import annotations
 

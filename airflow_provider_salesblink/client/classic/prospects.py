@@ -6,9 +6,10 @@ from typing import TYPE_CHECKING, Any
 
 from airflow_provider_salesblink.client import inputs
 from airflow_provider_salesblink.client.classic import decoding, own_keys
+from airflow_provider_salesblink.client.classic.doubts import Doubts
 from airflow_provider_salesblink.client.columns import EMAIL
-from airflow_provider_salesblink.client.errors import InvalidInputError, NotFoundError, UnreadableResponseError
-from airflow_provider_salesblink.client.identity import fingerprint, spellings
+from airflow_provider_salesblink.client.errors import NotFoundError
+from airflow_provider_salesblink.client.identity import spellings
 from airflow_provider_salesblink.client.records import of_person
 from airflow_provider_salesblink.client.transport import Answer
 
@@ -20,13 +21,14 @@ if TYPE_CHECKING:
 
 
 class Prospects:
-    """What can be done with prospects. Every method raises a :class:`SalesBlinkError` that says what went wrong."""
+    """What can be done with prospects. Every method raises a :class:`SalesBlinkError` that says what went wrong.
 
-    reserved_columns = own_keys.RESERVED
-    shared_columns = own_keys.SHARED
+    ``doubts`` answers whether a prospect's ids and state are surely SalesBlink's.
+    """
 
     def __init__(self, transport: Transport) -> None:
         self._transport = transport
+        self.doubts = Doubts(transport)
 
     def search(self, email: str) -> list[Prospect]:
         """The prospects with this address, one for each campaign they are in (``GET /prospect?term=``).
@@ -142,71 +144,6 @@ class Prospects:
         answer = self._transport.write("prospect-unsubscribe", body={"prospectID": prospect_id})
         told = decoding.acknowledged(answer.body, decoding.PROSPECT_NAMES)
         return _written(told, prospect_id, dry_run=answer.dry_run)
-
-    # Where an answer leaves open whose value it shows: see :mod:`own_keys`.
-
-    def id_is_unclear(self, prospect: Prospect) -> bool:
-        """Return whether ``prospect``'s id may be a value of one of the person's own columns."""
-        return own_keys.id_is_unclear(prospect["raw"])
-
-    def campaign_is_unclear(self, prospect: Prospect) -> bool:
-        """Return whether ``prospect``'s campaign id may be a value of one of the person's own columns."""
-        return own_keys.campaign_is_unclear(prospect["raw"])
-
-    def is_surely_unsubscribed(self, prospect: Prospect) -> bool:
-        """Return whether the API says that the person opted out, rather than one of their own columns."""
-        raw = prospect["raw"]
-        return prospect["unsubscribed"] is True and (own_keys.is_nested(raw) or any(own_keys.states(raw)))
-
-    def id_to_act_on(self, prospect: Prospect) -> str:
-        """Return a found prospect's id, once it is sure that it is theirs (one read where the answer leaves it open).
-
-        :raises InvalidInputError: the id may be another person's.
-        :raises UnreadableResponseError: SalesBlink did not show an id.
-        """
-        prospect_id = prospect["id"]
-        if prospect_id is None:
-            raise UnreadableResponseError("SalesBlink found the prospect but showed no id, so nothing can be done.")
-        if self.id_is_unclear(prospect):
-            self.confirm(prospect_id, fingerprint(prospect["email"] or ""))
-        return prospect_id
-
-    def confirm(self, prospect_id: str, who: bytes) -> None:
-        """Read a prospect (``GET /prospect/<prospectID>``) and make sure that it is the person meant.
-
-        :param who: the person, as :func:`addresses.fingerprint` has them.
-        :raises InvalidInputError: it is not.
-        """
-        try:
-            found = self._transport.read("prospect", prospect_id).decoded(decoding.prospects)
-        except NotFoundError:
-            found = []
-        if len(found) != 1 or found[0]["email"] is None or fingerprint(found[0]["email"]) != who:
-            raise InvalidInputError(
-                "SalesBlink's answer does not show for sure which prospect is meant: a column of the person's own may "
-                "stand in place of the id. Nothing was done to them. Look up the id in SalesBlink, and give it as "
-                "prospect_id."
-            )
-
-    def unclear_columns(self, prospect: Prospect) -> frozenset[str]:
-        """Return the names of columns of which ``prospect``'s answer does not show whether they are the API's."""
-        return own_keys.unclear_columns(prospect["raw"])
-
-    def unclear_in_campaign(self, campaign_id: str, seen: frozenset[str] | None) -> frozenset[str]:
-        """Return which columns stay unclear in a campaign (``GET /campaign/<campaignID>``, where that can help).
-
-        :param seen: what :meth:`unclear_columns` says of its people; None where it holds nobody.
-        """
-        if seen is not None and "status" not in seen:
-            return seen
-        campaign_id = inputs.identifier("campaign_id", campaign_id)
-        try:
-            answer = self._transport.read("campaign", campaign_id)
-            campaign = answer.decoded(lambda body: decoding.single_campaign(body, campaign_id))
-        except NotFoundError:
-            # Where it comes from a prospect, it may be a column of the person's own.
-            return seen or own_keys.SHARED
-        return own_keys.unclear_in_campaign(seen, campaign["raw"])
 
 
 def _new_prospect(data: Mapping[str, Any]) -> dict[str, Any]:
