@@ -144,7 +144,8 @@ def load(
     unclear = Unclear(client, campaign_id)
     destination = CampaignOfClient(client, campaign_id, unclear)
     suppressions = None if suppression_path is None else read_suppressions(suppression_path)
-    plan = Plan(mode, suppressions=suppressions, opt_outs=opt_outs)
+    is_surely_out = client.prospects.doubts.is_surely_unsubscribed
+    plan = Plan(mode, suppressions=suppressions, opt_outs=opt_outs, is_surely_out=is_surely_out)
     report = Report(campaign_id, mode, plan.counts, dry_run=client.dry_run)
     report.go_on(done_before or {})
     settle = client.timeout if settle is None else settle

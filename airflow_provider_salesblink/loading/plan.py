@@ -32,7 +32,7 @@ Action = Literal["opt_out", "add", "update", "unsubscribe"]
 of a mirror."""
 
 _TABLES = """
-CREATE TABLE known (person BLOB, id TEXT, unsubscribed INTEGER, fields TEXT, is_address INTEGER);
+CREATE TABLE known (person BLOB, id TEXT, unsubscribed INTEGER, fields TEXT, is_address INTEGER, is_surely_out INTEGER);
 CREATE TABLE seen (person BLOB PRIMARY KEY, number INTEGER) WITHOUT ROWID;
 CREATE TABLE excluded (person BLOB PRIMARY KEY) WITHOUT ROWID;
 CREATE TABLE step (
@@ -125,15 +125,22 @@ class Plan:
     :param suppressions: people who must not be mailed.
     :param opt_outs: what to do in ``upsert`` and ``mirror`` with people in the campaign of whom the source says that
         they opted out: ``unsubscribe`` them, or ``skip`` them.
+    :param is_surely_out: whether it is SalesBlink that says of an unsubscribed person that they are, and not a column.
     """
 
     def __init__(
-        self, mode: Mode, *, suppressions: Suppressions | None = None, opt_outs: OptOuts = "unsubscribe"
+        self,
+        mode: Mode,
+        *,
+        suppressions: Suppressions | None = None,
+        opt_outs: OptOuts = "unsubscribe",
+        is_surely_out: Callable[[Prospect], bool] = lambda _: True,
     ) -> None:
         self.mode = mode
         self.counts = Counts()
         self._suppressions = suppressions
         self._opt_outs = opt_outs
+        self._is_surely_out = is_surely_out
         self._cleaned = _RowNumbers()
         self._repeated = _RowNumbers()
         # The empty name: a file of SQLite's own that is deleted when it is closed, or when the process dies.
@@ -160,8 +167,10 @@ class Plan:
             fields = json.dumps(each["fields"], default=str) if keep_fields else None
             # Who is gone from the rows of a mirror is known only of people whose own address can be read.
             is_clear = self.mode != "mirror" or is_address(each["email"])
-            known = (fingerprint(each["email"]), each["id"], bool(each["unsubscribed"]), fields, is_clear)
-            self._database.execute("INSERT INTO known VALUES (?, ?, ?, ?, ?)", known)
+            is_out = bool(each["unsubscribed"])
+            is_surely_out = is_out and self._is_surely_out(each)
+            known = (fingerprint(each["email"]), each["id"], is_out, fields, is_clear, is_surely_out)
+            self._database.execute("INSERT INTO known VALUES (?, ?, ?, ?, ?, ?)", known)
             self.counts.in_campaign += 1
             self.counts.subscribed += not each["unsubscribed"]
         self._database.execute("COMMIT")
@@ -237,9 +246,10 @@ class Plan:
     def _opt_out(self, number: int, who: bytes) -> None:
         self.counts.opted_out += 1
         if self.mode != "insert" and self._opt_outs == "unsubscribe":
-            for prospect_id, unsubscribed, _ in self._known(who):
-                if prospect_id and not unsubscribed:
-                    self._plan(number, "opt_out", who, prospect_id, {})
+            # A person's own column may say that they opted out while SalesBlink goes on mailing them.
+            found = self._database.execute("SELECT id FROM known WHERE person = ? AND NOT is_surely_out", (who,))
+            for prospect_id in [prospect_id for (prospect_id,) in found if prospect_id]:
+                self._plan(number, "opt_out", who, prospect_id, {})
 
     def _doubt(self, reject: Reject) -> None:
         """Exclude a person of whom a row leaves open whether they opted out, whatever their other rows say."""

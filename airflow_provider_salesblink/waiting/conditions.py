@@ -100,6 +100,9 @@ class ProspectIs:
     def judge(self, prospect: Prospect) -> Verdict:
         """Whether it is so by what SalesBlink tells of the person."""
         if self.unsubscribed is not None and prospect["unsubscribed"] is None:
+            if self.unsubscribed and isinstance(prospect["raw"].get("status"), str):
+                # This word leaves it open; the word for somebody who opted out will not.
+                return None
             return Hopeless(
                 "SalesBlink does not say whether the prospect has unsubscribed, so that cannot be waited for. "
                 + _fields_told(prospect["raw"])

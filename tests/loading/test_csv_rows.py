@@ -216,8 +216,8 @@ def test_more_cells_than_the_header_are_refused_unless_they_are_empty() -> None:
     (b"<!DOCTYPE html><html><body>zoe@lang.example", "a page of HTML or XML"),
     (b"\xef\xbb\xbf \n<html lang=en>", "a page of HTML or XML"), (b'<?xml version="1.0"?>', "a page of HTML or XML"),
     (b'{"Email": "zoe@lang.example"}\n', "JSON, not CSV"), (b'[\n  {"Email": "zoe@lang.example"}]', "JSON, not CSV"),
-    (gzip.compress(gzip.compress(b"Email\nzoe@lang.example\n")), "gzip data inside gzip data"),
-    (gzip.compress(b"PK\x03\x04\x14\x00xl/workbook.xml"), "an Excel workbook"),
+    (gzip.compress(gzip.compress(b"Email\nzoe@lang.example\n", mtime=0), mtime=0), "gzip data inside gzip data"),
+    (gzip.compress(b"PK\x03\x04\x14\x00xl/workbook.xml", mtime=0), "an Excel workbook"),
     ("Email,X\nzoe@lang.example,y\n".encode("utf-16-be"), 'or pass csv_options={"encoding": "utf-16-be"}'),
     ("Email,X\nzoe@lang.example,y\n".encode("utf-32-le"), 'or pass csv_options={"encoding": "utf-32-le"}'),
 ])  # fmt: skip

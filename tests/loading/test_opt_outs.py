@@ -10,6 +10,7 @@ import pytest
 
 from airflow_provider_salesblink.client import InvalidInputError
 from airflow_provider_salesblink.loading.rows import ColumnNames, from_csv, from_jsonl, from_mappings
+from airflow_provider_salesblink.sandbox import Shapes
 from tests.loading.people import accounted_for, writes
 
 if TYPE_CHECKING:
@@ -156,3 +157,14 @@ def test_a_column_that_looks_like_an_opt_out_and_is_not_named_is_named_once(
     assert len(warned) == 1
     assert "'Email Opt Out'" in warned[0]
     assert caplog.records[0].levelno >= logging.WARNING
+
+
+def test_a_column_of_the_persons_own_that_says_so_does_not_keep_salesblink_from_hearing_it(
+    sandbox: Sandbox, campaign: CampaignUnderTest, load_rows: Callable[..., Report]
+) -> None:
+    sandbox.shapes = Shapes(state="none")
+    sandbox.add_person(campaign.id, {"Email": "ana@example.com", "status": "unsubscribed"})
+
+    load_rows([row("ana@example.com", "yes")], mode="upsert", opt_out_columns=[COLUMN])
+
+    assert sandbox.people()[0].unsubscribed

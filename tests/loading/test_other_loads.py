@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from airflow_provider_salesblink.client.addresses import fingerprint
 from airflow_provider_salesblink.client.errors import BudgetSpentError
+from airflow_provider_salesblink.client.identity import fingerprint
 from airflow_provider_salesblink.loading.other_loads import LONGEST_PAUSE, TRY_AGAIN_AFTER, HeldByOthersError
 from airflow_provider_salesblink.loading.reservations import reservations
 from airflow_provider_salesblink.loading.single import LONGEST_WAIT, add_person
