@@ -52,7 +52,7 @@ class Fingerprinted:
         digest = hashlib.blake2b(self._scope.encode(errors="surrogatepass"), digest_size=16)
         for row in self._source:
             # A row that cannot be read may not be JSON either; its reason stands for it.
-            what = row.reason if isinstance(row, Reject) else row.columns
+            what = row.reason if isinstance(row, Reject) else [row.columns, row.opted_out]
             digest.update(json.dumps([row.number, what]).encode())
             yield row
         self.fingerprint = digest.hexdigest()
