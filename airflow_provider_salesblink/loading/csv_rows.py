@@ -196,8 +196,9 @@ class _Table:
     def row(self, number: int, cells: list[str]) -> Row | Reject | None:
         """Return the row that a record stands for; None for one in which all cells are empty."""
         text = " ".join(cells)
-        is_clean = text.isprintable() and text.isascii() and len(text) <= LONGEST_CELL
-        cells = list(map(str.strip if is_clean else trimmed, cells))
+        # No control character, no half of a pair, no blank but spaces: there is nothing to look for in each cell.
+        is_sound = text.isprintable() and len(text) <= LONGEST_CELL
+        cells = list(map(str.strip if is_sound and text.isascii() else trimmed, cells))
         if len(cells) != len(self._header):
             extra = self._fitted(cells)
             if extra:
@@ -215,7 +216,7 @@ class _Table:
             columns = dict(zip(self._plain, cells, strict=True))
         else:
             columns = {target: cells[place] for place, target in self._loaded}
-        if is_clean and columns[EMAIL]:
+        if is_sound and columns[EMAIL]:
             return Row(number, columns, opted_out)
         return checked(Row(number, columns, opted_out)) if any(cells) else None
 

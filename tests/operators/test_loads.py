@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gzip
 import json
 import os
 import sqlite3
@@ -81,6 +82,16 @@ def test_some_rejects_may_be_fine(campaign: CampaignUnderTest, tmp_path: Path) -
         ({}, "exactly one of rows and rows_path; neither"),
         ({"rows": [], "rows_path": "x.csv"}, "exactly one of rows and rows_path; both"),
         ({"rows_path": "people.xlsx"}, "rows_path ends in '.xlsx': give a file in .csv"),
+        (
+            {"rows_path": "People.Parquet"},
+            "rows_path ends in '.parquet': give a file in .csv, .tsv, .txt, .json,",
+        ),
+        ({"rows_path": "people.xlsx.gz"}, "each also with .gz behind it. Save the spreadsheet as CSV UTF-8."),
+        (
+            {"rows_path": "people.jsonl", "csv_options": {}},
+            "csv_options is for CSV files, and rows_path ends in '.jsonl'",
+        ),
+        ({"rows": [{"Email": "a@b.co"}], "opt_out_columns": ["Out"]}, "No row has the opt-out column 'Out'"),
         ({"rows_path": "file:///no/such.csv"}, "cannot be used (FileNotFoundError)"),
         ({"rows": [{"Email": "a@b.co"}], "columns": {"Mail": "Company"}}, "columns maps no column onto 'Email'"),
         ({"rows": [{"Email": "a@b.co"}], "max_in_flight": 0}, "max_in_flight"),
@@ -95,6 +106,28 @@ def test_a_load_that_cannot_work_says_why_and_sends_nothing(
 
     assert sentence in str(failed.value)
     assert "POST" not in [request.method for request in sandbox.requests]
+
+
+@pytest.mark.parametrize("name", ["a.csv", "a.TSV", "a.txt", "a.csv.gz", "a.json", "a.JSONL.gz", "a.ndjson", "b.csv"])
+def test_files_are_read_by_their_names_and_may_be_packed(
+    name: str, sandbox: Sandbox, campaign: CampaignUnderTest, tmp_path: Path
+) -> None:
+    is_json = "js" in name.lower()
+    text = json.dumps([{**row, "Out": "no"} for row in ROWS]) if is_json else "x\n" + "".join(
+        f"{cells}\n" for cells in ("Email|Out", *(f"{row['Email']}|no" for row in ROWS))
+    )  # fmt: skip
+    content = gzip.compress(text.encode()) if name.endswith("gz") or name.startswith("b") else text.encode()
+    (tmp_path / name).write_bytes(content)
+
+    load(
+        campaign,
+        rows_path=str(tmp_path / name),
+        opt_out_columns=["out"],
+        csv_options=None if is_json else {"skip_rows": 1},
+    )
+
+    assert sorted(person.email for person in sandbox.people()) == sorted(row["Email"] for row in ROWS)
+    assert not any("Out" in person.fields for person in sandbox.people())
 
 
 def test_a_folder_is_no_file(campaign: CampaignUnderTest, tmp_path: Path) -> None:
