@@ -12,7 +12,7 @@ import sqlite3
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Literal
 
-from airflow_provider_salesblink.client.columns import EMAIL, differing
+from airflow_provider_salesblink.client.columns import EMAIL, differing, is_email
 from airflow_provider_salesblink.client.errors import UnreadableResponseError
 from airflow_provider_salesblink.client.identity import InvalidAddressError, fingerprint, is_address, read_address
 from airflow_provider_salesblink.loading.rows import Reject, Row
@@ -253,14 +253,17 @@ class Plan:
 
     def _doubt(self, reject: Reject) -> None:
         """Exclude a person of whom a row leaves open whether they opted out, whatever their other rows say."""
-        address = str(reject.columns.get(EMAIL, ""))
-        if not reject.blocks_person or not is_address(address):
+        if not reject.blocks_person:
             return
-        who = fingerprint(address)
-        first = self._first_row(who, reject.number)
+        for address in (str(value) for name, value in reject.columns.items() if is_email(str(name))):
+            if is_address(address):
+                self._exclude_in_doubt(fingerprint(address), reject.number)
+
+    def _exclude_in_doubt(self, who: bytes, number: int) -> None:
+        first = self._first_row(who, number)
         if self._exclude(who) and first is not None:
             columns = self._take_back(who)
-            reason = f"Row {reject.number} leaves open whether the same person opted out: mend that row."
+            reason = f"Row {number} leaves open whether the same person opted out: mend that row."
             self._refuse(Reject(first, reason, columns))
 
     def _first_row(self, who: bytes, number: int) -> int | None:

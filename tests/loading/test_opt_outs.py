@@ -168,3 +168,18 @@ def test_a_column_of_the_persons_own_that_says_so_does_not_keep_salesblink_from_
     load_rows([row("ana@example.com", "yes")], mode="upsert", opt_out_columns=[COLUMN])
 
     assert sandbox.people()[0].unsubscribed
+
+
+def test_each_address_of_a_row_in_doubt_is_kept_from_being_added(
+    sandbox: Sandbox, load_rows: Callable[..., Report]
+) -> None:
+    doubtful = {"Email": "ana@example.com", "email": "bo@example.com", COLUMN: "yes"}
+
+    load_rows(
+        from_mappings(
+            [{"Email": "ana@example.com"}, doubtful, {"Email": "bo@example.com"}], ColumnNames(None, [COLUMN])
+        ),
+        max_rejected=2,
+    )
+
+    assert writes(sandbox) == []
