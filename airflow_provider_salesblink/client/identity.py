@@ -173,19 +173,19 @@ def _is_invisible(letter: str) -> bool:
 def _reason(text: str) -> str:  # a table of what people write
     local, at, domain = text.rpartition("@")
     if not at:
-        return "it has no @"
+        return "it has no at sign"
     if "@" in local or _SEPARATORS.search(text):
-        return "it holds more than one address, or a sign that stands between addresses; give one address"
+        return "it may be more than one address: it has two at signs, or a comma, a semicolon or the like"
     if any(map(str.isspace, text)):
         return "it has a blank inside"
     if not local or not domain:
-        return "it has nothing on one side of the @"
+        return "it has nothing on one side of the at sign"
     if text.endswith(".") or local.endswith(".") or text.startswith(".") or ".." in text or domain.startswith("."):
-        return "it has a dot at its start or end, next to the @ or to another dot"
+        return "it has a dot at an end, next to the at sign or to another dot"
     if "." not in domain.replace("\u3002", "."):
         return "its domain has no dot"
     if not _EDGE.fullmatch(local):
-        return "the part before the @ starts or ends with a sign that no mailbox starts or ends with"
+        return "it starts with a quote or another sign that no mailbox starts with, or has one before the at sign"
     if domain.lower().rpartition(".")[2] in SPECIAL_USE_DOMAIN_NAMES:
         return "its domain is reserved and gets no mail"
     return ""

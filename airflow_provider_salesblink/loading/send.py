@@ -175,7 +175,8 @@ class Sender:
         running: dict[Future[None], Step] = {}
         with self._source() as source:
             while not (this.failed or source.is_over):
-                ready = source.ready(self._max_in_flight, running)
+                # No more than can be sent: who is reserved and waits keeps others from being added.
+                ready = source.ready(self._max_in_flight - len(running), running)
                 yield from self._finished(running, timeout=0)
                 batch = [each for each in ready if self._may_be_added(each, this)]
                 if batch:

@@ -39,7 +39,7 @@ def test_what_leaves_no_doubt_is_cleaned(written: str) -> None:
 
 
 REFUSED = {
-    "it has no @": ["", " ", "ana", "ana%40example.com", "\u200b"],
+    "it has no at sign": ["", " ", "ana", "ana%40example.com", "\u200b"],
     "more than one address": [
         "ana@example.com;bo@example.com", "ana@example.com, bo@example.com", "ana@example.com bo@example.com",
         "ana@example.com/bo@example.com", "ana@example.com|bo", "ana@example,com", "bo@example.com <ana@example.com>",
@@ -47,12 +47,12 @@ REFUSED = {
     ],
     "a blank inside": ["ana @example.com", "ana@example.com (Ana)", "ana@\u00a0example.com", "E-Mail: ana@example.com"],
     "nothing on one side": ["@example.com", "ana@", "@"],
-    "a dot at its start or end": [
+    "a dot at an end": [
         "ana@example.com.", "taro.@docomo.ne.jp", ".ana@example.com", "a..b@example.com", "ana@.example.com",
         "ana@example..com", "Ana <ana@example.com.>",
     ],
     "no dot": ["ana@gmail", "ana@localhost", "ana@例え"],
-    "starts or ends with a sign": [
+    "it starts with a quote or another sign": [
         "'ana@example.com", "=ana@example.com", "ana'@example.com", "*ana@example.com", "<ana@example.com",
         '"ana"x@example.com',
     ],

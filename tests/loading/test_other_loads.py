@@ -63,7 +63,8 @@ def test_a_load_that_waits_asks_the_store_and_then_gives_up_its_place(
     assert gave_up.value.report.added == len(sandbox.people()) == 8
     assert max(waits) == LONGEST_PAUSE
     assert 100 <= sum(waits) <= 120
-    assert reads(sandbox) == 1
+    # A Redis server that has only just started may have forgotten somebody: then the campaign is read once more.
+    assert reads(sandbox) <= (2 if options else 1)
     assert caplog.text.count("12 people are being added by another load; waiting.") == 1
     assert caplog.text.count("; waiting") == 1
 

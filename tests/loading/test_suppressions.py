@@ -56,7 +56,7 @@ def test_an_entry_holds_every_spelling_of_what_it_names_and_nobody_else(
         ("ana", "Line 3 .* no address, no domain and no SHA-256"),
         (sha256("ana@example.com")[:-1], "no address, no domain"),
         ("ana @example.com", "a blank inside"),
-        ("'ana@example.com", "starts or ends with a sign"),
+        ("'ana@example.com", "it starts with a quote or another sign"),
     ],
 )
 def test_a_line_that_is_no_entry_is_an_error_that_shows_nothing_of_it(line: str, says: str) -> None:
