@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 from airflow.providers.common.compat.sdk import AirflowFailException
 
-from airflow_provider_salesblink.arguments import path_text
+from airflow_provider_salesblink.arguments import TEXTS, path_text
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator
@@ -45,6 +45,9 @@ class PrivateTemplates:
                 self._unrendered = outer
             for failed, error in failures:
                 raise _safe(error, name, before, failed)
+            if before is not None and getattr(parent, name, None) is None and name not in TEXTS:
+                # With native rendering only. Taken as left out, it would switch off what it stands for.
+                raise AirflowFailException(f"{name} is None: its template found nothing. Leave {name} out for none.")
 
     def render_template(self, content: Any, *args: Any, **kwargs: Any) -> Any:  # noqa: ANN401
         """Render one text, or each text of a collection; a path object as its text."""

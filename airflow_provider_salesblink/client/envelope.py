@@ -5,12 +5,16 @@ from __future__ import annotations
 from typing import Any
 
 DEEPEST_MESSAGE = 3
+_IDS = ("campaignID", "prospectID", "_id", "id")
 
 
 def is_refusal(body: Any) -> bool:  # noqa: ANN401
     """Whether ``body`` says that the call failed, whatever the HTTP status."""
     if not isinstance(body, dict):
         return False
+    if any(isinstance(body.get(name), str | int) for name in _IDS):
+        # A bare record, whose own columns may be called success and error: only the API writes a truth value.
+        return body.get("success") is False
     if "success" in body:
         return _is_false(body["success"])
     return "error" in body and not _is_false(body["error"])

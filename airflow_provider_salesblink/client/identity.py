@@ -26,6 +26,8 @@ _LONGEST_ORDINARY = 64
 _DISPLAY_NAME = re.compile(r"([^<>]*)<([^<>]*)>")
 _MAILTO = re.compile(r"mailto:", re.IGNORECASE)
 _EDGE = re.compile(r"\w(?:.*[\w+-])?|\+.*[\w-]", re.DOTALL)
+_PIECES = re.compile(r"[^\s<>()\[\],;:|/\\]+@[^\s<>()\[\],;:|/\\@]+")
+_PERCENT_ENCODED = re.compile(r"%[0-9A-Fa-f]{2}")
 _SEPARATORS = re.compile(r"[,;|\\]")
 
 _FULL_WIDTH = {code: code - 0xFEE0 for code in range(0xFF01, 0xFF5F)}
@@ -48,17 +50,23 @@ def read_address(text: str) -> str:
     """
     if _is_ordinary(text):
         return text
-    cleaned = _cleaned(text)
-    if _is_ordinary(cleaned):
-        return cleaned
-    if reason := _reason(cleaned):
+    found = cleaned(text)
+    if _is_ordinary(found):
+        return found
+    if reason := _reason(found):
         raise InvalidAddressError(reason)
     try:
-        validate_email(cleaned, check_deliverability=False)
+        validate_email(found, check_deliverability=False)
     except EmailNotValidError:
         # Its own words may repeat parts of the address.
         raise InvalidAddressError("it has a character or a form that no mailbox has") from None
-    return cleaned
+    return found
+
+
+def addresses_in(text: str) -> list[str]:
+    """Return every address that stands somewhere in ``text``, which may be no address itself."""
+    found = (piece.strip(".'\"").strip() for piece in _PIECES.findall(cleaned(text)))
+    return [piece for piece in found if is_address(piece)]
 
 
 def is_address(text: str) -> bool:
@@ -78,7 +86,7 @@ def person(address: str) -> str:
     """
     if _is_ordinary(address):
         return address.lower()
-    local, at, domain = _cleaned(address).rpartition("@")
+    local, at, domain = cleaned(address).rpartition("@")
     return f"{_folded(local)}{at}{ascii_domain(domain)}"
 
 
@@ -142,7 +150,8 @@ def _folded(text: str) -> str:
     return unicodedata.normalize("NFC", folded)
 
 
-def _cleaned(text: str) -> str:
+def cleaned(text: str) -> str:
+    """Return ``text`` without what never belongs to an address: see :func:`read_address`."""
     text = _visible(text.translate(_FULL_WIDTH)).strip()
     if _MAILTO.match(text):
         text = unquote(text[len("mailto:") :].partition("?")[0]).strip()
@@ -150,7 +159,7 @@ def _cleaned(text: str) -> str:
         name, inner = match[1].strip(" \"'"), match[2].strip()
         # Outlook writes the address as its own display name. Another address there is a second person.
         if "@" not in name or _folded(name) == _folded(inner):
-            text = _cleaned(inner) if _MAILTO.match(inner) else inner
+            text = cleaned(inner) if _MAILTO.match(inner) else inner
     return unicodedata.normalize("NFC", text)
 
 
@@ -164,6 +173,13 @@ def _visible(text: str) -> str:
         if is_needed or not _is_invisible(letter):
             kept.append(letter)
     return "".join(kept)
+
+
+def _is_typographic(letter: str) -> bool:
+    """Whether a sign is what a text program or a PDF writes for another one: no mailbox has it."""
+    if letter.isascii():
+        return False
+    return unicodedata.category(letter)[0] in "PSZ" or unicodedata.normalize("NFKC", letter) != letter
 
 
 def _is_invisible(letter: str) -> bool:
@@ -186,6 +202,8 @@ def _reason(text: str) -> str:  # a table of what people write
         return "its domain has no dot"
     if not _EDGE.fullmatch(local):
         return "it starts with a quote or another sign that no mailbox starts with, or has one before the at sign"
+    if _PERCENT_ENCODED.search(local) or any(map(_is_typographic, local)):
+        return "it has a typographic or encoded sign before the at sign, such as a long hyphen or a curly quote"
     if domain.lower().rpartition(".")[2] in SPECIAL_USE_DOMAIN_NAMES:
         return "its domain is reserved and gets no mail"
     return ""

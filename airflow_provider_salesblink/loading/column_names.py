@@ -12,7 +12,7 @@ from uuid import UUID
 
 from airflow_provider_salesblink.client import values
 from airflow_provider_salesblink.client.addresses import redacted
-from airflow_provider_salesblink.client.columns import EMAIL, documented
+from airflow_provider_salesblink.client.columns import EMAIL, documented, plain
 from airflow_provider_salesblink.client.errors import InvalidInputError
 from airflow_provider_salesblink.client.values import trimmed
 from airflow_provider_salesblink.loading.opt_outs import OptOutColumns, judged
@@ -26,6 +26,10 @@ _HALF_PAIR = re.compile(r"[\ud800-\udfff]")
 # What pandas calls a column without a name when it reads a file.
 _NAMELESS = re.compile(r"(Unnamed: \d+(\.\d+)?)?")
 _NUMBER = re.compile(r"[\W\d_]*\d[\W\d_]*")
+_USUAL_NAME = re.compile(
+    r"mail|name|nombre|phone|tel|mobile|company|firma|empresa|title|position|role|contact|address|city|country|street|zip|"
+    r"url|web|site|domain|linkedin|date|status|stage|lead|owner|source|note|comment|tag|industry|^id$|plan|unsubscribed|opt"
+)
 _MOST_COLUMNS = 10_000
 
 MORE_CELLS = "It has more cells than the header: a cell with a delimiter needs quotes."
@@ -100,9 +104,11 @@ class _Record:
         if column.is_opt_out:
             self.opt_outs.append((column.name, text))
         elif target in self.texts:
-            self.problem = self.problem or f"Two of its columns are {target!r}: leave one out."
+            self.problem = self.problem or f"Two of its columns are {_shown_name(str(target))}: leave one out."
         elif target is not None and text is None:
-            self.problem = self.problem or f"{target!r} is a {type(value).__name__}: give a text or a number."
+            self.problem = (
+                self.problem or f"{_shown_name(target)} is a {type(value).__name__}: give a text or a number."
+            )
         elif target is not None and text is not None:
             self.texts[target] = text
         return text
@@ -113,12 +119,13 @@ class ColumnNames:
 
     :param given: source name -> SalesBlink name; only these columns are loaded. None: all, the documented ones spelled
         as documented.
-    :param opt_out_columns: the source's columns that say who opted out. They are read, and not sent.
+    :param opt_out_columns: the source's columns that say who opted out. They are read, and not sent. An empty list
+        says that no column does: then none is named in the log for looking like one.
     """
 
     def __init__(self, given: Mapping[str, str] | None = None, opt_out_columns: Iterable[str] | None = ()) -> None:
         self._given = _checked_mapping(given)
-        self.opt_outs = OptOutColumns(opt_out_columns or ())
+        self.opt_outs = OptOutColumns(opt_out_columns or (), is_watching=opt_out_columns != [])
         self._columns: dict[str, Column] = {}
         self._unseen = set(self._given or ())
         self._has_rows = False
@@ -142,7 +149,8 @@ class ColumnNames:
                     f"Put a line with the names of the columns on top, {EMAIL!r} among them."
                 )
             # Without a name for each column, and without an address, it may be anything.
-            shown = "" if not has_address and not all(names) else f"; it has {_listed(names)}"
+            is_shown = has_address or (all(names) and any(map(_is_usual, names)))
+            shown = f"; it has {_listed(names)}" if is_shown else ""
             if missing:
                 raise InvalidInputError(f"The file has no column {redacted(missing[0])!r}{shown}.")
             raise InvalidInputError(f"The file has no {EMAIL!r} column{shown}. Map one with columns.")
@@ -313,12 +321,14 @@ def checked(row: Row) -> Row | Reject:
     for name, text in row.columns.items():
         if len(text) > LONGEST_CELL:
             cut = {**row.columns, name: text[:200]}
-            reason = f"{name!r} has {len(text):,} characters, more than {LONGEST_CELL:,}."
+            reason = f"{_shown_name(name)} has {len(text):,} characters, more than {LONGEST_CELL:,}."
             return Reject(row.number, reason, cut, row.opted_out)
         if "\x00" in text:
-            return Reject(row.number, f"{name!r} holds a NUL character: clean the source.", row.columns, row.opted_out)
+            return Reject(
+                row.number, f"{_shown_name(name)} holds a NUL character: clean the source.", row.columns, row.opted_out
+            )
         if _HALF_PAIR.search(name + text):
-            reason = f"{name!a} holds half a surrogate pair, which is no text: clean the source."
+            reason = f"{redacted(ascii(name[:40]))} holds half a surrogate pair, which is no text: clean the source."
             return Reject(row.number, reason, row.columns, row.opted_out)
     if not row.columns.get(EMAIL):
         return Reject(row.number, f"It has no {EMAIL!r}.", row.columns)
@@ -332,6 +342,11 @@ def as_text(value: object) -> str | None:
     if isinstance(value, datetime | date | time):
         return value.isoformat()
     return str(value) if isinstance(value, UUID) else values.as_text(value)
+
+
+def _is_usual(name: str) -> bool:
+    """Whether a column is called as columns of people usually are; else the line may be a person."""
+    return _USUAL_NAME.search(plain(name)) is not None
 
 
 def looks_like_data(name: str) -> bool:

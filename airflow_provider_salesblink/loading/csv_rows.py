@@ -21,6 +21,10 @@ if TYPE_CHECKING:
     from airflow_provider_salesblink.loading.column_names import Source
 
 _LINES_OF_HEADER = 100
+_SWALLOWS = (
+    "A cell holds what looks like the next row: check for a quote that opens in one row and closes in another. If the "
+    'quotes are ordinary text, pass csv_options={"quotechar": None}.'
+)
 _JSON = re.compile(r'\s*(\{\s*("|$)|\[\s*([{\["]|$))')
 _NO_CELLS = re.compile(rf"[{re.escape(BLANKS + DELIMITERS)}\"]*")
 _CP1252 = ', or name its encoding, such as csv_options={"encoding": "cp1252"}'
@@ -49,7 +53,7 @@ def from_csv(file: IO[bytes], names: ColumnNames, options: Mapping[str, Any] | N
     number = header_at = text.skipped + 1
     record_began = 0
     try:
-        table = _Table(names, next(reader))
+        table = _Table(names, next(reader), text.delimiter)
         record_began = reader.line_num
         for number, cells in enumerate(reader, start=header_at + 1):
             record_began = reader.line_num
@@ -96,6 +100,11 @@ class _CsvText:
             return InvalidInputError(
                 f"{what}: its quotes are escaped with a backslash. "
                 'Pass csv_options={"escapechar": "\\\\"}, or double the quotes.'
+            )
+        if "expected after" in str(error):
+            return InvalidInputError(
+                f"Row {number + 1} of the file has text behind a closing quote: double the quotes inside of the cell, "
+                'or pass csv_options={"quotechar": None} for a file whose quotes are ordinary text.'
             )
         return InvalidInputError(f"{what}: check for a quote that is not closed.")
 
@@ -181,8 +190,9 @@ class _Tidier:
 class _Table:
     """The columns of a file, by their places."""
 
-    def __init__(self, names: ColumnNames, header: list[str]) -> None:
+    def __init__(self, names: ColumnNames, header: list[str], delimiter: str) -> None:
         columns = names.of_header(header)
+        self._delimiter = delimiter
         self._names = names
         self._header = [column.name for column in columns]
         self._targets = [column.target for column in columns]
@@ -199,6 +209,9 @@ class _Table:
         # No control character, no half of a pair, no blank but spaces: there is nothing to look for in each cell.
         is_sound = text.isprintable() and len(text) <= LONGEST_CELL
         cells = list(map(str.strip if is_sound and text.isascii() else trimmed, cells))
+        if not is_sound and self._swallows(cells):
+            self._fitted(cells)
+            return Reject(number, _SWALLOWS, self._shown(cells), blocks_person=True)
         if len(cells) != len(self._header):
             extra = self._fitted(cells)
             if extra:
@@ -219,6 +232,12 @@ class _Table:
         if is_sound and columns[EMAIL]:
             return Row(number, columns, opted_out)
         return checked(Row(number, columns, opted_out)) if any(cells) else None
+
+    def _swallows(self, cells: Iterable[str]) -> bool:
+        """Whether a cell holds what looks like another row: a quote may open in this row and close in that one."""
+        delimiters = max(1, len(self._header) - 2)
+        lines = (line for cell in cells if "\n" in cell or "\r" in cell for line in cell.splitlines()[1:])
+        return any("@" in line and line.count(self._delimiter) >= delimiters for line in lines)
 
     def _fitted(self, cells: list[str]) -> list[str]:
         """Make a record as long as the header; what it had beyond it."""

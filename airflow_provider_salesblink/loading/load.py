@@ -296,8 +296,12 @@ def _conclude(
     if rejected:
         on_rejects(plan.rejects())
         for reject, _ in zip(plan.rejects(), range(FIRST_REASONS), strict=False):
-            report.first_rejects.append(f"row {reject.number}: {reject.reason}")
+            report.first_rejects.append(f"row {reject.number}: {reject.reason.rstrip('.')}")
             log.warning("Row %d was refused: %s", reject.number, reject.reason)
+        if rejected > FIRST_REASONS:
+            log.warning("More rows that were refused: %s.", f"{rejected - FIRST_REASONS:,}")
+    if plan.counts.opted_out_elsewhere:
+        log.info("Opted out in another campaign, so not added: %s people.", f"{plan.counts.opted_out_elsewhere:,}")
     if not finished:
         raise LoadFailedError(
             "Some people could not be added for sure; those who were sent are in the campaign. Run it again.",
@@ -305,10 +309,10 @@ def _conclude(
             permanent=False,
         )
     if rejected > max_rejected:
-        others = "nothing was sent" if report.dry_run else f"the others are in campaign {report.campaign_id}"
+        others = "nothing was sent" if report.dry_run else f"the other rows are done in campaign {report.campaign_id}"
         raise LoadFailedError(
             f"{rejected:,} of {plan.counts.rows:,} rows refused, more than max_rejected={max_rejected}; {others}. "
-            f"First: {'; '.join(report.first_rejects)}",
+            f"First: {'; '.join(report.first_rejects)}.",
             report,
             permanent=True,
         )

@@ -14,7 +14,7 @@ from itertools import islice
 from typing import TYPE_CHECKING, Any, Protocol, Self
 
 from airflow_provider_salesblink.client.columns import EMAIL
-from airflow_provider_salesblink.client.errors import InvalidInputError, SalesBlinkError
+from airflow_provider_salesblink.client.errors import ApiRefusedError, InvalidRequestError, SalesBlinkError
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator
@@ -24,6 +24,9 @@ if TYPE_CHECKING:
 
 LONGEST_RELIED_ON = 300.0
 """Seconds after which somebody is looked up again rather than sent."""
+
+ROWS_OWN_FAULT = (ApiRefusedError, InvalidRequestError)
+"""Errors of a look-up that concern one person; all others stop the load."""
 
 UNKNOWN = (
     "The person is in another campaign, and SalesBlink does not say whether they opted out; they were not added. "
@@ -140,7 +143,7 @@ class LookAhead:
             return LookedUp(step, failed=self._failed)
         try:
             opted_out = self._opted_out(step.columns[EMAIL])
-        except InvalidInputError as error:
+        except ROWS_OWN_FAULT as error:
             return LookedUp(step, failed=error)
         except SalesBlinkError as error:
             self._failed = error

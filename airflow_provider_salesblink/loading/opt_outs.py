@@ -25,7 +25,10 @@ NOT_OPTED_OUT = ("false", "no", "n", "f", "0", "off", "subscribed", "active", "o
 """Both compared without case, blanks, hyphens and underscores."""
 
 _MARKS = frozenset("✓✔☑")
-_ONE_OR_NONE = re.compile(r"([01])[.,]0+")
+_ONE_OR_NONE = re.compile(r"([01])[.,]0{1,2}")
+_NO_WORD = re.compile(r"[\s_-]+")
+_EARLIEST, _LATEST = date(1990, 1, 1), date(2098, 12, 31)
+"""Other dates stand for no date in some databases: 0001-01-01, 1900-01-01, 1970-01-01, 9999-12-31."""
 _DATE = re.compile(r"(\d{4}-\d\d-\d\d)([T ]\d\d:\d\d[\d:.,]* ?(Z|UTC|GMT|[+-]\d\d(:?\d\d)?)?)?", re.IGNORECASE)
 
 _SAYS_SO = tuple(map(plain, SAYS_SO))
@@ -40,8 +43,11 @@ _OPT_OUT_NAME = re.compile(
     r"subscriptions?|global|at|on|date|time|timestamp|flag|status|state|reason|user|sms|sales|\d)*"
 )
 _OPT_IN_NAME = re.compile(
-    r"(is|has|email|mail|marketing|newsletter|sms)*(subscribed|optedin|optin|consented|cansend|(can)?contactable|mailable)"
-    r"(to)?(e?mails?|marketing|newsletters?|at|on|date|status)*"
+    r"consent|accept|allow|permission|agree|oktoe?mail|oktocontact|can(send|e?mail|contact|be)|contactable|mailable|newsletter|"
+    r"optin|optedin|(?<!un)subscribe[dr]|not?opt(ed)?out"
+)
+_OPT_OUT_AFTER_ALL = re.compile(
+    r"unsub|(?<!not)(?<!no)opt(ed)?out|withdr|revok|declin|refus|den(y|ied)|donot|dont|disallow|without|no(consent|permission)"
 )
 _STATE_NAME = re.compile(r".*(status|state|stage|subscri|consent|permission|preference|disposition|gdpr|optin).*")
 _MOST_JUDGED = 1000
@@ -51,7 +57,7 @@ _LONGEST_NAME = 100
 def says_opted_out(text: str) -> bool | None:
     """Return whether a cell says that the person opted out; None where its word is not known."""
     text = trimmed(text)
-    word = plain(text)
+    word = _NO_WORD.sub("", text).casefold()
     if not text or word in _NOT_OPTED_OUT:
         return False
     if word in _OPTED_OUT or text in _MARKS or _is_date(text):
@@ -82,10 +88,12 @@ class OptOutColumns:
     """The columns that say who opted out, and an eye on the others.
 
     :param named: the columns as the source calls them.
+    :param is_watching: whether to look for columns that should have been named.
     :raises InvalidInputError: no list of names, or one that says who agreed.
     """
 
-    def __init__(self, named: Iterable[str]) -> None:
+    def __init__(self, named: Iterable[str], *, is_watching: bool = True) -> None:
+        self._is_watching = is_watching
         self._named = _checked(named)
         self._unseen = dict.fromkeys(self._named)
         self._suspects: dict[str, None] = {}
@@ -108,6 +116,8 @@ class OptOutColumns:
 
     def is_state(self, name: str) -> bool:
         """Take note of a column that is not named; return whether its cells should be seen too."""
+        if not self._is_watching:
+            return False
         word = plain(name)[:_LONGEST_NAME]
         if _OPT_OUT_NAME.fullmatch(word):
             self._suspects[name] = None
@@ -129,8 +139,8 @@ class OptOutColumns:
             return
         names = [redacted(name)[:_LONGEST_NAME] for name in list(self._suspects)[:10]]
         log.warning(
-            "%s: this looks like people who opted out, and the load takes no notice of it. "
-            "Pass opt_out_columns=%s so that nobody is mailed who said no.",
+            "%s: this looks like people who opted out, and the load ignores it. Pass opt_out_columns=%s so that nobody "
+            "is mailed who said no, or opt_out_columns=[] if it means something else.",
             f"Column {names[0]!r}" if len(names) == 1 else f"Columns {', '.join(map(repr, names))}",
             names,
         )
@@ -143,7 +153,8 @@ def _checked(named: object) -> list[str]:
     for name in names:
         if not name:
             raise InvalidInputError("opt_out_columns has an empty name: its template may have found nothing.")
-        if _OPT_IN_NAME.fullmatch(plain(name)[:_LONGEST_NAME]):
+        word = plain(name)[:_LONGEST_NAME]
+        if _OPT_IN_NAME.search(word) and not _OPT_OUT_AFTER_ALL.search(word):
             raise InvalidInputError(
                 f"opt_out_columns names {redacted(name)[:40]!r}, which by its name says who agreed, not who opted out: "
                 "true would mean the opposite. Turn it round in the source, and name it otherwise."
@@ -156,7 +167,7 @@ def _is_date(text: str) -> bool:
     if not found:
         return False
     try:
-        date.fromisoformat(found[1])
+        day = date.fromisoformat(found[1])
     except ValueError:
         return False
-    return True
+    return _EARLIEST <= day <= _LATEST

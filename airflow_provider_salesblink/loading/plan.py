@@ -14,7 +14,13 @@ from typing import TYPE_CHECKING, Any, Literal
 
 from airflow_provider_salesblink.client.columns import EMAIL, differing, is_email
 from airflow_provider_salesblink.client.errors import UnreadableResponseError
-from airflow_provider_salesblink.client.identity import InvalidAddressError, fingerprint, is_address, read_address
+from airflow_provider_salesblink.client.identity import (
+    InvalidAddressError,
+    addresses_in,
+    fingerprint,
+    is_address,
+    read_address,
+)
 from airflow_provider_salesblink.loading.rows import Reject, Row
 
 if TYPE_CHECKING:
@@ -34,11 +40,13 @@ of a mirror."""
 _TABLES = """
 CREATE TABLE known (person BLOB, id TEXT, unsubscribed INTEGER, fields TEXT, is_address INTEGER, is_surely_out INTEGER);
 CREATE TABLE seen (person BLOB PRIMARY KEY, number INTEGER) WITHOUT ROWID;
-CREATE TABLE excluded (person BLOB PRIMARY KEY) WITHOUT ROWID;
+CREATE TABLE excluded (person BLOB PRIMARY KEY, is_out INTEGER) WITHOUT ROWID;
 CREATE TABLE step (
     number INTEGER, action TEXT, person BLOB, id TEXT, columns TEXT, done INTEGER NOT NULL DEFAULT 0);
 CREATE TABLE reject (number INTEGER, reason TEXT, columns TEXT);
 """
+_IN_DOUBT, _OUT = 0, 1
+"""Why a person is excluded: a row leaves open whether they opted out, or says that they did."""
 _IN_NO_ROW = "NOT unsubscribed AND id IS NOT NULL AND person NOT IN (SELECT person FROM seen)"
 _BATCH = 1000
 _ROWS_NAMED = 10
@@ -71,8 +79,9 @@ class Counts:
     """Number of rows or people per planned action.
 
     ``rows`` is the sum of ``add``, ``update`` (where each person is in the campaign once), ``there``, ``opted_out``,
-    ``repeats`` and ``rejected``. ``opt_out`` and ``unsubscribe`` count people to unsubscribe, ``unclear`` people in no
-    row of a mirror whose own address cannot be read.
+    ``repeats`` and ``rejected``. ``opted_out`` includes ``opted_out_elsewhere``, in other campaigns.
+    ``opt_out`` and ``unsubscribe`` count people to unsubscribe, ``unclear`` people in no row of a mirror whose own
+    address cannot be read.
     """
 
     rows: int = 0
@@ -84,6 +93,7 @@ class Counts:
     repeats: int = 0
     rejected: int = 0
     opt_out: int = 0
+    opted_out_elsewhere: int = 0
     in_campaign: int = 0
     subscribed: int = 0
     unclear: int = 0
@@ -141,6 +151,7 @@ class Plan:
         self._suppressions = suppressions
         self._opt_outs = opt_outs
         self._is_surely_out = is_surely_out
+        self._left_in = 0
         self._cleaned = _RowNumbers()
         self._repeated = _RowNumbers()
         # The empty name: a file of SQLite's own that is deleted when it is closed, or when the process dies.
@@ -205,7 +216,9 @@ class Plan:
         try:
             address = read_address(written)
         except InvalidAddressError as reason:
-            self._refuse(Reject(row.number, f"Its {EMAIL!r} is no e-mail address: {reason}.", row.columns))
+            reject = Reject(row.number, f"Its {EMAIL!r} is no e-mail address: {reason}.", row.columns, row.opted_out)
+            self._refuse(reject)
+            self._doubt(reject)
             return
         if address != written:
             self._cleaned.note(row.number)
@@ -215,13 +228,9 @@ class Plan:
         if first is not None:
             self.counts.repeats += 1
             self._repeated.note(row.number)
-            if is_out and self._exclude(who):
-                self._take_back(who)
-                self._opt_out(first, who)
-        elif is_out:
-            self._exclude(who)
-            self._opt_out(row.number, who)
-        else:
+        if is_out:
+            self._opt_out(first, row.number, who)
+        elif first is None:
             self._decide_who(row, address, who)
 
     def _decide_who(self, row: Row, address: str, who: bytes) -> None:
@@ -243,25 +252,42 @@ class Plan:
                     changed = True
         self.counts.there += not changed
 
-    def _opt_out(self, number: int, who: bytes) -> None:
-        self.counts.opted_out += 1
-        if self.mode != "insert" and self._opt_outs == "unsubscribe":
+    def _opt_out(self, first: int | None, number: int, who: bytes) -> None:
+        """Plan what follows from a row whose person opted out.
+
+        :param first: number of the person's earlier row; None where there is none.
+        """
+        was = self._excluded(who)
+        if was == _OUT:
+            return
+        self._exclude(who, _OUT)
+        if was is None:
+            # A person in doubt is counted already: their earlier row was refused.
+            if first is not None:
+                self._take_back(who)
+            self.counts.opted_out += 1
+        if self.mode == "insert":
+            self._left_in += self.holds(who) and not self.opted_out(who)
+        elif self._opt_outs == "unsubscribe":
             # A person's own column may say that they opted out while SalesBlink goes on mailing them.
             found = self._database.execute("SELECT id FROM known WHERE person = ? AND NOT is_surely_out", (who,))
             for prospect_id in [prospect_id for (prospect_id,) in found if prospect_id]:
-                self._plan(number, "opt_out", who, prospect_id, {})
+                self._plan(first or number, "opt_out", who, prospect_id, {})
 
     def _doubt(self, reject: Reject) -> None:
         """Exclude a person of whom a row leaves open whether they opted out, whatever their other rows say."""
         if not reject.blocks_person:
             return
-        for address in (str(value) for name, value in reject.columns.items() if is_email(str(name))):
-            if is_address(address):
+        for cell in (str(value) for name, value in reject.columns.items() if is_email(str(name))):
+            for address in addresses_in(cell):
                 self._exclude_in_doubt(fingerprint(address), reject.number)
 
     def _exclude_in_doubt(self, who: bytes, number: int) -> None:
         first = self._first_row(who, number)
-        if self._exclude(who) and first is not None:
+        if self._excluded(who) is not None:
+            return
+        self._exclude(who, _IN_DOUBT)
+        if first is not None:
             columns = self._take_back(who)
             reason = f"Row {number} leaves open whether the same person opted out: mend that row."
             self._refuse(Reject(first, reason, columns))
@@ -273,9 +299,13 @@ class Plan:
         found = self._database.execute("SELECT number FROM seen WHERE person = ?", (who,)).fetchone()
         return int(found[0])
 
-    def _exclude(self, who: bytes) -> bool:
-        """Exclude a person from being added or changed; whether they were not excluded before."""
-        return bool(self._database.execute("INSERT OR IGNORE INTO excluded VALUES (?)", (who,)).rowcount)
+    def _excluded(self, who: bytes) -> int | None:
+        """Why a person is excluded from being added and changed; None where they are not."""
+        found = self._database.execute("SELECT is_out FROM excluded WHERE person = ?", (who,)).fetchone()
+        return None if found is None else int(found[0])
+
+    def _exclude(self, who: bytes, why: int) -> None:
+        self._database.execute("INSERT OR REPLACE INTO excluded VALUES (?, ?)", (who, why))
 
     def _take_back(self, who: bytes) -> dict[str, str]:
         """Take what was planned for a person out of the plan and its counts; the columns that were planned."""
@@ -298,6 +328,11 @@ class Plan:
         self.counts.unclear = int(found.fetchone()[0])
 
     def _log_findings(self) -> None:
+        if self._left_in:
+            log.warning(
+                "People of whom the source says that they opted out, and who are in the campaign: %s. Mode 'insert' "
+                "leaves them there; 'upsert' unsubscribes them.", f"{self._left_in:,}",
+            )  # fmt: skip
         if self._cleaned:
             log.info("Cleaned the addresses of %s: blanks, invisible characters, mailto: or names.", self._cleaned)
         if self._repeated:
@@ -361,13 +396,15 @@ class Plan:
     def refuse(self, step: Step, reason: str) -> None:
         """Note that SalesBlink refused a step."""
         self.settle(step)
-        self._refuse(Reject(step.number, reason, step.columns))
+        self.counts.opted_out -= step.action == "opt_out"
+        self._refuse(Reject(step.number, reason, step.columns or {"prospect_id": step.prospect_id}))
 
     def opt_out(self, step: Step) -> None:
         """Note that somebody who was to be added has opted out, in another campaign."""
         self.settle(step)
         self.counts.add -= 1
         self.counts.opted_out += 1
+        self.counts.opted_out_elsewhere += 1
 
     def drop(self, action: Action) -> int:
         """Take all steps of a kind out of the plan; how many there were."""

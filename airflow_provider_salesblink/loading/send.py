@@ -18,13 +18,18 @@ from airflow_provider_salesblink.client.errors import (
     AmbiguousWriteError,
     ApiRefusedError,
     BudgetSpentError,
-    InvalidInputError,
     InvalidRequestError,
     RateLimitedError,
     SalesBlinkError,
 )
 from airflow_provider_salesblink.client.pacing import only_if
-from airflow_provider_salesblink.loading.look_ups import UNKNOWN, LookAhead, NotLookedUp, TooLongAgoError
+from airflow_provider_salesblink.loading.look_ups import (
+    ROWS_OWN_FAULT,
+    UNKNOWN,
+    LookAhead,
+    NotLookedUp,
+    TooLongAgoError,
+)
 from airflow_provider_salesblink.loading.other_loads import wait_for_others
 from airflow_provider_salesblink.loading.progress import Progress
 from airflow_provider_salesblink.loading.reservations import NotReservedError
@@ -194,7 +199,7 @@ class Sender:
 
     def _may_be_added(self, looked: LookedUp, this: _Round) -> bool:
         step, error = looked.step, looked.failed
-        if isinstance(error, InvalidInputError):
+        if isinstance(error, ROWS_OWN_FAULT):
             self._plan.refuse(step, str(error))
         elif error is not None:
             self._not_looked_up(step, error, this)

@@ -96,7 +96,9 @@ def add_person(
 
 
 def _columns(data: object) -> dict[str, str]:
-    row = ColumnNames().of_row(1, inputs.new_prospect(data))
+    names = ColumnNames()
+    row = names.of_row(1, inputs.new_prospect(data))
+    names.opt_outs.warn()
     if isinstance(row, Reject):
         raise InvalidInputError(f"data is no person. {row.reason}")
     return row.columns

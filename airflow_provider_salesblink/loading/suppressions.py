@@ -15,6 +15,7 @@ from airflow_provider_salesblink.client.errors import InvalidInputError
 from airflow_provider_salesblink.client.identity import (
     InvalidAddressError,
     ascii_domain,
+    cleaned,
     fingerprint,
     person,
     read_address,
@@ -28,7 +29,8 @@ if TYPE_CHECKING:
 log = logging.getLogger(__name__)
 
 _SHA_256 = re.compile(r"[0-9a-fA-F]{64}")
-_DOMAIN = re.compile(r"[^\s,;]+\.[^\s,;.]+")
+_DOMAIN = re.compile(r"(?:[\w-]+\.)+[^\W\d_][\w-]+")
+_DOMAIN_PREFIX = re.compile(r"\A(?:\*\.|\.|www\.)")
 _HEADERS = frozenset({"email", "emailaddress", "address", "domain", "entry", "sha256", "hash"})
 _BATCH = 10_000
 
@@ -50,27 +52,33 @@ def read_suppressions(path: str | os.PathLike[str] | OpenablePath) -> Suppressio
         file: IO[bytes] = openable.open("rb")
     except (FileNotFoundError, PermissionError, IsADirectoryError, NotADirectoryError) as error:
         raise InvalidInputError(
-            f"The suppression file cannot be read ({type(error).__name__}); nothing was sent. Check suppression_path."
+            f"The file of suppression_path, {str(path)!r}, cannot be read ({type(error).__name__}); nothing was sent."
         ) from None
     with closing(file):
-        found = Suppressions(TextFile(file))
-    log.info("The suppression file holds %s entries.", f"{len(found):,}")
+        try:
+            found = Suppressions(TextFile(file))
+        except InvalidInputError as error:
+            raise InvalidInputError(f"The file of suppression_path cannot be used; nothing was sent. {error}") from None
+    if len(found):
+        log.info("The suppression file holds %s.", found)
+    else:
+        log.warning("The suppression file is empty, so it keeps nobody from being mailed. Check what writes it.")
     return found
 
 
 class Suppressions:
     """A list of suppressed people, kept in a private SQLite file that disappears with the process.
 
-    One entry a line: an address; a domain (``example.org`` or ``@example.org``), which stands for its subdomains too;
-    or the SHA-256 of a normalized address in hexadecimal. Blank lines and lines that start with ``#`` do not count, nor
-    does a header in the first line.
+    One entry a line: an address; a domain (``example.org``, also written ``@example.org``, ``*.example.org`` or
+    ``www.example.org``), which stands for its subdomains too; or the SHA-256 of a normalized address in hexadecimal.
+    Blank lines and lines that start with ``#`` do not count, nor does a header in the first line.
 
     :param lines: the lines of the file.
     :raises InvalidInputError: a line is none of these. The error names the line's number and shows nothing of it.
     """
 
     def __init__(self, lines: Iterable[str]) -> None:
-        self._has_domains = self._has_hashes = False
+        self._kinds = {"addresses": 0, "domains": 0, "hashes": 0}
         self._database = sqlite3.connect("", isolation_level=None, check_same_thread=False)
         self._database.execute("CREATE TABLE entry (key BLOB PRIMARY KEY) WITHOUT ROWID")
         self._database.execute("BEGIN")
@@ -82,6 +90,9 @@ class Suppressions:
     def __len__(self) -> int:
         return int(self._database.execute("SELECT count(*) FROM entry").fetchone()[0])
 
+    def __str__(self) -> str:
+        return ", ".join(f"{number:,} {kind}" for kind, number in self._kinds.items())
+
     def close(self) -> None:
         """Forget everybody."""
         self._database.close()
@@ -89,16 +100,16 @@ class Suppressions:
     def hold(self, address: str) -> bool:
         """Return whether the list holds the person with ``address``, by their address, its hash, or its domain."""
         keys = [fingerprint(address)]
-        if self._has_hashes:
+        if self._kinds["hashes"]:
             keys.append(hashlib.sha256(person(address).encode(errors="surrogatepass")).digest())
-        if self._has_domains:
+        if self._kinds["domains"]:
             keys += _domains_above(person(address).rpartition("@")[2])
         marks = ", ".join("?" * len(keys))
         return self._database.execute(f"SELECT 1 FROM entry WHERE key IN ({marks})", keys).fetchone() is not None  # noqa: S608
 
     def _keys(self, lines: Iterable[str]) -> Iterator[bytes]:
         for number, line in enumerate(lines, start=1):
-            entry = line.strip().strip('\ufeff"').strip()
+            entry = cleaned(line.strip().strip('\ufeff"'))
             if not entry or entry.startswith("#"):
                 continue
             if number == 1 and "".join(filter(str.isalnum, entry)).casefold() in _HEADERS:
@@ -107,19 +118,27 @@ class Suppressions:
 
     def _key(self, entry: str, number: int) -> bytes:
         if _SHA_256.fullmatch(entry):
-            self._has_hashes = True
+            self._kinds["hashes"] += 1
             return bytes.fromhex(entry)
         local, at, domain = entry.rpartition("@")
+        domain = _DOMAIN_PREFIX.sub("", domain.replace("\u3002", "."), count=1).rstrip(".")
         if not local and _DOMAIN.fullmatch(domain):
-            self._has_domains = True
+            self._kinds["domains"] += 1
             return ascii_domain(domain).encode()
         try:
-            return fingerprint(read_address(entry))
+            key = fingerprint(read_address(entry))
         except InvalidAddressError as reason:
-            what = f"no e-mail address: {reason}" if at else "no address, no domain and no SHA-256 of an address"
-            raise InvalidInputError(
-                f"Line {number} of the suppression file is {what}. Write one of them a line; nothing was sent."
-            ) from None
+            raise InvalidInputError(f"Line {number} is {_what(entry, str(reason) if at else '')}.") from None
+        self._kinds["addresses"] += 1
+        return key
+
+
+def _what(entry: str, reason: str) -> str:
+    if "://" in entry:
+        return "a web address: write the domain alone"
+    if "," in entry or ";" in entry or "\t" in entry:
+        return "several cells: write one address, domain or SHA-256 of an address a line, and nothing else"
+    return f"no e-mail address: {reason}" if reason else "no address, no domain and no SHA-256 of an address"
 
 
 def _domains_above(domain: str) -> list[bytes]:

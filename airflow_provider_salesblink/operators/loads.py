@@ -44,7 +44,8 @@ class AddProspectsOperator(SalesBlinkOperator):
     :param columns: the source's column names -> SalesBlink's; only these are loaded (templated). Default: all.
     :param csv_options: how the CSV file is written, where its header does not show it: ``delimiter``, ``quotechar``,
         ``escapechar``, ``encoding``, ``skip_rows`` (templated).
-    :param opt_out_columns: the source's columns that say who opted out (templated). They are read, and not sent.
+    :param opt_out_columns: the source's columns that say who opted out (templated). They are read, and not sent. An
+        empty list says that no column does, however one is called.
     :param mode: ``insert`` adds who is not there; ``upsert`` also sets the fields that differ; ``mirror`` also
         unsubscribes who is there but in no row.
     :param max_in_flight: how many calls at once at most.
@@ -147,6 +148,10 @@ class AddProspectsOperator(SalesBlinkOperator):
         check_path(self.suppression_path, "suppression_path")
         if self.rejected_path is not None and is_same(self.rejected_path, self.rows_path):
             raise AirflowFailException("rejected_path is rows_path: the rows would be overwritten. Name another file.")
+        if self.rejected_path is not None and is_same(self.rejected_path, self.suppression_path):
+            raise AirflowFailException(
+                "rejected_path is suppression_path: the list would be overwritten. Name another file."
+            )
         if self.rejected_path is not None:
             # Before anybody is sent: whether it can be written; and what an earlier run has left there is over.
             write_lines(self.rejected_path, (), "rejected_path")
@@ -168,7 +173,9 @@ class AddProspectsOperator(SalesBlinkOperator):
                 done_before=self._done_before,
             )
         except LoadFailedError as failed:
-            self.log.error("What is done: %s", self._summary(failed.report))
+            done = {name: number for name, number in self._summary(failed.report).items() if isinstance(number, int)}
+            counts = ", ".join(f"{name} {number:,}" for name, number in done.items() if number)
+            self.log.error("Before the load failed: %s.", counts or "nothing was done")
             if failed.permanent:
                 raise AirflowFailException(f"{failed}{self._where_rejects_are(failed.report)}") from failed
             raise
@@ -179,8 +186,13 @@ class AddProspectsOperator(SalesBlinkOperator):
 
         columns = json_argument("columns", self.columns, dict)
         csv_options = json_argument("csv_options", self.csv_options, dict)
-        opt_out_columns = json_argument("opt_out_columns", self.opt_out_columns, list)
+        opt_out_columns = self.opt_out_columns
+        if isinstance(opt_out_columns, str) and opt_out_columns.lstrip().startswith("["):
+            opt_out_columns = json_argument("opt_out_columns", opt_out_columns, list)
+        elif isinstance(opt_out_columns, str):
+            opt_out_columns = [opt_out_columns]
         if self.rows_path is not None:
+            self.log.info("Loading %s into campaign %s.", self.rows_path, self.campaign_id)
             return Rows(open_rows, self.rows_path, columns, csv_options, opt_out_columns)
         given = self.rows.given if isinstance(self.rows, _OutOfSight) else self.rows
         rows = json_argument("rows", given, list)

@@ -54,3 +54,14 @@ def test_words(body: Any, words: str) -> None:
 def test_nothing_is_too_strange(body: Any) -> None:
     assert is_refusal(body) in (True, False)
     assert "\n" not in message(body)
+
+
+@pytest.mark.parametrize(
+    "body", [{"id": "p1", "error": "none"}, {"prospectID": "p1", "success": "false", "error": "x"}]
+)
+def test_a_bare_record_with_columns_of_these_names_is_no_refusal(body: Any) -> None:
+    assert not is_refusal(body)
+
+
+def test_a_record_that_the_api_refuses_is_a_refusal() -> None:
+    assert is_refusal({"id": "request-1", "success": False, "error": "no"})

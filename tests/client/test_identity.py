@@ -13,6 +13,7 @@ from hypothesis import strategies as st
 from airflow_provider_salesblink.client.addresses import redacted
 from airflow_provider_salesblink.client.identity import (
     InvalidAddressError,
+    addresses_in,
     fingerprint,
     former_fingerprint,
     is_address,
@@ -55,6 +56,10 @@ REFUSED = {
     "it starts with a quote or another sign": [
         "'ana@example.com", "=ana@example.com", "ana'@example.com", "*ana@example.com", "<ana@example.com",
         '"ana"x@example.com',
+    ],
+    "a typographic or encoded sign": [
+        "ana\u2011maria@example.com", "o\u2019neil@example.com", "o\ufb03ce@example.com", "ana%2Bx@example.com",
+        "ana\u2013x@example.com", "\U0001d41ana@example.com",
     ],
     "is reserved": ["ana@corp.local", "ana@shop.test", "ana@x.INVALID"],
     "a character or a form": [
@@ -123,6 +128,13 @@ OTHERS = [
 @pytest.mark.parametrize(("one", "other"), OTHERS, ids=ascii)
 def test_two_mailboxes_are_two_people(one: str, other: str) -> None:
     assert person(one) != person(other)
+
+
+def test_every_address_in_a_text_is_found() -> None:
+    assert addresses_in("Ana <ana@example.com>, bo@example.com; 'cy@example.com.' (mailto:di@example.com)") == [
+        "ana@example.com", "bo@example.com", "cy@example.com", "di@example.com",
+    ]  # fmt: skip
+    assert addresses_in("nobody @ all") == []
 
 
 LOCAL = st.text("abcxyzäöüéñßσ0189._+-'", min_size=1, max_size=20)

@@ -388,3 +388,19 @@ def test_each_row_is_json_for_the_file_of_rejects() -> None:
     for row in read("Email,X\na@b.com,1,2,3\n,x\n"):
         assert isinstance(row, Reject)
         json.dumps(dict(row.columns))
+
+
+def test_a_quote_that_closes_in_a_later_row_swallows_nobody_in_silence() -> None:
+    lines = ["Email,Note", *(f"p{number}@example.com,n" for number in range(6))]
+    lines[3], lines[4] = 'p2@example.com,"19', 'p3@example.com,24"'
+
+    found = list(from_csv(io.BytesIO("\n".join(lines).encode()), ColumnNames()))
+
+    assert [type(row).__name__ for row in found] == ["Row", "Row", "Reject", "Row", "Row"]
+    assert "a quote that opens in one row" in found[2].reason
+
+
+def test_a_note_of_several_lines_is_a_note() -> None:
+    note = b'Email,Note\nana@example.com,"Hello\nwrite to bo@example.com"\n'
+
+    assert [type(row).__name__ for row in from_csv(io.BytesIO(note), ColumnNames())] == ["Row"]

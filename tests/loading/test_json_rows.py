@@ -212,8 +212,9 @@ def test_forgotten_opt_outs_of_records_are_named_once(caplog: pytest.LogCaptureF
     assert len(list(from_mappings(rows, ColumnNames({"Email": "Email"})))) == 50
     assert len(caplog.messages) == 2
     assert set(caplog.messages) == {
-        "Columns 'Opt-Out', 'Lead status': this looks like people who opted out, and the load takes no notice of it. "
-        "Pass opt_out_columns=['Opt-Out', 'Lead status'] so that nobody is mailed who said no."
+        "Columns 'Opt-Out', 'Lead status': this looks like people who opted out, and the load ignores it. "
+        "Pass opt_out_columns=['Opt-Out', 'Lead status'] so that nobody is mailed who said no, or "
+        "opt_out_columns=[] if it means something else."
     }
 
 

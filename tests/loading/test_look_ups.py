@@ -98,7 +98,7 @@ def test_nobody_found_is_nobody(sandbox: Sandbox, load_rows: Callable[..., Repor
     ("kind", "options"),
     [
         ("status", {"status": 500}), ("status", {"status": 401}), ("status", {"status": 403}),
-        ("status", {"status": 400}), ("html", {}), ("truncated", {}), ("refused", {}), ("reset", {}),
+        ("html", {}), ("truncated", {}), ("reset", {}),
         ("429", {"retry_after": 3600}),
     ],
     ids=str,
@@ -215,3 +215,14 @@ def test_every_row_is_accounted_for_once(
     assert report.added == 40 - 4 - 3 - 2
     assert accounted_for(report) == len(rows)
     assert len(addresses(sandbox)) == len(sandbox.people())
+
+
+def test_a_look_up_that_is_refused_refuses_one_row_and_not_the_load(
+    load_rows: Callable[..., Report], sandbox: Sandbox
+) -> None:
+    sandbox.fault("prospect", "status", status=400, times=1)
+    sandbox.fault("prospect", "refused", times=1)
+
+    report = load_rows(people(20), max_rejected=2)
+
+    assert (report.added, report.planned.rejected) == (18, 2)

@@ -157,6 +157,9 @@ def test_a_column_that_looks_like_an_opt_out_and_is_not_named_is_named_once(
     assert len(warned) == 1
     assert "'Email Opt Out'" in warned[0]
     assert caplog.records[0].levelno >= logging.WARNING
+    caplog.clear()
+    list(from_mappings(rows, ColumnNames(None, [])))
+    assert "opt_out_columns" not in caplog.text
 
 
 def test_a_column_of_the_persons_own_that_says_so_does_not_keep_salesblink_from_hearing_it(
@@ -183,3 +186,72 @@ def test_each_address_of_a_row_in_doubt_is_kept_from_being_added(
     )
 
     assert writes(sandbox) == []
+
+
+@pytest.mark.parametrize(
+    "dirty", ["eve@example.com;bob@example.com", "eve@example.com.", "eve@example.com (work)", "'eve@example.com'"]
+)
+@pytest.mark.parametrize("said", ["yes", "perhaps"])
+@pytest.mark.parametrize("order", [1, -1])
+def test_an_opt_out_whose_address_is_in_doubt_keeps_everybody_in_it_from_being_added(
+    order: int, said: str, dirty: str, sandbox: Sandbox, load_rows: Callable[..., Report]
+) -> None:
+    rows = [row(dirty, said), row("eve@example.com", "")][::order]
+
+    report = load_rows(rows, opt_out_columns=[COLUMN], max_rejected=2)
+
+    assert writes(sandbox) == []
+    assert accounted_for(report) == 2
+
+
+@pytest.mark.parametrize("order", [1, -1])
+def test_a_row_in_doubt_does_not_hide_another_one_that_says_opt_out(
+    order: int, sandbox: Sandbox, campaign: CampaignUnderTest, load_rows: Callable[..., Report]
+) -> None:
+    sandbox.add_person(campaign.id, {"Email": "eve@example.com"})
+    rows = [row("eve@example.com", "maybe"), row("eve@example.com", "yes")][::order]
+
+    report = load_rows(rows, mode="upsert", opt_out_columns=[COLUMN], max_rejected=1)
+
+    assert (writes(sandbox), report.unsubscribed, accounted_for(report)) == (["prospect-unsubscribe"], 1, 2)
+
+
+def test_a_refused_unsubscribe_counts_its_row_once(
+    sandbox: Sandbox, campaign: CampaignUnderTest, load_rows: Callable[..., Report]
+) -> None:
+    sandbox.add_person(campaign.id, {"Email": "eve@example.com"})
+    sandbox.fault("prospect-unsubscribe", "refused", times=9)
+    rejects: list[Any] = []
+
+    report = load_rows(
+        [row("eve@example.com", "yes")],
+        mode="upsert",
+        opt_out_columns=[COLUMN],
+        max_rejected=1,
+        on_rejects=rejects.extend,
+    )
+
+    assert accounted_for(report) == 1
+    assert rejects[0].columns == {"prospect_id": sandbox.people()[0].id}
+
+
+@pytest.mark.parametrize("said", ["0001-01-01T00:00:00", "1970-01-01", "2999-12-31", "!active", "1,000"])
+def test_what_only_looks_like_a_word_that_is_known_refuses_the_row(
+    said: str, sandbox: Sandbox, load_rows: Callable[..., Report]
+) -> None:
+    report = load_rows([row("eve@example.com", said)], opt_out_columns=[COLUMN], max_rejected=1)
+
+    assert (writes(sandbox), report.planned.rejected) == ([], 1)
+
+
+@pytest.mark.parametrize(
+    "name", ["Subscribed", "Accepts Email Marketing", "GDPR Consent", "Can email", "Permission to contact", "Opt-in"]
+)
+def test_a_column_that_says_who_agreed_is_refused(name: str) -> None:
+    with pytest.raises(InvalidInputError, match="who agreed, not who opted out"):
+        ColumnNames(None, [name])
+
+
+@pytest.mark.parametrize("name", ["Unsubscribed", "Opted out of marketing", "Consent withdrawn", "Newsletter opt-out"])
+def test_a_column_that_says_who_did_not_agree_is_taken(name: str) -> None:
+    assert ColumnNames(None, [name]).opt_outs

@@ -30,9 +30,14 @@ def sha256(normalized: str) -> str:
     [
         ("ana@example.com", ["ana@example.com", " ANA@Example.com", "mailto:ana@example.com"], ["bo@example.com"]),
         ("Ana <ana@example.com>", ["ana@example.com"], []),
+        ("ａｎａ＠example.com", ["ana@example.com"], []),
+        ("\u200bexample.com", ["ana@example.com"], []),
         ("ana@bücher.example", ["ana@xn--bcher-kva.example", "Ana@BÜCHER.example"], ["ana@bucher.example"]),
         ("example.com", ["ana@example.com", "bo@mail.example.com"], ["ana@notexample.com", "ana@example.com.br"]),
         ("@Example.COM", ["ana@example.com"], ["ana@example.org"]),
+        ("*.example.com", ["ana@example.com", "bo@mail.example.com"], ["ana@example.org"]),
+        (".example.com", ["ana@example.com"], ["ana@badexample.com"]),
+        ("www.example.com.", ["ana@example.com", "bo@shop.example.com"], ["ana@example.org"]),
         ("bücher.example", ["ana@xn--bcher-kva.example", "a@x.bücher.example"], ["ana@cher.example"]),
         (sha256("ana@example.com"), ["Ana@Example.com"], ["bo@example.com"]),
         (sha256("ana@xn--bcher-kva.example").upper(), ["ana@bücher.example"], ["bo@bücher.example"]),
@@ -51,8 +56,16 @@ def test_an_entry_holds_every_spelling_of_what_it_names_and_nobody_else(
 @pytest.mark.parametrize(
     ("line", "says"),
     [
-        ("ana@example.com;bo@example.com", "Line 3 .* more than one address"),
-        ("ana@example.com,2027-01-01,left", "Line 3 .* more than one address"),
+        ("ana@example.com;bo@example.com", "Line 3 .* several cells: write one address"),
+        ("ana@example.com,2027-01-01,left", "Line 3 .* several cells"),
+        ("https://www.example.com/ana", "Line 3 .* a web address: write the domain alone"),
+        ("example.com/ana", "no address, no domain"),
+        ("3.14", "no address, no domain"),
+        ("ana%40example.com", "no address, no domain"),
+        ("ana(at)example.com", "no address, no domain"),
+        ('{"error":"not.found"}', "no address, no domain"),
+        ("email:example.com", "no address, no domain"),
+        ("ana@example.com bo@example.com", "more than one address"),
         ("ana", "Line 3 .* no address, no domain and no SHA-256"),
         (sha256("ana@example.com")[:-1], "no address, no domain"),
         ("ana @example.com", "a blank inside"),
@@ -108,6 +121,33 @@ def test_a_list_that_cannot_be_read_stops_the_load_before_anything_is_sent(
 
     assert sandbox.requests == []
     assert failed.value.permanent
+
+
+def test_an_empty_list_is_a_warning_and_a_full_one_is_counted(
+    load_rows: Callable[..., Report], tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    caplog.set_level("INFO")
+    path = tmp_path / "suppressed.txt"
+
+    path.write_text("")
+    load_rows(people(1), suppression_path=path)
+    path.write_text(f"ana@example.com\nexample.org\nexample.net\n{sha256('bo@example.com')}\n")
+    load_rows(people(1), suppression_path=str(path))
+
+    assert [r.levelname for r in caplog.records if "file is empty" in r.message] == ["WARNING"]
+    assert "The suppression file holds 1 addresses, 2 domains, 1 hashes." in caplog.text
+
+
+def test_an_insert_says_whom_it_leaves_in_the_campaign(
+    sandbox: Sandbox, campaign: CampaignUnderTest, load_rows: Callable[..., Report], tmp_path: Path,
+    caplog: pytest.LogCaptureFixture,
+) -> None:  # fmt: skip
+    (tmp_path / "suppressed.txt").write_text("p0@example.com\np1@example.com\n")
+    sandbox.add_person(campaign.id, people(1)[0])
+
+    load_rows(people(2), suppression_path=tmp_path / "suppressed.txt")
+
+    assert "who are in the campaign: 1. Mode 'insert' leaves them there" in caplog.text
 
 
 def test_a_long_list_takes_little_memory() -> None:

@@ -37,6 +37,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
     from airflow_provider_salesblink.sandbox import Sandbox
+    from tests.conftest import CampaignUnderTest
 
 DIGITS = "20270401"
 ANA = {"Email": "ana@example.com", "First Name": "Ana"}
@@ -334,3 +335,33 @@ def test_the_python_text_of_an_object_names_the_remedy_and_shows_nothing(
             each.execute({})
         assert "zoe" not in str(failed.value).lower()
     assert not sandbox.requests
+
+
+@pytest.mark.parametrize("name", ["suppression_path", "rejected_path", "opt_out_columns", "columns", "csv_options"])
+def test_an_argument_that_renders_to_nothing_is_not_taken_as_left_out(
+    name: str, sandbox: Sandbox, campaign: CampaignUnderTest, run_dag: Callable[..., Any], native_dag: Any,
+    tmp_path: Path,
+) -> None:  # fmt: skip
+    (tmp_path / "people.csv").write_text("Email,Unsubscribed\nana@example.com,yes\n")
+    with native_dag:
+        AddProspectsOperator(
+            task_id="load",
+            campaign_id=campaign.id,
+            rows_path=tmp_path / "people.csv",
+            **{name: "{{ dag_run.conf.get('nothing') }}"},
+        )
+
+    run = run_dag(native_dag)
+
+    assert run.state == "failed"
+    assert sandbox.requests == []
+
+
+def test_one_opt_out_column_may_be_a_text(campaign: CampaignUnderTest, tmp_path: Path) -> None:
+    (tmp_path / "people.csv").write_text("Email,Unsubscribed\nana@example.com,yes\nbo@example.com,no\n")
+
+    told = AddProspectsOperator(
+        task_id="load", campaign_id=campaign.id, rows_path=tmp_path / "people.csv", opt_out_columns="Unsubscribed"
+    ).execute({})
+
+    assert (told["added"], told["opted_out"]) == (1, 1)
