@@ -39,6 +39,21 @@ def remote_executor(of_task: str | None = None) -> str | None:
     return remote[0] if remote else None
 
 
+def refusal_of_adds(conn_id: str, of_task: str | None = None) -> str:
+    """Return why nobody may be added over a connection without ``pacing_url``; empty where all workers share files.
+
+    :param of_task: the task's own ``executor``.
+    """
+    executor = remote_executor(of_task)
+    if executor is None:
+        return ""
+    return (
+        f"Airflow is configured with {executor}, whose workers may be on several machines, and connection {conn_id!r} "
+        "has no pacing_url: two of them could add the same person twice. Nothing was sent. Set the extra pacing_url to "
+        "redis://host:6379/1, or to file:///folder/salesblink.sqlite in a folder that all workers see."
+    )
+
+
 def _configured() -> list[tuple[str, str]]:
     """The alias and the name or path of each executor: ``LocalExecutor,quick:path.to.Class;team=CeleryExecutor``."""
     entries = (entry.rpartition("=")[2].strip() for entry in re.split("[;,]", conf.get("core", "executor")))

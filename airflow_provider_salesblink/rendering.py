@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from typing import TYPE_CHECKING, Any
 
 from airflow.providers.common.compat.sdk import AirflowFailException
@@ -67,11 +68,21 @@ class PrivateTemplates:
         parts: list[object] = []
         template.root_render_func = _recorded(template.root_render_func, parts)
         rendered = super()._render(template, context, *args)  # type: ignore[misc]
-        if not isinstance(rendered, int) or isinstance(rendered, bool):
+        if isinstance(rendered, bool) or not isinstance(rendered, int | float | dict | list):
             return rendered
-        # Native rendering reads 1_000, 0x1f and +49151 as Python does: the id or phone number would be another one.
         text = "".join(map(str, parts)).strip()
+        if isinstance(rendered, dict | list):
+            return _from_json(text, rendered)
+        # Native rendering reads 1_000, +49151, 12.50 and 1e5 as Python does: the id or price would be another one.
         return rendered if text == str(rendered) else text
+
+
+def _from_json(text: str, rendered: object) -> object:
+    """What a JSON text says, which Python reads otherwise: an emoji of ``tojson`` as two halves."""
+    try:
+        return json.loads(text)
+    except ValueError:
+        return rendered
 
 
 def _recorded(function: Callable[..., Iterable[object]], parts: list[object]) -> Callable[..., Iterable[object]]:

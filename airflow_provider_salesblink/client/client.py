@@ -39,6 +39,7 @@ class SalesBlinkClient:
     :param dry_run: reads go through; writes are logged and answer a record marked ``dry_run``.
     :param verify_tls: whether the server's certificate must be valid.
     :param key_name: what errors call the key.
+    :param adds_refused: why nobody may be added with this client; empty where people may be added.
     :param policy: another retry policy than ``Policy(max_attempts, settle=timeout)``.
     :raises InvalidInputError: an argument cannot be right.
 
@@ -61,6 +62,7 @@ class SalesBlinkClient:
         verify_tls: bool = True,
         *,
         key_name: str = "the key",
+        adds_refused: str = "",
         policy: Policy | None = None,
     ) -> None:
         key, root = inputs.api_key(api_key), inputs.root_url(base_url)
@@ -95,6 +97,7 @@ class SalesBlinkClient:
         self.campaigns: classic.Campaigns = api.Campaigns(self._transport)
         self.prospects: classic.Prospects = api.Prospects(self._transport)
         self.team: classic.Team = api.Team(self._transport)
+        self.prospects.adds_refused = "" if dry_run else adds_refused
 
     def __repr__(self) -> str:
         return f"SalesBlinkClient(base_url={self._root!r})"

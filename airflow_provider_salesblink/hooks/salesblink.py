@@ -11,6 +11,7 @@ from airflow.providers.common.compat.sdk import BaseHook
 
 from airflow_provider_salesblink import connection_form
 from airflow_provider_salesblink.connection_form import InvalidConnectionError
+from airflow_provider_salesblink.executors import refusal_of_adds
 
 if TYPE_CHECKING:
     from airflow.providers.common.compat.sdk import Connection
@@ -77,11 +78,13 @@ class SalesBlinkHook(BaseHook):
                 f"Connection {self.salesblink_conn_id!r} has no API key: create one under Integrations in SalesBlink "
                 "and put it into the connection's API key field (password)."
             )
+        settings = connection_form.settings(self._extras(connection), conn_id=self.salesblink_conn_id)
         return {
             "api_key": connection.password,
             "base_url": _root_url(connection),
             "key_name": f"the key of connection {self.salesblink_conn_id!r}",
-            **connection_form.settings(self._extras(connection), conn_id=self.salesblink_conn_id),
+            "adds_refused": "" if settings.get("pacing_url") else refusal_of_adds(self.salesblink_conn_id),
+            **settings,
         }
 
     def _extras(self, connection: Connection) -> dict[str, Any]:

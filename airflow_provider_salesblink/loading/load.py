@@ -135,6 +135,8 @@ def load(
     :raises SalesBlinkError: SalesBlink cannot be reached, or refuses. What was sent is found there by the next run.
     """
     campaign_id = inputs.identifier("campaign_id", campaign_id)
+    if client.prospects.adds_refused:
+        raise InvalidInputError(client.prospects.adds_refused)
     inputs.whole_number("max_in_flight", max_in_flight, 1)
     inputs.whole_number("max_rejected", max_rejected, 0)
     # A percentage would switch the guard off, and there is no way back.

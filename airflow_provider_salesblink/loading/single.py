@@ -65,6 +65,8 @@ def add_person(
     :raises SalesBlinkError: SalesBlink cannot be reached, or refuses.
     """
     campaign_id = inputs.identifier("campaign_id", campaign_id)
+    if client.prospects.adds_refused:
+        raise InvalidInputError(client.prospects.adds_refused)
     columns, unclear = _columns(data), Unclear(client, campaign_id)
     unclear.refuse_reserved(columns)
     reserved = reservations(client.shared, campaign_id, owner or uuid4().hex, settle=client.timeout, sleep=sleep)

@@ -14,7 +14,7 @@ from airflow.providers.common.compat.sdk import (
 
 from airflow_provider_salesblink.arguments import json_argument, normalize_arguments
 from airflow_provider_salesblink.connection_form import DEFAULT_CONN_ID, InvalidConnectionError
-from airflow_provider_salesblink.executors import remote_executor
+from airflow_provider_salesblink.executors import refusal_of_adds
 from airflow_provider_salesblink.operators.outlets import tell
 from airflow_provider_salesblink.tasks import USUAL_WAIT, SalesBlinkTask, final
 
@@ -96,15 +96,9 @@ class SalesBlinkOperator(SalesBlinkTask, BaseOperator):
 
         :raises AirflowFailException: an executor is not local and the connection has no ``pacing_url``.
         """
-        executor = remote_executor(getattr(self, "executor", None))
-        if executor is None or client.has_pacing_url or client.dry_run:
-            return
-        raise AirflowFailException(
-            f"Airflow is configured with {executor}, whose workers may be on several machines, and connection "
-            f"{self.salesblink_conn_id!r} has no pacing_url: two of them could add the same person twice. Nothing was "
-            "sent. Set the extra pacing_url to redis://host:6379/1, or to file:///folder/salesblink.sqlite in a folder "
-            "that all workers see."
-        )
+        refusal = refusal_of_adds(self.salesblink_conn_id, getattr(self, "executor", None))
+        if refusal and not client.has_pacing_url and not client.dry_run:
+            raise AirflowFailException(refusal)
 
     def may_run_again(self, error: Exception) -> bool:  # noqa: ARG002
         """Whether a retry of the task after a passing ``error`` does no harm."""

@@ -194,4 +194,5 @@ def _shown(path: str) -> str:
     from airflow_provider_salesblink.client.addresses import redacted
 
     # What has brackets or quotes is the text of an object, and a person may be in it.
-    return f" {redacted(path)!r}" if _PATH.fullmatch(path) else ""
+    is_path = _PATH.fullmatch(path) and not any(sign in path for sign in "@;,\uff20")
+    return f" {redacted(path)!r}" if is_path else ""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from contextlib import nullcontext
 from typing import TYPE_CHECKING, Any, Literal, get_args
 
@@ -14,7 +15,7 @@ from airflow_provider_salesblink.operators.files import Rows, check_path, is_sam
 
 if TYPE_CHECKING:
     import os
-    from collections.abc import Iterable, Iterator, Mapping
+    from collections.abc import Iterator, Mapping
 
     from airflow.providers.openlineage.extractors import OperatorLineage
 
@@ -123,7 +124,7 @@ class AddProspectsOperator(SalesBlinkOperator):
 
     def hide_people(self) -> None:
         """Keep the rows out of Airflow's log and UI: thousands of addresses are too many to mask one by one."""
-        if self.rows is not None and not isinstance(self.rows, _OutOfSight | dict):
+        if isinstance(self.rows, Iterable) and not isinstance(self.rows, _OutOfSight | dict):
             self.rows = _OutOfSight(self.rows)
         super().hide_people()
 

@@ -198,9 +198,10 @@ class UnsubscribeOperator(AddressedOperator):
         return self._unsubscribed(client, {id_of(each): each for each in found})
 
     def _unsubscribed(self, client: SalesBlinkClient, found: Mapping[str, Prospect | None]) -> dict[str, Any]:
-        from airflow_provider_salesblink.client import NotFoundError, SalesBlinkError
+        from airflow_provider_salesblink.client import NotFoundError, RateLimitedError, SalesBlinkError
 
-        written, missing, failed = [], [], None
+        written, missing = [], []
+        failed: SalesBlinkError | None = None
         for prospect_id, prospect in found.items():
             if prospect and client.prospects.doubts.is_surely_unsubscribed(prospect):
                 continue
@@ -210,6 +211,10 @@ class UnsubscribeOperator(AddressedOperator):
                 written.append(client.prospects.unsubscribe(prospect_id))
             except NotFoundError as error:
                 missing.append(error)
+            except RateLimitedError as error:
+                # The key is limited: nobody else is asked for before the server's time.
+                failed = error
+                break
             except SalesBlinkError as error:
                 # What may pass counts more: the next try takes up both.
                 failed = error if failed is None or failed.permanent else failed

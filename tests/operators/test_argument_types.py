@@ -365,3 +365,40 @@ def test_one_opt_out_column_may_be_a_text(campaign: CampaignUnderTest, tmp_path:
     ).execute({})
 
     assert (told["added"], told["opted_out"]) == (1, 1)
+
+
+@pytest.mark.parametrize("cell", ["12.50", "1e5", "1.10", "Zoé \U0001f600", "5E3"])
+def test_native_rendering_changes_no_cell(
+    cell: str, sandbox: Sandbox, campaign: CampaignUnderTest, native_dag: DAG, run_dag: Callable[..., Any],
+    connection: Callable[..., None],
+) -> None:  # fmt: skip
+    connection()
+    native_dag.params["row"] = {"Email": "ana@example.com", "Cell": cell}
+    with native_dag:
+        AddProspectOperator(task_id="as_json", campaign_id=campaign.id, data="{{ params.row | tojson }}")
+        AddProspectOperator(
+            task_id="by_cell",
+            campaign_id=campaign.id,
+            data={"Email": "bo@example.com", "Cell": "{{ params.row['Cell'] }}"},
+        )
+
+    assert run_dag(native_dag).state == "success"
+    assert {person.fields["Cell"] for person in sandbox.people()} == {cell}
+
+
+def test_a_row_as_text_is_not_shown_as_a_path(campaign: CampaignUnderTest) -> None:
+    operator = AddProspectOperator(task_id="t", campaign_id=campaign.id, data="zoe@example.com;Zoe Miller;+49 151")
+
+    with pytest.raises(AirflowFailException) as failed:
+        operator.execute({})
+
+    assert "Zoe" not in str(failed.value)
+    assert "+49" not in str(failed.value)
+
+
+def test_rows_that_are_a_number_are_an_error_that_says_so(campaign: CampaignUnderTest) -> None:
+    operator = AddProspectsOperator(task_id="t", campaign_id=campaign.id, rows=5)  # type: ignore[arg-type]
+    operator.hide_people()
+
+    with pytest.raises(AirflowFailException, match="rows is a int"):
+        operator.execute({})

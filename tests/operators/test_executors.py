@@ -7,6 +7,10 @@ from typing import TYPE_CHECKING, Any
 import pytest
 from airflow.providers.common.compat.sdk import AirflowFailException
 
+from airflow_provider_salesblink.client import InvalidInputError
+from airflow_provider_salesblink.hooks.salesblink import SalesBlinkHook
+from airflow_provider_salesblink.loading import load
+from airflow_provider_salesblink.loading.rows import ColumnNames, from_mappings
 from airflow_provider_salesblink.operators.campaigns import PauseCampaignOperator
 from airflow_provider_salesblink.operators.prospects import (
     AddProspectOperator,
@@ -19,6 +23,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from airflow_provider_salesblink.sandbox import Sandbox
+    from tests.conftest import CampaignUnderTest
 
 LOCAL = [
     "LocalExecutor",
@@ -144,3 +149,23 @@ def test_a_dry_run_and_tasks_that_add_nobody_need_no_shared_store(
     connection(extra={"dry_run": True})
     assert [add.execute({})["outcome"] for add in adders(campaign)[:2]] == ["dry_run", "dry_run"]
     assert len(sandbox.people(campaign.id)) == 1
+
+
+def test_a_task_of_ones_own_adds_nobody_either(
+    sandbox: Sandbox, campaign: CampaignUnderTest, monkeypatch: pytest.MonkeyPatch, tmp_path: Path,
+    connection: Callable[..., None],
+) -> None:  # fmt: skip
+    monkeypatch.setenv("AIRFLOW__CORE__EXECUTOR", "CeleryExecutor")
+    rows = [{"Email": "ana@example.com"}]
+
+    client = SalesBlinkHook().get_conn()
+    for add in (
+        lambda: client.prospects.add(campaign.id, rows[0]),
+        lambda: load(client, campaign.id, from_mappings(rows, ColumnNames())),
+    ):
+        with pytest.raises(InvalidInputError, match="has no pacing_url"):
+            add()
+    assert sandbox.people() == []
+
+    connection(extra={"pacing_url": f"file://{tmp_path}/shared.sqlite"})
+    assert SalesBlinkHook().get_conn().prospects.add(campaign.id, rows[0])["email"] == "ana@example.com"

@@ -9,7 +9,7 @@ from types import SimpleNamespace
 from typing import TYPE_CHECKING, Any
 
 import pytest
-from airflow.providers.common.compat.sdk import AirflowFailException
+from airflow.providers.common.compat.sdk import AirflowFailException, TaskDeferred
 
 from airflow_provider_salesblink.client import AmbiguousWriteError, ServerError
 from airflow_provider_salesblink.operators.prospects import (
@@ -280,7 +280,7 @@ def test_a_person_may_come_as_json_text(sandbox: Sandbox, campaign: CampaignUnde
         (["ana@example.com"], "data is a list, not a mapping"),
         ("{broken", "data is a text, but not the JSON of an object"),
         ("no/such/file.json", "'no/such/file.json' cannot be read (FileNotFoundError)"),
-        ("ana@example.com", "'<address>' cannot be read"),
+        ("ana@example.com", "the file cannot be read"),
     ],
 )
 def test_bad_data_is_an_error_before_anything_is_sent(
@@ -553,3 +553,14 @@ def test_a_failure_that_may_pass_is_not_hidden_by_one_that_will_not(sandbox: San
 
     UnsubscribeOperator(task_id="t", email="ana@example.com").execute({})
     assert all(person.unsubscribed for person in sandbox.people())
+
+
+def test_a_429_keeps_the_other_unsubscribes_back(sandbox: Sandbox) -> None:
+    for number in range(4):
+        sandbox.add_person(sandbox.add_campaign(f"No. {number}"), {"Email": "ana@example.com"})
+    sandbox.fault("prospect-unsubscribe", "429", retry_after=1800, times=None)
+
+    with pytest.raises(TaskDeferred):
+        UnsubscribeOperator(task_id="t", email="ana@example.com").execute({})
+
+    assert len([request for request in sandbox.requests if request.method == "POST"]) == 1

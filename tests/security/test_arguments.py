@@ -44,11 +44,13 @@ MEANT: dict[str, Any] = {
     "where": {"Company": "Acme"},
     "rows": [{"Email": ADDRESS}],
     "columns": {"Email": "Email"},
+    "csv_options": {"delimiter": ","},
+    "opt_out_columns": ["Unsubscribed"],
     "beside": (),
 }
 """A right value for each argument there is. Whoever adds an argument adds one here, and it is tried."""
 
-PATHS = ("output_path", "rejected_path", "rows_path")
+PATHS = ("output_path", "rejected_path", "rows_path", "suppression_path")
 """Paths of the user's own files: nothing of them is sent."""
 
 INJECTIONS = [

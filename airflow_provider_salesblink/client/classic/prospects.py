@@ -8,7 +8,7 @@ from airflow_provider_salesblink.client import inputs
 from airflow_provider_salesblink.client.classic import decoding, own_keys
 from airflow_provider_salesblink.client.classic.doubts import Doubts
 from airflow_provider_salesblink.client.columns import EMAIL
-from airflow_provider_salesblink.client.errors import NotFoundError
+from airflow_provider_salesblink.client.errors import InvalidInputError, NotFoundError
 from airflow_provider_salesblink.client.identity import spellings
 from airflow_provider_salesblink.client.records import of_person
 from airflow_provider_salesblink.client.transport import Answer
@@ -28,6 +28,7 @@ class Prospects:
 
     def __init__(self, transport: Transport) -> None:
         self._transport = transport
+        self.adds_refused = ""
         self.doubts = Doubts(transport)
 
     def search(self, email: str) -> list[Prospect]:
@@ -94,9 +95,12 @@ class Prospects:
         :param data: the person's columns: ``Email``, and any others, which the campaign's texts can use.
         :param beside: ids of prospects with the same address that were there before, and do not count as found.
             Without them, whoever is there does.
+        :raises InvalidInputError: ``data`` is no person, or this client may add nobody.
         :raises AmbiguousWriteError: the answer was lost and the campaign cannot be read.
         """
         campaign_id = inputs.identifier("campaign_id", campaign_id)
+        if self.adds_refused:
+            raise InvalidInputError(self.adds_refused)
         columns = _new_prospect(data)
         answer = self._transport.write_once(
             "prospect-add",
@@ -111,6 +115,8 @@ class Prospects:
         :raises AmbiguousWriteError: the answer was lost.
         """
         campaign_id = inputs.identifier("campaign_id", campaign_id)
+        if self.adds_refused:
+            raise InvalidInputError(self.adds_refused)
         columns = _new_prospect(data)
         answer = self._transport.send_once("prospect-add", body={"campaignID": campaign_id, "data": columns})
         return _added(answer, campaign_id, columns)
