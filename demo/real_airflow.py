@@ -267,6 +267,8 @@ def _own_environment(home: Path, url: str) -> dict[str, str]:
         "DATABASE__SQL_ALCHEMY_CONN": _database(home, seconds=30),
         "LOGGING__BASE_LOG_FOLDER": str(home / "logs"),
         "DAG_PROCESSOR__REFRESH_INTERVAL": "2",
+        # On a busy machine the API server with SQLite answers late, and a task that is started twice has failed.
+        "WORKERS__EXECUTION_API_TIMEOUT": "60",
         "SCHEDULER__SCHEDULER_HEARTBEAT_SEC": "1",
         "SCHEDULER__SCHEDULER_IDLE_SLEEP_TIME": "0.3",
         # Who takes over from a killed triggerer does not wait for long.

@@ -62,11 +62,12 @@ def test_the_connection_is_tested_through_the_rest_api(airflow: RealAirflow, san
     assert sandbox.key not in json.dumps(stored)
 
 
+@pytest.mark.timeout(900)
 def test_the_examples_run_under_a_real_scheduler(airflow: RealAirflow, sandbox: Sandbox) -> None:
     conf = {"leads_to_campaign": {"work_folder": f"file://{airflow.home}/work"}}
     runs = {dag_id: airflow.trigger(dag_id, conf.get(dag_id)) for dag_id in EXAMPLES}
     for dag_id, run_id in runs.items():
-        airflow.wait_until(f"{dag_id} ends", lambda: _ended(airflow, dag_id, run_id), 150)  # noqa: B023
+        airflow.wait_until(f"{dag_id} ends", lambda: _ended(airflow, dag_id, run_id), 450)  # noqa: B023
     assert {dag_id: airflow.run_state(dag_id, run_id) for dag_id, run_id in runs.items()} == dict.fromkeys(
         EXAMPLES, "success"
     )
