@@ -16,7 +16,7 @@ from pathlib import Path
 
 ROOT = Path(__file__).parents[1]
 MODES = ("insert", "upsert", "mirror")
-ONE_NEW_IN = (2, 100)
+ONE_NEW_IN = (100, 2)
 TURNS = 5
 
 ONE_TURN = """

@@ -6,9 +6,9 @@ composed and decomposed accents, full-width letters) are the same person; two ma
 
 from __future__ import annotations
 
-import hashlib
 import re
 import unicodedata
+from hashlib import blake2b as _blake2b
 from urllib.parse import unquote
 
 from email_validator import SPECIAL_USE_DOMAIN_NAMES, EmailNotValidError, validate_email
@@ -20,6 +20,7 @@ _ORDINARY = re.compile(
     rf"(?!(?i:{'|'.join(map(re.escape, SPECIAL_USE_DOMAIN_NAMES))})$)[A-Za-z]{{2,}}",
     re.ASCII,
 )
+_matches_ordinary = _ORDINARY.fullmatch
 _ODD_HYPHENS = ("--", "-.", ".-", "@-")
 _LONGEST_ORDINARY = 64
 
@@ -61,6 +62,24 @@ def read_address(text: str) -> str:
         # Its own words may repeat parts of the address.
         raise InvalidAddressError("it has a character or a form that no mailbox has") from None
     return found
+
+
+def read_person(text: str) -> tuple[str, bytes]:
+    """Return what :func:`read_address` and :func:`fingerprint` do, in one go.
+
+    :raises InvalidAddressError: as :func:`read_address`.
+    """
+    if _is_ordinary(text):
+        return text, _digest(text.lower())
+    address = read_address(text)
+    return address, fingerprint(address)
+
+
+def identify(text: str) -> tuple[bytes, bool]:
+    """Return what :func:`fingerprint` and :func:`is_address` do, in one go."""
+    if _is_ordinary(text):
+        return _digest(text.lower()), True
+    return fingerprint(text), is_address(text)
 
 
 def addresses_in(text: str) -> list[str]:
@@ -131,13 +150,13 @@ def _unicode_domain(domain: str) -> str:
 def _is_ordinary(text: str) -> bool:
     return (
         len(text) <= _LONGEST_ORDINARY
-        and _ORDINARY.fullmatch(text) is not None
+        and _matches_ordinary(text) is not None
         and not ("-" in text and any(odd in text for odd in _ODD_HYPHENS))
     )
 
 
 def _digest(text: str) -> bytes:
-    return hashlib.blake2b(text.encode(errors="surrogatepass"), digest_size=16).digest()
+    return _blake2b(text.encode(errors="surrogatepass"), digest_size=16).digest()
 
 
 def _folded(text: str) -> str:

@@ -18,8 +18,8 @@ from airflow_provider_salesblink.client.identity import (
     InvalidAddressError,
     addresses_in,
     fingerprint,
-    is_address,
-    read_address,
+    identify,
+    read_person,
 )
 from airflow_provider_salesblink.loading.rows import Reject, Row
 
@@ -177,10 +177,10 @@ class Plan:
                 raise UnreadableResponseError(f"The campaign's list shows no ids, which mode {self.mode!r} needs.")
             fields = json.dumps(each["fields"], default=str) if keep_fields else None
             # Who is gone from the rows of a mirror is known only of people whose own address can be read.
-            is_clear = self.mode != "mirror" or is_address(each["email"])
+            who, is_clear = identify(each["email"])
             is_out = bool(each["unsubscribed"])
             is_surely_out = is_out and self._is_surely_out(each)
-            known = (fingerprint(each["email"]), each["id"], is_out, fields, is_clear, is_surely_out)
+            known = (who, each["id"], is_out, fields, is_clear, is_surely_out)
             self._database.execute("INSERT INTO known VALUES (?, ?, ?, ?, ?, ?)", known)
             self.counts.in_campaign += 1
             self.counts.subscribed += not each["unsubscribed"]
@@ -214,7 +214,7 @@ class Plan:
     def _decide(self, row: Row) -> None:
         written = row.columns[EMAIL]
         try:
-            address = read_address(written)
+            address, who = read_person(written)
         except InvalidAddressError as reason:
             reject = Reject(row.number, f"Its {EMAIL!r} is no e-mail address: {reason}.", row.columns, row.opted_out)
             self._refuse(reject)
@@ -222,7 +222,6 @@ class Plan:
             return
         if address != written:
             self._cleaned.note(row.number)
-        who = fingerprint(address)
         is_out = row.opted_out or (self._suppressions is not None and self._suppressions.hold(address))
         first = self._first_row(who, row.number)
         if first is not None:
