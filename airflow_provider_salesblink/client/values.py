@@ -9,7 +9,7 @@ from decimal import Decimal
 from numbers import Integral, Real
 
 _LONGEST_NUMBER = 1000
-"""Digits. Python refuses to write out much longer integers, and nobody's column holds one."""
+"""Digits. Python refuses to write out much longer integers, and no column holds one."""
 
 
 def _characters(*ranges: tuple[int, int]) -> str:

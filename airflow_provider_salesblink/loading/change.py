@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
 
 class Changer:
-    """Updates and unsubscribes everybody whom a plan says to.
+    """Updates and unsubscribes the people of a plan.
 
     :param max_in_flight: how many calls at once at most.
     :param writes_per_minute: how many are allowed; 0 for no limit.
@@ -34,7 +34,7 @@ class Changer:
         self._writes_per_minute = writes_per_minute
 
     def opt_out(self) -> None:
-        """Unsubscribe everybody of whom the source says that they opted out.
+        """Unsubscribe everybody who opted out according to the source.
 
         :raises SalesBlinkError: SalesBlink cannot be reached, or refuses.
         """

@@ -113,16 +113,16 @@ def load(
     :param max_in_flight: how many calls at once at most.
     :param max_rejected: how many rows may be refused without the load being a failure; the others are sent anyway.
     :param max_unsubscribes: most unsubscribes of a mirror, as a share of those who are subscribed in the campaign.
-        It does not limit people of whom the source says that they opted out.
+        It does not limit people who opted out according to the source.
     :param opt_out_columns: names of the rows' columns that say who opted out; they are read, and not sent. Sources with
         other names for their columns take them too: :class:`ColumnNames`.
     :param suppression_path: a file of people who must not be mailed, whatever the rows say; see :class:`Suppressions`.
-    :param opt_outs: what to do with people in the campaign of whom a row or that file says that they opted out:
-        ``unsubscribe`` them (in ``upsert`` and ``mirror``), or ``skip`` them. Nobody of them is ever added or updated.
+    :param opt_outs: what to do with people in the campaign who opted out according to a row or that file:
+        ``unsubscribe`` them (in ``upsert`` and ``mirror``), or ``skip`` them. None of them is ever added or updated.
     :param opt_out_scope: ``account`` looks up each person to be added, and adds nobody who opted out in any campaign
-        that the key sees; a person of whom SalesBlink does not say it is refused. ``campaign`` goes by the campaign
-        alone. A dry run looks nobody up.
-    :param longest_wait: most seconds that a call waits for the shared budget, and the load for people whom another
+        that the key sees. Where SalesBlink does not say it of a person, the person is refused. ``campaign`` goes by
+        the campaign alone. A dry run looks nobody up.
+    :param longest_wait: most seconds that a call waits for the shared budget, and the load for people that another
         load holds.
     :param owner: a name for this load that stays the same when it is started again; a random one by default.
     :param settle: seconds for which the server may still be at work on what an earlier run sent before it was killed,

@@ -1,4 +1,4 @@
-"""Wait for people whom another load holds: ask where the reservations are, not SalesBlink."""
+"""Wait for people that another load holds: ask where the reservations are, not SalesBlink."""
 
 from __future__ import annotations
 

@@ -34,7 +34,7 @@ log = logging.getLogger(__name__)
 Mode = Literal["insert", "upsert", "mirror"]
 OptOuts = Literal["unsubscribe", "skip"]
 Action = Literal["opt_out", "add", "update", "unsubscribe"]
-"""``opt_out`` unsubscribes people of whom the source says that they opted out; ``unsubscribe`` those in no row
+"""``opt_out`` unsubscribes people who opted out according to the source; ``unsubscribe`` those in no row
 of a mirror."""
 
 _TABLES = """
@@ -133,8 +133,8 @@ class Plan:
     """The decisions for one load.
 
     :param suppressions: people who must not be mailed.
-    :param opt_outs: what to do in ``upsert`` and ``mirror`` with people in the campaign of whom the source says that
-        they opted out: ``unsubscribe`` them, or ``skip`` them.
+    :param opt_outs: what to do in ``upsert`` and ``mirror`` with people in the campaign who opted out according to the
+        source: ``unsubscribe`` them, or ``skip`` them.
     :param is_surely_out: whether it is SalesBlink that says of an unsubscribed person that they are, and not a column.
     """
 
@@ -274,7 +274,7 @@ class Plan:
                 self._plan(first or number, "opt_out", who, prospect_id, {})
 
     def _doubt(self, reject: Reject) -> None:
-        """Exclude a person of whom a row leaves open whether they opted out, whatever their other rows say."""
+        """Exclude a person where a row leaves open whether they opted out, whatever their other rows say."""
         if not reject.blocks_person:
             return
         for cell in (str(value) for name, value in reject.columns.items() if is_email(str(name))):
@@ -329,7 +329,7 @@ class Plan:
     def _log_findings(self) -> None:
         if self._left_in:
             log.warning(
-                "People of whom the source says that they opted out, and who are in the campaign: %s. Mode 'insert' "
+                "People who opted out according to the source, and who are in the campaign: %s. Mode 'insert' "
                 "leaves them there; 'upsert' unsubscribes them.", f"{self._left_in:,}",
             )  # fmt: skip
         if self._cleaned:

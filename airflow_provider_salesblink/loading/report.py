@@ -51,7 +51,7 @@ class Report:
 
     :param planned: what the plan said.
     :param taken_by_others: people whom another load added meanwhile.
-    :param held_back: people whom a mirror would have unsubscribed for being in no row, had it read every row for sure.
+    :param held_back: people in no row of a mirror who were kept, since not every row could be read for sure.
     :param looked_up: people who were looked up in other campaigns before they were added.
     :param seen_again: people whom an earlier part of the same load brought there, and whom the plan finds there.
     """

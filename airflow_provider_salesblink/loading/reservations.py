@@ -55,7 +55,7 @@ class Reservations(Protocol):
         """Reserve people for this load; those of ``people`` that are its own now. The others are another load's."""
 
     def about_to_send(self, who: bytes) -> bool:
-        """Whether a person is reserved for this load, right now; then the reservation begins anew.
+        """Whether a person is reserved for this load, right now; then the reservation starts again.
 
         Notes that the load is at work, too: what is under way is never older than that.
         """
@@ -70,7 +70,7 @@ class Reservations(Protocol):
         """Who holds the reservation of a person without being at work any more; None while somebody is."""
 
     def holders(self, people: Collection[bytes]) -> dict[bytes, Holder]:
-        """Return who holds each of ``people`` whom another load holds."""
+        """Return the holder of each of ``people`` that another load holds."""
 
     def take_over(self, who: bytes, idle_owner: str) -> bool:
         """Reserve a person in place of an owner who is still idle, to be looked for after that before they are sent."""
@@ -198,7 +198,7 @@ class PatientReservations:
         return self._patiently(lambda: self._store.idle_owner(who))
 
     def holders(self, people: Collection[bytes]) -> dict[bytes, Holder]:
-        """Return who holds each of ``people`` whom another load holds."""
+        """Return the holder of each of ``people`` that another load holds."""
         return self._patiently(lambda: self._store.holders(people))
 
     def take_over(self, who: bytes, idle_owner: str) -> bool:

@@ -55,7 +55,7 @@ class FileReservations:
         return own
 
     def about_to_send(self, who: bytes) -> bool:
-        """Whether a person is reserved for this load, right now; then the reservation begins anew."""
+        """Whether a person is reserved for this load, right now; then the reservation starts again."""
         now = time.time()
         with closing(self._open()) as database:
             database.execute("PRAGMA synchronous=NORMAL")
@@ -83,7 +83,7 @@ class FileReservations:
         return str(found[0]) if found else None
 
     def holders(self, people: Collection[bytes]) -> dict[bytes, Holder]:
-        """Return who holds each of ``people`` whom another load holds."""
+        """Return the holder of each of ``people`` that another load holds."""
         with closing(self._open()) as database:
             found = database.execute(
                 "SELECT person, owner, EXISTS "

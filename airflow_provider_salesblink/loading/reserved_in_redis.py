@@ -103,7 +103,7 @@ class RedisReservations:
         return {who for who, taken in zip(people, answers, strict=True) if taken}
 
     def about_to_send(self, who: bytes) -> bool:
-        """Whether a person is reserved for this load, right now; then the reservation begins anew."""
+        """Whether a person is reserved for this load, right now; then the reservation starts again."""
         keys = [*self._names([who]), self._at_work]
         return bool(self._about_to_send(keys=keys, args=[self._owner, self._held_for]))
 
@@ -119,7 +119,7 @@ class RedisReservations:
         return None if owner is None or self._redis.exists(self._work_of(owner)) else owner
 
     def holders(self, people: Collection[bytes]) -> dict[bytes, Holder]:
-        """Return who holds each of ``people`` whom another load holds."""
+        """Return the holder of each of ``people`` that another load holds."""
         names = list(people)
         held = cast("list[bytes | None]", self._redis.mget(self._names(names))) if names else []
         owners = {who: owner for who, owner in zip(names, held, strict=True) if owner and owner != self._owner}

@@ -64,14 +64,14 @@ class _Round:
 
 
 class Sender:
-    """Adds everybody whom a plan says to add.
+    """Adds the people of a plan.
 
     :param max_in_flight: how many calls at once at most.
     :param look: reads the campaign anew into the plan.
     :param looked_at: when, by the monotonic clock, the reading that the plan is made from began.
     :param sleep: how to wait for a server that may still be at work, or for another load's reservation.
     :param patient: whether a call that waited in vain for the budget is made again rather than the end of it.
-    :param longest_wait: most seconds to wait for people whom another load holds.
+    :param longest_wait: most seconds to wait for people that another load holds.
     :param look_up: whether to look people up in the other campaigns of the account before they are added.
     :param writes_per_minute: how many are allowed, 0 for no limit; likewise reads.
     """
@@ -229,13 +229,13 @@ class Sender:
         self, pool: ThreadPoolExecutor, batch: list[LookedUp], running: dict[Future[None], Step], this: _Round
     ) -> Iterator[tuple[Step, Future[None]]]:
         own = self._reservations.take([each.step.who for each in batch])
-        # Only now: the store may have been waited for, or may have forgotten whom others have added.
+        # Only now: the store may have been waited for, or may have forgotten people that others have added.
         if self._view_is_old():
-            # Whoever is still in flight would be found in the campaign, and counted as added by others.
+            # People still in flight would be found in the campaign, and counted as added by others.
             while running:
                 yield from self._finished(running)
             self._look_back(for_good=False)
-        # Looking anew, now or before, may have settled steps that were at hand already.
+        # Reading the campaign again may have finished steps that were at hand already.
         batch = [each for each in batch if not self._plan.holds(each.step.who)]
         this.taken += [each.step.who for each in batch if each.step.who not in own]
         for each in batch:

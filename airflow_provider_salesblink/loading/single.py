@@ -39,7 +39,7 @@ OptOutUnknown = Literal["fail", "add"]
 Outcome = Literal["added", "skipped", "updated", "unchanged", "opted_out"]
 
 LOOKS = 5
-"""How often to look for somebody whom another task was adding."""
+"""How often to look for somebody that another task was adding."""
 LONGEST_WAIT = 10.0
 """Seconds to wait for another task that is adding the person, before leaving it for later."""
 

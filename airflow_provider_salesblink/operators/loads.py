@@ -52,16 +52,16 @@ class AddProspectsOperator(SalesBlinkOperator):
     :param max_in_flight: how many calls at once at most.
     :param max_rejected: how many rows may be refused without the task failing.
     :param max_unsubscribes: most unsubscribes of a mirror, as a share of the campaign's subscribed people.
-        It does not limit people of whom a row or the suppression file says that they opted out.
-    :param opt_outs: what ``upsert`` and ``mirror`` do with people in the campaign of whom a row or the suppression file
-        says that they opted out: ``unsubscribe`` them, or ``skip`` them. In no mode are they added or changed.
+        It does not limit people who opted out according to a row or the suppression file.
+    :param opt_outs: what ``upsert`` and ``mirror`` do with people in the campaign who opted out according to a row or
+        the suppression file: ``unsubscribe`` them, or ``skip`` them. In no mode are they added or changed.
     :param opt_out_scope: ``account`` looks up each person to be added, and adds nobody who opted out in any campaign
-        that the key sees; it refuses people of whom another campaign does not show whether they did. ``campaign`` goes
+        that the key sees; it refuses people where another campaign does not show whether they did. ``campaign`` goes
         by this campaign alone.
     :param suppression_path: a file of people who must not be mailed, on any object storage (templated): one address,
         domain, or SHA-256 of a normalized address a line. A file that cannot be read stops the load.
     :param rejected_path: where to write the refused rows with their reasons, as JSON lines (templated).
-    :param defer_after: a task that would wait longer than so many seconds for the shared budget, or for people whom
+    :param defer_after: a task that would wait longer than so many seconds for the shared budget, or for people that
         another load is adding, is deferred: it holds no worker slot meanwhile, and goes on where it was.
     :param salesblink_conn_id: the Airflow connection that holds the key (templated).
     :param max_wait: most seconds to be deferred after 429s.

@@ -1,4 +1,4 @@
-"""A load that waits for people whom another load holds asks the store, says so once, and gives up its place."""
+"""A load that waits for people that another load holds asks the store, says so once, and gives up its place."""
 
 from __future__ import annotations
 
