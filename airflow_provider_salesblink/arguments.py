@@ -7,7 +7,7 @@ import os
 from numbers import Integral
 from typing import Any
 
-from airflow.providers.common.compat.sdk import AirflowFailException, ObjectStoragePath
+from airflow.providers.common.compat.sdk import AirflowFailException
 
 TEXTS = frozenset({"campaign_id", "campaign_name", "email", "prospect_id", "salesblink_conn_id", "term"})
 """Template fields that hold a text, next to the paths."""
@@ -25,6 +25,9 @@ def digits(value: Any) -> Any:  # noqa: ANN401
 
 def path_text(value: Any) -> Any:  # noqa: ANN401
     """Return a path object (``Path``, ``ObjectStoragePath``) as its text, anything else as it is."""
+    # Not at the top: triggers use this module, and on Airflow 2.11 this import is a slow one.
+    from airflow.providers.common.compat.sdk import ObjectStoragePath
+
     if isinstance(value, ObjectStoragePath):
         # Its text holds the connection; os.fspath() of it does not.
         return str(value)
