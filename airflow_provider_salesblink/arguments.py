@@ -47,9 +47,9 @@ def normalize_arguments(task: Any) -> None:  # noqa: ANN401
 def _text(name: str, value: object) -> object:
     value = digits(value)
     if value is not None and not isinstance(value, str):
-        from airflow_provider_salesblink.client import inputs
+        from airflow_provider_salesblink.client import validation
 
-        raise AirflowFailException(str(inputs.not_a_text(name, value)))
+        raise AirflowFailException(str(validation.not_a_text(name, value)))
     return value
 
 

@@ -112,7 +112,7 @@ def _safe(error: Exception, argument: str, value: object, failed: object) -> Exc
 
 def _path_to(wanted: object, value: object) -> str | None:
     """Return where in ``value`` the object ``wanted`` is, by keys and places: ``['Opener']``; None if nowhere."""
-    from airflow_provider_salesblink.client.addresses import redacted
+    from airflow_provider_salesblink.client.redaction import redacted
 
     if value is wanted:
         return ""

@@ -101,7 +101,7 @@ def final(error: Exception, conn_id: str) -> str | None:
 
 
 def _mask_addresses(value: object) -> None:
-    from airflow_provider_salesblink.client.addresses import found_in
+    from airflow_provider_salesblink.client.redaction import found_in
 
     match value:
         case str():

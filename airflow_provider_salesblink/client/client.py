@@ -5,12 +5,12 @@ from __future__ import annotations
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Self
 
-from airflow_provider_salesblink.client import classic, inputs
+from airflow_provider_salesblink.client import classic, validation
 from airflow_provider_salesblink.client.errors import InvalidInputError
-from airflow_provider_salesblink.client.pacing import Kind, pace
-from airflow_provider_salesblink.client.places import place
+from airflow_provider_salesblink.client.rate_limit import Kind, pace
+from airflow_provider_salesblink.client.requestor import Requestor
 from airflow_provider_salesblink.client.retry import Policy
-from airflow_provider_salesblink.client.transport import Transport
+from airflow_provider_salesblink.client.shared_store import store_location
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -65,25 +65,25 @@ class SalesBlinkClient:
         adds_refused: str = "",
         policy: Policy | None = None,
     ) -> None:
-        key, root = inputs.api_key(api_key), inputs.root_url(base_url)
+        key, root = validation.api_key(api_key), validation.root_url(base_url)
         if str(api_version) not in _APIS:
             raise InvalidInputError(f"This api_version is not served; known: {', '.join(_APIS)}.")
-        inputs.number("timeout", timeout, 0.001, LONGEST_TIMEOUT)
-        max_attempts = inputs.whole_number("max_attempts", max_attempts, 1)
+        validation.number("timeout", timeout, 0.001, LONGEST_TIMEOUT)
+        max_attempts = validation.whole_number("max_attempts", max_attempts, 1)
         per_minute: dict[Kind, int] = {
-            "reads": inputs.whole_number("reads_per_minute", reads_per_minute, 0),
-            "writes": inputs.whole_number("writes_per_minute", writes_per_minute, 0),
-            "deletes": inputs.whole_number("deletes_per_minute", deletes_per_minute, 0),
+            "reads": validation.whole_number("reads_per_minute", reads_per_minute, 0),
+            "writes": validation.whole_number("writes_per_minute", writes_per_minute, 0),
+            "deletes": validation.whole_number("deletes_per_minute", deletes_per_minute, 0),
         }
         api = _APIS[api_version]
         self._root = root
-        self.shared = place(pacing_url, key=key, base_url=root)
+        self.shared = store_location(pacing_url, key=key, base_url=root)
         self.has_pacing_url = bool(pacing_url)
         self.timeout = timeout
         self.dry_run = dry_run
         self.reads_per_minute = per_minute["reads"]
         self.writes_per_minute = per_minute["writes"]
-        self._transport = Transport(
+        self._requestor = Requestor(
             root,
             api.PREFIX,
             key,
@@ -94,9 +94,9 @@ class SalesBlinkClient:
             verify_tls=verify_tls,
             key_name=key_name,
         )
-        self.campaigns: classic.Campaigns = api.Campaigns(self._transport)
-        self.prospects: classic.Prospects = api.Prospects(self._transport)
-        self.team: classic.Team = api.Team(self._transport)
+        self.campaigns: classic.Campaigns = api.Campaigns(self._requestor)
+        self.prospects: classic.Prospects = api.Prospects(self._requestor)
+        self.team: classic.Team = api.Team(self._requestor)
         self.prospects.adds_refused = "" if dry_run else adds_refused
 
     def __repr__(self) -> str:
@@ -113,12 +113,12 @@ class SalesBlinkClient:
     @contextmanager
     def waiting_at_most(self, seconds: float) -> Iterator[None]:
         """Within it, a call that would wait longer than this for the budget is a :class:`BudgetSpentError`."""
-        before, self._transport.longest_wait = self._transport.longest_wait, seconds
+        before, self._requestor.longest_wait = self._requestor.longest_wait, seconds
         try:
             yield
         finally:
-            self._transport.longest_wait = before
+            self._requestor.longest_wait = before
 
     def close(self) -> None:
         """Close the kept connections."""
-        self._transport.close()
+        self._requestor.close()

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from typing import Any, ClassVar
 
-from airflow_provider_salesblink.client.addresses import redacted
+from airflow_provider_salesblink.client.redaction import redacted
 
 
 class SalesBlinkError(Exception):

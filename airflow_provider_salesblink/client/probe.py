@@ -5,11 +5,11 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from airflow_provider_salesblink.client import inputs
+from airflow_provider_salesblink.client import validation
 from airflow_provider_salesblink.client.errors import SalesBlinkError
-from airflow_provider_salesblink.client.pacing import Unpaced
+from airflow_provider_salesblink.client.rate_limit import Unpaced
+from airflow_provider_salesblink.client.requestor import Requestor
 from airflow_provider_salesblink.client.retry import Policy
-from airflow_provider_salesblink.client.transport import Transport
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -58,10 +58,10 @@ def probe(
 
     :raises InvalidInputError: the key or the root URL cannot be right.
     """
-    key, root = inputs.api_key(api_key), inputs.root_url(base_url)
+    key, root = validation.api_key(api_key), validation.root_url(base_url)
     findings = []
     for api in apis:
-        transport = Transport(
+        requestor = Requestor(
             root,
             api.prefix,
             key,
@@ -71,14 +71,14 @@ def probe(
             verify_tls=verify_tls,
             key_name=key_name,
         )
-        findings.append(Finding(api.version, _asked(transport, api)))
-        transport.close()
+        findings.append(Finding(api.version, _asked(requestor, api)))
+        requestor.close()
     return findings
 
 
-def _asked(transport: Transport, api: Api) -> SalesBlinkError | None:
+def _asked(requestor: Requestor, api: Api) -> SalesBlinkError | None:
     try:
-        transport.read(*api.parts)
+        requestor.read(*api.parts)
     except SalesBlinkError as error:
         return error
     return None

@@ -1,6 +1,6 @@
 """What the outcome of a call means, and how long to wait before the next attempt.
 
-Pure: no I/O, no sleep, no clock. ``transport`` turns what happened on the wire into an outcome, :meth:`Policy.judge`
+Pure: no I/O, no sleep, no clock. ``requestor`` turns what happened on the wire into an outcome, :meth:`Policy.judge`
 turns the outcome into a verdict, and :meth:`Policy.retrying` is the tenacity driver that acts on verdicts.
 """
 

@@ -11,9 +11,9 @@ from typing import Any
 from uuid import UUID
 
 from airflow_provider_salesblink.client import values
-from airflow_provider_salesblink.client.addresses import redacted
 from airflow_provider_salesblink.client.columns import EMAIL, documented, plain
 from airflow_provider_salesblink.client.errors import InvalidInputError
+from airflow_provider_salesblink.client.redaction import redacted
 from airflow_provider_salesblink.client.values import trimmed
 from airflow_provider_salesblink.loading.opt_outs import OptOutColumns, judged
 

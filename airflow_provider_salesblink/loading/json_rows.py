@@ -7,7 +7,7 @@ import re
 from itertools import chain, islice
 from typing import IO, TYPE_CHECKING, Any
 
-from airflow_provider_salesblink.client import documents
+from airflow_provider_salesblink.client import json_stream
 from airflow_provider_salesblink.client.columns import EMAIL, documented
 from airflow_provider_salesblink.client.errors import InvalidInputError
 from airflow_provider_salesblink.client.values import BLANKS
@@ -51,7 +51,7 @@ def _of_array(begin: str, text: TextFile, names: ColumnNames) -> Iterator[Row | 
     number = 0
     rest = _Joined(begin.lstrip(BLANKS), text)
     try:
-        for number, item in enumerate(documents.elements(rest, {()}, lambda *_: None, _DECODER), start=1):
+        for number, item in enumerate(json_stream.elements(rest, {()}, lambda *_: None, _DECODER), start=1):
             yield _row(number, item, names)
     except InvalidInputError:
         raise
@@ -109,7 +109,7 @@ def _row(number: int, item: object, names: ColumnNames) -> Row | Reject | None:
     return Reject(number, f"It is a JSON {type(item).__name__}, not an object.", {"row": item})
 
 
-class _Joined(documents.Readable):
+class _Joined(json_stream.Readable):
     """A text with its first characters put back."""
 
     def __init__(self, begin: str, rest: TextFile) -> None:

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Literal, get_args
 from uuid import uuid4
 
-from airflow_provider_salesblink.client import inputs
+from airflow_provider_salesblink.client import validation
 from airflow_provider_salesblink.client.errors import InvalidInputError, NotFoundError, RateLimitedError
 from airflow_provider_salesblink.loading.change import Changer
 from airflow_provider_salesblink.loading.column_names import with_opt_outs
@@ -134,14 +134,14 @@ def load(
         ``longest_wait``; its ``report`` says what is done.
     :raises SalesBlinkError: SalesBlink cannot be reached, or refuses. What was sent is found there by the next run.
     """
-    campaign_id = inputs.identifier("campaign_id", campaign_id)
+    campaign_id = validation.identifier("campaign_id", campaign_id)
     if client.prospects.adds_refused:
         raise InvalidInputError(client.prospects.adds_refused)
-    inputs.whole_number("max_in_flight", max_in_flight, 1)
-    inputs.whole_number("max_rejected", max_rejected, 0)
+    validation.whole_number("max_in_flight", max_in_flight, 1)
+    validation.whole_number("max_rejected", max_rejected, 0)
     # A percentage would switch the guard off, and there is no way back.
-    inputs.number("max_unsubscribes", max_unsubscribes, 0, 1)
-    inputs.number("longest_wait", longest_wait, 0, math.inf)
+    validation.number("max_unsubscribes", max_unsubscribes, 0, 1)
+    validation.number("longest_wait", longest_wait, 0, math.inf)
     if opt_out_scope not in get_args(OptOutScope):
         raise InvalidInputError("opt_out_scope is neither 'account' nor 'campaign'.")
     unclear = Unclear(client, campaign_id)

@@ -13,7 +13,7 @@ from collections import deque
 from math import ceil
 from typing import TYPE_CHECKING, Self, TypeVar
 
-from airflow_provider_salesblink.client.pacing import MINUTE, SLACK
+from airflow_provider_salesblink.client.rate_limit import MINUTE, SLACK
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Sequence

@@ -15,7 +15,7 @@ import time
 from functools import partial
 from typing import TYPE_CHECKING, Protocol, TypeVar
 
-from airflow_provider_salesblink.client import redis_server
+from airflow_provider_salesblink.client import shared_store
 from airflow_provider_salesblink.client.errors import ConnectionFailedError, SalesBlinkError
 from airflow_provider_salesblink.loading.reserved_in_file import FileReservations
 from airflow_provider_salesblink.loading.reserved_in_redis import HELD_FOR, RedisReservations
@@ -23,7 +23,7 @@ from airflow_provider_salesblink.loading.reserved_in_redis import HELD_FOR, Redi
 if TYPE_CHECKING:
     from collections.abc import Callable, Collection, Sequence
 
-    from airflow_provider_salesblink.client.places import Place
+    from airflow_provider_salesblink.client.shared_store import StoreLocation
     from airflow_provider_salesblink.loading.reserved_in_redis import Holder
 
 log = logging.getLogger(__name__)
@@ -86,7 +86,7 @@ class Reservations(Protocol):
 
 
 def reservations(
-    place: Place,
+    location: StoreLocation,
     scope: str,
     owner: str,
     *,
@@ -94,28 +94,28 @@ def reservations(
     settle: float = SETTLE,
     sleep: Callable[[float], None] = time.sleep,  # noqa: TID251
 ) -> PatientReservations:
-    """The reservations for ``scope`` at the place that the users of a key share.
+    """The reservations for ``scope`` at the location that the users of a key share.
 
     :param scope: what the people are reserved for: a campaign.
     :param owner: the load; the same again after it was killed, so that it need not wait for its own reservations.
     :param settle: seconds for which a request may be under way.
     :param sleep: how to wait for a store that is away.
-    :raises ConnectionFailedError: the place cannot be used.
+    :raises ConnectionFailedError: the location cannot be used.
     """
-    scope = f"{place.name}:{scope}"
-    if path := place.path:
+    scope = f"{location.name}:{scope}"
+    if path := location.path:
         file = path.with_suffix(".reserved.sqlite")
         opened = partial(FileReservations, file, scope, owner, held_for=held_for)
         return PatientReservations(opened, str(file), (OSError, sqlite3.Error), settle=settle, sleep=sleep)
-    errors = redis_server.errors()
-    opened_there = partial(_opened, place.redis_url, scope, owner, held_for)
+    errors = shared_store.redis_errors()
+    opened_there = partial(_opened, location.redis_url, scope, owner, held_for)
     return PatientReservations(
-        opened_there, redis_server.NAME, errors, settle=settle, sleep=sleep, is_away=redis_server.is_away
+        opened_there, shared_store.REDIS_SERVER, errors, settle=settle, sleep=sleep, is_away=shared_store.is_redis_away
     )
 
 
 def _opened(url: str, scope: str, owner: str, held_for: float) -> RedisReservations:
-    return RedisReservations(redis_server.connected(url), scope, owner, held_for=held_for)
+    return RedisReservations(shared_store.connect_redis(url), scope, owner, held_for=held_for)
 
 
 def wait_for_earlier_run(own: PatientReservations, settle: float, sleep: Callable[[float], None]) -> None:

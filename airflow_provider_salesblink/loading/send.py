@@ -22,7 +22,7 @@ from airflow_provider_salesblink.client.errors import (
     RateLimitedError,
     SalesBlinkError,
 )
-from airflow_provider_salesblink.client.pacing import only_if
+from airflow_provider_salesblink.client.rate_limit import only_if
 from airflow_provider_salesblink.loading.look_ups import (
     ROWS_OWN_FAULT,
     UNKNOWN,

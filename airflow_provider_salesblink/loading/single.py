@@ -8,7 +8,7 @@ from functools import partial
 from typing import TYPE_CHECKING, Any, Literal, cast
 from uuid import uuid4
 
-from airflow_provider_salesblink.client import inputs
+from airflow_provider_salesblink.client import validation
 from airflow_provider_salesblink.client.columns import EMAIL, differing
 from airflow_provider_salesblink.client.errors import (
     AmbiguousWriteError,
@@ -19,7 +19,7 @@ from airflow_provider_salesblink.client.errors import (
     UnreadableResponseError,
 )
 from airflow_provider_salesblink.client.identity import fingerprint
-from airflow_provider_salesblink.client.pacing import only_if
+from airflow_provider_salesblink.client.rate_limit import only_if
 from airflow_provider_salesblink.client.records import of_person
 from airflow_provider_salesblink.loading.other_loads import wait_for_others
 from airflow_provider_salesblink.loading.reservations import reservations, wait_for_earlier_run
@@ -64,7 +64,7 @@ def add_person(
     :raises HeldByOthersError: another task is adding the person, and takes its time.
     :raises SalesBlinkError: SalesBlink cannot be reached, or refuses.
     """
-    campaign_id = inputs.identifier("campaign_id", campaign_id)
+    campaign_id = validation.identifier("campaign_id", campaign_id)
     if client.prospects.adds_refused:
         raise InvalidInputError(client.prospects.adds_refused)
     columns, unclear = _columns(data), Unclear(client, campaign_id)
@@ -81,7 +81,7 @@ def add_person(
         return "skipped", here[0]
     if here and on_existing == "update":
         wanted = {name: value for name, value in columns.items() if name != EMAIL and value != ""}
-        sent, dry_run = set_differing(client, here, inputs.changes(wanted) if wanted else {}, unclear)
+        sent, dry_run = set_differing(client, here, validation.changes(wanted) if wanted else {}, unclear)
         record = cast("Prospect", {**here[0], "dry_run": True}) if dry_run else here[0]
         return ("updated" if sent else "unchanged"), record
     if opt_out_unknown == "fail" and any(found["unsubscribed"] is None for found in [*here, *everywhere]):
@@ -99,7 +99,7 @@ def add_person(
 
 def _columns(data: object) -> dict[str, str]:
     names = ColumnNames()
-    row = names.of_row(1, inputs.new_prospect(data))
+    row = names.of_row(1, validation.new_prospect(data))
     names.opt_outs.warn()
     if isinstance(row, Reject):
         raise InvalidInputError(f"data is no person. {row.reason}")

@@ -98,7 +98,7 @@ class PauseCampaignNotifier(PrivateTemplates, BaseNotifier):
         try:
             yield
         except BaseException as error:
-            from airflow_provider_salesblink.client.addresses import redacted
+            from airflow_provider_salesblink.client.redaction import redacted
 
             which = self.campaign_name if self.campaign_id is None else self.campaign_id
             log.error(

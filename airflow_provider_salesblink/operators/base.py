@@ -169,7 +169,7 @@ def one_of(argument: str, value: object, words: tuple[str, ...]) -> None:
 
 def shown(names: Iterable[str]) -> list[str]:
     """Names of columns as they may be shown: somebody may have put an address into one."""
-    from airflow_provider_salesblink.client.addresses import redacted
+    from airflow_provider_salesblink.client.redaction import redacted
 
     return [redacted(name) for name in names]
 
@@ -183,7 +183,7 @@ def outcome(word: str, *, dry_run: bool = False, **found: Any) -> dict[str, Any]
 
 def summary(result: Mapping[str, Any]) -> str:
     """What a task leaves in XCom, for its log: lists as their lengths."""
-    from airflow_provider_salesblink.client.addresses import redacted
+    from airflow_provider_salesblink.client.redaction import redacted
 
     found = {name: len(value) if isinstance(value, list) else value for name, value in result.items()}
     word = str(found.pop("outcome"))

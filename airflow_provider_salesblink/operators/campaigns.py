@@ -170,7 +170,7 @@ def _found(campaigns: list[Campaign]) -> dict[str, Any]:
 
 
 def _told(campaign: Campaign) -> dict[str, Any]:
-    from airflow_provider_salesblink.client.addresses import redacted
+    from airflow_provider_salesblink.client.redaction import redacted
 
     # A campaign may be named after a person.
     return {"id": campaign["id"], "name": redacted(campaign["name"] or ""), "paused": campaign["paused"]}

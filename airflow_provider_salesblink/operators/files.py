@@ -191,7 +191,7 @@ def _read(path: str) -> str:
 
 
 def _shown(path: str) -> str:
-    from airflow_provider_salesblink.client.addresses import redacted
+    from airflow_provider_salesblink.client.redaction import redacted
 
     # What has brackets or quotes is the text of an object, and a person may be in it.
     is_path = _PATH.fullmatch(path) and not any(sign in path for sign in "@;,\uff20")

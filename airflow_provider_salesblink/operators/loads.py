@@ -139,12 +139,12 @@ class AddProspectsOperator(SalesBlinkOperator):
 
     def act(self, client: SalesBlinkClient) -> dict[str, Any]:
         """Load."""
-        from airflow_provider_salesblink.client import inputs
+        from airflow_provider_salesblink.client import validation
         from airflow_provider_salesblink.loading import LoadFailedError, load
 
         exactly_one(rows=self.rows, rows_path=self.rows_path)
         self.check_reservations_are_shared(client)
-        inputs.number("defer_after", self.defer_after, 0)
+        validation.number("defer_after", self.defer_after, 0)
         check_path(self.rejected_path, "rejected_path")
         check_path(self.suppression_path, "suppression_path")
         if self.rejected_path is not None and is_same(self.rejected_path, self.rows_path):

@@ -139,12 +139,12 @@ class UpdateProspectOperator(AddressedOperator):
 
     def act(self, client: SalesBlinkClient) -> dict[str, Any]:
         """Compare and set."""
-        from airflow_provider_salesblink.client import inputs
+        from airflow_provider_salesblink.client import validation
         from airflow_provider_salesblink.loading.single import id_of, set_differing
         from airflow_provider_salesblink.loading.unclear import Unclear
 
         exactly_one(prospect_id=self.prospect_id, email=self.email, hint=self.hint)
-        wanted = inputs.changes(json_argument("fields", self.fields, dict))
+        wanted = validation.changes(json_argument("fields", self.fields, dict))
         Unclear(client).refuse_reserved(wanted)
         by_id = self.email is None
         found = [client.prospects.get(cast("str", self.prospect_id))] if by_id else self.of_address(client)
@@ -183,12 +183,12 @@ class UnsubscribeOperator(AddressedOperator):
 
     def act(self, client: SalesBlinkClient) -> dict[str, Any]:
         """Find the prospects and unsubscribe each, whatever becomes of the others."""
-        from airflow_provider_salesblink.client import NotFoundError, inputs
+        from airflow_provider_salesblink.client import NotFoundError, validation
         from airflow_provider_salesblink.loading.single import id_of
 
         exactly_one(prospect_id=self.prospect_id, email=self.email, hint=self.hint)
         if self.email is None:
-            return self._unsubscribed(client, {inputs.identifier("prospect_id", self.prospect_id): None})
+            return self._unsubscribed(client, {validation.identifier("prospect_id", self.prospect_id): None})
         try:
             found = self.of_address(client)
         except NotFoundError:

@@ -51,22 +51,22 @@ class CampaignSensor(SalesBlinkSensor):
 
     def awaited(self) -> str:
         """Which campaign in which state."""
-        from airflow_provider_salesblink.client.addresses import redacted
+        from airflow_provider_salesblink.client.redaction import redacted
 
         which = self.campaign_name if self.campaign_id is None else self.campaign_id
         return f"campaign {redacted(str(which))!r} to be {self.state}"
 
     def trigger(self) -> SalesBlinkTrigger:
         """What waits for the same in the triggerer."""
-        from airflow_provider_salesblink.client import inputs
+        from airflow_provider_salesblink.client import validation
         from airflow_provider_salesblink.triggers.campaigns import CampaignTrigger
 
         normalize_arguments(self)
         exactly_one(campaign_id=self.campaign_id, campaign_name=self.campaign_name)
         if self.campaign_id is not None:
-            inputs.identifier("campaign_id", self.campaign_id)
+            validation.identifier("campaign_id", self.campaign_id)
         else:
-            inputs.term("campaign_name", self.campaign_name)
+            validation.term("campaign_name", self.campaign_name)
         return CampaignTrigger(
             state=self.state,
             campaign_id=self.campaign_id,

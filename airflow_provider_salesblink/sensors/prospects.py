@@ -58,7 +58,7 @@ class ProspectSensor(Addressed, SalesBlinkSensor):  # type: ignore[misc]  # its 
 
     def awaited(self) -> str:
         """Who in which campaign; of what is asked of them, only the fields' names."""
-        from airflow_provider_salesblink.client.addresses import redacted
+        from airflow_provider_salesblink.client.redaction import redacted
 
         who = "the person with that address" if self.prospect_id is None else f"prospect {self.prospect_id!r}"
         asked = self.where if isinstance(self.where, Mapping) else {}
@@ -68,17 +68,17 @@ class ProspectSensor(Addressed, SalesBlinkSensor):  # type: ignore[misc]  # its 
 
     def trigger(self) -> SalesBlinkTrigger:
         """What waits for the same in the triggerer."""
-        from airflow_provider_salesblink.client import inputs
+        from airflow_provider_salesblink.client import validation
         from airflow_provider_salesblink.client.identity import fingerprint
         from airflow_provider_salesblink.triggers.prospects import ProspectTrigger
 
         normalize_arguments(self)
         where = self.where = json_argument("where", self.where, dict)
         exactly_one(prospect_id=self.prospect_id, email=self.email, hint=self.hint)
-        inputs.identifier("campaign_id", self.campaign_id)
+        validation.identifier("campaign_id", self.campaign_id)
         if self.prospect_id is not None:
-            inputs.identifier("prospect_id", self.prospect_id)
-        who = None if self.email is None else fingerprint(inputs.address("email", self.email)).hex()
+            validation.identifier("prospect_id", self.prospect_id)
+        who = None if self.email is None else fingerprint(validation.address("email", self.email)).hex()
         return ProspectTrigger(
             campaign_id=self.campaign_id,
             prospect_id=self.prospect_id,

@@ -7,9 +7,9 @@ from dataclasses import dataclass, field
 from decimal import Decimal, InvalidOperation
 from typing import TYPE_CHECKING, Any, Literal
 
-from airflow_provider_salesblink.client.addresses import redacted
 from airflow_provider_salesblink.client.columns import as_text, documented
 from airflow_provider_salesblink.client.errors import InvalidInputError
+from airflow_provider_salesblink.client.redaction import redacted
 
 if TYPE_CHECKING:
     from airflow_provider_salesblink.client.records import Campaign, Prospect

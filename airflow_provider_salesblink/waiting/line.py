@@ -14,8 +14,8 @@ from functools import partial
 from typing import TYPE_CHECKING, Any
 from weakref import WeakKeyDictionary
 
-from airflow_provider_salesblink.client.addresses import redacted
 from airflow_provider_salesblink.client.errors import BudgetSpentError, RateLimitedError, SalesBlinkError
+from airflow_provider_salesblink.client.redaction import redacted
 from airflow_provider_salesblink.waiting.current_client import CurrentClient
 from airflow_provider_salesblink.waiting.poller import Poller
 

@@ -9,9 +9,9 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from airflow_provider_salesblink.client import SalesBlinkClient, classic
-from airflow_provider_salesblink.client.pacing import Unpaced
+from airflow_provider_salesblink.client.rate_limit import Unpaced
+from airflow_provider_salesblink.client.requestor import Requestor
 from airflow_provider_salesblink.client.retry import Policy
-from airflow_provider_salesblink.client.transport import Transport
 from tests.client.documented import ANA, Scene
 from tests.client.wire import RawServer, Script
 from tests.conftest import HASTE, CampaignUnderTest
@@ -53,17 +53,17 @@ def serve() -> Iterator[Serve]:
 
 
 class WaitlessClient:
-    """The seed API over a transport that writes down its waits instead of waiting."""
+    """The seed API over a requestor that writes down its waits instead of waiting."""
 
     def __init__(self, sandbox: Sandbox, policy: Policy) -> None:
         self.waits: list[float] = []
-        transport = Transport(
+        requestor = Requestor(
             sandbox.url, classic.PREFIX, sandbox.key,
             policy=policy, pace=Unpaced(), timeout=5, sleep=self.waits.append,
         )  # fmt: skip
-        self.campaigns = classic.Campaigns(transport)
-        self.prospects = classic.Prospects(transport)
-        self.close = transport.close
+        self.campaigns = classic.Campaigns(requestor)
+        self.prospects = classic.Prospects(requestor)
+        self.close = requestor.close
 
 
 @pytest.fixture

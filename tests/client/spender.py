@@ -10,8 +10,8 @@ import sys
 import time
 from pathlib import Path
 
-from airflow_provider_salesblink.client.counts import Store, in_file, in_redis
-from airflow_provider_salesblink.client.pacing import Budget
+from airflow_provider_salesblink.client.rate_limit import Budget
+from airflow_provider_salesblink.client.rate_limit_stores import Store, in_file, in_redis
 
 
 def store(url: str) -> Store:

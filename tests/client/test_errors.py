@@ -21,7 +21,7 @@ from airflow_provider_salesblink.client import (
     ServerError,
     UnreadableResponseError,
 )
-from airflow_provider_salesblink.client.failures import error, in_words
+from airflow_provider_salesblink.client.error_messages import error, in_words
 from airflow_provider_salesblink.client.retry import Answered, LostAnswer, NeverSent, Outcome, RefusedInBody, Unreadable
 from tests.client.wire import answer
 

@@ -10,7 +10,6 @@ import pytest
 from hypothesis import assume, given
 from hypothesis import strategies as st
 
-from airflow_provider_salesblink.client.addresses import redacted
 from airflow_provider_salesblink.client.identity import (
     InvalidAddressError,
     addresses_in,
@@ -22,6 +21,7 @@ from airflow_provider_salesblink.client.identity import (
     spellings,
 )
 from airflow_provider_salesblink.client.records import of_person
+from airflow_provider_salesblink.client.redaction import redacted
 
 CLEANED = [
     " ana@example.com\n", "\u00a0ana@example.com\u3000", "\tana@example.com", "\ufeffana@example.com",

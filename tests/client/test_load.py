@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 from airflow_provider_salesblink.client.retry import Policy
 from airflow_provider_salesblink.sandbox import Limits, Sandbox
-from tests.client.test_pacing import most_within
+from tests.client.test_rate_limit import most_within
 from tests.conftest import ROOT
 
 if TYPE_CHECKING:

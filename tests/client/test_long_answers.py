@@ -14,7 +14,7 @@ from airflow_provider_salesblink.client import (
     NotFoundError,
     SalesBlinkClient,
     UnreadableResponseError,
-    exchange,
+    http_transport,
 )
 from airflow_provider_salesblink.sandbox import Shapes
 
@@ -28,7 +28,7 @@ if TYPE_CHECKING:
 @pytest.fixture(params=["in memory", "in a file"])
 def kept(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> None:
     if request.param == "in a file":
-        monkeypatch.setattr(exchange, "LONGEST_IN_MEMORY", 10)
+        monkeypatch.setattr(http_transport, "LONGEST_IN_MEMORY", 10)
 
 
 @pytest.mark.usefixtures("kept")

@@ -10,10 +10,10 @@ from urllib.parse import quote
 import pytest
 
 from airflow_provider_salesblink.client import InvalidInputError, SalesBlinkClient, SalesBlinkError
-from airflow_provider_salesblink.client.exchange import Call
-from airflow_provider_salesblink.client.pacing import Unpaced
+from airflow_provider_salesblink.client.http_transport import Call
+from airflow_provider_salesblink.client.rate_limit import Unpaced
+from airflow_provider_salesblink.client.requestor import Answer, Requestor
 from airflow_provider_salesblink.client.retry import Answered, Attempt, Done, Policy
-from airflow_provider_salesblink.client.transport import Answer, Transport
 from tests.client.documented import DOCUMENTED, Documented, Scene, every_call
 from tests.client.wire import answer
 
@@ -158,13 +158,13 @@ def test_refused_arguments_are_not_recited(sandbox: Sandbox, client: SalesBlinkC
 
 
 def test_nothing_shows_what_it_holds(new_client: NewClient) -> None:
-    transport = Transport("http://127.0.0.1", "/api", KEY, policy=Policy(), pace=Unpaced(), timeout=1)
+    requestor = Requestor("http://127.0.0.1", "/api", KEY, policy=Policy(), pace=Unpaced(), timeout=1)
     ana = {"Email": PEOPLE[0]}
     call = Call("GET", f"/api/prospect/{quote(PEOPLE[0])}", "reads", query=quote(PEOPLE[0]), body=PEOPLE[1].encode())
     attempt = Attempt(Answered(200, body=ana), Done(), str(call))
     client = new_client(api_key=KEY)
 
-    for each in (transport, call, attempt, Answer(call, ana), client, client.campaigns, client.prospects, client.team):
+    for each in (requestor, call, attempt, Answer(call, ana), client, client.campaigns, client.prospects, client.team):
         assert_private(f"{each} {each!r}")
     assert repr(call) == "<GET /api/prospect/<address>>"
 

@@ -11,7 +11,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from airflow_provider_salesblink.client import InvalidInputError, documents
+from airflow_provider_salesblink.client import InvalidInputError, json_stream
 from airflow_provider_salesblink.loading.rows import ColumnNames, Reject, Row, from_jsonl, from_mappings
 from tests.loading.people import addresses, people
 
@@ -142,7 +142,7 @@ JSON = st.recursive(
        st.integers(1, 30))  # fmt: skip
 def test_an_array_and_a_list_are_the_same_rows(items: list[Any], piece: int) -> None:
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(documents, "_PIECE", piece)
+        patch.setattr(json_stream, "_PIECE", piece)
         found = read(json.dumps(items))
 
     for row, other in zip(found, from_mappings(items, ColumnNames()), strict=True):

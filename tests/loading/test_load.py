@@ -11,7 +11,7 @@ import pytest  # noqa: TC002
 
 from airflow_provider_salesblink.client.retry import Policy
 from airflow_provider_salesblink.sandbox import Limits
-from tests.client.test_pacing import most_within
+from tests.client.test_rate_limit import most_within
 from tests.loading.people import accounted_for, addresses, assert_each_once, people, reads, writes
 from tests.loading.processes import go, loader, report_of, written
 
@@ -124,15 +124,15 @@ def test_two_processes_on_a_bad_day_add_nobody_twice(
 def test_a_paced_load_never_passes_its_budget_and_uses_it_up(
     sandbox: Sandbox, new_client: Callable[..., SalesBlinkClient], load_rows: Callable[..., Report]
 ) -> None:
-    from airflow_provider_salesblink.client import pacing
+    from airflow_provider_salesblink.client import rate_limit
 
     limit, window, rows = 20, 1.0, people(81)
     sandbox.limits = Limits(writes=limit, window=window)
     client = new_client(writes_per_minute=limit)
     # A minute of this test is a second; the slack is larger in proportion, as a busy machine's delays are.
-    budget = client._transport._pace
-    assert isinstance(budget, pacing.Budget)
-    client._transport._pace = pacing.Budget({"writes": limit}, budget._store, window=window * 1.25)
+    budget = client._requestor._pace
+    assert isinstance(budget, rate_limit.Budget)
+    client._requestor._pace = rate_limit.Budget({"writes": limit}, budget._store, window=window * 1.25)
 
     load_rows(rows, client=client)
 
@@ -188,12 +188,12 @@ def test_a_call_that_waits_for_the_budget_longer_than_a_reservation_lasts_is_mad
     load_rows: Callable[..., Report],
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    from airflow_provider_salesblink.client import pacing
+    from airflow_provider_salesblink.client import rate_limit
 
     client = new_client(writes_per_minute=4)
-    budget = client._transport._pace
-    assert isinstance(budget, pacing.Budget)
-    client._transport._pace = pacing.Budget({"writes": 4}, budget._store, window=1.0)
+    budget = client._requestor._pace
+    assert isinstance(budget, rate_limit.Budget)
+    client._requestor._pace = rate_limit.Budget({"writes": 4}, budget._store, window=1.0)
     monkeypatch.setattr(import_module("airflow_provider_salesblink.loading.load"), "LONGEST_UNSENT", 0.3)
     rows = people(20)
 

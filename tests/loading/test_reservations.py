@@ -16,7 +16,7 @@ import pytest
 
 from airflow_provider_salesblink.client.errors import ConnectionFailedError, RateLimitedError
 from airflow_provider_salesblink.client.identity import fingerprint
-from airflow_provider_salesblink.client.places import Place
+from airflow_provider_salesblink.client.shared_store import StoreLocation
 from airflow_provider_salesblink.loading import reservations as reserving
 from airflow_provider_salesblink.loading.reservations import (
     BETWEEN,
@@ -215,10 +215,10 @@ def test_processes_open_a_new_file_at_the_same_moment(tmp_path: Path) -> None:
 
 def test_a_store_that_cannot_be_used_is_told_in_words(tmp_path: Path) -> None:
     (tmp_path / "in the way").write_text("a file, not a folder")
-    place = Place("n", tmp_path / "in the way" / "pace.sqlite")
+    location = StoreLocation("n", tmp_path / "in the way" / "pace.sqlite")
 
     with pytest.raises(ConnectionFailedError, match=r"People cannot be reserved in .* without that somebody could be"):
-        reservations(place, "campaign", "owner")
+        reservations(location, "campaign", "owner")
 
 
 def no_sleep(_: float) -> None:
@@ -227,7 +227,9 @@ def no_sleep(_: float) -> None:
 
 def test_a_redis_server_that_is_not_there_is_told_in_words() -> None:
     with pytest.raises(ConnectionFailedError, match="the Redis server of pacing_url"):
-        reservations(Place("n", redis_url="redis://127.0.0.1:1/0"), "campaign", "owner", sleep=no_sleep).take([b"who"])
+        reservations(StoreLocation("n", redis_url="redis://127.0.0.1:1/0"), "campaign", "owner", sleep=no_sleep).take(
+            [b"who"]
+        )
 
 
 def test_who_has_done_with_a_person_can_be_followed_and_who_is_at_work_cannot(
@@ -321,7 +323,7 @@ def test_people_who_were_taken_out_of_the_campaign_are_loaded_again(
 
 
 def in_redis(redis_url: str, owner: str, **options: Any) -> PatientReservations:
-    return reservations(Place("n", redis_url=redis_url), "campaign", owner, **options)
+    return reservations(StoreLocation("n", redis_url=redis_url), "campaign", owner, **options)
 
 
 def test_a_reservation_is_confirmed_until_it_is_gone(redis_url: str, redis_server: Any) -> None:

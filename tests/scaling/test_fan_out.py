@@ -10,7 +10,7 @@ import pytest
 
 from airflow_provider_salesblink.sandbox import Sandbox
 from demo.real_airflow import RealAirflow
-from tests.client.test_pacing import most_within
+from tests.client.test_rate_limit import most_within
 from tests.conftest import ROOT
 from tests.loading.people import assert_each_once, people
 from tests.loading.processes import written

@@ -13,8 +13,8 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from airflow_provider_salesblink.client import SalesBlinkClient, counts, pacing
-from tests.client.test_pacing import most_within
+from airflow_provider_salesblink.client import SalesBlinkClient, rate_limit, rate_limit_stores
+from tests.client.test_rate_limit import most_within
 from tests.conftest import ROOT
 from tests.loading.people import assert_each_once, people
 from tests.loading.processes import go, written
@@ -104,8 +104,8 @@ def reader(
 ) -> Iterator[SalesBlinkClient]:
     """A client on a third machine."""
     monkeypatch.setattr(tempfile, "tempdir", str(tmp_path))
-    monkeypatch.setattr(pacing, "MINUTE", MINUTE)
-    monkeypatch.setattr(counts, "RETRY_EVERY", RETRY_EVERY)
+    monkeypatch.setattr(rate_limit, "MINUTE", MINUTE)
+    monkeypatch.setattr(rate_limit_stores, "RETRY_EVERY", RETRY_EVERY)
     url = f"redis://127.0.0.1:{server.port}"
     with SalesBlinkClient(
         sandbox.key, sandbox.url, reads_per_minute=READS, writes_per_minute=WRITES, deletes_per_minute=0, pacing_url=url

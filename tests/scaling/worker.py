@@ -11,18 +11,18 @@ import logging
 import sys
 from pathlib import Path
 
-from airflow_provider_salesblink.client import SalesBlinkClient, counts, pacing
+from airflow_provider_salesblink.client import SalesBlinkClient, rate_limit, rate_limit_stores
 from airflow_provider_salesblink.client.retry import Policy
 from airflow_provider_salesblink.loading import load, reservations
 from airflow_provider_salesblink.loading.rows import ColumnNames, from_csv
 
 MINUTE, RETRY_EVERY, TIMEOUT = 2.5, 0.5, 2.0
-WINDOW = MINUTE + pacing.SLACK
+WINDOW = MINUTE + rate_limit.SLACK
 
 
 def hasten() -> None:
-    pacing.MINUTE = MINUTE
-    counts.RETRY_EVERY = RETRY_EVERY
+    rate_limit.MINUTE = MINUTE
+    rate_limit_stores.RETRY_EVERY = RETRY_EVERY
     reservations.BETWEEN = 1.0
 
 

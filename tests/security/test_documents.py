@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from airflow_provider_salesblink.client import documents
+from airflow_provider_salesblink.client import json_stream
 
 PATHS = frozenset({(), ("data",), ("prospects",), ("data", "prospects")})
 JSON = st.recursive(
@@ -24,7 +24,7 @@ JSON = st.recursive(
 LAYOUTS = st.sampled_from([{}, {"indent": 2}, {"separators": (",", ":")}, {"ensure_ascii": False}])
 
 
-def first_list(document: Any, path: documents.Path = ()) -> Any:
+def first_list(document: Any, path: json_stream.Path = ()) -> Any:
     """The list that is meant, found the plain way."""
     if isinstance(document, list) and path in PATHS:
         return document
@@ -37,8 +37,8 @@ def first_list(document: Any, path: documents.Path = ()) -> Any:
 
 def in_pieces(content: bytes, length: int, monkeypatch: pytest.MonkeyPatch) -> list[Any]:
     with monkeypatch.context() as patch:
-        patch.setattr(documents, "_PIECE", length)
-        return list(documents.elements(io.BytesIO(content), PATHS, lambda *_: None))
+        patch.setattr(json_stream, "_PIECE", length)
+        return list(json_stream.elements(io.BytesIO(content), PATHS, lambda *_: None))
 
 
 @given(JSON, LAYOUTS, st.integers(1, 40))
@@ -62,7 +62,7 @@ def test_half_a_document_is_none(document: Any, data: st.DataObject, length: int
     with pytest.MonkeyPatch.context() as patch, pytest.raises((ValueError, LookupError)):
         in_pieces(cut, length, patch)
     with pytest.raises(ValueError):  # noqa: PT011
-        documents.parsed(cut)
+        json_stream.parsed(cut)
 
 
 @given(
@@ -74,16 +74,16 @@ def test_what_is_a_document_in_pieces_is_one_in_whole(content: bytes, length: in
             found = in_pieces(content, length, patch)
         except (ValueError, LookupError):
             return
-    assert found == first_list(documents.parsed(content.decode("utf-8-sig").encode()))
+    assert found == first_list(json_stream.parsed(content.decode("utf-8-sig").encode()))
 
 
 def test_what_stands_beside_the_list_is_told() -> None:
-    told: dict[documents.Path, Any] = {}
+    told: dict[json_stream.Path, Any] = {}
     content = (
         b'{"success": true, "data": {"total": 2, "prospects": [1, 2], "prospects": [3], "more": {"a": 1}}, "x": null}'
     )
 
-    found = list(documents.elements(io.BytesIO(content), PATHS, lambda path, value: told.update({path: value})))
+    found = list(json_stream.elements(io.BytesIO(content), PATHS, lambda path, value: told.update({path: value})))
 
     assert found == [1, 2]
     assert told == {
@@ -92,11 +92,11 @@ def test_what_stands_beside_the_list_is_told() -> None:
 
 
 def test_a_value_that_is_too_long_is_refused_and_a_long_one_is_not(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(documents, "LONGEST_VALUE", 1000)
-    monkeypatch.setattr(documents, "_PIECE", 10)
+    monkeypatch.setattr(json_stream, "LONGEST_VALUE", 1000)
+    monkeypatch.setattr(json_stream, "_PIECE", 10)
 
     def read(length: int) -> list[Any]:
-        return list(documents.elements(io.BytesIO(b'[["' + b"x" * length + b'"], 1]'), PATHS, lambda *_: None))
+        return list(json_stream.elements(io.BytesIO(b'[["' + b"x" * length + b'"], 1]'), PATHS, lambda *_: None))
 
     assert read(900) == [["x" * 900], 1]
     with pytest.raises(ValueError, match="Unterminated"):

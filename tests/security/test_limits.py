@@ -16,7 +16,7 @@ from airflow_provider_salesblink.client import (
     ConnectionFailedError,
     ServerError,
     UnreadableResponseError,
-    exchange,
+    http_transport,
 )
 from airflow_provider_salesblink.client.retry import Policy
 from tests.client.wire import answer
@@ -75,8 +75,8 @@ def test_an_answer_without_end_is_given_up_and_not_asked_for_again(
 def test_a_list_without_end_is_given_up_before_the_disk_is_full(
     serve: Serve, new_client: NewClient, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    assert exchange.LONGEST_LIST == 8 * 1024**3
-    monkeypatch.setattr(exchange, "LONGEST_LIST", 32 * MIB)
+    assert http_transport.LONGEST_LIST == 8 * 1024**3
+    monkeypatch.setattr(http_transport, "LONGEST_LIST", 32 * MIB)
     pouring = Pouring(TO_THE_END + b"[", b'{"Email":"a@example.com"},' * 65_536)
 
     with pytest.raises(UnreadableResponseError, match="it is longer than 32 MiB"):
@@ -89,13 +89,13 @@ def test_a_list_as_long_as_the_limit_is_read(
     serve: Serve, new_client: NewClient, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     body = b"[" + b",".join([b'{"id":"1"}'] * 200_000) + b"]"
-    monkeypatch.setattr(exchange, "LONGEST_IN_MEMORY", 10)
+    monkeypatch.setattr(http_transport, "LONGEST_IN_MEMORY", 10)
     head = b"HTTP/1.1 200 OK\r\nContent-Length: %d\r\n\r\n" % len(body)
     client = new_client(base_url=serve(lambda _: [head + body]).url, policy=ONCE)
 
-    monkeypatch.setattr(exchange, "LONGEST_LIST", len(body))
+    monkeypatch.setattr(http_transport, "LONGEST_LIST", len(body))
     assert sum(1 for _ in client.prospects.each("c1")) == 200_000
-    monkeypatch.setattr(exchange, "LONGEST_LIST", len(body) - 1)
+    monkeypatch.setattr(http_transport, "LONGEST_LIST", len(body) - 1)
     with pytest.raises(UnreadableResponseError):
         list(client.prospects.each("c1"))
 
@@ -273,7 +273,7 @@ def test_what_is_no_json_is_soon_unreadable(
     head = b"HTTP/1.1 200 OK\r\nContent-Length: %d\r\n\r\n" % len(content)
     client = new_client(base_url=serve(lambda _: [head + content]).url, policy=ONCE)
     if where == "in a file":
-        monkeypatch.setattr(exchange, "LONGEST_IN_MEMORY", 5)
+        monkeypatch.setattr(http_transport, "LONGEST_IN_MEMORY", 5)
     before = time.monotonic()
 
     with pytest.raises(UnreadableResponseError):

@@ -49,11 +49,11 @@ def test_every_test_of_this_folder_belongs_to_a_promise(path: str) -> None:
 
 
 def test_the_limits_that_are_named_are_those_of_the_code() -> None:
-    from airflow_provider_salesblink.client import arrivals, exchange
+    from airflow_provider_salesblink.client import http_transport, response_limits
 
     mib = 1024**2
-    assert f"{exchange.LONGEST_ACKNOWLEDGEMENT // mib} MiB" in TEXT
-    assert f"{exchange.LONGEST_READ // mib} MiB" in TEXT
-    assert f"{exchange.LONGEST_LIST // 1024**3} GiB" in TEXT
-    assert f"{arrivals.PATIENCE} times the `timeout`" in TEXT
-    assert f"{arrivals.SLOWEST // 1024} KiB a second" in TEXT
+    assert f"{http_transport.LONGEST_ACKNOWLEDGEMENT // mib} MiB" in TEXT
+    assert f"{http_transport.LONGEST_READ // mib} MiB" in TEXT
+    assert f"{http_transport.LONGEST_LIST // 1024**3} GiB" in TEXT
+    assert f"{response_limits.PATIENCE} times the `timeout`" in TEXT
+    assert f"{response_limits.SLOWEST // 1024} KiB a second" in TEXT

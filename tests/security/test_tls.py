@@ -14,7 +14,7 @@ from airflow_provider_salesblink.client import (
     InvalidInputError,
     SalesBlinkError,
     UnreadableResponseError,
-    inputs,
+    validation,
 )
 from airflow_provider_salesblink.client.retry import Policy
 from tests.client.documented import Documented, Scene, every_call
@@ -61,7 +61,7 @@ def test_no_url_says_one_host_and_means_another(new_client: NewClient, url: str)
 def test_an_ipv4_address_as_ipv6_is_this_machine_only_where_it_is() -> None:
     # Which Python versions say so differs; either is right, as the address cannot leave this machine.
     try:
-        inputs.root_url("http://[::ffff:127.0.0.1]")
+        validation.root_url("http://[::ffff:127.0.0.1]")
     except InvalidInputError as error:
         assert "unencrypted" in str(error)  # noqa: PT017
 

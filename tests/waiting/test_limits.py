@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from airflow_provider_salesblink.client import pacing
+from airflow_provider_salesblink.client import rate_limit
 from airflow_provider_salesblink.sandbox import Limits
 from airflow_provider_salesblink.waiting import line as line_module
 from airflow_provider_salesblink.waiting.conditions import CampaignIs, Met, ProspectIs
@@ -140,8 +140,8 @@ def test_with_a_server_that_limits_everybody_is_looked_at(
 @pytest.fixture
 def budget(connection: Connection, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> int:
     """A budget of so many reads in half a second."""
-    monkeypatch.setattr(pacing, "MINUTE", WINDOW)
-    monkeypatch.setattr(pacing, "SLACK", 0.0)
+    monkeypatch.setattr(rate_limit, "MINUTE", WINDOW)
+    monkeypatch.setattr(rate_limit, "SLACK", 0.0)
     connection.options |= {"reads_per_minute": 2, "pacing_url": f"file://{tmp_path}/budget.sqlite"}
     return 2
 

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from airflow_provider_salesblink.client import NotFoundError, SalesBlinkClient, exchange
+from airflow_provider_salesblink.client import NotFoundError, SalesBlinkClient, http_transport
 from airflow_provider_salesblink.client.identity import fingerprint, former_fingerprint
 from airflow_provider_salesblink.waiting.changes import Snapshot
 from airflow_provider_salesblink.waiting.conditions import CampaignIs, Hopeless, Met, ProspectIs
@@ -174,7 +174,7 @@ def test_people_go_by_and_are_not_kept() -> None:
 def test_a_long_list_is_read_from_a_file(
     sandbox: Sandbox, client: SalesBlinkClient, campaign: CampaignUnderTest, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(exchange, "LONGEST_IN_MEMORY", 10)
+    monkeypatch.setattr(http_transport, "LONGEST_IN_MEMORY", 10)
     ids = [sandbox.add_person(campaign.id, {"Email": f"p{number}@example.com"}) for number in range(50)]
     wishes = [by_id(id_) for id_ in ids]
 

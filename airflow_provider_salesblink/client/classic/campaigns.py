@@ -4,36 +4,36 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from airflow_provider_salesblink.client import inputs
+from airflow_provider_salesblink.client import validation
 from airflow_provider_salesblink.client.classic import decoding
 
 if TYPE_CHECKING:
     from airflow_provider_salesblink.client.records import Campaign
-    from airflow_provider_salesblink.client.transport import Transport
+    from airflow_provider_salesblink.client.requestor import Requestor
 
 
 class Campaigns:
     """What can be done with campaigns. Every method raises a :class:`SalesBlinkError` that says what went wrong."""
 
-    def __init__(self, transport: Transport) -> None:
-        self._transport = transport
+    def __init__(self, requestor: Requestor) -> None:
+        self._requestor = requestor
 
     def search(self, term: str) -> list[Campaign]:
         """Campaigns whose name contains ``term``, in the API's order (``GET /campaign?term=``)."""
-        query = {"term": inputs.term("term", term)}
-        return self._transport.read("campaign", query=query).decoded(decoding.campaigns)
+        query = {"term": validation.term("term", term)}
+        return self._requestor.read("campaign", query=query).decoded(decoding.campaigns)
 
     def list(self) -> list[Campaign]:
         """All campaigns that the key can see, in the API's order (``GET /campaigns``)."""
-        return self._transport.read("campaigns").decoded(decoding.campaigns)
+        return self._requestor.read("campaigns").decoded(decoding.campaigns)
 
     def get(self, campaign_id: str) -> Campaign:
         """One campaign (``GET /campaign/<campaignID>``).
 
         :raises NotFoundError: there is none with this id.
         """
-        campaign_id = inputs.identifier("campaign_id", campaign_id)
-        answer = self._transport.read("campaign", campaign_id)
+        campaign_id = validation.identifier("campaign_id", campaign_id)
+        answer = self._requestor.read("campaign", campaign_id)
         return answer.decoded(lambda body: decoding.single_campaign(body, campaign_id))
 
     def pause(self, campaign_id: str) -> Campaign:
@@ -51,8 +51,8 @@ class Campaigns:
         return self._set_paused(campaign_id, paused=False)
 
     def _set_paused(self, campaign_id: str, *, paused: bool) -> Campaign:
-        campaign_id = inputs.identifier("campaign_id", campaign_id)
-        answer = self._transport.write("campaign-status", body={"campaignID": campaign_id, "pause": paused})
+        campaign_id = validation.identifier("campaign_id", campaign_id)
+        answer = self._requestor.write("campaign-status", body={"campaignID": campaign_id, "pause": paused})
         told = decoding.acknowledged(answer.body, decoding.CAMPAIGN_NAMES)
         record = decoding.campaign(told, campaign_id)
         if answer.dry_run:

@@ -10,7 +10,7 @@ from __future__ import annotations
 import re
 from typing import IO, TYPE_CHECKING, Any, cast
 
-from airflow_provider_salesblink.client import documents
+from airflow_provider_salesblink.client import json_stream
 from airflow_provider_salesblink.client.classic import own_keys
 from airflow_provider_salesblink.client.columns import is_email, plain
 from airflow_provider_salesblink.client.errors import ApiRefusedError, NotFoundError, UnreadableResponseError
@@ -170,7 +170,7 @@ def each_prospect(body: object) -> Iterator[Prospect]:
         return
     with cast("IO[bytes]", body) as file:
         try:
-            for found in documents.elements(file, _PLACES_OF_PROSPECTS, _check_beside):
+            for found in json_stream.elements(file, _PLACES_OF_PROSPECTS, _check_beside):
                 if not isinstance(found, dict) or not _is_prospect(found):
                     break
                 yield prospect(found)
@@ -183,7 +183,7 @@ def each_prospect(body: object) -> Iterator[Prospect]:
     raise UnreadableResponseError("The answer is no complete list of prospects in JSON. Try again later.")
 
 
-def _check_beside(path: documents.Path, value: object) -> None:
+def _check_beside(path: json_stream.Path, value: object) -> None:
     if path == ("success",) and value is False:
         raise ApiRefusedError("SalesBlink answered that the call failed.")
 

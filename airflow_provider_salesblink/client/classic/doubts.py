@@ -4,14 +4,14 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from airflow_provider_salesblink.client import inputs
+from airflow_provider_salesblink.client import validation
 from airflow_provider_salesblink.client.classic import decoding, own_keys
 from airflow_provider_salesblink.client.errors import InvalidInputError, NotFoundError, UnreadableResponseError
 from airflow_provider_salesblink.client.identity import fingerprint
 
 if TYPE_CHECKING:
     from airflow_provider_salesblink.client.records import Prospect
-    from airflow_provider_salesblink.client.transport import Transport
+    from airflow_provider_salesblink.client.requestor import Requestor
 
 
 class Doubts:
@@ -24,8 +24,8 @@ class Doubts:
     reserved_columns = own_keys.RESERVED
     shared_columns = own_keys.SHARED
 
-    def __init__(self, transport: Transport) -> None:
-        self._transport = transport
+    def __init__(self, requestor: Requestor) -> None:
+        self._requestor = requestor
 
     def id_is_unclear(self, prospect: Prospect) -> bool:
         """Return whether ``prospect``'s id may be a value of one of the person's own columns."""
@@ -56,11 +56,11 @@ class Doubts:
     def confirm(self, prospect_id: str, who: bytes) -> None:
         """Read a prospect (``GET /prospect/<prospectID>``) and make sure that it is the person meant.
 
-        :param who: the person, as :func:`addresses.fingerprint` has them.
+        :param who: the person, as :func:`redaction.fingerprint` has them.
         :raises InvalidInputError: it is not.
         """
         try:
-            answer = self._transport.read("prospect", inputs.identifier("prospect_id", prospect_id))
+            answer = self._requestor.read("prospect", validation.identifier("prospect_id", prospect_id))
             found = answer.decoded(decoding.prospects)
         except (NotFoundError, InvalidInputError):
             found = []
@@ -82,9 +82,9 @@ class Doubts:
         """
         if seen is not None and "status" not in seen:
             return seen
-        campaign_id = inputs.identifier("campaign_id", campaign_id)
+        campaign_id = validation.identifier("campaign_id", campaign_id)
         try:
-            answer = self._transport.read("campaign", campaign_id)
+            answer = self._requestor.read("campaign", campaign_id)
             campaign = answer.decoded(lambda body: decoding.single_campaign(body, campaign_id))
         except NotFoundError:
             # Where it comes from a prospect, it may be a column of the person's own.

@@ -4,20 +4,20 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from airflow_provider_salesblink.client import inputs
+from airflow_provider_salesblink.client import validation
 from airflow_provider_salesblink.client.classic import decoding, own_keys
 from airflow_provider_salesblink.client.classic.doubts import Doubts
 from airflow_provider_salesblink.client.columns import EMAIL
 from airflow_provider_salesblink.client.errors import InvalidInputError, NotFoundError
 from airflow_provider_salesblink.client.identity import spellings
 from airflow_provider_salesblink.client.records import of_person
-from airflow_provider_salesblink.client.transport import Answer
+from airflow_provider_salesblink.client.requestor import Answer
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterator, Mapping
 
     from airflow_provider_salesblink.client.records import Prospect
-    from airflow_provider_salesblink.client.transport import Transport
+    from airflow_provider_salesblink.client.requestor import Requestor
 
 
 class Prospects:
@@ -26,10 +26,10 @@ class Prospects:
     ``doubts`` answers whether a prospect's ids and state are surely SalesBlink's.
     """
 
-    def __init__(self, transport: Transport) -> None:
-        self._transport = transport
+    def __init__(self, requestor: Requestor) -> None:
+        self._requestor = requestor
         self.adds_refused = ""
-        self.doubts = Doubts(transport)
+        self.doubts = Doubts(requestor)
 
     def search(self, email: str) -> list[Prospect]:
         """The prospects with this address, one for each campaign they are in (``GET /prospect?term=``).
@@ -39,13 +39,13 @@ class Prospects:
 
         :raises NotFoundError: the API answers 404 to each search.
         """
-        email = inputs.address("email", email)
+        email = validation.address("email", email)
         found: dict[object, Prospect] = {}
         missing: list[NotFoundError] = []
         searches = spellings(email)
         for spelling in searches:
             try:
-                answer = self._transport.read("prospect", query={"term": spelling})
+                answer = self._requestor.read("prospect", query={"term": spelling})
             except NotFoundError as error:
                 missing.append(error)
                 continue
@@ -60,8 +60,8 @@ class Prospects:
 
         :raises NotFoundError: there is no such campaign.
         """
-        campaign_id = inputs.identifier("campaign_id", campaign_id)
-        found = self._transport.read("prospects", campaign_id).decoded(decoding.prospects)
+        campaign_id = validation.identifier("campaign_id", campaign_id)
+        found = self._requestor.read("prospects", campaign_id).decoded(decoding.prospects)
         for each in found:
             each["campaign_id"] = campaign_id
         return found
@@ -71,8 +71,8 @@ class Prospects:
 
         :raises NotFoundError: there is no such campaign.
         """
-        campaign_id = inputs.identifier("campaign_id", campaign_id)
-        answer = self._transport.read("prospects", campaign_id, long=True)
+        campaign_id = validation.identifier("campaign_id", campaign_id)
+        answer = self._requestor.read("prospects", campaign_id, long=True)
         for found in answer.each(decoding.each_prospect):
             found["campaign_id"] = campaign_id
             yield found
@@ -82,8 +82,8 @@ class Prospects:
 
         :raises NotFoundError: there is none with this id.
         """
-        prospect_id = inputs.identifier("prospect_id", prospect_id)
-        answer = self._transport.read("prospect", prospect_id)
+        prospect_id = validation.identifier("prospect_id", prospect_id)
+        answer = self._requestor.read("prospect", prospect_id)
         return answer.decoded(lambda body: decoding.single_prospect(body, prospect_id))
 
     def add(self, campaign_id: str, data: Mapping[str, Any], *, beside: Collection[str | None] = ()) -> Prospect:
@@ -98,11 +98,11 @@ class Prospects:
         :raises InvalidInputError: ``data`` is no person, or this client may add nobody.
         :raises AmbiguousWriteError: the answer was lost and the campaign cannot be read.
         """
-        campaign_id = inputs.identifier("campaign_id", campaign_id)
+        campaign_id = validation.identifier("campaign_id", campaign_id)
         if self.adds_refused:
             raise InvalidInputError(self.adds_refused)
         columns = _new_prospect(data)
-        answer = self._transport.write_once(
+        answer = self._requestor.write_once(
             "prospect-add",
             body={"campaignID": campaign_id, "data": columns},
             landed=lambda: self._found(campaign_id, columns[EMAIL], beside),
@@ -114,11 +114,11 @@ class Prospects:
 
         :raises AmbiguousWriteError: the answer was lost.
         """
-        campaign_id = inputs.identifier("campaign_id", campaign_id)
+        campaign_id = validation.identifier("campaign_id", campaign_id)
         if self.adds_refused:
             raise InvalidInputError(self.adds_refused)
         columns = _new_prospect(data)
-        answer = self._transport.send_once("prospect-add", body={"campaignID": campaign_id, "data": columns})
+        answer = self._requestor.send_once("prospect-add", body={"campaignID": campaign_id, "data": columns})
         return _added(answer, campaign_id, columns)
 
     def _found(self, campaign_id: str, email: str, beside: Collection[str | None]) -> Prospect | None:
@@ -130,14 +130,14 @@ class Prospects:
 
         :param fields: column -> value; values are sent as text, as the API takes them.
         """
-        prospect_id = inputs.identifier("prospect_id", prospect_id)
-        changes = inputs.changes(fields)
+        prospect_id = validation.identifier("prospect_id", prospect_id)
+        changes = validation.changes(fields)
         own_keys.refuse_reserved("fields", changes)
         told: dict[str, Any] = {}
         dry_run = False
         for key, value in changes.items():
             body = {"prospectID": prospect_id, "key": key, "value": value}
-            answer = self._transport.write("prospect", body=body)
+            answer = self._requestor.write("prospect", body=body)
             told, dry_run = decoding.acknowledged(answer.body, decoding.PROSPECT_NAMES), answer.dry_run
         return _written(told, prospect_id, dry_run=dry_run)
 
@@ -146,14 +146,14 @@ class Prospects:
 
         Their upcoming email, LinkedIn and call tasks are deleted. A second time changes nothing.
         """
-        prospect_id = inputs.identifier("prospect_id", prospect_id)
-        answer = self._transport.write("prospect-unsubscribe", body={"prospectID": prospect_id})
+        prospect_id = validation.identifier("prospect_id", prospect_id)
+        answer = self._requestor.write("prospect-unsubscribe", body={"prospectID": prospect_id})
         told = decoding.acknowledged(answer.body, decoding.PROSPECT_NAMES)
         return _written(told, prospect_id, dry_run=answer.dry_run)
 
 
 def _new_prospect(data: Mapping[str, Any]) -> dict[str, Any]:
-    columns = inputs.new_prospect(data)
+    columns = validation.new_prospect(data)
     own_keys.refuse_reserved("data", columns)
     return columns
 

@@ -8,18 +8,18 @@ from airflow_provider_salesblink.client.classic import decoding
 
 if TYPE_CHECKING:
     from airflow_provider_salesblink.client.records import TeamMember
-    from airflow_provider_salesblink.client.transport import Transport
+    from airflow_provider_salesblink.client.requestor import Requestor
 
 
 class Team:
     """The people who use SalesBlink together with the owner of the key."""
 
-    def __init__(self, transport: Transport) -> None:
-        self._transport = transport
+    def __init__(self, requestor: Requestor) -> None:
+        self._requestor = requestor
 
     def list(self) -> list[TeamMember]:
         """The members of the team, in the API's order (``GET /my-team``).
 
         :raises PermissionDeniedError: the key is not an administrator's.
         """
-        return self._transport.read("my-team").decoded(decoding.team)
+        return self._requestor.read("my-team").decoded(decoding.team)

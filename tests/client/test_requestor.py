@@ -33,8 +33,8 @@ from airflow_provider_salesblink.client import (
     ServerError,
     UnreadableResponseError,
 )
+from airflow_provider_salesblink.client.requestor import Requestor
 from airflow_provider_salesblink.client.retry import Policy
-from airflow_provider_salesblink.client.transport import Transport
 from airflow_provider_salesblink.sandbox import Sandbox
 from tests.client.documented import (
     ADD,
@@ -422,10 +422,10 @@ def test_a_budget_that_many_wait_for_is_one_line_in_the_log(sandbox: Sandbox, ca
         def take(self, _: str) -> float:
             return 42.0 - len(waits) if len(waits) < 8 else 0.0
 
-    transport = Transport(sandbox.url, "/api", sandbox.key, policy=HASTE, pace=Purse(), timeout=5, sleep=waits.append)
+    requestor = Requestor(sandbox.url, "/api", sandbox.key, policy=HASTE, pace=Purse(), timeout=5, sleep=waits.append)
     with ThreadPoolExecutor(8) as pool:
-        list(pool.map(lambda _: transport.read("campaigns"), range(8)))
-    transport.close()
+        list(pool.map(lambda _: requestor.read("campaigns"), range(8)))
+    requestor.close()
 
     assert len(waits) >= 8
     assert caplog.text.count("The budget of reads is used up; waiting") == 1

@@ -12,11 +12,11 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from airflow_provider_salesblink.client import ConnectionFailedError, counts, redis_server
-from airflow_provider_salesblink.client.counts import in_file, in_redis, safe_share
-from airflow_provider_salesblink.client.pacing import Budget, SafeBudget, Unpaced, only_if, pace
+from airflow_provider_salesblink.client import ConnectionFailedError, rate_limit_stores, shared_store
+from airflow_provider_salesblink.client.rate_limit import Budget, SafeBudget, Unpaced, only_if, pace
+from airflow_provider_salesblink.client.rate_limit_stores import in_file, in_redis, safe_share
 from tests.client.spender import spend
-from tests.client.test_pacing import most_within
+from tests.client.test_rate_limit import most_within
 from tests.redis_server import new_server
 
 if TYPE_CHECKING:
@@ -44,7 +44,7 @@ def server() -> Iterator[ValkeyServer]:
 @pytest.fixture
 def new_budget(server: ValkeyServer, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[[str], SafeBudget]:
     """Makes the budget of a machine that has a name."""
-    monkeypatch.setattr(counts, "RETRY_EVERY", RETRY)
+    monkeypatch.setattr(rate_limit_stores, "RETRY_EVERY", RETRY)
     url = f"redis://127.0.0.1:{server.port}"
 
     def make(machine: str) -> SafeBudget:
@@ -131,7 +131,7 @@ def test_who_never_noticed_an_outage_tells_of_it(
 def test_a_server_that_comes_back_with_an_older_state_is_not_trusted_for_a_window(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(counts, "RETRY_EVERY", RETRY)
+    monkeypatch.setattr(rate_limit_stores, "RETRY_EVERY", RETRY)
     server = new_server(data_dir=tmp_path / "data", persist=True, appendonly="yes", appendfsync="always")
     server.start()
     try:
@@ -177,7 +177,7 @@ def test_who_starts_while_it_is_away_shares_the_share_of_the_machine(
 def test_a_server_that_says_nothing_is_away(
     silent: str, server: ValkeyServer, monkeypatch: pytest.MonkeyPatch, tmp_path: Path, told: Callable[[], list[str]]
 ) -> None:
-    monkeypatch.setattr(redis_server, "REDIS_TIMEOUT", 0.1)
+    monkeypatch.setattr(shared_store, "REDIS_TIMEOUT", 0.1)
     with socket.create_server(("127.0.0.1", 0)) as mute:
         port = mute.getsockname()[1] if silent == "mute" else server.port
         url = f"redis://127.0.0.1:{port}"

@@ -13,21 +13,21 @@ from http import HTTPStatus
 from typing import TYPE_CHECKING, Any, Generic, TypeVar
 from urllib.parse import quote, urlencode
 
-from airflow_provider_salesblink.client import failures
-from airflow_provider_salesblink.client.addresses import redacted
+from airflow_provider_salesblink.client import error_messages
 from airflow_provider_salesblink.client.errors import (
     AmbiguousWriteError,
     BudgetSpentError,
     RateLimitedError,
     SalesBlinkError,
 )
-from airflow_provider_salesblink.client.exchange import Call, Exchange
-from airflow_provider_salesblink.client.inputs import encoded
-from airflow_provider_salesblink.client.pacing import MINUTE
+from airflow_provider_salesblink.client.http_transport import Call, HttpTransport
+from airflow_provider_salesblink.client.rate_limit import MINUTE
+from airflow_provider_salesblink.client.redaction import redacted
 from airflow_provider_salesblink.client.retry import Again, Answered, Attempt, Done, Final, Policy, ReadBack
+from airflow_provider_salesblink.client.validation import encoded
 
 if TYPE_CHECKING:
-    from airflow_provider_salesblink.client.pacing import Kind, Pace
+    from airflow_provider_salesblink.client.rate_limit import Kind, Pace
     from airflow_provider_salesblink.client.retry import Outcome, Verdict
 
 log = logging.getLogger(__name__)
@@ -102,10 +102,10 @@ class _Waited:
     limited: float = 0.0
 
 
-class Transport:
+class Requestor:
     """Sends calls to one API of one root URL with one key, over connections that are kept. Threads may share it.
 
-    :param root: the root URL, as :func:`inputs.root_url` gives it.
+    :param root: the root URL, as :func:`validation.root_url` gives it.
     :param prefix: the API's own path below the root.
     :param key: the API key; goes into the ``Authorization`` header as it is.
     :param policy: what to do when a call does not succeed.
@@ -134,7 +134,7 @@ class Transport:
         sleep: Callable[[float], None] = time.sleep,
     ) -> None:
         origin, slash, path = _parted(root)
-        self._exchange = Exchange(origin, key, timeout=timeout, verify_tls=verify_tls)
+        self._transport = HttpTransport(origin, key, timeout=timeout, verify_tls=verify_tls)
         self._prefix = slash + path + prefix
         self._named = {"key_name": key_name, "root_url": root}
         self._policy = policy
@@ -149,7 +149,7 @@ class Transport:
 
     def close(self) -> None:
         """Close the kept connections. A later call opens new ones."""
-        self._exchange.close()
+        self._transport.close()
 
     def read(self, *parts: str, query: Mapping[str, str] | None = None, long: bool = False) -> Answer:
         """GET the path made of ``parts``, each of them one segment.
@@ -201,7 +201,7 @@ class Transport:
         attempt = self._retrying(lambda: _left_in_doubt(attempts()))
         if isinstance(attempt.verdict, Final) and attempt.verdict.doubt:
             raise AmbiguousWriteError(
-                f"{call} was sent, and its answer was lost ({redacted(failures.in_words(attempt.outcome))}). "
+                f"{call} was sent, and its answer was lost ({redacted(error_messages.in_words(attempt.outcome))}). "
                 "Look before sending it again, or a person may be mailed twice.",
                 status=getattr(attempt.outcome, "status", None), method=call.method, path=call.path,
                 settle=attempt.verdict.doubt.at_least,
@@ -214,7 +214,7 @@ class Transport:
     def _answer(self, call: Call, attempt: Attempt) -> Answer:
         if isinstance(attempt.verdict, Done) and isinstance(attempt.outcome, Answered):
             return Answer(call, attempt.outcome.body, attempt.outcome.status)
-        raise failures.error(attempt.outcome, method=call.method, path=call.path, **self._named)
+        raise error_messages.error(attempt.outcome, method=call.method, path=call.path, **self._named)
 
     def _attempts(self, call: Call) -> Callable[[], Attempt]:
         waited = _Waited()
@@ -222,7 +222,7 @@ class Transport:
         def attempt() -> Attempt:
             with call.named_in_errors():
                 self._wait_for_turn(call, waited)
-            outcome = self._exchange.send(call)
+            outcome = self._transport.send(call)
             return Attempt(outcome, self._judged(call, outcome), str(call))
 
         return attempt
@@ -285,7 +285,7 @@ class Transport:
         log.warning(
             "%s: %s (attempt %d of %d); %s in %.1f s.",
             attempt.call,
-            redacted(failures.in_words(attempt.outcome)),
+            redacted(error_messages.in_words(attempt.outcome)),
             number,
             self._policy.max_attempts,
             "looking whether it was carried out" if isinstance(attempt.verdict, ReadBack) else "trying again",
@@ -320,7 +320,7 @@ class _Once(Generic[Landed]):
         """What came of the attempt in doubt; None where nothing did, or no attempt is in doubt."""
         if self._doubt is None or self.found is not None:
             return self.found
-        call, happened = self._call, redacted(failures.in_words(self._doubt.outcome))
+        call, happened = self._call, redacted(error_messages.in_words(self._doubt.outcome))
         try:
             self.found = self._landed()
         except SalesBlinkError as error:

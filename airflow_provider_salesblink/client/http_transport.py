@@ -28,9 +28,9 @@ from urllib3.exceptions import (
     ReadTimeoutError,
 )
 
-from airflow_provider_salesblink.client import arrivals, documents, envelope, failures, quiet
-from airflow_provider_salesblink.client.addresses import redacted
+from airflow_provider_salesblink.client import envelope, error_messages, json_stream, redaction, response_limits
 from airflow_provider_salesblink.client.errors import InvalidInputError, SalesBlinkError
+from airflow_provider_salesblink.client.redaction import redacted
 from airflow_provider_salesblink.client.retry import (
     Answered,
     LostAnswer,
@@ -45,7 +45,7 @@ from airflow_provider_salesblink.client.retry import (
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from airflow_provider_salesblink.client.pacing import Kind
+    from airflow_provider_salesblink.client.rate_limit import Kind
 
 log = logging.getLogger(__name__)
 
@@ -114,7 +114,7 @@ class Call:
             raise
 
 
-class Exchange:
+class HttpTransport:
     """Sends single requests to one server with one key, over connections that are kept. Threads may share it.
 
     :param origin: scheme, host and port of the server.
@@ -154,7 +154,7 @@ class Exchange:
         started = time.monotonic()
         try:
             # Twice as much on the wire: chunks have frames.
-            with quiet.urllib3(), arrivals.of_at_most(2 * call.most):
+            with redaction.quiet_urllib3(), response_limits.of_at_most(2 * call.most):
                 response = self._session().request(
                     call.method,
                     url,
@@ -172,7 +172,7 @@ class Exchange:
             outcome = _without_answer(error)
         else:
             outcome = _outcome(response, content, self._key)
-        log.debug("%s: %s after %.0f ms.", call, failures.in_words(outcome), (time.monotonic() - started) * 1000)
+        log.debug("%s: %s after %.0f ms.", call, error_messages.in_words(outcome), (time.monotonic() - started) * 1000)
         return outcome
 
     def _sign(self, request: requests.PreparedRequest) -> requests.PreparedRequest:
@@ -203,13 +203,13 @@ class _Adapter(HTTPAdapter):
 
     def init_poolmanager(self, *arguments: Any, **options: Any) -> None:
         super().init_poolmanager(*arguments, **options)
-        arrivals.bound(self.poolmanager)
+        response_limits.bound(self.poolmanager)
 
     def proxy_manager_for(self, proxy: Any, **options: Any) -> Any:  # noqa: ANN401
         is_new = proxy not in self.proxy_manager
         manager = super().proxy_manager_for(proxy, **options)
         if is_new:
-            arrivals.bound(manager)
+            response_limits.bound(manager)
         return manager
 
 
@@ -312,7 +312,7 @@ def _told(body: object, key: str) -> str:
 
 def _decoded(content: bytes) -> Any:  # noqa: ANN401
     try:
-        return documents.parsed(content)
+        return json_stream.parsed(content)
     except ValueError:
         return None
 

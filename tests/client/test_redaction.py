@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from airflow_provider_salesblink.client.addresses import redacted
+from airflow_provider_salesblink.client.redaction import redacted
 
 
 @pytest.mark.parametrize(

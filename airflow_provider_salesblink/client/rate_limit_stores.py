@@ -11,7 +11,7 @@ from uuid import uuid4
 
 from pyrate_limiter import AbstractBucket, Decision, Rate, RateItem, RedisBucket, SQLiteBucket
 
-from airflow_provider_salesblink.client import redis_server
+from airflow_provider_salesblink.client import shared_store
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -156,6 +156,6 @@ def in_redis(url: str, name: str) -> Store:
     """
 
     def open_bucket(kind: Kind, rates: list[Rate]) -> AbstractBucket:
-        return _RedisBucket(rates, redis_server.connected(url), name, kind)
+        return _RedisBucket(rates, shared_store.connect_redis(url), name, kind)
 
-    return Store(redis_server.NAME, open_bucket, redis_server.errors(), redis_server.is_away)
+    return Store(shared_store.REDIS_SERVER, open_bucket, shared_store.redis_errors(), shared_store.is_redis_away)

@@ -19,9 +19,15 @@ from typing import TYPE_CHECKING, Any
 import pytest
 from filelock import FileLock
 
-from airflow_provider_salesblink.client import ConnectionFailedError, InvalidInputError, classic, counts, pacing
-from airflow_provider_salesblink.client.pacing import MINUTE, SLACK, Budget, Kind, Unpaced, only_if, pace
-from airflow_provider_salesblink.client.transport import Transport
+from airflow_provider_salesblink.client import (
+    ConnectionFailedError,
+    InvalidInputError,
+    classic,
+    rate_limit,
+    rate_limit_stores,
+)
+from airflow_provider_salesblink.client.rate_limit import MINUTE, SLACK, Budget, Kind, Unpaced, only_if, pace
+from airflow_provider_salesblink.client.requestor import Requestor
 from tests.client.documented import Documented, Scene, every_call
 from tests.client.spender import spend, store
 from tests.conftest import HASTE, ROOT
@@ -182,14 +188,14 @@ def test_every_request_is_paid_for(sandbox: Sandbox, scene: Scene, call: Documen
     sandbox.fault(call.operation, "429", times=2)
     sandbox.fault(call.operation, "reset", times=2)
     purse = Purse()
-    transport = Transport(sandbox.url, "/api", sandbox.key, policy=HASTE, pace=purse, timeout=5)
+    requestor = Requestor(sandbox.url, "/api", sandbox.key, policy=HASTE, pace=purse, timeout=5)
     client: Any = type("Client", (), {
-        "campaigns": classic.Campaigns(transport), "prospects": classic.Prospects(transport),
-        "team": classic.Team(transport),
+        "campaigns": classic.Campaigns(requestor), "prospects": classic.Prospects(requestor),
+        "team": classic.Team(requestor),
     })  # fmt: skip
 
     call.make(client, scene)
-    transport.close()
+    requestor.close()
 
     assert purse.taken == ["reads" if request.method == "GET" else "writes" for request in sandbox.requests]
     assert len(purse.taken) >= 5
@@ -197,12 +203,12 @@ def test_every_request_is_paid_for(sandbox: Sandbox, scene: Scene, call: Documen
 
 def test_a_request_waits_until_it_may_be_sent(sandbox: Sandbox) -> None:
     waits: list[float] = []
-    transport = Transport(
+    requestor = Requestor(
         sandbox.url, "/api", sandbox.key, policy=HASTE, pace=Purse(7.0, 0.5), timeout=5, sleep=waits.append
     )
 
-    transport.read("campaigns")
-    transport.close()
+    requestor.read("campaigns")
+    requestor.close()
 
     assert waits == [7.0, 0.5]
     assert len(sandbox.requests) == 1
@@ -222,7 +228,7 @@ def test_processes_share_a_budget(count: str) -> None:
 FORKING = """
 import os, sys
 from tests.client.spender import store
-from airflow_provider_salesblink.client.pacing import Budget
+from airflow_provider_salesblink.client.rate_limit import Budget
 budget = Budget({"writes": 4}, store(sys.argv[1]))
 assert budget.take("writes") == 0
 children = []
@@ -261,7 +267,7 @@ def test_a_clock_that_is_set_back_keeps_nobody_waiting_until_that_time_is_over(
 ) -> None:
     ahead = SimpleNamespace(time_ns=lambda: time.time_ns() + 3600 * 10**9, time=time.time, monotonic=time.monotonic)
     with monkeypatch.context() as an_hour_ago:
-        for module in (counts, pacing):
+        for module in (rate_limit_stores, rate_limit):
             an_hour_ago.setattr(module, "time", ahead)
         budget = Budget({"writes": 2}, store(count), window=30)
         assert [budget.take("writes"), budget.take("writes")] == [0, 0]

@@ -15,7 +15,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from airflow_provider_salesblink.client import InvalidInputError, NotFoundError, SalesBlinkClient, inputs
+from airflow_provider_salesblink.client import InvalidInputError, NotFoundError, SalesBlinkClient, validation
 
 if TYPE_CHECKING:
     from airflow_provider_salesblink.sandbox import Sandbox
@@ -105,7 +105,7 @@ def test_a_root_url_is_a_url(new_client: NewClient, url: Any) -> None:
     ],
 )
 def test_root_urls_that_are_right(url: str, root: str) -> None:
-    assert inputs.root_url(url) == root
+    assert validation.root_url(url) == root
 
 
 @pytest.mark.parametrize(
@@ -279,7 +279,7 @@ def test_missing_values_are_not_sent_and_numbers_go_in_plain_digits(sandbox: San
     ],
 )  # fmt: skip
 def test_a_value_is_written_as_text(value: Any, text: str) -> None:
-    assert inputs.changes({"Plan": value}) == {"Plan": text}
+    assert validation.changes({"Plan": value}) == {"Plan": text}
 
 
 IDS = st.text(st.characters(exclude_categories=())) | st.sampled_from(

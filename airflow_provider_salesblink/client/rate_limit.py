@@ -1,7 +1,7 @@
 """The request budget: how many reads, writes and deletes a minute, shared by all who use the same key.
 
-This module says what is counted together, and what happens where it cannot be counted; :mod:`counts` keeps the counts.
-It never sleeps: :meth:`Pace.take` says how long to.
+This module decides what is counted together, and what happens where it cannot be counted; :mod:`rate_limit_stores`
+keeps the counts. It never sleeps: :meth:`Pace.take` returns how long to wait.
 """
 
 from __future__ import annotations
@@ -16,11 +16,10 @@ from typing import TYPE_CHECKING, Protocol, cast
 
 from pyrate_limiter import Rate, RateItem
 
-from airflow_provider_salesblink.client import counts
-from airflow_provider_salesblink.client.counts import Kind, Store, in_file, in_redis, safe_share
+from airflow_provider_salesblink.client import rate_limit_stores
 from airflow_provider_salesblink.client.errors import ConnectionFailedError, InvalidInputError
-from airflow_provider_salesblink.client.places import place
-from airflow_provider_salesblink.client.redis_server import StoreAwayError
+from airflow_provider_salesblink.client.rate_limit_stores import Kind, Store, in_file, in_redis, safe_share
+from airflow_provider_salesblink.client.shared_store import StoreAwayError, store_location
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping
@@ -188,7 +187,7 @@ def pace(per_minute: Mapping[Kind, int], *, pacing_url: str, key: str, base_url:
         for a file of one's own, ``redis://...``, ``rediss://...`` or ``unix://...`` for a Redis server.
     :raises InvalidInputError: another kind of URL, or a temporary folder that others on this machine could change.
     """
-    where = place(pacing_url, key=key, base_url=base_url)
+    where = store_location(pacing_url, key=key, base_url=base_url)
     store = in_file(where.path) if where.path else in_redis(where.redis_url, where.name)
     if not any(per_minute.values()):
         return Unpaced()
@@ -199,7 +198,7 @@ def pace(per_minute: Mapping[Kind, int], *, pacing_url: str, key: str, base_url:
     shares: dict[Kind, int] = {kind: safe_share(limit) for kind, limit in per_minute.items() if limit}
     told = ", ".join(f"{share} {kind}" for kind, share in shares.items())
     own = Budget(shares, in_own_file(key=key, base_url=base_url), window=window)
-    return SafeBudget(budget, own, told, retry_every=counts.RETRY_EVERY)
+    return SafeBudget(budget, own, told, retry_every=rate_limit_stores.RETRY_EVERY)
 
 
 def in_own_file(*, key: str, base_url: str) -> Store:
@@ -207,7 +206,7 @@ def in_own_file(*, key: str, base_url: str) -> Store:
 
     def open_bucket(kind: Kind, rates: list[Rate]) -> AbstractBucket:
         try:
-            path = place("", key=key, base_url=base_url).path
+            path = store_location("", key=key, base_url=base_url).path
         except InvalidInputError as unusable:
             raise OSError from unusable
         return in_file(cast("Path", path)).open_bucket(kind, rates)
