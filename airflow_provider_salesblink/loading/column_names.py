@@ -15,7 +15,7 @@ from airflow_provider_salesblink.client.columns import EMAIL, documented, plain
 from airflow_provider_salesblink.client.errors import InvalidInputError
 from airflow_provider_salesblink.client.redaction import redacted
 from airflow_provider_salesblink.client.values import trimmed
-from airflow_provider_salesblink.loading.opt_outs import OptOutColumns, judged
+from airflow_provider_salesblink.loading.opt_out_columns import OptOutColumns, judged
 
 log = logging.getLogger(__name__)
 

@@ -12,7 +12,7 @@ from airflow_provider_salesblink.client.errors import InvalidInputError
 from airflow_provider_salesblink.client.values import BLANKS, trimmed
 from airflow_provider_salesblink.loading.column_names import LONGEST_CELL, ColumnNames, Reject, Row, checked
 from airflow_provider_salesblink.loading.csv_options import DELIMITERS, CsvOptions, announced_delimiter, outside_quotes
-from airflow_provider_salesblink.loading.opt_outs import judged
+from airflow_provider_salesblink.loading.opt_out_columns import judged
 from airflow_provider_salesblink.loading.text_files import LONGEST_LINE, TextFile
 
 if TYPE_CHECKING:

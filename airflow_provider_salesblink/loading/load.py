@@ -11,7 +11,7 @@ from uuid import uuid4
 
 from airflow_provider_salesblink.client import validation
 from airflow_provider_salesblink.client.errors import InvalidInputError, NotFoundError, RateLimitedError
-from airflow_provider_salesblink.loading.change import Changer
+from airflow_provider_salesblink.loading.column_conflicts import ColumnConflicts
 from airflow_provider_salesblink.loading.column_names import with_opt_outs
 from airflow_provider_salesblink.loading.plan import Action, Mode, OptOuts, Plan
 from airflow_provider_salesblink.loading.progress import Progress, in_words, seconds_for
@@ -19,7 +19,7 @@ from airflow_provider_salesblink.loading.report import FIRST_REASONS, LoadFailed
 from airflow_provider_salesblink.loading.reservations import LONGEST_UNSENT, reservations, wait_for_earlier_run
 from airflow_provider_salesblink.loading.send import Sender
 from airflow_provider_salesblink.loading.suppressions import read_suppressions
-from airflow_provider_salesblink.loading.unclear import Unclear
+from airflow_provider_salesblink.loading.updates import Updater
 
 if TYPE_CHECKING:
     import os
@@ -44,7 +44,7 @@ class CampaignOfClient:
 
     client: SalesBlinkClient
     campaign_id: str
-    unclear: Unclear
+    unclear: ColumnConflicts
 
     def people(self) -> Iterable[Prospect]:
         """Everybody in the campaign."""
@@ -80,7 +80,7 @@ class CampaignOfClient:
 
     def _confirm(self, prospect_id: str, who: bytes) -> None:
         if self.unclear.has_unclear_ids:
-            self.client.prospects.doubts.confirm(prospect_id, who)
+            self.client.prospects.checks.confirm(prospect_id, who)
 
 
 def load(
@@ -144,10 +144,10 @@ def load(
     validation.number("longest_wait", longest_wait, 0, math.inf)
     if opt_out_scope not in get_args(OptOutScope):
         raise InvalidInputError("opt_out_scope is neither 'account' nor 'campaign'.")
-    unclear = Unclear(client, campaign_id)
+    unclear = ColumnConflicts(client, campaign_id)
     destination = CampaignOfClient(client, campaign_id, unclear)
     suppressions = None if suppression_path is None else read_suppressions(suppression_path)
-    is_surely_out = client.prospects.doubts.is_surely_unsubscribed
+    is_surely_out = client.prospects.checks.is_surely_unsubscribed
     plan = Plan(mode, suppressions=suppressions, opt_outs=opt_outs, is_surely_out=is_surely_out)
     report = Report(campaign_id, mode, plan.counts, dry_run=client.dry_run)
     report.go_on(done_before or {})
@@ -190,18 +190,18 @@ def load(
                     writes_per_minute=client.writes_per_minute,
                     reads_per_minute=client.reads_per_minute,
                 )
-                changer = Changer(
+                updater = Updater(
                     plan, destination, report, max_in_flight=at_once, writes_per_minute=client.writes_per_minute
                 )
                 try:
-                    changer.opt_out()
+                    updater.opt_out()
                     # Nor may a single call wait for so long.
                     with client.waiting_at_most(min(longest_wait, LONGEST_UNSENT)):
                         finished = sender.add()
-                    changer.update()
+                    updater.update()
                     # SalesBlink may have refused rows, too.
                     _hold_back(plan, report)
-                    changer.unsubscribe()
+                    updater.unsubscribe()
                 finally:
                     if not sender.in_doubt:
                         own.finish()

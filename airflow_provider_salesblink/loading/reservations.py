@@ -17,14 +17,14 @@ from typing import TYPE_CHECKING, Protocol, TypeVar
 
 from airflow_provider_salesblink.client import shared_store
 from airflow_provider_salesblink.client.errors import ConnectionFailedError, SalesBlinkError
-from airflow_provider_salesblink.loading.reserved_in_file import FileReservations
-from airflow_provider_salesblink.loading.reserved_in_redis import HELD_FOR, RedisReservations
+from airflow_provider_salesblink.loading.reservations_file import FileReservations
+from airflow_provider_salesblink.loading.reservations_redis import HELD_FOR, RedisReservations
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Collection, Sequence
 
     from airflow_provider_salesblink.client.shared_store import StoreLocation
-    from airflow_provider_salesblink.loading.reserved_in_redis import Holder
+    from airflow_provider_salesblink.loading.reservations_redis import Holder
 
 log = logging.getLogger(__name__)
 

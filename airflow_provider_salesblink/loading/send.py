@@ -23,23 +23,23 @@ from airflow_provider_salesblink.client.errors import (
     SalesBlinkError,
 )
 from airflow_provider_salesblink.client.rate_limit import only_if
-from airflow_provider_salesblink.loading.look_ups import (
+from airflow_provider_salesblink.loading.opt_out_lookups import (
     ROWS_OWN_FAULT,
     UNKNOWN,
-    LookAhead,
+    LookupAhead,
     NotLookedUp,
     TooLongAgoError,
 )
 from airflow_provider_salesblink.loading.other_loads import wait_for_others
 from airflow_provider_salesblink.loading.progress import Progress
 from airflow_provider_salesblink.loading.reservations import NotReservedError
-from airflow_provider_salesblink.loading.reserved_in_redis import HELD_FOR
+from airflow_provider_salesblink.loading.reservations_redis import HELD_FOR
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
     from airflow_provider_salesblink.loading.destination import Destination
-    from airflow_provider_salesblink.loading.look_ups import LookedUp, Source
+    from airflow_provider_salesblink.loading.opt_out_lookups import LookedUp, Source
     from airflow_provider_salesblink.loading.plan import Plan, Step
     from airflow_provider_salesblink.loading.report import Report
     from airflow_provider_salesblink.loading.reservations import PatientReservations
@@ -195,7 +195,7 @@ class Sender:
             return NotLookedUp(steps)
         # More would only wait for the budget.
         at_once = min(self._max_in_flight, self._reads_per_minute or self._max_in_flight)
-        return LookAhead(steps, self._destination.opted_out_elsewhere, at_once)
+        return LookupAhead(steps, self._destination.opted_out_elsewhere, at_once)
 
     def _may_be_added(self, looked: LookedUp, this: _Round) -> bool:
         step, error = looked.step, looked.failed

@@ -9,7 +9,7 @@ import zlib
 from typing import IO, TYPE_CHECKING, Any
 
 from airflow_provider_salesblink.client.errors import InvalidInputError
-from airflow_provider_salesblink.loading.file_kinds import (
+from airflow_provider_salesblink.loading.file_formats import (
     BYTE_ORDER_MARKS,
     GZIP,
     SAMPLE,

@@ -85,7 +85,7 @@ class AddProspectOperator(SalesBlinkOperator):
 
     def act(self, client: SalesBlinkClient) -> dict[str, Any]:
         """Look the person up and add them."""
-        from airflow_provider_salesblink.loading.single import add_person
+        from airflow_provider_salesblink.loading.add_person import add_person
 
         self.check_reservations_are_shared(client)
         word, prospect = add_person(
@@ -140,15 +140,15 @@ class UpdateProspectOperator(AddressedOperator):
     def act(self, client: SalesBlinkClient) -> dict[str, Any]:
         """Compare and set."""
         from airflow_provider_salesblink.client import validation
-        from airflow_provider_salesblink.loading.single import id_of, set_differing
-        from airflow_provider_salesblink.loading.unclear import Unclear
+        from airflow_provider_salesblink.loading.add_person import id_of, set_differing
+        from airflow_provider_salesblink.loading.column_conflicts import ColumnConflicts
 
         exactly_one(prospect_id=self.prospect_id, email=self.email, hint=self.hint)
         wanted = validation.changes(json_argument("fields", self.fields, dict))
-        Unclear(client).refuse_reserved(wanted)
+        ColumnConflicts(client).refuse_reserved(wanted)
         by_id = self.email is None
         found = [client.prospects.get(cast("str", self.prospect_id))] if by_id else self.of_address(client)
-        unclear = Unclear(client, found[0]["campaign_id"])
+        unclear = ColumnConflicts(client, found[0]["campaign_id"])
         prospects = list(unclear.learn(found))
         sent, dry_run = set_differing(client, prospects, wanted, unclear)
         self.log.info("Fields set: %s.", ", ".join(shown(sent)) or "none")
@@ -184,7 +184,7 @@ class UnsubscribeOperator(AddressedOperator):
     def act(self, client: SalesBlinkClient) -> dict[str, Any]:
         """Find the prospects and unsubscribe each, whatever becomes of the others."""
         from airflow_provider_salesblink.client import NotFoundError, validation
-        from airflow_provider_salesblink.loading.single import id_of
+        from airflow_provider_salesblink.loading.add_person import id_of
 
         exactly_one(prospect_id=self.prospect_id, email=self.email, hint=self.hint)
         if self.email is None:
@@ -203,11 +203,11 @@ class UnsubscribeOperator(AddressedOperator):
         written, missing = [], []
         failed: SalesBlinkError | None = None
         for prospect_id, prospect in found.items():
-            if prospect and client.prospects.doubts.is_surely_unsubscribed(prospect):
+            if prospect and client.prospects.checks.is_surely_unsubscribed(prospect):
                 continue
             try:
                 if prospect:
-                    client.prospects.doubts.id_to_act_on(prospect)
+                    client.prospects.checks.id_to_act_on(prospect)
                 written.append(client.prospects.unsubscribe(prospect_id))
             except NotFoundError as error:
                 missing.append(error)

@@ -48,12 +48,12 @@ def test_two_thousand_people_on_a_bad_day_are_there_once_each_and_every_doubt_is
 
     assert_each_once(sandbox, rows)
     assert (report.added, accounted_for(report)) == (2000, 2000)
-    doubts = report.ambiguous
-    assert doubts.lost == doubts.carried_out + doubts.not_carried_out
+    in_doubt = report.ambiguous
+    assert in_doubt.lost == in_doubt.carried_out + in_doubt.not_carried_out
     hits = Counter(request.fault for request in sandbox.requests if request.fault)
     assert hits.keys() == {"reset", "reset after", "status 500 after", "status 503", "429"}
-    assert doubts.carried_out == hits["reset after"] + hits["status 500 after"]
-    assert doubts.not_carried_out == hits["reset"] + hits["status 503"]
+    assert in_doubt.carried_out == hits["reset after"] + hits["status 500 after"]
+    assert in_doubt.not_carried_out == hits["reset"] + hits["status 503"]
     assert report.reads == reads(sandbox) < 12
 
 

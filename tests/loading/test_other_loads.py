@@ -11,9 +11,9 @@ import pytest
 
 from airflow_provider_salesblink.client.errors import BudgetSpentError
 from airflow_provider_salesblink.client.identity import fingerprint
+from airflow_provider_salesblink.loading.add_person import LONGEST_WAIT, add_person
 from airflow_provider_salesblink.loading.other_loads import LONGEST_PAUSE, TRY_AGAIN_AFTER, HeldByOthersError
 from airflow_provider_salesblink.loading.reservations import reservations
-from airflow_provider_salesblink.loading.single import LONGEST_WAIT, add_person
 from tests.loading.people import assert_each_once, people, reads
 
 if TYPE_CHECKING:

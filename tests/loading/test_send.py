@@ -152,8 +152,8 @@ def test_a_view_that_grows_old_is_renewed_and_every_doubt_is_still_told(
     report = load_rows(rows)
 
     assert_each_once(sandbox, rows)
-    doubts = report.ambiguous
-    assert (doubts.lost, doubts.carried_out, doubts.not_carried_out) == (20, 10, 10)
+    in_doubt = report.ambiguous
+    assert (in_doubt.lost, in_doubt.carried_out, in_doubt.not_carried_out) == (20, 10, 10)
     assert (report.added, report.taken_by_others, accounted_for(report)) == (100, 0, 100)
     assert reads(sandbox) > 10
 

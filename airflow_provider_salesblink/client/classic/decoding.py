@@ -11,7 +11,7 @@ import re
 from typing import IO, TYPE_CHECKING, Any, cast
 
 from airflow_provider_salesblink.client import json_stream
-from airflow_provider_salesblink.client.classic import own_keys
+from airflow_provider_salesblink.client.classic import column_conflicts
 from airflow_provider_salesblink.client.columns import is_email, plain
 from airflow_provider_salesblink.client.errors import ApiRefusedError, NotFoundError, UnreadableResponseError
 
@@ -30,7 +30,7 @@ _ENVELOPE = frozenset({"success", "error", "message", "msg", "data", "total", "c
 _PAUSED_WORDS = {"paused": True, "pause": True, "running": False, "active": False, "unpaused": False}
 _OPTED_OUT_WORDS = frozenset({"unsubscribed", "optedout"})
 _SUBSCRIBED_WORDS = frozenset({"active", "subscribed"})
-_UNSUBSCRIBED_NAMES = frozenset(map(plain, own_keys.UNSUBSCRIBED))
+_UNSUBSCRIBED_NAMES = frozenset(map(plain, column_conflicts.UNSUBSCRIBED))
 _YES = frozenset({"true", "yes", "y", "1", "t", "on", *_OPTED_OUT_WORDS})
 
 # Where :func:`_payload` would find them.
@@ -84,15 +84,17 @@ def _payload(body: object, names: tuple[str, ...]) -> object:
 
 
 def _is_record(body: Json) -> bool:
-    return "success" not in body and own_keys.first_text(body, (*_CAMPAIGN_ID, *own_keys.IDS)) is not None
+    return (
+        "success" not in body and column_conflicts.first_text(body, (*_CAMPAIGN_ID, *column_conflicts.IDS)) is not None
+    )
 
 
 def _is_campaign(found: Json) -> bool:
-    return own_keys.first_text(found, _CAMPAIGN_ID) is not None
+    return column_conflicts.first_text(found, _CAMPAIGN_ID) is not None
 
 
 def _is_prospect(found: Json) -> bool:
-    return own_keys.first_text(found, own_keys.IDS) is not None or _has_address(found)
+    return column_conflicts.first_text(found, column_conflicts.IDS) is not None or _has_address(found)
 
 
 def _has_address(found: Json) -> bool:
@@ -114,9 +116,9 @@ def one(found: list[Json], what: str, wanted: str, names: tuple[str, ...]) -> Js
     # First as they are read elsewhere; then any of them, since a column of the person's may be called like one.
     for each_names in (names, *((name,) for name in names)):
         for each in found:
-            if own_keys.first_text(each, each_names) == wanted:
+            if column_conflicts.first_text(each, each_names) == wanted:
                 return each
-    if len(found) == 1 and own_keys.first_text(found[0], names) is None:
+    if len(found) == 1 and column_conflicts.first_text(found[0], names) is None:
         return found[0]
     raise UnreadableResponseError(f"SalesBlink was asked for one {what} and answered with another.")
 
@@ -127,7 +129,7 @@ def campaign(found: Json, known_id: str | None = None) -> Campaign:
     :param known_id: its id, where the question held it already.
     :raises UnreadableResponseError: it has no id, so that nothing could be done with it.
     """
-    found_id = known_id or own_keys.first_text(found, _CAMPAIGN_ID)
+    found_id = known_id or column_conflicts.first_text(found, _CAMPAIGN_ID)
     if found_id is None:
         raise UnreadableResponseError(f"A campaign in the answer has no id; {_outline(found)}.")
     name = found.get("name", found.get("campaignName"))
@@ -148,11 +150,11 @@ def single_campaign(body: object, campaign_id: str) -> Campaign:
 def prospect(found: Json) -> Prospect:
     """A prospect's record."""
     return {
-        "id": own_keys.first_text(found, own_keys.IDS),
+        "id": column_conflicts.first_text(found, column_conflicts.IDS),
         "email": _address(found),
-        "campaign_id": own_keys.first_text(found, own_keys.CAMPAIGN_IDS),
+        "campaign_id": column_conflicts.first_text(found, column_conflicts.CAMPAIGN_IDS),
         "unsubscribed": _unsubscribed(found),
-        "fields": own_keys.columns(found),
+        "fields": column_conflicts.columns(found),
         "raw": found,
     }
 
@@ -191,7 +193,7 @@ def _check_beside(path: json_stream.Path, value: object) -> None:
 def single_prospect(body: object, prospect_id: str) -> Prospect:
     """The one prospect that was asked for."""
     found = objects(body, PROSPECT_NAMES, _is_prospect)
-    record = prospect(one(found, "prospect", prospect_id, own_keys.IDS))
+    record = prospect(one(found, "prospect", prospect_id, column_conflicts.IDS))
     record["id"] = prospect_id
     return record
 
@@ -224,7 +226,7 @@ def acknowledged(body: object, names: tuple[str, ...]) -> Json:
 
 def _address(found: Json) -> str | None:
     """The address of a prospect, among their columns or next to them."""
-    nested = _email(found["data"]) if own_keys.is_nested(found) else None
+    nested = _email(found["data"]) if column_conflicts.is_nested(found) else None
     return nested or _email(found)
 
 
@@ -248,12 +250,12 @@ def _unsubscribed(found: Json) -> bool | None:
     In a flat answer a column of the person's own may be called like the state. Such a word counts only where it says
     that they opted out.
     """
-    if states := own_keys.states(found):
+    if states := column_conflicts.states(found):
         return any(states)
     word = _word(found, "status")
     if word in _OPTED_OUT_WORDS or any(_says_yes(value) for name, value in found.items() if _is_named_state(name)):
         return True
-    return False if word in _SUBSCRIBED_WORDS and own_keys.is_nested(found) else None
+    return False if word in _SUBSCRIBED_WORDS and column_conflicts.is_nested(found) else None
 
 
 def _is_named_state(name: str) -> bool:

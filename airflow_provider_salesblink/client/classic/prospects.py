@@ -5,8 +5,8 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from airflow_provider_salesblink.client import validation
-from airflow_provider_salesblink.client.classic import decoding, own_keys
-from airflow_provider_salesblink.client.classic.doubts import Doubts
+from airflow_provider_salesblink.client.classic import column_conflicts, decoding
+from airflow_provider_salesblink.client.classic.prospect_checks import ProspectChecks
 from airflow_provider_salesblink.client.columns import EMAIL
 from airflow_provider_salesblink.client.errors import InvalidInputError, NotFoundError
 from airflow_provider_salesblink.client.identity import spellings
@@ -23,13 +23,13 @@ if TYPE_CHECKING:
 class Prospects:
     """What can be done with prospects. Every method raises a :class:`SalesBlinkError` that says what went wrong.
 
-    ``doubts`` answers whether a prospect's ids and state are surely SalesBlink's.
+    ``checks`` answers whether a prospect's ids and state are surely SalesBlink's.
     """
 
     def __init__(self, requestor: Requestor) -> None:
         self._requestor = requestor
         self.adds_refused = ""
-        self.doubts = Doubts(requestor)
+        self.checks = ProspectChecks(requestor)
 
     def search(self, email: str) -> list[Prospect]:
         """The prospects with this address, one for each campaign they are in (``GET /prospect?term=``).
@@ -132,7 +132,7 @@ class Prospects:
         """
         prospect_id = validation.identifier("prospect_id", prospect_id)
         changes = validation.changes(fields)
-        own_keys.refuse_reserved("fields", changes)
+        column_conflicts.refuse_reserved("fields", changes)
         told: dict[str, Any] = {}
         dry_run = False
         for key, value in changes.items():
@@ -154,7 +154,7 @@ class Prospects:
 
 def _new_prospect(data: Mapping[str, Any]) -> dict[str, Any]:
     columns = validation.new_prospect(data)
-    own_keys.refuse_reserved("data", columns)
+    column_conflicts.refuse_reserved("data", columns)
     return columns
 
 

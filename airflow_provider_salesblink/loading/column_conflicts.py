@@ -12,16 +12,16 @@ if TYPE_CHECKING:
     from airflow_provider_salesblink.client import Prospect, SalesBlinkClient
 
 
-class Unclear:
+class ColumnConflicts:
     """Learns from the people of a campaign, and then refuses the columns that would be mixed up with SalesBlink's keys.
 
     :param campaign_id: the campaign; None where the people may be of several.
     """
 
     def __init__(self, client: SalesBlinkClient, campaign_id: str | None = None) -> None:
-        self._doubts = client.prospects.doubts
+        self._checks = client.prospects.checks
         self._campaign_id = campaign_id
-        self._suspects = self._doubts.reserved_columns | self._doubts.shared_columns
+        self._suspects = self._checks.reserved_columns | self._checks.shared_columns
         self._seen: frozenset[str] | None = None
         self._settled: frozenset[str] | None = None
         self.has_unclear_ids = False
@@ -29,10 +29,10 @@ class Unclear:
     def learn(self, people: Iterable[Prospect]) -> Iterator[Prospect]:
         """Pass on ``people``, and note what their answers leave open."""
         for each in people:
-            columns = self._doubts.unclear_columns(each)
+            columns = self._checks.unclear_columns(each)
             if self._seen is None or not columns <= self._seen:
                 self._seen = columns | (self._seen or frozenset())
-            self.has_unclear_ids = self.has_unclear_ids or self._doubts.id_is_unclear(each)
+            self.has_unclear_ids = self.has_unclear_ids or self._checks.id_is_unclear(each)
             yield each
 
     def refuse(self, columns: Collection[str]) -> None:
@@ -58,7 +58,7 @@ class Unclear:
         :raises InvalidInputError: one has a name that only SalesBlink uses.
         """
         for name in columns:
-            if name.strip() in self._doubts.reserved_columns:
+            if name.strip() in self._checks.reserved_columns:
                 raise InvalidInputError(
                     f"A column is called {name.strip()!r}, a name that only SalesBlink uses. {_remedy(name.strip())}"
                 )
@@ -69,7 +69,7 @@ class Unclear:
         if self._settled is None:
             if self._campaign_id is None:
                 return self._seen or frozenset()
-            self._settled = self._doubts.unclear_in_campaign(self._campaign_id, self._seen)
+            self._settled = self._checks.unclear_in_campaign(self._campaign_id, self._seen)
         return self._settled
 
 

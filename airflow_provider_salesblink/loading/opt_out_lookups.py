@@ -97,7 +97,7 @@ class NotLookedUp:
         return found
 
 
-class LookAhead:
+class LookupAhead:
     """Look people up ahead of sending them.
 
     :param opted_out: says of an address whether the person opted out; None where it is not known.

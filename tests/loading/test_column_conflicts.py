@@ -9,7 +9,7 @@ import pytest
 
 from airflow_provider_salesblink.client import InvalidInputError
 from airflow_provider_salesblink.loading import LoadFailedError
-from airflow_provider_salesblink.loading.single import add_person
+from airflow_provider_salesblink.loading.add_person import add_person
 from airflow_provider_salesblink.sandbox import Shapes
 from tests.loading.people import reads, writes
 

@@ -11,8 +11,8 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from airflow_provider_salesblink.client import UnreadableResponseError
+from airflow_provider_salesblink.loading.add_person import add_person
 from airflow_provider_salesblink.loading.reservations import NotReservedError
-from airflow_provider_salesblink.loading.single import add_person
 from airflow_provider_salesblink.sandbox import Shapes
 from tests.redis_server import new_server
 

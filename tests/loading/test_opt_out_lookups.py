@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from airflow_provider_salesblink.client import BudgetSpentError, InvalidInputError, SalesBlinkError
-from airflow_provider_salesblink.loading import LoadFailedError, look_ups
+from airflow_provider_salesblink.loading import LoadFailedError, opt_out_lookups
 from airflow_provider_salesblink.sandbox import Shapes
 from tests.loading.people import accounted_for, addresses, assert_each_once, people, reads, writes
 from tests.loading.people import look_ups as looked_up
@@ -180,7 +180,7 @@ def test_who_waited_for_long_is_looked_up_again_before_being_sent(
     sandbox: Sandbox, campaign: CampaignUnderTest, load_rows: Callable[..., Report], elsewhere: Callable[..., str],
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:  # fmt: skip
-    monkeypatch.setattr(look_ups, "LONGEST_RELIED_ON", 0.5)
+    monkeypatch.setattr(opt_out_lookups, "LONGEST_RELIED_ON", 0.5)
     sandbox.fault("prospect-add", "429", retry_after=1)
 
     def opt_out() -> None:

@@ -8,7 +8,7 @@ import time
 from contextlib import closing
 from typing import TYPE_CHECKING
 
-from airflow_provider_salesblink.loading.reserved_in_redis import HELD_FOR, Holder
+from airflow_provider_salesblink.loading.reservations_redis import HELD_FOR, Holder
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Sequence

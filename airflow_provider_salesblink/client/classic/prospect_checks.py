@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from airflow_provider_salesblink.client import validation
-from airflow_provider_salesblink.client.classic import decoding, own_keys
+from airflow_provider_salesblink.client.classic import column_conflicts, decoding
 from airflow_provider_salesblink.client.errors import InvalidInputError, NotFoundError, UnreadableResponseError
 from airflow_provider_salesblink.client.identity import fingerprint
 
@@ -14,31 +14,33 @@ if TYPE_CHECKING:
     from airflow_provider_salesblink.client.requestor import Requestor
 
 
-class Doubts:
+class ProspectChecks:
     """Whether what stands in a prospect's answer is SalesBlink's word, or a column of the person.
 
     ``reserved_columns`` are names that only SalesBlink uses, ``shared_columns`` those that exports of other tools use
     too.
     """
 
-    reserved_columns = own_keys.RESERVED
-    shared_columns = own_keys.SHARED
+    reserved_columns = column_conflicts.RESERVED
+    shared_columns = column_conflicts.SHARED
 
     def __init__(self, requestor: Requestor) -> None:
         self._requestor = requestor
 
     def id_is_unclear(self, prospect: Prospect) -> bool:
         """Return whether ``prospect``'s id may be a value of one of the person's own columns."""
-        return own_keys.id_is_unclear(prospect["raw"])
+        return column_conflicts.id_is_unclear(prospect["raw"])
 
     def campaign_is_unclear(self, prospect: Prospect) -> bool:
         """Return whether ``prospect``'s campaign id may be a value of one of the person's own columns."""
-        return own_keys.campaign_is_unclear(prospect["raw"])
+        return column_conflicts.campaign_is_unclear(prospect["raw"])
 
     def is_surely_unsubscribed(self, prospect: Prospect) -> bool:
         """Return whether the API says that the person opted out, rather than one of their own columns."""
         raw = prospect["raw"]
-        return prospect["unsubscribed"] is True and (own_keys.is_nested(raw) or any(own_keys.states(raw)))
+        return prospect["unsubscribed"] is True and (
+            column_conflicts.is_nested(raw) or any(column_conflicts.states(raw))
+        )
 
     def id_to_act_on(self, prospect: Prospect) -> str:
         """Return a found prospect's id, once it is sure that it is theirs (one read where the answer leaves it open).
@@ -73,7 +75,7 @@ class Doubts:
 
     def unclear_columns(self, prospect: Prospect) -> frozenset[str]:
         """Return the names of columns of which ``prospect``'s answer does not show whether they are the API's."""
-        return own_keys.unclear_columns(prospect["raw"])
+        return column_conflicts.unclear_columns(prospect["raw"])
 
     def unclear_in_campaign(self, campaign_id: str, seen: frozenset[str] | None) -> frozenset[str]:
         """Return which columns stay unclear in a campaign (``GET /campaign/<campaignID>``, where that can help).
@@ -88,5 +90,5 @@ class Doubts:
             campaign = answer.decoded(lambda body: decoding.single_campaign(body, campaign_id))
         except NotFoundError:
             # Where it comes from a prospect, it may be a column of the person's own.
-            return seen or own_keys.SHARED
-        return own_keys.unclear_in_campaign(seen, campaign["raw"])
+            return seen or column_conflicts.SHARED
+        return column_conflicts.unclear_in_campaign(seen, campaign["raw"])

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from airflow_provider_salesblink.loading.report import Report
 
 
-class Changer:
+class Updater:
     """Updates and unsubscribes the people of a plan.
 
     :param max_in_flight: how many calls at once at most.

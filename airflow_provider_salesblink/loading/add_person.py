@@ -21,10 +21,10 @@ from airflow_provider_salesblink.client.errors import (
 from airflow_provider_salesblink.client.identity import fingerprint
 from airflow_provider_salesblink.client.rate_limit import only_if
 from airflow_provider_salesblink.client.records import of_person
+from airflow_provider_salesblink.loading.column_conflicts import ColumnConflicts
 from airflow_provider_salesblink.loading.other_loads import wait_for_others
 from airflow_provider_salesblink.loading.reservations import reservations, wait_for_earlier_run
 from airflow_provider_salesblink.loading.rows import ColumnNames, Reject
-from airflow_provider_salesblink.loading.unclear import Unclear
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -67,7 +67,7 @@ def add_person(
     campaign_id = validation.identifier("campaign_id", campaign_id)
     if client.prospects.adds_refused:
         raise InvalidInputError(client.prospects.adds_refused)
-    columns, unclear = _columns(data), Unclear(client, campaign_id)
+    columns, unclear = _columns(data), ColumnConflicts(client, campaign_id)
     unclear.refuse_reserved(columns)
     reserved = reservations(client.shared, campaign_id, owner or uuid4().hex, settle=client.timeout, sleep=sleep)
     if owner and not client.dry_run:
@@ -151,7 +151,7 @@ def _added_alone(
 
 
 def _looked_up(
-    client: SalesBlinkClient, campaign_id: str, address: str, unclear: Unclear
+    client: SalesBlinkClient, campaign_id: str, address: str, unclear: ColumnConflicts
 ) -> tuple[list[Prospect], list[Prospect]]:
     """The prospects with ``address``: those the search knows, and those in the campaign.
 
@@ -163,7 +163,7 @@ def _looked_up(
         everywhere = []
     here = [found for found in everywhere if found["campaign_id"] == campaign_id]
     # A column of the person's own may only look like the campaign's id.
-    if here and not any(map(client.prospects.doubts.campaign_is_unclear, here)):
+    if here and not any(map(client.prospects.checks.campaign_is_unclear, here)):
         return everywhere, here
     return everywhere, of_person(unclear.learn(client.prospects.each(campaign_id)), address)
 
@@ -173,7 +173,7 @@ def _in_campaign(client: SalesBlinkClient, campaign_id: str, address: str) -> li
 
 
 def set_differing(
-    client: SalesBlinkClient, prospects: list[Prospect], wanted: Mapping[str, str], unclear: Unclear
+    client: SalesBlinkClient, prospects: list[Prospect], wanted: Mapping[str, str], unclear: ColumnConflicts
 ) -> tuple[list[str], bool]:
     """Set the fields that differ; the names of those that did, and whether the client runs dry.
 
@@ -182,7 +182,7 @@ def set_differing(
     differ = [(found, fields) for found in prospects if (fields := differing(found["fields"], wanted))]
     for _, fields in differ:
         unclear.refuse(fields)
-    changes = [(client.prospects.doubts.id_to_act_on(found), fields) for found, fields in differ]
+    changes = [(client.prospects.checks.id_to_act_on(found), fields) for found, fields in differ]
     sent: dict[str, None] = {}
     dry_run = False
     for prospect_id, fields in changes:
