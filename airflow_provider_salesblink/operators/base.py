@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from abc import abstractmethod
 from datetime import timedelta
 from typing import TYPE_CHECKING, Any
@@ -13,19 +14,30 @@ from airflow.providers.common.compat.sdk import (
 )
 
 from airflow_provider_salesblink.arguments import json_argument, normalize_arguments
+from airflow_provider_salesblink.assets import SCHEME
 from airflow_provider_salesblink.connection_form import DEFAULT_CONN_ID, InvalidConnectionError
 from airflow_provider_salesblink.executors import refusal_of_adds
-from airflow_provider_salesblink.operators.outlets import tell
-from airflow_provider_salesblink.tasks import USUAL_WAIT, SalesBlinkTask, final
+from airflow_provider_salesblink.task_mixins import USUAL_WAIT, Addressed, SalesBlinkTask, final
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping
+    from collections.abc import Iterable, Mapping, Sequence
 
     from airflow.providers.common.compat.sdk import Context
 
-    from airflow_provider_salesblink.client import RateLimitedError, SalesBlinkClient
+    from airflow_provider_salesblink.client import Prospect, RateLimitedError, SalesBlinkClient
 
-__all__ = ["SalesBlinkOperator", "exactly_one", "json_argument", "one_of", "outcome", "shown", "summary"]
+log = logging.getLogger(__name__)
+
+__all__ = [
+    "AddressedOperator",
+    "SalesBlinkOperator",
+    "exactly_one",
+    "json_argument",
+    "one_of",
+    "outcome",
+    "shown",
+    "summary",
+]
 
 
 class SalesBlinkOperator(SalesBlinkTask, BaseOperator):
@@ -72,7 +84,7 @@ class SalesBlinkOperator(SalesBlinkTask, BaseOperator):
 
     def _tell(self, context: Context, result: dict[str, Any]) -> dict[str, Any]:
         self.log.info("Outcome: %s.", summary(result))
-        self.outlets = tell(self.outlets, result, context.get("outlet_events"))
+        self.outlets = _with_events(self.outlets, result, context.get("outlet_events"))
         return result
 
     def _act(self, waited: float) -> dict[str, Any]:
@@ -138,6 +150,37 @@ class SalesBlinkOperator(SalesBlinkTask, BaseOperator):
         raise AssertionError("defer() does not return")
 
 
+class AddressedOperator(Addressed, SalesBlinkOperator):  # type: ignore[misc]  # its email is another thing
+    """A task that acts on the person with an address.
+
+    :param email: the person's address.
+    """
+
+    def searched(self, client: SalesBlinkClient) -> list[Prospect]:
+        """Return the prospects with the address, perhaps none.
+
+        :raises InvalidInputError: no address came.
+        """
+        from airflow_provider_salesblink.client import InvalidInputError
+
+        if self.email is None:
+            raise InvalidInputError(f"There is no email; a template may have found nothing.{self.hint}")
+        return client.prospects.search(self.email)
+
+    def of_address(self, client: SalesBlinkClient) -> list[Prospect]:
+        """Return every prospect with the address.
+
+        :raises InvalidInputError: no address came.
+        :raises NotFoundError: there is none.
+        """
+        from airflow_provider_salesblink.client import NotFoundError
+
+        found = self.searched(client)
+        if not found:
+            raise NotFoundError("No prospect has this address. Check it, and that the key's user may see the campaign.")
+        return found
+
+
 def _name_of(context: Context) -> str | None:
     """A name for the task that a retry of it has too, so that it knows its own reservations; None outside a run."""
     task = context.get("ti")
@@ -188,3 +231,65 @@ def summary(result: Mapping[str, Any]) -> str:
     found = {name: len(value) if isinstance(value, list) else value for name, value in result.items()}
     word = str(found.pop("outcome"))
     return redacted(", ".join([word, *(f"{name} {value}" for name, value in found.items())]))
+
+
+def _with_events(outlets: Sequence[Any], result: dict[str, Any], events: Any) -> list[Any]:  # noqa: ANN401
+    """Put ``result`` into the events of those outlets that are SalesBlink's, however they are referenced.
+
+    :param events: the context's ``outlet_events``; None outside a run.
+    :return: the outlets that shall have an event: in a dry run nothing happened to those that are SalesBlink's.
+    """
+    if events is None:
+        return list(outlets)
+    ours = [_is_uri(_uri_of(outlet, events)) for outlet in outlets]
+    of_aliases = [each for outlet in outlets for each in _added_to_alias(outlet, events)]
+    if result.get("outcome") == "dry_run":
+        for added, event in of_aliases:
+            added.remove(event)
+        return [outlet for outlet, is_ours in zip(outlets, ours, strict=True) if not is_ours]
+    for outlet, is_ours in zip(outlets, ours, strict=True):
+        if is_ours:
+            events[outlet].extra.update(result)
+    for _, event in of_aliases:
+        _extra_of(event).update(result)
+    return list(outlets)
+
+
+def _uri_of(outlet: Any, events: Any) -> str:  # noqa: ANN401
+    if hasattr(outlet, "uri") or not _is_reference(outlet):
+        return str(getattr(outlet, "uri", ""))
+    try:
+        # Only Airflow knows which asset has the name.
+        return str(events[outlet].key.uri)
+    except Exception as error:  # noqa: BLE001
+        # The people are in; a retry for the sake of an event would not be worth it.
+        log.warning("The outlet %r could not be looked up (%s).", outlet, type(error).__name__)
+        return ""
+
+
+def _is_reference(outlet: object) -> bool:
+    # Airflow 3 only: Asset.ref(name=...), Asset.ref(uri=...).
+    return type(outlet).__name__ in ("AssetNameRef", "AssetUriRef")
+
+
+def _added_to_alias(outlet: Any, events: Any) -> list[tuple[list[Any], Any]]:  # noqa: ANN401
+    """Return the events of SalesBlink's assets that were added to an alias, each with the list that it is in."""
+    if type(outlet).__name__ not in ("AssetAlias", "DatasetAlias"):
+        return []
+    accessor = events[outlet]
+    added = getattr(accessor, "asset_alias_events", None) or getattr(accessor, "dataset_alias_events", [])
+    return [(added, event) for event in added if _is_uri(_target_of(event))]
+
+
+def _target_of(event: Any) -> str:  # noqa: ANN401
+    # A dict in Airflow 2.
+    return str(event["dest_dataset_uri"] if isinstance(event, dict) else event.dest_asset_key.uri)
+
+
+def _extra_of(event: Any) -> dict[str, Any]:  # noqa: ANN401
+    extra: dict[str, Any] = event["extra"] if isinstance(event, dict) else event.extra
+    return extra
+
+
+def _is_uri(uri: str) -> bool:
+    return uri.startswith(f"{SCHEME}://")

@@ -6,8 +6,8 @@ from typing import TYPE_CHECKING, Any, Literal, cast, get_args
 
 from airflow_provider_salesblink.arguments import path_text
 from airflow_provider_salesblink.links import CampaignLink
-from airflow_provider_salesblink.operators.addressed import AddressedOperator
 from airflow_provider_salesblink.operators.base import (
+    AddressedOperator,
     SalesBlinkOperator,
     exactly_one,
     json_argument,

@@ -19,7 +19,7 @@ from airflow.providers.common.compat.sdk import (
 
 from airflow_provider_salesblink.connection_form import DEFAULT_CONN_ID, InvalidConnectionError
 from airflow_provider_salesblink.operators.base import summary
-from airflow_provider_salesblink.tasks import USUAL_WAIT, SalesBlinkTask, final
+from airflow_provider_salesblink.task_mixins import USUAL_WAIT, SalesBlinkTask, final
 
 if TYPE_CHECKING:
     from collections.abc import Callable

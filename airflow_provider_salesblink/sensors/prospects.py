@@ -9,7 +9,7 @@ from airflow_provider_salesblink.arguments import normalize_arguments
 from airflow_provider_salesblink.links import CampaignLink
 from airflow_provider_salesblink.operators.base import exactly_one, json_argument
 from airflow_provider_salesblink.sensors.base import SalesBlinkSensor
-from airflow_provider_salesblink.tasks import Addressed
+from airflow_provider_salesblink.task_mixins import Addressed
 
 if TYPE_CHECKING:
     from collections.abc import Sequence

@@ -1,4 +1,4 @@
-"""What all SalesBlink triggers share: the line to SalesBlink, and what becomes of a wait."""
+"""What all SalesBlink triggers share: the client, and what becomes of a wait."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from airflow.triggers.base import BaseTrigger, TriggerEvent
 
 from airflow_provider_salesblink.connection_form import InvalidConnectionError
 from airflow_provider_salesblink.hooks.salesblink import SalesBlinkHook
-from airflow_provider_salesblink.tasks import final
+from airflow_provider_salesblink.task_mixins import final
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
@@ -29,9 +29,9 @@ if TYPE_CHECKING:
     from airflow_provider_salesblink.client import SalesBlinkClient
     from airflow_provider_salesblink.waiting.backoff import Backoff
     from airflow_provider_salesblink.waiting.conditions import Hopeless, Met
-    from airflow_provider_salesblink.waiting.current_client import Access
-    from airflow_provider_salesblink.waiting.line import Line
+    from airflow_provider_salesblink.waiting.connection_reload import Access
     from airflow_provider_salesblink.waiting.resources import Resource
+    from airflow_provider_salesblink.waiting.shared_client import SharedClient
 
 
 class SalesBlinkTrigger(BaseTrigger):
@@ -84,7 +84,7 @@ class SalesBlinkTrigger(BaseTrigger):
         """Wait, and tell what came of it."""
         await loaded()
         from airflow_provider_salesblink.waiting.conditions import Met
-        from airflow_provider_salesblink.waiting.current_client import UnusableConnectionError
+        from airflow_provider_salesblink.waiting.connection_reload import UnusableConnectionError
         from airflow_provider_salesblink.waiting.poller import GaveUp
 
         try:
@@ -101,8 +101,8 @@ class SalesBlinkTrigger(BaseTrigger):
 
     async def _waited(self) -> Met | Hopeless:
         resource, wish = self.wish()
-        async with line_of(self.salesblink_conn_id) as line:
-            return await line.poller(resource).wait(
+        async with shared_client_for(self.salesblink_conn_id) as shared:
+            return await shared.poller(resource).wait(
                 wish, interval=self._interval(), most_failures=self.max_consecutive_failures
             )
 
@@ -114,7 +114,7 @@ class SalesBlinkTrigger(BaseTrigger):
         return Backoff(self.poll_interval, **self.backoff, now=time.time())
 
 
-_WAITING = "airflow_provider_salesblink.waiting.line"
+_WAITING = "airflow_provider_salesblink.waiting.shared_client"
 _LOADED = threading.Event()
 
 
@@ -126,21 +126,21 @@ async def loaded() -> None:
 
 
 @asynccontextmanager
-async def line_of(conn_id: str) -> AsyncIterator[Line]:
-    """The line that everything in this event loop shares over a connection.
+async def shared_client_for(conn_id: str) -> AsyncIterator[SharedClient]:
+    """The client that everything in this event loop shares over a connection.
 
     :raises UnusableConnectionError: there is no such connection, or it cannot be used.
     """
-    from airflow_provider_salesblink.waiting.line import line_to
+    from airflow_provider_salesblink.waiting.shared_client import shared_client_of
 
-    async with line_to(conn_id, partial(_read, conn_id)) as line:
-        yield line
+    async with shared_client_of(conn_id, partial(_read, conn_id)) as shared:
+        yield shared
 
 
 async def _read(conn_id: str) -> Access:
     from airflow.providers.common.compat.connection import get_async_connection
 
-    from airflow_provider_salesblink.waiting.current_client import Access, UnusableConnectionError
+    from airflow_provider_salesblink.waiting.connection_reload import Access, UnusableConnectionError
 
     hook = SalesBlinkHook(conn_id)
     try:
@@ -156,7 +156,7 @@ async def _read(conn_id: str) -> Access:
 
 
 def _client_of(hook: SalesBlinkHook, connection: Connection) -> SalesBlinkClient:
-    from airflow_provider_salesblink.waiting.current_client import UnusableConnectionError
+    from airflow_provider_salesblink.waiting.connection_reload import UnusableConnectionError
 
     try:
         # Each request is sent once: what failed is looked at again anyway.

@@ -14,7 +14,7 @@ from airflow.providers.common.compat.triggers import BaseEventTrigger
 
 from airflow_provider_salesblink.arguments import digits
 from airflow_provider_salesblink.connection_form import DEFAULT_CONN_ID
-from airflow_provider_salesblink.triggers.base import event, line_of, loaded
+from airflow_provider_salesblink.triggers.base import event, loaded, shared_client_for
 from airflow_provider_salesblink.waiting.changes import KINDS, SHELVES, Cursor, of_kinds
 
 if TYPE_CHECKING:
@@ -131,13 +131,13 @@ _OF_STREAM = ("salesblink_conn_id", "campaign_id", "poll_interval")
 
 async def _looks(conn_id: str, campaign_id: str, interval: float) -> AsyncGenerator[Snapshot, None]:
     await loaded()
-    from airflow_provider_salesblink.waiting.current_client import UnusableConnectionError
+    from airflow_provider_salesblink.waiting.connection_reload import UnusableConnectionError
     from airflow_provider_salesblink.waiting.resources import Everybody, PeopleOf
 
     while True:
         try:
-            async with line_of(conn_id) as line:
-                watched = line.poller(PeopleOf(campaign_id)).watch(Everybody(), interval=interval)
+            async with shared_client_for(conn_id) as shared:
+                watched = shared.poller(PeopleOf(campaign_id)).watch(Everybody(), interval=interval)
                 async with aclosing(watched) as snapshots:
                     async for snapshot in snapshots:
                         yield snapshot

@@ -15,7 +15,7 @@ from airflow_provider_salesblink.triggers import events
 from airflow_provider_salesblink.triggers.campaigns import CampaignTrigger
 from airflow_provider_salesblink.triggers.events import ProspectEventTrigger
 from airflow_provider_salesblink.triggers.prospects import ProspectTrigger
-from airflow_provider_salesblink.waiting import current_client
+from airflow_provider_salesblink.waiting import connection_reload
 from tests.triggers.running import USUAL, event_of
 
 if TYPE_CHECKING:
@@ -121,7 +121,7 @@ def test_one_who_joins_brings_all_to_the_new_server(
 def test_those_who_wait_move_by_themselves_after_a_while(
     old: Sandbox, new: Sandbox, move: Callable[..., None], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(current_client, "REREAD", 0.3)
+    monkeypatch.setattr(connection_reload, "REREAD", 0.3)
     people, ana = f"/api/prospects/{ID}", new.people(ID)[0].id
 
     async def triggerer() -> Any:
@@ -243,7 +243,7 @@ def test_a_connection_that_broke_refuses_who_joins_and_keeps_who_waits(
     monkeypatch: pytest.MonkeyPatch,
     caplog: pytest.LogCaptureFixture,
 ) -> None:
-    monkeypatch.setattr(current_client, "REREAD", 0.2)
+    monkeypatch.setattr(connection_reload, "REREAD", 0.2)
 
     def break_it() -> None:
         if broken == "gone":

@@ -1,4 +1,4 @@
-"""What the tests of waiting share: lines to the sandbox, and deadlines."""
+"""What the tests of waiting share: clients of the sandbox, and deadlines."""
 
 from __future__ import annotations
 
@@ -13,17 +13,17 @@ import pytest
 
 from airflow_provider_salesblink.client import SalesBlinkClient
 from airflow_provider_salesblink.client.retry import Policy
-from airflow_provider_salesblink.waiting import current_client
-from airflow_provider_salesblink.waiting.current_client import Access
-from airflow_provider_salesblink.waiting.line import _lines, line_to
+from airflow_provider_salesblink.waiting import connection_reload
+from airflow_provider_salesblink.waiting.connection_reload import Access
 from airflow_provider_salesblink.waiting.resources import AllCampaigns
+from airflow_provider_salesblink.waiting.shared_client import _clients, shared_client_of
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Coroutine, Iterator
     from contextlib import AbstractAsyncContextManager
 
     from airflow_provider_salesblink.sandbox import Sandbox
-    from airflow_provider_salesblink.waiting.line import Line
+    from airflow_provider_salesblink.waiting.shared_client import SharedClient
 
 DEADLINE = 10.0
 
@@ -51,12 +51,12 @@ async def for_a_while(seconds: float) -> None:
 
 
 def waiting(
-    line: Line, wish: Any, resource: Any = None, *, interval: float = 0.05, most: int = 10
+    shared: SharedClient, wish: Any, resource: Any = None, *, interval: float = 0.05, most: int = 10
 ) -> asyncio.Task[Any]:
     """Somebody who waits."""
 
     async def wait() -> Any:
-        return await line.poller(resource or AllCampaigns()).wait(wish, interval=interval, most_failures=most)
+        return await shared.poller(resource or AllCampaigns()).wait(wish, interval=interval, most_failures=most)
 
     return asyncio.create_task(wait())
 
@@ -65,8 +65,8 @@ def poll_threads() -> list[threading.Thread]:
     return [thread for thread in threading.enumerate() if thread.name.startswith("salesblink-poll")]
 
 
-def no_lines() -> bool:
-    return not _lines.get(asyncio.get_running_loop())
+def no_clients() -> bool:
+    return not _clients.get(asyncio.get_running_loop())
 
 
 class Connection:
@@ -84,7 +84,7 @@ class Connection:
         self._stack = stack
 
     def given(self) -> dict[str, Any]:
-        # How long to wait after a 429 is the line's own business.
+        # How long to wait after a 429 is the shared client's own business.
         policy = Policy(max_attempts=1, rate_limit_window=0.0)
         given = {
             "api_key": self.sandbox.key, "base_url": self.sandbox.url, "policy": policy, "timeout": 5,
@@ -105,8 +105,8 @@ class Connection:
         account = _bytes([given["api_key"], given["base_url"]])
         return Access(content=_bytes(given), account=account, make_client=self.make_client)
 
-    def line(self, name: str = "crm") -> AbstractAsyncContextManager[Line]:
-        return line_to(name, self.read)
+    def shared_client(self, name: str = "crm") -> AbstractAsyncContextManager[SharedClient]:
+        return shared_client_of(name, self.read)
 
     @property
     def looks(self) -> list[float]:
@@ -124,7 +124,7 @@ def _bytes(value: object) -> bytes:
 
 @pytest.fixture(autouse=True)
 def _in_haste(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(current_client, "APART", 0.05)
+    monkeypatch.setattr(connection_reload, "APART", 0.05)
 
 
 @pytest.fixture

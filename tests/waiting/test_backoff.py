@@ -93,15 +93,15 @@ def test_a_poll_follows_the_shortest_interval_of_its_members(
     wish, other = (CampaignIs("paused", campaign.id) for _ in range(2))
 
     async def story() -> None:
-        async with connection.line() as line:
+        async with connection.shared_client() as shared:
             backoff = Backoff(2.0, began=time.time(), timeout=WEEK, longest=None, now=time.time())
             patient: asyncio.Task[Any] = asyncio.create_task(
-                line.poller(AllCampaigns()).wait(wish, interval=backoff, most_failures=10)
+                shared.poller(AllCampaigns()).wait(wish, interval=backoff, most_failures=10)
             )
             await until(lambda: len(connection.looks) == 4)
             await for_a_while(0.3)
             alone = len(connection.looks)
-            hasty = waiting(line, other, interval=0.05)
+            hasty = waiting(shared, other, interval=0.05)
             await until(lambda: len(connection.looks) >= alone + 6, 3)
             for each in (patient, hasty):
                 each.cancel()

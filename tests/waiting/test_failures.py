@@ -9,10 +9,10 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from airflow_provider_salesblink.waiting import line as line_module
 from airflow_provider_salesblink.waiting import poller as poller_module
+from airflow_provider_salesblink.waiting import shared_client as shared_client_module
 from airflow_provider_salesblink.waiting.conditions import CampaignIs, Hopeless, Met, ProspectIs
-from airflow_provider_salesblink.waiting.current_client import UnusableConnectionError
+from airflow_provider_salesblink.waiting.connection_reload import UnusableConnectionError
 from airflow_provider_salesblink.waiting.poller import GaveUp
 from airflow_provider_salesblink.waiting.resources import Everybody, PeopleOf, Somebody
 from tests.waiting.conftest import Connection, for_a_while, run, until, waiting
@@ -20,7 +20,7 @@ from tests.waiting.conftest import Connection, for_a_while, run, until, waiting
 if TYPE_CHECKING:
     from airflow_provider_salesblink.sandbox import Sandbox
     from airflow_provider_salesblink.waiting.changes import Snapshot
-    from airflow_provider_salesblink.waiting.line import Line
+    from airflow_provider_salesblink.waiting.shared_client import SharedClient
     from tests.conftest import CampaignUnderTest
 
 LATENCY = 1.0
@@ -38,11 +38,11 @@ PASSING: list[tuple[str, dict[str, Any], str]] = [
 @pytest.fixture(autouse=True)
 def hurried(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(poller_module, "LONGEST_BACKOFF", 0.05)
-    monkeypatch.setattr(line_module, "USUAL_WAIT", 0.1)
+    monkeypatch.setattr(shared_client_module, "USUAL_WAIT", 0.1)
 
 
-def watching(line: Line, campaign_id: str, *, interval: float = 0.05) -> Any:
-    return aclosing(line.poller(PeopleOf(campaign_id)).watch(Everybody(), interval=interval))  # type: ignore[type-var]
+def watching(shared: SharedClient, campaign_id: str, *, interval: float = 0.05) -> Any:
+    return aclosing(shared.poller(PeopleOf(campaign_id)).watch(Everybody(), interval=interval))  # type: ignore[type-var]
 
 
 @pytest.mark.parametrize(
@@ -65,8 +65,8 @@ def test_what_a_person_has_to_mend_ends_all_waits_at_once(
     sandbox.fault("campaigns", fault, **options)
 
     async def story() -> None:
-        async with connection.line() as line:
-            waiters = [waiting(line, CampaignIs("running", campaign.id), most=5) for _ in range(20)]
+        async with connection.shared_client() as shared:
+            waiters = [waiting(shared, CampaignIs("running", campaign.id), most=5) for _ in range(20)]
             for verdict in await asyncio.gather(*waiters):
                 assert isinstance(verdict, Hopeless)
                 assert words in verdict.reason
@@ -87,9 +87,9 @@ def test_what_may_pass_ends_a_wait_only_when_it_does_not(
     sandbox.fault("campaigns", fault, times=None, **options)
 
     async def story() -> None:
-        async with connection.line() as line:
-            soon = waiting(line, CampaignIs("running", campaign.id), interval=0.02, most=1)
-            later = waiting(line, CampaignIs("running", campaign.id), interval=0.02, most=2)
+        async with connection.shared_client() as shared:
+            soon = waiting(shared, CampaignIs("running", campaign.id), interval=0.02, most=1)
+            later = waiting(shared, CampaignIs("running", campaign.id), interval=0.02, most=2)
             with pytest.raises(GaveUp, match=r"1 looks in a row failed\. The last: .*" + words):
                 await soon
             with pytest.raises(GaveUp, match=r"2 looks in a row failed\. The last: .*" + words):
@@ -103,8 +103,8 @@ def test_failures_are_counted_anew_after_a_success(
     sandbox: Sandbox, connection: Connection, campaign: CampaignUnderTest
 ) -> None:
     async def story() -> None:
-        async with connection.line() as line:
-            waiter = waiting(line, CampaignIs("paused", campaign.id), interval=0.01, most=3)
+        async with connection.shared_client() as shared:
+            waiter = waiting(shared, CampaignIs("paused", campaign.id), interval=0.01, most=3)
             for _ in range(3):
                 sandbox.fault("campaigns", "status", status=503, times=2)
                 count = len(connection.looks)
@@ -123,10 +123,10 @@ def test_what_failed_before_somebody_came_is_not_counted_for_them(
     sandbox.fault("campaigns", "status", status=503, times=4)
 
     async def story() -> None:
-        async with connection.line() as line:
-            patient = waiting(line, CampaignIs("running", campaign.id), interval=0.02)
+        async with connection.shared_client() as shared:
+            patient = waiting(shared, CampaignIs("running", campaign.id), interval=0.02)
             await until(lambda: len(connection.looks) >= 2)
-            late = waiting(line, CampaignIs("running", campaign.id), interval=0.02, most=4)
+            late = waiting(shared, CampaignIs("running", campaign.id), interval=0.02, most=4)
             assert all(isinstance(verdict, Met) for verdict in await asyncio.gather(patient, late))
 
     run(story())
@@ -139,13 +139,13 @@ def test_a_refusal_of_a_look_that_began_before_somebody_came_is_not_theirs(
     sandbox.fault("prospects", "slow", seconds=0.5, when="after")
 
     async def story() -> None:
-        async with connection.line() as line:
-            early = waiting(line, Somebody(ANYBODY, "p0"), PeopleOf("c1"))
+        async with connection.shared_client() as shared:
+            early = waiting(shared, Somebody(ANYBODY, "p0"), PeopleOf("c1"))
             await until(lambda: connection.looks)
             await for_a_while(0.1)
             sandbox.add_campaign("Made meanwhile", id="c1")
             person = sandbox.add_person("c1", {"Email": "ana@example.com"})
-            late = waiting(line, Somebody(ANYBODY, person), PeopleOf("c1"), interval=interval)
+            late = waiting(shared, Somebody(ANYBODY, person), PeopleOf("c1"), interval=interval)
             refused = await early
             assert isinstance(refused, Hopeless)
             assert "(404 on GET /api/prospects/c1)" in refused.reason
@@ -160,8 +160,8 @@ def test_after_a_pause_there_are_not_two_looks_at_once(
     sandbox.fault("campaigns", "429", retry_after=1)
 
     async def story() -> None:
-        async with connection.line() as line:
-            waiter = waiting(line, CampaignIs("paused", campaign.id), interval=0.6)
+        async with connection.shared_client() as shared:
+            waiter = waiting(shared, CampaignIs("paused", campaign.id), interval=0.6)
             await until(lambda: len(connection.looks) == 3)
             waiter.cancel()
 
@@ -184,7 +184,7 @@ def test_watchers_sit_out_a_refusal(
     sandbox.fault("prospects", "status", status=401, times=3)
 
     async def story() -> None:
-        async with connection.line() as line, watching(line, campaign.id) as snapshots:
+        async with connection.shared_client() as shared, watching(shared, campaign.id) as snapshots:
             assert (await anext(snapshots)).states == {}
 
     run(story())
@@ -200,7 +200,7 @@ def test_watchers_sit_out_what_passes(
     sandbox.fault("prospects", fault, times=15, **({"status": 503} if fault == "status" else {}))
 
     async def story() -> None:
-        async with connection.line() as line, watching(line, campaign.id, interval=0.01) as snapshots:
+        async with connection.shared_client() as shared, watching(shared, campaign.id, interval=0.01) as snapshots:
             assert (await anext(snapshots)).states == {}
 
     run(story())
@@ -216,14 +216,14 @@ def test_a_key_that_was_mended_in_the_connection_is_used(
     connection.options["api_key"] = "withdrawn"
 
     async def story() -> None:
-        async with connection.line() as line, watching(line, campaign.id) as snapshots:
+        async with connection.shared_client() as shared, watching(shared, campaign.id) as snapshots:
             watched: asyncio.Future[Snapshot] = asyncio.ensure_future(anext(snapshots))
-            refused = await waiting(line, CampaignIs("running", campaign.id))
+            refused = await waiting(shared, CampaignIs("running", campaign.id))
             assert isinstance(refused, Hopeless)
             assert "refused the key" in refused.reason
             connection.options["api_key"] = sandbox.key
             assert (await watched).states == {}
-            assert isinstance(await waiting(line, CampaignIs("running", campaign.id)), Met)
+            assert isinstance(await waiting(shared, CampaignIs("running", campaign.id)), Met)
 
     run(story())
 
@@ -237,12 +237,12 @@ def test_who_comes_while_watchers_sit_out_a_refusal_is_told_at_once(
     sandbox.fault("prospects", "status", status=401, times=1 if mended else None)
 
     async def story() -> None:
-        async with connection.line() as line, watching(line, campaign.id, interval=600) as snapshots:
+        async with connection.shared_client() as shared, watching(shared, campaign.id, interval=600) as snapshots:
             watched: asyncio.Future[Snapshot] = asyncio.ensure_future(anext(snapshots))
             await until(lambda: connection.looks)
             await for_a_while(0.2)
             began = time.monotonic()
-            verdict = await waiting(line, Somebody(ANYBODY, person), PeopleOf(campaign.id), interval=interval)
+            verdict = await waiting(shared, Somebody(ANYBODY, person), PeopleOf(campaign.id), interval=interval)
             assert time.monotonic() - began < LATENCY
             assert isinstance(verdict, Met if mended else Hopeless)
             if mended:
@@ -264,9 +264,9 @@ def test_no_address_is_logged(
     sandbox.fault("*", "status", status=503, times=2)
 
     async def story() -> None:
-        async with connection.line() as line:
-            of_somebody = waiting(line, Somebody(ANYBODY, "p0"), PeopleOf("ana@example.com"), most=2)
-            by_name = waiting(line, CampaignIs("running", campaign_name="ana@example.com"), most=9)
+        async with connection.shared_client() as shared:
+            of_somebody = waiting(shared, Somebody(ANYBODY, "p0"), PeopleOf("ana@example.com"), most=2)
+            by_name = waiting(shared, CampaignIs("running", campaign_name="ana@example.com"), most=9)
             told = await asyncio.gather(of_somebody, by_name, return_exceptions=True)
             assert [type(each) for each in told] == [Hopeless, Hopeless]
             assert not any("ana@" in str(each) for each in told)
@@ -282,10 +282,10 @@ def test_a_connection_that_broke_ends_no_wait_that_would_not_end_anyway(
     sandbox.fault("prospects", "status", status=401)
 
     async def story() -> None:
-        async with connection.line() as line:
+        async with connection.shared_client() as shared:
             connection.broken = UnusableConnectionError("There is no connection 'crm'.")
-            assert isinstance(await waiting(line, Somebody(ANYBODY, "p0"), PeopleOf(campaign.id)), Hopeless)
-            assert isinstance(await waiting(line, CampaignIs("running", campaign.id)), Met)
+            assert isinstance(await waiting(shared, Somebody(ANYBODY, "p0"), PeopleOf(campaign.id)), Hopeless)
+            assert isinstance(await waiting(shared, CampaignIs("running", campaign.id)), Met)
 
     run(story())
     assert len(connection.made) == 1

@@ -11,7 +11,7 @@ import pytest
 
 from airflow_provider_salesblink.client import rate_limit
 from airflow_provider_salesblink.sandbox import Limits
-from airflow_provider_salesblink.waiting import line as line_module
+from airflow_provider_salesblink.waiting import shared_client as shared_client_module
 from airflow_provider_salesblink.waiting.conditions import CampaignIs, Met, ProspectIs
 from airflow_provider_salesblink.waiting.resources import PeopleOf, Somebody
 from tests.waiting.conftest import Connection, for_a_while, run, until, waiting
@@ -20,16 +20,16 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from airflow_provider_salesblink.sandbox import Sandbox
-    from airflow_provider_salesblink.waiting.line import Line
+    from airflow_provider_salesblink.waiting.shared_client import SharedClient
 
 WINDOW = 0.5
 ARRIVAL = 0.15
 """Seconds by which the time that a request takes to arrive may vary on a busy machine."""
 
 
-def crowd(line: Line, ids: list[str]) -> list[asyncio.Task[Any]]:
+def crowd(shared: SharedClient, ids: list[str]) -> list[asyncio.Task[Any]]:
     """Somebody waits in each campaign, for nobody who is there."""
-    return [waiting(line, Somebody(ProspectIs(), "p0"), PeopleOf(id_), interval=0.02, most=99) for id_ in ids]
+    return [waiting(shared, Somebody(ProspectIs(), "p0"), PeopleOf(id_), interval=0.02, most=99) for id_ in ids]
 
 
 async def gone(waiters: list[asyncio.Task[Any]]) -> None:
@@ -48,8 +48,8 @@ def ids(sandbox: Sandbox) -> list[str]:
 @pytest.mark.parametrize("form", ["seconds", "date"])
 def test_a_retry_after_is_kept_by_all(form: Any, sandbox: Sandbox, connection: Connection, ids: list[str]) -> None:
     async def story() -> None:
-        async with connection.line() as line:
-            waiters = crowd(line, ids)
+        async with connection.shared_client() as shared:
+            waiters = crowd(shared, ids)
             await until(lambda: len(connection.looks_at()) == 6)
             sandbox.fault("prospects", "429", retry_after=2, retry_after_form=form)
             await until(lambda: any(request.status == 429 for request in sandbox.requests))
@@ -70,11 +70,11 @@ def test_who_comes_meanwhile_keeps_it_too(sandbox: Sandbox, connection: Connecti
     sandbox.fault("prospects", "429", retry_after=1)
 
     async def story() -> None:
-        async with connection.line() as line:
-            waiters = crowd(line, ids[:1])
+        async with connection.shared_client() as shared:
+            waiters = crowd(shared, ids[:1])
             await until(lambda: any(request.status == 429 for request in sandbox.requests))
             await for_a_while(0.05)
-            assert isinstance(await waiting(line, CampaignIs("running", ids[0])), Met)
+            assert isinstance(await waiting(shared, CampaignIs("running", ids[0])), Met)
             await gone(waiters)
 
     run(story())
@@ -84,15 +84,15 @@ def test_who_comes_meanwhile_keeps_it_too(sandbox: Sandbox, connection: Connecti
 def test_a_429_that_does_not_say_for_how_long_is_the_usual_wait(
     sandbox: Sandbox, connection: Connection, ids: list[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(line_module, "USUAL_WAIT", 1.0)
+    monkeypatch.setattr(shared_client_module, "USUAL_WAIT", 1.0)
     sandbox.fault("prospects", "429")
 
     async def story() -> None:
-        async with connection.line() as line:
-            waiters = crowd(line, ids[:1])
+        async with connection.shared_client() as shared:
+            waiters = crowd(shared, ids[:1])
             await until(lambda: len(connection.looks) == 1)
             await for_a_while(ARRIVAL)
-            waiters += crowd(line, ids[1:])
+            waiters += crowd(shared, ids[1:])
             await until(lambda: len(connection.looks_at()) == 6)
             await gone(waiters)
 
@@ -103,13 +103,13 @@ def test_a_429_that_does_not_say_for_how_long_is_the_usual_wait(
 def test_what_queues_for_a_thread_keeps_it_too(
     sandbox: Sandbox, connection: Connection, ids: list[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(line_module, "AT_ONCE", 2)
+    monkeypatch.setattr(shared_client_module, "AT_ONCE", 2)
     sandbox.fault("prospects", "slow", seconds=0.5)
     sandbox.fault("prospects", "429", retry_after=1)
 
     async def story() -> None:
-        async with connection.line() as line:
-            waiters = crowd(line, ids)
+        async with connection.shared_client() as shared:
+            waiters = crowd(shared, ids)
             await until(lambda: len(connection.looks_at()) == 6)
             await gone(waiters)
 
@@ -123,10 +123,10 @@ def test_with_a_server_that_limits_everybody_is_looked_at(
     sandbox.limits = Limits(reads=2, window=0.4)
 
     async def story() -> None:
-        async with connection.line() as line:
+        async with connection.shared_client() as shared:
             waiters = [
-                waiting(line, CampaignIs("running", ids[0])),
-                *(waiting(line, Somebody(ProspectIs(), person), PeopleOf(id_)) for id_, person in people),
+                waiting(shared, CampaignIs("running", ids[0])),
+                *(waiting(shared, Somebody(ProspectIs(), person), PeopleOf(id_)) for id_, person in people),
             ]
             assert all(isinstance(verdict, Met) for verdict in await asyncio.gather(*waiters))
 
@@ -150,8 +150,8 @@ def test_the_budget_is_kept_and_nobody_starves(
     budget: int, connection: Connection, ids: list[str], caplog: pytest.LogCaptureFixture
 ) -> None:
     async def story() -> None:
-        async with connection.line() as line:
-            waiters = crowd(line, ids)
+        async with connection.shared_client() as shared:
+            waiters = crowd(shared, ids)
             await until(lambda: connection.looks_at().total() >= 4 * len(ids), 30)
             await gone(waiters)
 
@@ -170,12 +170,12 @@ def test_the_budget_is_kept_and_nobody_starves(
 
 def test_who_leaves_the_queue_does_not_hold_it_up(budget: int, connection: Connection, ids: list[str]) -> None:
     async def story() -> None:
-        async with connection.line() as line:
-            waiters = crowd(line, ids)
+        async with connection.shared_client() as shared:
+            waiters = crowd(shared, ids)
             await until(lambda: len(connection.looks) >= budget)
             await for_a_while(0.1)
             await gone(waiters[:-1])
-            assert isinstance(await waiting(line, CampaignIs("running", ids[0])), Met)
+            assert isinstance(await waiting(shared, CampaignIs("running", ids[0])), Met)
             await gone(waiters[-1:])
 
     run(story())
@@ -184,11 +184,11 @@ def test_who_leaves_the_queue_does_not_hold_it_up(budget: int, connection: Conne
 def test_a_spent_budget_is_no_failure(
     budget: int, sandbox: Sandbox, connection: Connection, ids: list[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(line_module, "USUAL_WAIT", 600.0)
+    monkeypatch.setattr(shared_client_module, "USUAL_WAIT", 600.0)
 
     async def story() -> None:
-        async with connection.line() as line:
-            waiter = waiting(line, CampaignIs("paused", ids[0]), interval=0.01, most=1)
+        async with connection.shared_client() as shared:
+            waiter = waiting(shared, CampaignIs("paused", ids[0]), interval=0.01, most=1)
             await until(lambda: len(connection.looks) > 2 * budget)
             sandbox.happen("pause", to=ids[0])
             assert isinstance(await waiter, Met)

@@ -14,7 +14,7 @@ import pytest
 from airflow_provider_salesblink.waiting.changes import Snapshot
 from airflow_provider_salesblink.waiting.conditions import CampaignIs, Met, ProspectIs
 from airflow_provider_salesblink.waiting.resources import AllCampaigns, Everybody, PeopleOf, Somebody
-from tests.waiting.conftest import Connection, for_a_while, no_lines, poll_threads, run, until, waiting
+from tests.waiting.conftest import Connection, for_a_while, no_clients, poll_threads, run, until, waiting
 
 if TYPE_CHECKING:
     from airflow_provider_salesblink.sandbox import Sandbox
@@ -45,16 +45,16 @@ def test_from_the_first_member_to_the_last_and_nothing_stays(
     sandbox: Sandbox, connection: Connection, campaign: CampaignUnderTest
 ) -> None:
     async def story() -> None:
-        async with connection.line() as line:
-            waiter = waiting(line, CampaignIs("paused", campaign.id))
+        async with connection.shared_client() as shared:
+            waiter = waiting(shared, CampaignIs("paused", campaign.id))
             await until(lambda: len(sandbox.requests) > 1)
             sandbox.happen("pause", to=campaign.id)
             assert await waiter == Met({"outcome": "paused", "campaign_id": campaign.id})
-            assert not line._pollers
+            assert not shared._pollers
             count = len(sandbox.requests)
             await for_a_while(0.3)
             assert len(sandbox.requests) == count
-        assert no_lines()
+        assert no_clients()
         await until(lambda: asyncio.all_tasks() == {asyncio.current_task()} | outer)
         await until(lambda: not poll_threads())
 
@@ -70,8 +70,8 @@ def test_200_waiters_are_one_request_an_interval(
     sandbox: Sandbox, connection: Connection, campaign: CampaignUnderTest
 ) -> None:
     async def story() -> None:
-        async with connection.line() as line:
-            waiters = [waiting(line, CampaignIs("paused", campaign.id), interval=0.2) for _ in range(200)]
+        async with connection.shared_client() as shared:
+            waiters = [waiting(shared, CampaignIs("paused", campaign.id), interval=0.2) for _ in range(200)]
             began = time.monotonic()
             await until(lambda: len(sandbox.requests) >= 5)
             sandbox.happen("pause", to=campaign.id)
@@ -88,22 +88,22 @@ def test_an_impatient_one_is_served_and_the_pace_goes_back_when_it_leaves(
     sandbox: Sandbox, connection: Connection, campaign: CampaignUnderTest
 ) -> None:
     async def story() -> None:
-        async with connection.line() as line:
-            slow = waiting(line, CampaignIs("paused", campaign.id), interval=600)
+        async with connection.shared_client() as shared:
+            slow = waiting(shared, CampaignIs("paused", campaign.id), interval=600)
             await until(lambda: connection.looks)
             await for_a_while(0.3)
             assert len(connection.looks) == 1
-            fast = waiting(line, CampaignIs("paused", campaign.id), interval=0.3)
+            fast = waiting(shared, CampaignIs("paused", campaign.id), interval=0.3)
             await until(lambda: len(connection.looks) == 4)
             await for_a_while(0.1)
             fast.cancel()
             await for_a_while(0.6)
             assert len(connection.looks) == 4
-            await waiting(line, CampaignIs("running", campaign.id), interval=0.3)
+            await waiting(shared, CampaignIs("running", campaign.id), interval=0.3)
             await for_a_while(0.6)
             assert len(connection.looks) == 5, "who was told is no reason to look again"
             sandbox.happen("pause", to=campaign.id)
-            await waiting(line, CampaignIs("paused", campaign.id), interval=0.05)
+            await waiting(shared, CampaignIs("paused", campaign.id), interval=0.05)
             assert isinstance(await slow, Met), "it is told of looks that others wanted"
 
     run(story())
@@ -115,12 +115,12 @@ def test_nobody_is_told_of_a_look_that_began_before_they_came(
     sandbox.fault("campaigns", "slow", seconds=0.5, when="after")
 
     async def story() -> None:
-        async with connection.line() as line:
-            early = waiting(line, CampaignIs("running", campaign.id))
+        async with connection.shared_client() as shared:
+            early = waiting(shared, CampaignIs("running", campaign.id))
             await until(lambda: connection.looks)
             await for_a_while(0.1)
             sandbox.happen("pause", to=campaign.id)
-            late = waiting(line, CampaignIs("running", campaign.id))
+            late = waiting(shared, CampaignIs("running", campaign.id))
             assert isinstance(await early, Met), "it was so when it was asked"
             await until(lambda: len(connection.looks) > 2)
             assert not late.done()
@@ -132,8 +132,8 @@ def test_nobody_is_told_of_a_look_that_began_before_they_came(
 
 def test_who_gives_up_leaves_the_others(sandbox: Sandbox, connection: Connection, campaign: CampaignUnderTest) -> None:
     async def story() -> None:
-        async with connection.line() as line:
-            waiters = [waiting(line, CampaignIs("paused", campaign.id)) for _ in range(10)]
+        async with connection.shared_client() as shared:
+            waiters = [waiting(shared, CampaignIs("paused", campaign.id)) for _ in range(10)]
             await until(lambda: connection.looks)
             for waiter in waiters[::2]:
                 waiter.cancel()
@@ -154,17 +154,17 @@ def test_the_last_leaves_and_another_comes_at_the_same_moment(
         sandbox.fault("campaigns", "slow", seconds=0.5)
 
     async def story() -> None:
-        async with connection.line() as line:
-            last = waiting(line, CampaignIs("paused", campaign.id), interval=0.5)
+        async with connection.shared_client() as shared:
+            last = waiting(shared, CampaignIs("paused", campaign.id), interval=0.5)
             await asyncio.sleep(0)
             if moment != "before the first look":
                 await until(lambda: connection.looks)
             if moment == "between looks":
                 await for_a_while(0.1)
             last.cancel()
-            another = waiting(line, CampaignIs("running", campaign.id))
+            another = waiting(shared, CampaignIs("running", campaign.id))
             assert isinstance(await another, Met)
-            await until(lambda: not line._pollers)
+            await until(lambda: not shared._pollers)
 
     run(story())
 
@@ -173,14 +173,14 @@ def test_who_comes_and_goes_at_once_leaves_no_poller_behind(
     connection: Connection, campaign: CampaignUnderTest
 ) -> None:
     async def story() -> None:
-        async with connection.line() as line:
-            patient = waiting(line, CampaignIs("paused", campaign.id), interval=600)
+        async with connection.shared_client() as shared:
+            patient = waiting(shared, CampaignIs("paused", campaign.id), interval=600)
             await until(lambda: connection.looks)
             await for_a_while(0.1)
-            task = line.poller(AllCampaigns())._task
+            task = shared.poller(AllCampaigns())._task
             assert task is not None
             # Both are gone in the very moment in which the poller hears that one came.
-            hasty = waiting(line, CampaignIs("paused", campaign.id), interval=0.05)
+            hasty = waiting(shared, CampaignIs("paused", campaign.id), interval=0.05)
             patient.cancel()
             await asyncio.sleep(0)
             hasty.cancel()
@@ -194,17 +194,17 @@ def test_several_resources_at_once(sandbox: Sandbox, connection: Connection) -> 
     ids = [sandbox.add_campaign(f"No. {number}") for number in range(20)]
 
     async def story() -> None:
-        async with connection.line() as line:
+        async with connection.shared_client() as shared:
             people = [sandbox.add_person(id_, {"Email": "ana@example.com"}) for id_ in ids]
             wishes = [Somebody(ProspectIs(unsubscribed=True), person) for person in people]
-            waiters = [waiting(line, wish, PeopleOf(id_)) for wish, id_ in zip(wishes, ids, strict=True)]
-            everything = waiting(line, CampaignIs("paused", ids[0]))
+            waiters = [waiting(shared, wish, PeopleOf(id_)) for wish, id_ in zip(wishes, ids, strict=True)]
+            everything = waiting(shared, CampaignIs("paused", ids[0]))
             await until(lambda: len(connection.looks_at()) == 21)
             for person in people:
                 sandbox.happen("unsubscribe", to=person)
             verdicts = await asyncio.gather(*waiters)
             assert [verdict.found["prospect_id"] for verdict in verdicts] == people
-            assert len(line._pollers) == 1
+            assert len(shared._pollers) == 1
             everything.cancel()
 
     run(story())
@@ -214,16 +214,16 @@ def test_several_resources_at_once(sandbox: Sandbox, connection: Connection) -> 
 def test_watchers_get_every_new_snapshot(sandbox: Sandbox, connection: Connection, campaign: CampaignUnderTest) -> None:
     async def story() -> None:
         async with (
-            connection.line() as line,
+            connection.shared_client() as shared,
             aclosing(
-                line.poller(PeopleOf(campaign.id)).watch(Everybody(), interval=0.05)  # type: ignore[type-var]
+                shared.poller(PeopleOf(campaign.id)).watch(Everybody(), interval=0.05)  # type: ignore[type-var]
             ) as snapshots,
         ):
             for number in range(5):
                 while len((await anext(snapshots)).states) != number:
                     pass
                 sandbox.add_person(campaign.id, {"Email": f"p{number}@example.com"})
-        assert not line._pollers
+        assert not shared._pollers
 
     run(story())
 
@@ -233,9 +233,9 @@ def test_a_watcher_that_cannot_keep_up_gets_the_newest(
 ) -> None:
     async def story() -> None:
         async with (
-            connection.line() as line,
+            connection.shared_client() as shared,
             aclosing(
-                line.poller(PeopleOf(campaign.id)).watch(Everybody(), interval=0.02)  # type: ignore[type-var]
+                shared.poller(PeopleOf(campaign.id)).watch(Everybody(), interval=0.02)  # type: ignore[type-var]
             ) as snapshots,
         ):
             await anext(snapshots)
@@ -253,15 +253,15 @@ def test_a_watcher_that_cannot_keep_up_gets_the_newest(
 
 def test_a_mistake_reaches_everybody(connection: Connection, caplog: pytest.LogCaptureFixture) -> None:
     async def story() -> None:
-        async with connection.line() as line:
+        async with connection.shared_client() as shared:
             broken = Broken(after=1)
-            watcher = line.poller(broken).watch(Everybody(), interval=0.05)
-            waiters = [waiting(line, object(), broken) for _ in range(5)]
+            watcher = shared.poller(broken).watch(Everybody(), interval=0.05)
+            waiters = [waiting(shared, object(), broken) for _ in range(5)]
             assert (await anext(watcher)).states == {}
             with pytest.raises(RuntimeError):
                 await anext(watcher)
             assert {type(each) for each in await asyncio.gather(*waiters, return_exceptions=True)} == {RuntimeError}
-            assert not line._pollers
+            assert not shared._pollers
 
     run(story())
     assert "something broken is not looked at any more: RuntimeError" in caplog.text
@@ -270,19 +270,19 @@ def test_a_mistake_reaches_everybody(connection: Connection, caplog: pytest.LogC
 
 def test_who_comes_after_a_mistake_gets_a_look_of_their_own(connection: Connection) -> None:
     async def story() -> None:
-        async with connection.line() as line:
+        async with connection.shared_client() as shared:
             broken = Broken(after=1)
             # Busy with what it saw, so that it has not left when the other comes.
-            async with aclosing(line.poller(broken).watch(Everybody(), interval=0.05)) as snapshots:  # type: ignore[type-var]
+            async with aclosing(shared.poller(broken).watch(Everybody(), interval=0.05)) as snapshots:  # type: ignore[type-var]
                 await anext(snapshots)
                 await until(lambda: broken.looks == 2)
                 await for_a_while(0.1)
                 with pytest.raises(RuntimeError):
-                    await waiting(line, object(), broken)
+                    await waiting(shared, object(), broken)
                 assert broken.looks == 3
                 with pytest.raises(RuntimeError):
                     await anext(snapshots)
-            assert not line._pollers
+            assert not shared._pollers
 
     run(story())
 
@@ -312,12 +312,12 @@ def test_what_is_logged_of_all_is_not_in_the_log_of_the_first(
     handler, log = _Whose(), logging.getLogger("airflow_provider_salesblink.waiting")
 
     async def story() -> None:
-        async with connection.line() as line:
+        async with connection.shared_client() as shared:
             MEMBER.set("the first")
             if trouble == "a mistake":
-                await asyncio.wait([waiting(line, object(), Broken())])
+                await asyncio.wait([waiting(shared, object(), Broken())])
             else:
-                await waiting(line, CampaignIs("running", campaign.id))
+                await waiting(shared, CampaignIs("running", campaign.id))
 
     log.addHandler(handler)
     try:

@@ -1,4 +1,4 @@
-"""One line to SalesBlink for all who wait over a connection in an event loop: when its client may be used.
+"""One client for all who wait over a connection in an event loop: when its client may be used.
 
 The client's own retries are off here: what failed is looked at again anyway, and a thread must not sleep.
 """
@@ -16,14 +16,14 @@ from weakref import WeakKeyDictionary
 
 from airflow_provider_salesblink.client.errors import BudgetSpentError, RateLimitedError, SalesBlinkError
 from airflow_provider_salesblink.client.redaction import redacted
-from airflow_provider_salesblink.waiting.current_client import CurrentClient
+from airflow_provider_salesblink.waiting.connection_reload import CurrentClient
 from airflow_provider_salesblink.waiting.poller import Poller
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Awaitable, Callable
 
     from airflow_provider_salesblink.client import SalesBlinkClient
-    from airflow_provider_salesblink.waiting.current_client import Access
+    from airflow_provider_salesblink.waiting.connection_reload import Access
     from airflow_provider_salesblink.waiting.poller import Settled
     from airflow_provider_salesblink.waiting.resources import Resource
 
@@ -36,7 +36,7 @@ AT_ONCE = 32
 """Requests at once; each takes a thread while SalesBlink thinks."""
 
 
-class Line:
+class SharedClient:
     """The client of a connection, and the pollers that use it.
 
     When the connection changes, all pollers go on with its new client; nobody joins again.
@@ -176,26 +176,26 @@ def _look(resource: Resource, client: SalesBlinkClient, wishes: tuple[Any, ...])
     return list(resource.look(client, wishes))
 
 
-_lines: WeakKeyDictionary[asyncio.AbstractEventLoop, dict[str, Line]] = WeakKeyDictionary()
+_clients: WeakKeyDictionary[asyncio.AbstractEventLoop, dict[str, SharedClient]] = WeakKeyDictionary()
 
 
 @asynccontextmanager
-async def line_to(name: str, read: Callable[[], Awaitable[Access]]) -> AsyncIterator[Line]:
-    """The line of this event loop that all with the same ``name`` share; it is closed behind the last of them.
+async def shared_client_of(name: str, read: Callable[[], Awaitable[Access]]) -> AsyncIterator[SharedClient]:
+    """The client of this event loop that all with the same ``name`` share; it is closed behind the last of them.
 
     :param read: reads the connection of that name.
     :raises UnusableConnectionError: there is no client to be made from it.
     """
-    lines = _lines.setdefault(asyncio.get_running_loop(), {})
-    line = lines.setdefault(name, Line(name, read))
-    line.users += 1
+    clients = _clients.setdefault(asyncio.get_running_loop(), {})
+    shared = clients.setdefault(name, SharedClient(name, read))
+    shared.users += 1
     try:
-        await line.join()
-        yield line
+        await shared.join()
+        yield shared
     finally:
-        line.users -= 1
-        if not line.users:
+        shared.users -= 1
+        if not shared.users:
             # Somebody may have come after it was closed, and made another.
-            if lines.get(name) is line:
-                del lines[name]
-            line.close()
+            if clients.get(name) is shared:
+                del clients[name]
+            shared.close()

@@ -1,4 +1,4 @@
-"""The line that all in an event loop share: made once, closed behind the last, kept by nothing."""
+"""The client that all in an event loop share: made once, closed behind the last, kept by nothing."""
 
 from __future__ import annotations
 
@@ -11,12 +11,12 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from airflow_provider_salesblink.waiting.conditions import CampaignIs, Met
-from airflow_provider_salesblink.waiting.line import Line, _lines
-from tests.waiting.conftest import DEADLINE, Connection, no_lines, poll_threads, run, until, waiting
+from airflow_provider_salesblink.waiting.shared_client import SharedClient, _clients
+from tests.waiting.conftest import DEADLINE, Connection, no_clients, poll_threads, run, until, waiting
 
 if TYPE_CHECKING:
     from airflow_provider_salesblink.sandbox import Sandbox
-    from airflow_provider_salesblink.waiting.current_client import Access
+    from airflow_provider_salesblink.waiting.connection_reload import Access
     from tests.conftest import CampaignUnderTest
 
 
@@ -38,10 +38,10 @@ class Making:
         return await self._sound()
 
 
-async def use(connection: Connection, name: str = "crm") -> Line:
-    async with connection.line(name) as line:
+async def use(connection: Connection, name: str = "crm") -> SharedClient:
+    async with connection.shared_client(name) as shared:
         await asyncio.sleep(0.01)
-        return line
+        return shared
 
 
 def test_fifty_who_come_while_the_client_is_made_get_the_same(connection: Connection) -> None:
@@ -52,7 +52,7 @@ def test_fifty_who_come_while_the_client_is_made_get_the_same(connection: Connec
         making.may_end.set()
         assert len(set(await asyncio.gather(*users))) == 1
         assert making.calls == 1
-        assert no_lines()
+        assert no_clients()
 
     run(story())
 
@@ -66,9 +66,9 @@ def test_where_the_client_cannot_be_made_the_next_tries_again(connection: Connec
         await asyncio.sleep(0)
         making.may_end.set()
         results = await asyncio.gather(*users, later, return_exceptions=True)
-        assert [type(result) for result in results] == [LookupError] * 3 + [Line]
+        assert [type(result) for result in results] == [LookupError] * 3 + [SharedClient]
         assert making.calls == 2
-        assert no_lines()
+        assert no_clients()
 
     run(story())
 
@@ -79,7 +79,7 @@ def test_a_client_that_can_never_be_made_leaves_nothing(connection: Connection) 
         for _ in range(3):
             with pytest.raises(LookupError):
                 await use(connection)
-        assert no_lines()
+        assert no_clients()
         await until(lambda: not poll_threads())
 
     run(story())
@@ -94,11 +94,11 @@ def test_who_gives_up_while_the_client_is_made_spoils_it_for_nobody(others: int,
         await asyncio.sleep(0.05)
         first.cancel()
         await asyncio.wait([first])
-        assert no_lines() is (others == 0)
+        assert no_clients() is (others == 0)
         making.may_end.set()
         users.append(asyncio.create_task(use(connection)))
-        assert all(isinstance(line, Line) for line in await asyncio.gather(*users))
-        assert no_lines()
+        assert all(isinstance(shared, SharedClient) for shared in await asyncio.gather(*users))
+        assert no_clients()
 
     run(story())
 
@@ -116,8 +116,8 @@ def test_who_comes_as_the_last_leaves_gets_a_line_that_works(
     connection: Connection, campaign: CampaignUnderTest
 ) -> None:
     async def wait() -> Any:
-        async with connection.line() as line:
-            return await waiting(line, CampaignIs("running", campaign.id))
+        async with connection.shared_client() as shared:
+            return await waiting(shared, CampaignIs("running", campaign.id))
 
     async def story() -> None:
         for steps in range(12):
@@ -128,7 +128,7 @@ def test_who_comes_as_the_last_leaves_gets_a_line_that_works(
                 await asyncio.sleep(0)
             last.cancel()
             assert isinstance(await wait(), Met)
-        assert no_lines()
+        assert no_clients()
 
     run(story())
 
@@ -146,10 +146,10 @@ def test_the_client_is_closed_behind_the_last(connection: Connection, monkeypatc
     closed: list[str] = []
 
     async def story() -> None:
-        async with connection.line() as line:
+        async with connection.shared_client() as shared:
             (client,) = connection.made
             monkeypatch.setattr(client, "close", lambda: closed.append(threading.current_thread().name))
-            assert await use(connection) is line
+            assert await use(connection) is shared
             assert not closed
         await until(lambda: closed)
 
@@ -163,8 +163,8 @@ def test_a_look_under_way_ends_without_anybody(
     sandbox.fault("campaigns", "slow", seconds=0.5)
 
     async def story() -> None:
-        async with connection.line() as line:
-            waiter = waiting(line, CampaignIs("paused", campaign.id))
+        async with connection.shared_client() as shared:
+            waiter = waiting(shared, CampaignIs("paused", campaign.id))
             await until(lambda: connection.looks)
             waiter.cancel()
             await asyncio.wait([waiter])
@@ -178,13 +178,13 @@ def test_a_look_under_way_ends_without_anybody(
 
 
 def test_two_loops_in_two_threads_do_not_share(connection: Connection, campaign: CampaignUnderTest) -> None:
-    lines, both = [], threading.Barrier(2)
+    clients, both = [], threading.Barrier(2)
 
     async def story() -> None:
-        async with connection.line() as line:
+        async with connection.shared_client() as shared:
             await asyncio.to_thread(both.wait, 5)
-            lines.append(line)
-            assert isinstance(await waiting(line, CampaignIs("running", campaign.id)), Met)
+            clients.append(shared)
+            assert isinstance(await waiting(shared, CampaignIs("running", campaign.id)), Met)
             await asyncio.to_thread(both.wait, 5)
 
     threads = [threading.Thread(target=run, args=(story(),)) for _ in range(2)]
@@ -192,7 +192,7 @@ def test_two_loops_in_two_threads_do_not_share(connection: Connection, campaign:
         thread.start()
     for thread in threads:
         thread.join(20)
-    assert len(set(lines)) == 2
+    assert len(set(clients)) == 2
     assert len(connection.made) == 2
     assert len(connection.looks) == 2
 
@@ -202,18 +202,18 @@ def test_nothing_of_a_loop_is_kept_when_it_has_ended(
     end: str, connection: Connection, campaign: CampaignUnderTest
 ) -> None:
     async def stay() -> None:
-        async with connection.line() as line:
-            await waiting(line, CampaignIs("paused", campaign.id))
+        async with connection.shared_client() as shared:
+            await waiting(shared, CampaignIs("paused", campaign.id))
 
     async def story() -> list[weakref.ref[Any]]:
         waiter = asyncio.create_task(stay())
         await until(lambda: connection.looks)
         loop = asyncio.get_running_loop()
-        (line,) = _lines[loop].values()
+        (shared,) = _clients[loop].values()
         if end == "all left":
             waiter.cancel()
             await asyncio.wait([waiter])
-        return [weakref.ref(loop), weakref.ref(line)]
+        return [weakref.ref(loop), weakref.ref(shared)]
 
     references = run(story())
     # A request that was under way ends by itself.
