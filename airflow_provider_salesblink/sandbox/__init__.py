@@ -15,15 +15,15 @@ except ModuleNotFoundError as missing:
     message = f"The sandbox needs {missing.name}: pip install 'airflow-provider-salesblink[sandbox]'"
     raise ModuleNotFoundError(message, name=missing.name) from missing
 
+from airflow_provider_salesblink.sandbox.activity import Habit
+from airflow_provider_salesblink.sandbox.activity_events import Happening
 from airflow_provider_salesblink.sandbox.faults import Fault
-from airflow_provider_salesblink.sandbox.happenings import Happening
-from airflow_provider_salesblink.sandbox.journal import Request
-from airflow_provider_salesblink.sandbox.life import Habit
 from airflow_provider_salesblink.sandbox.limits import Limits
+from airflow_provider_salesblink.sandbox.options import SandboxUsageError
+from airflow_provider_salesblink.sandbox.request_log import Request
 from airflow_provider_salesblink.sandbox.server import Sandbox
 from airflow_provider_salesblink.sandbox.shapes import Shapes
 from airflow_provider_salesblink.sandbox.store import CampaignState, Person
-from airflow_provider_salesblink.sandbox.usage import SandboxUsageError
 
 __all__ = [
     "CampaignState",

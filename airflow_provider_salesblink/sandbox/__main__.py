@@ -12,8 +12,8 @@ import threading
 from typing import TYPE_CHECKING
 
 from airflow_provider_salesblink.sandbox import Limits, Sandbox, SandboxUsageError, Shapes
+from airflow_provider_salesblink.sandbox.activity import HAPPENINGS, PRESETS
 from airflow_provider_salesblink.sandbox.faults import KINDS, TARGETS
-from airflow_provider_salesblink.sandbox.life import HAPPENINGS, PRESETS
 from airflow_provider_salesblink.sandbox.shapes import choices
 from airflow_provider_salesblink.sandbox.store import IN_MEMORY
 

@@ -4,15 +4,15 @@ from typing import Annotated, TypeVar
 
 from fastapi import APIRouter, Path, Query, Request, Response
 
-from airflow_provider_salesblink.sandbox.bodies import (
+from airflow_provider_salesblink.sandbox.errors import Refusal, json_bytes
+from airflow_provider_salesblink.sandbox.openapi import CAMPAIGN, MEMBER, PROSPECT, responses
+from airflow_provider_salesblink.sandbox.request_checks import GatedRoute, state_of
+from airflow_provider_salesblink.sandbox.schemas import (
     CampaignStatusChange,
     NewProspect,
     ProspectFieldChange,
     ProspectReference,
 )
-from airflow_provider_salesblink.sandbox.contract import CAMPAIGN, MEMBER, PROSPECT, responses
-from airflow_provider_salesblink.sandbox.gate import GatedRoute, state_of
-from airflow_provider_salesblink.sandbox.refusals import Refusal, json_bytes
 from airflow_provider_salesblink.sandbox.seeds import TEAM
 from airflow_provider_salesblink.sandbox.shapes import Json
 from airflow_provider_salesblink.sandbox.store import CampaignState, Person

@@ -7,9 +7,9 @@ from fastapi.exceptions import RequestValidationError
 from starlette.exceptions import HTTPException
 from starlette.routing import Match
 
-from airflow_provider_salesblink.sandbox import api, control
-from airflow_provider_salesblink.sandbox.contract import TITLE, describe
-from airflow_provider_salesblink.sandbox.refusals import MEANINGS, Refusal, meaning, refused
+from airflow_provider_salesblink.sandbox import admin, api
+from airflow_provider_salesblink.sandbox.errors import MEANINGS, Refusal, meaning, refused
+from airflow_provider_salesblink.sandbox.openapi import TITLE, describe
 
 
 class SandboxApp(FastAPI):
@@ -18,7 +18,7 @@ class SandboxApp(FastAPI):
     def __init__(self) -> None:
         super().__init__(title=TITLE, docs_url=None, redoc_url=None, redirect_slashes=False)
         self.include_router(api.router)
-        self.include_router(control.router)
+        self.include_router(admin.router)
         self.add_exception_handler(HTTPException, _http_error)
         self.add_exception_handler(RequestValidationError, _invalid)
         self.add_exception_handler(Exception, _http_error)
@@ -46,7 +46,7 @@ async def _invalid(_: Request, error: Exception) -> Response:
 
 def _allowed(request: Request) -> list[str]:
     """Methods that the path takes: it may have several routes, and Starlette names those of the first only."""
-    routes = [*api.router.routes, *control.router.routes]
+    routes = [*api.router.routes, *admin.router.routes]
     matching = [route for route in routes if route.matches(request.scope)[0] is not Match.NONE]
     return sorted({method for route in matching for method in getattr(route, "methods", None) or ()})
 

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Literal, get_args
 
 from airflow_provider_salesblink.sandbox.limits import retry_after_value
-from airflow_provider_salesblink.sandbox.usage import SandboxUsageError, known, number, whole_number
+from airflow_provider_salesblink.sandbox.options import SandboxUsageError, known, number, whole_number
 
 if TYPE_CHECKING:
     from collections.abc import Iterable

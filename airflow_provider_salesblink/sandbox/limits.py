@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from email.utils import formatdate
 from typing import Literal, get_args
 
-from airflow_provider_salesblink.sandbox.usage import SandboxUsageError, known, number, pairs, whole_number
+from airflow_provider_salesblink.sandbox.options import SandboxUsageError, known, number, pairs, whole_number
 
 RetryAfter = Literal["seconds", "date", "none"]
 Kind = Literal["reads", "writes"]

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from airflow_provider_salesblink.sandbox.addresses import compared, email_of
-from airflow_provider_salesblink.sandbox.usage import SandboxUsageError, known
+from airflow_provider_salesblink.sandbox.options import SandboxUsageError, known
 
 if TYPE_CHECKING:
     from airflow_provider_salesblink.sandbox.store import Store

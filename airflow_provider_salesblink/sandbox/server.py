@@ -9,24 +9,24 @@ from typing import TYPE_CHECKING, Any, Self
 
 import uvicorn
 
+from airflow_provider_salesblink.sandbox.activity import Habit, parse_life
 from airflow_provider_salesblink.sandbox.app import app
+from airflow_provider_salesblink.sandbox.fault_middleware import Wire
 from airflow_provider_salesblink.sandbox.faults import Fault, parse_faults
-from airflow_provider_salesblink.sandbox.life import Habit, parse_life
 from airflow_provider_salesblink.sandbox.limits import Limits, Meter
+from airflow_provider_salesblink.sandbox.options import SandboxUsageError
 from airflow_provider_salesblink.sandbox.seeds import plant, read_seed
 from airflow_provider_salesblink.sandbox.shapes import Shapes
 from airflow_provider_salesblink.sandbox.state import State
 from airflow_provider_salesblink.sandbox.store import IN_MEMORY, CampaignState, Person, Store
-from airflow_provider_salesblink.sandbox.usage import SandboxUsageError
-from airflow_provider_salesblink.sandbox.wire import Wire
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
     from pathlib import Path
     from types import TracebackType
 
-    from airflow_provider_salesblink.sandbox.happenings import Happening
-    from airflow_provider_salesblink.sandbox.journal import Request
+    from airflow_provider_salesblink.sandbox.activity_events import Happening
+    from airflow_provider_salesblink.sandbox.request_log import Request
 
 HOST = "127.0.0.1"
 STARTUP_SECONDS = 30

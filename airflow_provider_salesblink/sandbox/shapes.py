@@ -6,7 +6,7 @@ from dataclasses import dataclass, fields
 from typing import TYPE_CHECKING, Any, Literal, get_args, get_type_hints
 
 from airflow_provider_salesblink.sandbox.addresses import is_email
-from airflow_provider_salesblink.sandbox.usage import known, pairs
+from airflow_provider_salesblink.sandbox.options import known, pairs
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping

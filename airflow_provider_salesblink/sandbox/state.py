@@ -6,13 +6,13 @@ import hmac
 import secrets
 from typing import TYPE_CHECKING
 
-from airflow_provider_salesblink.sandbox.clock import Clock
+from airflow_provider_salesblink.sandbox.activity_events import Happenings
+from airflow_provider_salesblink.sandbox.activity_scheduler import Clock
 from airflow_provider_salesblink.sandbox.faults import FaultBook
-from airflow_provider_salesblink.sandbox.happenings import Happenings
-from airflow_provider_salesblink.sandbox.journal import Journal
 from airflow_provider_salesblink.sandbox.limits import Limits, Meter
+from airflow_provider_salesblink.sandbox.options import SandboxUsageError
+from airflow_provider_salesblink.sandbox.request_log import Journal
 from airflow_provider_salesblink.sandbox.shapes import Shapes
-from airflow_provider_salesblink.sandbox.usage import SandboxUsageError
 
 if TYPE_CHECKING:
     from airflow_provider_salesblink.sandbox.store import Store

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from airflow_provider_salesblink.sandbox.addresses import compared, email_of, is_email
-from airflow_provider_salesblink.sandbox.usage import SandboxUsageError
+from airflow_provider_salesblink.sandbox.options import SandboxUsageError
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping

@@ -8,13 +8,13 @@ from typing import Any
 from fastapi import APIRouter, Request, Response
 from fastapi.responses import HTMLResponse
 
+from airflow_provider_salesblink.sandbox.errors import json_bytes, refused
 from airflow_provider_salesblink.sandbox.faults import parse_faults
-from airflow_provider_salesblink.sandbox.gate import state_of
-from airflow_provider_salesblink.sandbox.journal import Request as Entry
 from airflow_provider_salesblink.sandbox.loopback import is_foreign
-from airflow_provider_salesblink.sandbox.refusals import json_bytes, refused
+from airflow_provider_salesblink.sandbox.options import SandboxUsageError
+from airflow_provider_salesblink.sandbox.request_checks import state_of
+from airflow_provider_salesblink.sandbox.request_log import Request as Entry
 from airflow_provider_salesblink.sandbox.state import State
-from airflow_provider_salesblink.sandbox.usage import SandboxUsageError
 
 router = APIRouter(include_in_schema=False)
 

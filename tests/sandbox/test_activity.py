@@ -10,8 +10,8 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from airflow_provider_salesblink.sandbox import Habit, Sandbox, SandboxUsageError
-from airflow_provider_salesblink.sandbox.clock import Clock
-from airflow_provider_salesblink.sandbox.life import HAPPENINGS, PRESETS, parse_life
+from airflow_provider_salesblink.sandbox.activity import HAPPENINGS, PRESETS, parse_life
+from airflow_provider_salesblink.sandbox.activity_scheduler import Clock
 
 if TYPE_CHECKING:
     from collections.abc import Callable

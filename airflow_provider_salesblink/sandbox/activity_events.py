@@ -10,9 +10,9 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
-from airflow_provider_salesblink.sandbox.life import HAPPENINGS
+from airflow_provider_salesblink.sandbox.activity import HAPPENINGS
+from airflow_provider_salesblink.sandbox.options import SandboxUsageError, known
 from airflow_provider_salesblink.sandbox.store import Person
-from airflow_provider_salesblink.sandbox.usage import SandboxUsageError, known
 
 if TYPE_CHECKING:
     from collections.abc import Callable

@@ -10,7 +10,7 @@ from fastapi.routing import APIRoute
 from starlette.routing import Match
 from starlette.types import Scope
 
-from airflow_provider_salesblink.sandbox.refusals import Refusal
+from airflow_provider_salesblink.sandbox.errors import Refusal
 from airflow_provider_salesblink.sandbox.state import State
 
 ADMINISTRATORS_ONLY = ("/api/my-team",)

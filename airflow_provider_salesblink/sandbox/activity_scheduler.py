@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
 
-    from airflow_provider_salesblink.sandbox.life import Habit
+    from airflow_provider_salesblink.sandbox.activity import Habit
 
 log = logging.getLogger(__name__)
 

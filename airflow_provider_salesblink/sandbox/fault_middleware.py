@@ -11,9 +11,9 @@ from dataclasses import dataclass, field
 from socket import SO_LINGER, SOL_SOCKET
 from typing import TYPE_CHECKING, Any
 
-from airflow_provider_salesblink.sandbox.journal import Request
+from airflow_provider_salesblink.sandbox.errors import meaning, refusal_body
 from airflow_provider_salesblink.sandbox.loopback import is_loopback
-from airflow_provider_salesblink.sandbox.refusals import meaning, refusal_body
+from airflow_provider_salesblink.sandbox.request_log import Request
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable

@@ -6,7 +6,7 @@ import re
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from airflow_provider_salesblink.sandbox.usage import SandboxUsageError, known, number
+from airflow_provider_salesblink.sandbox.options import SandboxUsageError, known, number
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator

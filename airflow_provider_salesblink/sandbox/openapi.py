@@ -5,8 +5,8 @@ from typing import Any
 from fastapi import FastAPI
 from fastapi.openapi.utils import get_openapi
 
-from airflow_provider_salesblink.sandbox.bodies import Failure
-from airflow_provider_salesblink.sandbox.refusals import MEANINGS
+from airflow_provider_salesblink.sandbox.errors import MEANINGS
+from airflow_provider_salesblink.sandbox.schemas import Failure
 
 TITLE = "SalesBlink sandbox"
 VERSION = "2022-05-01"  # when the seed API was last described by its vendor
