@@ -31,9 +31,9 @@ class SalesBlinkTask(PrivateTemplates):
         try:
             super()._do_render_template_fields(*args, **kwargs)
         finally:
-            self.hide_people()
+            self.mask_personal_data()
 
-    def hide_people(self) -> None:
+    def mask_personal_data(self) -> None:
         """Keep the people among the rendered arguments out of Airflow's log and UI."""
         names = cast("BaseOperator", self).template_fields
         _mask_addresses([getattr(self, name, None) for name in names])
@@ -87,7 +87,7 @@ class Addressed:
         return made
 
 
-def final(error: Exception, conn_id: str) -> str | None:
+def permanent_error_message(error: Exception, conn_id: str) -> str | None:
     """What to say when ``error`` ends a task at once, since it would come again; None where it may pass."""
     if isinstance(error, AirflowNotFoundException):
         return (

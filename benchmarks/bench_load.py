@@ -38,8 +38,8 @@ from airflow_provider_salesblink.sandbox.store import Store
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
+    from airflow_provider_salesblink.choices import OptOutScope
     from airflow_provider_salesblink.loading import Report
-    from airflow_provider_salesblink.loading.load import OptOutScope
 
 ROOT = Path(__file__).parents[1]
 CAMPAIGN = "spring"

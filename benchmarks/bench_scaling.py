@@ -54,7 +54,7 @@ def take_from(url: str) -> Callable[[], object]:
     """One request counted."""
     store = in_redis(url, "bench") if "://" in url else in_file(Path(url))
     budget = Budget({"writes": NEVER_FULL}, store)
-    return lambda: budget.take("writes")
+    return lambda: budget.try_acquire("writes")
 
 
 def reserve_in(url: str) -> Callable[[], object]:

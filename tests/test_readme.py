@@ -72,5 +72,5 @@ def test_the_code_on_the_page_on_waiting_tells_what_a_sensor_and_a_payload_are()
 
     sensor = eval(dedent(sensor_code), {"ProspectSensor": ProspectSensor})  # noqa: S307
     sensor.email = "ana@example.com"
-    sensor.trigger().wish()
+    sensor.trigger().condition()
     assert ast.literal_eval(payload.strip())["changes"][0].keys() == {"event", "prospect_id", "key"}

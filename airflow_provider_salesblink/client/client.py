@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Self
 
 from airflow_provider_salesblink.client import classic, validation
 from airflow_provider_salesblink.client.errors import InvalidInputError
-from airflow_provider_salesblink.client.rate_limit import Kind, pace
+from airflow_provider_salesblink.client.rate_limit import RequestKind, rate_limiter
 from airflow_provider_salesblink.client.requestor import Requestor
 from airflow_provider_salesblink.client.retry import Policy
 from airflow_provider_salesblink.client.shared_store import store_location
@@ -30,7 +30,7 @@ class SalesBlinkClient:
 
     :param api_key: the key from SalesBlink's Integrations page.
     :param base_url: the root URL; plain ``http://`` only to a loopback address.
-    :param api_version: which API serves the calls; ``classic`` is the seed API.
+    :param api_version: which API serves the calls; ``classic`` or a later one.
     :param timeout: seconds to wait for an answer; connections are given up after 10.
     :param max_attempts: how often a call is sent at most while it may help.
     :param reads_per_minute: budget of all clients with this key; 0 is no limit. Likewise writes and deletes.
@@ -70,7 +70,7 @@ class SalesBlinkClient:
             raise InvalidInputError(f"This api_version is not served; known: {', '.join(_APIS)}.")
         validation.number("timeout", timeout, 0.001, LONGEST_TIMEOUT)
         max_attempts = validation.whole_number("max_attempts", max_attempts, 1)
-        per_minute: dict[Kind, int] = {
+        per_minute: dict[RequestKind, int] = {
             "reads": validation.whole_number("reads_per_minute", reads_per_minute, 0),
             "writes": validation.whole_number("writes_per_minute", writes_per_minute, 0),
             "deletes": validation.whole_number("deletes_per_minute", deletes_per_minute, 0),
@@ -88,7 +88,7 @@ class SalesBlinkClient:
             api.PREFIX,
             key,
             policy=policy or Policy(max_attempts=max_attempts, settle=timeout),
-            pace=pace(per_minute, pacing_url=pacing_url, key=key, base_url=root),
+            rate_limiter=rate_limiter(per_minute, pacing_url=pacing_url, key=key, base_url=root),
             timeout=timeout,
             dry_run=dry_run,
             verify_tls=verify_tls,

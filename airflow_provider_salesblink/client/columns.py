@@ -11,7 +11,7 @@ if TYPE_CHECKING:
 
 EMAIL = "Email"
 DOCUMENTED = ("First Name", "Last Name", EMAIL, "Company")
-"""The columns of the seed API's own example; every other name is the user's and goes through untouched."""
+"""The columns of the classic API's own example; every other name is the user's and goes through untouched."""
 
 
 def plain(name: str) -> str:

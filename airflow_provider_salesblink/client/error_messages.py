@@ -1,6 +1,6 @@
 """Outcomes in words: the sentence of each error says what is wrong, on which call, and what to do about it.
 
-The meanings of the status codes are those of the error table in the seed API's documentation.
+The meanings of the status codes are those of the error table in the classic API's documentation.
 """
 
 from __future__ import annotations

@@ -1,6 +1,6 @@
 """What can go wrong between this client and SalesBlink: one exception for each thing a caller would do about it.
 
-The sentences follow the error table of the seed API's documentation. None of them holds a key or an address.
+The sentences follow the error table of the classic API's documentation. None of them holds a key or an address.
 """
 
 from __future__ import annotations

@@ -45,7 +45,7 @@ from airflow_provider_salesblink.client.retry import (
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from airflow_provider_salesblink.client.rate_limit import Kind
+    from airflow_provider_salesblink.client.rate_limit import RequestKind
 
 log = logging.getLogger(__name__)
 
@@ -85,7 +85,7 @@ class Call:
 
     method: str
     path: str
-    kind: Kind
+    kind: RequestKind
     query: str = ""
     body: bytes | None = None
     repeatable: bool = True

@@ -66,7 +66,7 @@ def probe(
             api.prefix,
             key,
             policy=Policy(max_attempts=1),
-            pace=Unpaced(),
+            rate_limiter=Unpaced(),
             timeout=timeout,
             verify_tls=verify_tls,
             key_name=key_name,

@@ -1,7 +1,7 @@
 """The request budget: how many reads, writes and deletes a minute, shared by all who use the same key.
 
 This module decides what is counted together, and what happens where it cannot be counted; :mod:`rate_limit_stores`
-keeps the counts. It never sleeps: :meth:`Pace.take` returns how long to wait.
+keeps the counts. It never sleeps: :meth:`RateLimiter.try_acquire` returns how long to wait.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ from pyrate_limiter import Rate, RateItem
 
 from airflow_provider_salesblink.client import rate_limit_stores
 from airflow_provider_salesblink.client.errors import ConnectionFailedError, InvalidInputError
-from airflow_provider_salesblink.client.rate_limit_stores import Kind, Store, in_file, in_redis, safe_share
+from airflow_provider_salesblink.client.rate_limit_stores import RequestKind, Store, in_file, in_redis, safe_share
 from airflow_provider_salesblink.client.shared_store import StoreAwayError, store_location
 
 if TYPE_CHECKING:
@@ -27,7 +27,17 @@ if TYPE_CHECKING:
 
     from pyrate_limiter import AbstractBucket, Decision
 
-__all__ = ["MINUTE", "SLACK", "Budget", "Kind", "Pace", "SafeBudget", "Unpaced", "only_if", "pace"]
+__all__ = [
+    "MINUTE",
+    "SLACK",
+    "Budget",
+    "RateLimiter",
+    "RequestKind",
+    "SafeBudget",
+    "Unpaced",
+    "check_before_write",
+    "rate_limiter",
+]
 
 log = logging.getLogger(__name__)
 
@@ -40,7 +50,7 @@ _check: ContextVar[Callable[[], None]] = ContextVar("check", default=lambda: Non
 
 
 @contextmanager
-def only_if(check: Callable[[], None]) -> Iterator[None]:
+def check_before_write(check: Callable[[], None]) -> Iterator[None]:
     """Within it, ``check`` keeps this thread's requests back by raising, but for reads.
 
     It is asked before each time that a request asks for its place in the budget, as it may do for minutes: what allowed
@@ -54,22 +64,22 @@ def only_if(check: Callable[[], None]) -> Iterator[None]:
         _check.reset(token)
 
 
-def _check_now(kind: Kind) -> None:
+def _check_now(kind: RequestKind) -> None:
     if kind != "reads":
         _check.get()()
 
 
-class Pace(Protocol):
+class RateLimiter(Protocol):
     """Who may send, and when."""
 
-    def take(self, kind: Kind) -> float:
+    def try_acquire(self, kind: RequestKind) -> float:
         """0.0: one request of ``kind`` is counted, send it now. Otherwise ask again in so many seconds."""
 
 
 class Unpaced:
     """No budget: every request may be sent at once."""
 
-    def take(self, kind: Kind) -> float:
+    def try_acquire(self, kind: RequestKind) -> float:
         """Always now."""
         _check_now(kind)
         return 0.0
@@ -82,12 +92,12 @@ class Budget:
     :param window: seconds.
     """
 
-    def __init__(self, per_window: Mapping[Kind, int], store: Store, *, window: float = MINUTE + SLACK) -> None:
+    def __init__(self, per_window: Mapping[RequestKind, int], store: Store, *, window: float = MINUTE + SLACK) -> None:
         self._rates = {kind: [Rate(limit, int(window * 1000))] for kind, limit in per_window.items() if limit}
         self._store = store
-        self._buckets: dict[tuple[int, Kind], AbstractBucket] = {}
+        self._buckets: dict[tuple[int, RequestKind], AbstractBucket] = {}
 
-    def take(self, kind: Kind) -> float:
+    def try_acquire(self, kind: RequestKind) -> float:
         """0.0: one request of ``kind`` is counted, send it now. Otherwise ask again in so many seconds.
 
         :raises ConnectionFailedError: the store of the count cannot be used.
@@ -95,8 +105,8 @@ class Budget:
         _check_now(kind)
         return self.counted(kind)
 
-    def counted(self, kind: Kind) -> float:
-        """As :meth:`take`, but for what :func:`only_if` checks.
+    def counted(self, kind: RequestKind) -> float:
+        """As :meth:`try_acquire`, but for what :func:`check_before_write` checks.
 
         :raises StoreAwayError: the store of the count is away for now.
         :raises ConnectionFailedError: the store of the count cannot be used.
@@ -113,14 +123,14 @@ class Budget:
                 "Mend it, or point pacing_url elsewhere (empty: a file on this machine)."
             ) from None
 
-    def _count(self, kind: Kind) -> float:
+    def _count(self, kind: RequestKind) -> float:
         bucket = self._bucket(kind)
         now = time.time_ns() // 1_000_000
         bucket.leak(now)
         decision = cast("Decision", bucket.put_decision(RateItem(kind, now)))
         return 0.0 if decision.allowed else max(decision.retry_after_ms or 0, 1) / 1000
 
-    def _bucket(self, kind: Kind) -> AbstractBucket:
+    def _bucket(self, kind: RequestKind) -> AbstractBucket:
         # By process: neither SQLite's nor Redis' connections survive a fork, and LocalExecutor forks.
         key = (os.getpid(), kind)
         if key not in self._buckets:
@@ -144,7 +154,7 @@ class SafeBudget:
         self._retry_at = 0.0
         self._away = False
 
-    def take(self, kind: Kind) -> float:
+    def try_acquire(self, kind: RequestKind) -> float:
         """0.0: one request of ``kind`` is counted, send it now. Otherwise ask again in so many seconds.
 
         :raises ConnectionFailedError: the store of the count cannot be used, or neither store.
@@ -179,7 +189,7 @@ class SafeBudget:
             log.info("The Redis server of pacing_url is back: the budget is shared again.")
 
 
-def pace(per_minute: Mapping[Kind, int], *, pacing_url: str, key: str, base_url: str) -> Pace:
+def rate_limiter(per_minute: Mapping[RequestKind, int], *, pacing_url: str, key: str, base_url: str) -> RateLimiter:
     """The pace of everything that uses ``key`` at ``base_url``.
 
     :param per_minute: how many requests of each kind; 0 is no limit.
@@ -195,7 +205,7 @@ def pace(per_minute: Mapping[Kind, int], *, pacing_url: str, key: str, base_url:
     budget = Budget(per_minute, store, window=window)
     if where.path:
         return budget
-    shares: dict[Kind, int] = {kind: safe_share(limit) for kind, limit in per_minute.items() if limit}
+    shares: dict[RequestKind, int] = {kind: safe_share(limit) for kind, limit in per_minute.items() if limit}
     told = ", ".join(f"{share} {kind}" for kind, share in shares.items())
     own = Budget(shares, in_own_file(key=key, base_url=base_url), window=window)
     return SafeBudget(budget, own, told, retry_every=rate_limit_stores.RETRY_EVERY)
@@ -204,7 +214,7 @@ def pace(per_minute: Mapping[Kind, int], *, pacing_url: str, key: str, base_url:
 def in_own_file(*, key: str, base_url: str) -> Store:
     """The count of this machine, for as long as no other can be used; its folder is looked at only then."""
 
-    def open_bucket(kind: Kind, rates: list[Rate]) -> AbstractBucket:
+    def open_bucket(kind: RequestKind, rates: list[Rate]) -> AbstractBucket:
         try:
             path = store_location("", key=key, base_url=base_url).path
         except InvalidInputError as unusable:

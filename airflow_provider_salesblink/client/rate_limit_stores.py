@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
 log = logging.getLogger(__name__)
 
-Kind = Literal["reads", "writes", "deletes"]
+RequestKind = Literal["reads", "writes", "deletes"]
 
 RETRY_EVERY = 10.0
 """Seconds after which a server that was away is asked again."""
@@ -43,7 +43,7 @@ class Store:
     """
 
     name: str
-    open_bucket: Callable[[Kind, list[Rate]], AbstractBucket]
+    open_bucket: Callable[[RequestKind, list[Rate]], AbstractBucket]
     errors: tuple[type[Exception], ...]
     is_away: Callable[[Exception], bool] = lambda _: False
 
@@ -111,7 +111,7 @@ class _RedisBucket(RedisBucket):
     clock; and it keeps the last answer where another thread can overwrite it.
     """
 
-    def __init__(self, rates: list[Rate], redis: Redis, name: str, kind: Kind) -> None:
+    def __init__(self, rates: list[Rate], redis: Redis, name: str, kind: RequestKind) -> None:
         super().__init__(rates, redis, f"salesblink:{name}:{kind}", script_hash="")
         self._kind = kind
         self._server_key = f"salesblink:{name}:server"
@@ -142,7 +142,7 @@ class _RedisBucket(RedisBucket):
 def in_file(path: Path) -> Store:
     """A count in a file that the processes of this machine share."""
 
-    def open_bucket(kind: Kind, rates: list[Rate]) -> AbstractBucket:
+    def open_bucket(kind: RequestKind, rates: list[Rate]) -> AbstractBucket:
         path.parent.mkdir(parents=True, exist_ok=True)
         return _FileBucket.init_from_file(rates, table=kind, db_path=str(path), use_file_lock=True)
 
@@ -155,7 +155,7 @@ def in_redis(url: str, name: str) -> Store:
     :raises InvalidInputError: its library is not installed.
     """
 
-    def open_bucket(kind: Kind, rates: list[Rate]) -> AbstractBucket:
+    def open_bucket(kind: RequestKind, rates: list[Rate]) -> AbstractBucket:
         return _RedisBucket(rates, shared_store.connect_redis(url), name, kind)
 
     return Store(shared_store.REDIS_SERVER, open_bucket, shared_store.redis_errors(), shared_store.is_redis_away)

@@ -27,12 +27,12 @@ from airflow_provider_salesblink.client.retry import Again, Answered, Attempt, D
 from airflow_provider_salesblink.client.validation import encoded
 
 if TYPE_CHECKING:
-    from airflow_provider_salesblink.client.rate_limit import Kind, Pace
+    from airflow_provider_salesblink.client.rate_limit import RateLimiter, RequestKind
     from airflow_provider_salesblink.client.retry import Outcome, Verdict
 
 log = logging.getLogger(__name__)
 
-Landed = TypeVar("Landed")
+Existing = TypeVar("Existing")
 Record = TypeVar("Record")
 
 
@@ -73,23 +73,23 @@ class _Limits:
     """
 
     def __init__(self) -> None:
-        self._until: dict[Kind, float] = {}
+        self._until: dict[RequestKind, float] = {}
         self._known = threading.local()
         self._lock = threading.Lock()
 
-    def note(self, kind: Kind, seconds: float) -> None:
+    def note(self, kind: RequestKind, seconds: float) -> None:
         """Let no other thread send anything of this kind for so many seconds."""
         until = time.monotonic() + seconds
         with self._lock:
             self._until[kind] = max(until, self._until.get(kind, 0.0))
         self.know(kind, until)
 
-    def until(self, kind: Kind) -> float:
+    def until(self, kind: RequestKind) -> float:
         """Return until when, by the monotonic clock, this thread has to wait because of others; 0 if not at all."""
         until = self._until.get(kind, 0.0)
         return until if until > max(time.monotonic(), getattr(self._known, kind, 0.0)) else 0.0
 
-    def know(self, kind: Kind, until: float) -> None:
+    def know(self, kind: RequestKind, until: float) -> None:
         """Note that this thread waits, or has waited, until then."""
         setattr(self._known, kind, max(until, getattr(self._known, kind, 0.0)))
 
@@ -109,7 +109,7 @@ class Requestor:
     :param prefix: the API's own path below the root.
     :param key: the API key; goes into the ``Authorization`` header as it is.
     :param policy: what to do when a call does not succeed.
-    :param pace: the request budget.
+    :param rate_limiter: the request budget.
     :param timeout: seconds to wait for an answer.
     :param dry_run: log writes instead of sending them.
     :param verify_tls: whether the server must prove who it is.
@@ -126,7 +126,7 @@ class Requestor:
         key: str,
         *,
         policy: Policy,
-        pace: Pace,
+        rate_limiter: RateLimiter,
         timeout: float,
         dry_run: bool = False,
         verify_tls: bool = True,
@@ -138,7 +138,7 @@ class Requestor:
         self._prefix = slash + path + prefix
         self._named = {"key_name": key_name, "root_url": root}
         self._policy = policy
-        self._pace = pace
+        self._rate_limiter = rate_limiter
         self._dry_run = dry_run
         self._sleep = sleep
         self._limits = _Limits()
@@ -170,18 +170,20 @@ class Requestor:
             return _not_sent(call, body)
         return self._answer(call, self._retrying(self._attempts(call)))
 
-    def write_once(self, *parts: str, body: Mapping[str, Any], landed: Callable[[], Landed | None]) -> Answer | Landed:
+    def write_once(
+        self, *parts: str, body: Mapping[str, Any], find_existing: Callable[[], Existing | None]
+    ) -> Answer | Existing:
         """POST ``body`` as JSON so that it is carried out once, whatever happens to the answers.
 
-        :param landed: reads back whether the write was carried out, and what came of it. Called only after an answer
-            that leaves this open, before the request is sent again.
+        :param find_existing: reads back whether the write was carried out, and what came of it. Called only after an
+            answer that leaves this open, before the request is sent again.
         :raises AmbiguousWriteError: whether it was carried out cannot be read back.
         :raises SalesBlinkError: the subclass says what went wrong; the write was not carried out.
         """
         call = Call("POST", self._path(parts), "writes", body=encoded("The request", body), repeatable=False)
         if self._dry_run:
             return _not_sent(call, body)
-        once = _Once(call, self._attempts(call), landed)
+        once = _Once(call, self._attempts(call), find_existing)
         attempt = self._retrying(once.attempt)
         if isinstance(attempt.verdict, ReadBack):
             self._sleep(min(attempt.verdict.at_least, self._policy.settle))
@@ -237,7 +239,7 @@ class Requestor:
         """Wait until neither a 429 nor the budget keeps the call back."""
         while True:
             self._wait_while_limited(call, waited)
-            wait = self._pace.take(call.kind)
+            wait = self._rate_limiter.try_acquire(call.kind)
             if wait:
                 self._wait_for_budget(call, wait, waited)
             # Somebody may have got a 429 while the place in the budget was asked for.
@@ -272,7 +274,7 @@ class Requestor:
             self._say_once(call.kind, "The budget of %s is used up; waiting %.0f s.", call.kind, wait)
         self._sleep(wait)
 
-    def _say_once(self, about: str, sentence: str, kind: Kind, wait: float) -> None:
+    def _say_once(self, about: str, sentence: str, kind: RequestKind, wait: float) -> None:
         """Log a wait, unless another call of this client has logged one of the same kind within the minute."""
         now = time.monotonic()
         with self._saying:
@@ -298,15 +300,17 @@ def _left_in_doubt(attempt: Attempt) -> Attempt:
     return replace(attempt, verdict=Final(verdict)) if isinstance(verdict, ReadBack) else attempt
 
 
-class _Once(Generic[Landed]):
+class _Once(Generic[Existing]):
     """A write that must not happen twice: after an attempt in doubt it is looked for before it is sent again."""
 
-    def __init__(self, call: Call, attempt: Callable[[], Attempt], landed: Callable[[], Landed | None]) -> None:
+    def __init__(
+        self, call: Call, attempt: Callable[[], Attempt], find_existing: Callable[[], Existing | None]
+    ) -> None:
         self._call = call
         self._attempt = attempt
-        self._landed = landed
+        self._find_existing = find_existing
         self._doubt: Attempt | None = None
-        self.found: Landed | None = None
+        self.found: Existing | None = None
 
     def attempt(self) -> Attempt:
         """Send the write, unless the last attempt is found to have been carried out after all."""
@@ -316,13 +320,13 @@ class _Once(Generic[Landed]):
         self._doubt = attempt if isinstance(attempt.verdict, ReadBack) else None
         return attempt
 
-    def look_back(self) -> Landed | None:
+    def look_back(self) -> Existing | None:
         """What came of the attempt in doubt; None where nothing did, or no attempt is in doubt."""
         if self._doubt is None or self.found is not None:
             return self.found
         call, happened = self._call, redacted(error_messages.in_words(self._doubt.outcome))
         try:
-            self.found = self._landed()
+            self.found = self._find_existing()
         except SalesBlinkError as error:
             raise AmbiguousWriteError(
                 f"{call} was sent, its answer was lost ({happened}), and looking whether it was carried out failed: "

@@ -17,7 +17,6 @@ from airflow_provider_salesblink.client.identity import InvalidAddressError, rea
 
 _USUAL_PORTS = {"http": 80, "https": 443}
 _CONTROL = re.compile(r"[\x00-\x1f\x7f]")
-_HALF_PAIR = re.compile(r"[\ud800-\udfff]")
 
 _NOTHING = frozenset({"none", "null", "nan", "undefined"})
 """What templates and data frames write where there is no value."""
@@ -239,7 +238,7 @@ def _text(argument: str, value: object) -> str:
         raise not_a_text(argument, value)
     if not value.strip():
         raise InvalidInputError(f"{argument} is empty.")
-    if _HALF_PAIR.search(value):
+    if values.HALF_PAIR.search(value):
         raise InvalidInputError(f"{argument} holds half a surrogate pair, which no server can be sent.")
     return value
 

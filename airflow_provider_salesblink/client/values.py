@@ -5,11 +5,15 @@ Works with the scalars of numpy and pandas without importing either.
 
 from __future__ import annotations
 
+import re
 from decimal import Decimal
 from numbers import Integral, Real
 
 _LONGEST_NUMBER = 1000
 """Digits. Python refuses to write out much longer integers, and no column holds one."""
+
+HALF_PAIR = re.compile(r"[\ud800-\udfff]")
+"""Half a surrogate pair: no server can be sent it."""
 
 
 def _characters(*ranges: tuple[int, int]) -> str:

@@ -19,7 +19,7 @@ from airflow_provider_salesblink.client.errors import (
     UnreadableResponseError,
 )
 from airflow_provider_salesblink.client.identity import fingerprint
-from airflow_provider_salesblink.client.rate_limit import only_if
+from airflow_provider_salesblink.client.rate_limit import check_before_write
 from airflow_provider_salesblink.client.records import of_person
 from airflow_provider_salesblink.loading.column_conflicts import ColumnConflicts
 from airflow_provider_salesblink.loading.other_loads import wait_for_others
@@ -29,14 +29,13 @@ from airflow_provider_salesblink.loading.rows import ColumnNames, Reject
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
+    from airflow_provider_salesblink.choices import OnExisting, OptOutUnknown
     from airflow_provider_salesblink.client import Prospect, SalesBlinkClient
     from airflow_provider_salesblink.loading.reservations import PatientReservations
 
 log = logging.getLogger(__name__)
 
-OnExisting = Literal["skip", "update", "add"]
-OptOutUnknown = Literal["fail", "add"]
-Outcome = Literal["added", "skipped", "updated", "unchanged", "opted_out"]
+AddOutcome = Literal["added", "skipped", "updated", "unchanged", "opted_out"]
 
 LOOKS = 5
 """How often to look for somebody that another task was adding."""
@@ -53,7 +52,7 @@ def add_person(
     opt_out_unknown: OptOutUnknown = "fail",
     owner: str | None = None,
     sleep: Callable[[float], None] = time.sleep,  # noqa: TID251
-) -> tuple[Outcome, Prospect]:
+) -> tuple[AddOutcome, Prospect]:
     """Add one person to a campaign unless they are there or opted out; what was done, and the person's record.
 
     :param data: the person's columns, read as a load reads a row.
@@ -113,7 +112,7 @@ def _added_alone(
     reserved: PatientReservations,
     looked_at: float,
     sleep: Callable[[float], None],
-) -> tuple[Outcome, Prospect]:
+) -> tuple[AddOutcome, Prospect]:
     """Add somebody who was not there at ``looked_at``, unless another task is about to."""
     who, idle, longest_wait = fingerprint(columns[EMAIL]), None, LONGEST_WAIT
     for _ in range(LOOKS):
@@ -128,7 +127,7 @@ def _added_alone(
                 here = _in_campaign(client, campaign_id, columns[EMAIL]) if look_again else []
                 if not here:
                     # It may have to wait for the budget for minutes.
-                    with only_if(partial(reserved.confirm, who)):
+                    with check_before_write(partial(reserved.confirm, who)):
                         added = client.prospects.add(campaign_id, columns)
             except AmbiguousWriteError:
                 raise

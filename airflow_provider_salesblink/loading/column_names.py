@@ -22,7 +22,6 @@ log = logging.getLogger(__name__)
 LONGEST_CELL = 32_768
 """Characters. What is longer is a mistake of the source (a quote that never closes), not a person's company."""
 
-_HALF_PAIR = re.compile(r"[\ud800-\udfff]")
 # What pandas calls a column without a name when it reads a file.
 _NAMELESS = re.compile(r"(Unnamed: \d+(\.\d+)?)?")
 _NUMBER = re.compile(r"[\W\d_]*\d[\W\d_]*")
@@ -327,7 +326,7 @@ def checked(row: Row) -> Row | Reject:
             return Reject(
                 row.number, f"{_shown_name(name)} holds a NUL character: clean the source.", row.columns, row.opted_out
             )
-        if _HALF_PAIR.search(name + text):
+        if values.HALF_PAIR.search(name + text):
             reason = f"{redacted(ascii(name[:40]))} holds half a surrogate pair, which is no text: clean the source."
             return Reject(row.number, reason, row.columns, row.opted_out)
     if not row.columns.get(EMAIL):

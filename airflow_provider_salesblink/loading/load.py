@@ -6,14 +6,15 @@ import logging
 import math
 import time
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, Literal, get_args
+from typing import TYPE_CHECKING, Any, get_args
 from uuid import uuid4
 
+from airflow_provider_salesblink.choices import Mode, OptOuts, OptOutScope
 from airflow_provider_salesblink.client import validation
 from airflow_provider_salesblink.client.errors import InvalidInputError, NotFoundError, RateLimitedError
 from airflow_provider_salesblink.loading.column_conflicts import ColumnConflicts
 from airflow_provider_salesblink.loading.column_names import with_opt_outs
-from airflow_provider_salesblink.loading.plan import Action, Mode, OptOuts, Plan
+from airflow_provider_salesblink.loading.plan import Action, Plan
 from airflow_provider_salesblink.loading.progress import Progress, in_words, seconds_for
 from airflow_provider_salesblink.loading.report import FIRST_REASONS, LoadFailedError, Report
 from airflow_provider_salesblink.loading.reservations import LONGEST_UNSENT, reservations, wait_for_earlier_run
@@ -34,8 +35,6 @@ __all__ = ["Mode", "OptOutScope", "load"]
 log = logging.getLogger(__name__)
 
 MOST_UNSUBSCRIBES = 0.1
-
-OptOutScope = Literal["account", "campaign"]
 
 
 @dataclass(frozen=True)

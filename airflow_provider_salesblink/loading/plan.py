@@ -26,13 +26,12 @@ from airflow_provider_salesblink.loading.rows import Reject, Row
 if TYPE_CHECKING:
     from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
 
+    from airflow_provider_salesblink.choices import Mode, OptOuts
     from airflow_provider_salesblink.client.records import Prospect
     from airflow_provider_salesblink.loading.suppressions import Suppressions
 
 log = logging.getLogger(__name__)
 
-Mode = Literal["insert", "upsert", "mirror"]
-OptOuts = Literal["unsubscribe", "skip"]
 Action = Literal["opt_out", "add", "update", "unsubscribe"]
 """``opt_out`` unsubscribes people who opted out according to the source; ``unsubscribe`` those in no row
 of a mirror."""

@@ -22,7 +22,7 @@ from airflow_provider_salesblink.client.errors import (
     RateLimitedError,
     SalesBlinkError,
 )
-from airflow_provider_salesblink.client.rate_limit import only_if
+from airflow_provider_salesblink.client.rate_limit import check_before_write
 from airflow_provider_salesblink.loading.opt_out_lookups import (
     ROWS_OWN_FAULT,
     UNKNOWN,
@@ -248,7 +248,7 @@ class Sender:
 
     def _add(self, looked: LookedUp) -> None:
         # It may have waited for the budget for minutes.
-        with only_if(partial(self._confirm, looked)):
+        with check_before_write(partial(self._confirm, looked)):
             self._destination.add(looked.step.columns)
 
     def _confirm(self, looked: LookedUp) -> None:

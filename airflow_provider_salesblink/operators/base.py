@@ -17,7 +17,7 @@ from airflow_provider_salesblink.arguments import json_argument, normalize_argum
 from airflow_provider_salesblink.assets import SCHEME
 from airflow_provider_salesblink.connection_form import DEFAULT_CONN_ID, InvalidConnectionError
 from airflow_provider_salesblink.executors import refusal_of_adds
-from airflow_provider_salesblink.task_mixins import USUAL_WAIT, Addressed, SalesBlinkTask, final
+from airflow_provider_salesblink.task_mixins import USUAL_WAIT, Addressed, SalesBlinkTask, permanent_error_message
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
@@ -95,7 +95,7 @@ class SalesBlinkOperator(SalesBlinkTask, BaseOperator):
         except RateLimitedError as error:
             limited = error
         except (SalesBlinkError, InvalidConnectionError, AirflowNotFoundException) as error:
-            sentence = final(error, self.salesblink_conn_id)
+            sentence = permanent_error_message(error, self.salesblink_conn_id)
             if sentence is None and not self.may_run_again(error):
                 sentence = str(error)
             if sentence is not None:

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from contextlib import nullcontext
-from typing import TYPE_CHECKING, Any, Literal, get_args
+from typing import TYPE_CHECKING, Any, get_args
 
 from airflow.providers.common.compat.sdk import AirflowFailException, ObjectStoragePath
 
 from airflow_provider_salesblink.arguments import path_text
+from airflow_provider_salesblink.choices import Mode, OptOuts, OptOutScope
 from airflow_provider_salesblink.links import CampaignLink
 from airflow_provider_salesblink.operators.base import SalesBlinkOperator, exactly_one, json_argument, one_of
 from airflow_provider_salesblink.operators.files import Rows, check_path, is_same, open_rows, write_lines
@@ -22,10 +23,6 @@ if TYPE_CHECKING:
     from airflow_provider_salesblink.client import RateLimitedError, SalesBlinkClient
     from airflow_provider_salesblink.loading.report import Report
     from airflow_provider_salesblink.loading.rows import Reject, Row
-
-Mode = Literal["insert", "upsert", "mirror"]
-OptOuts = Literal["unsubscribe", "skip"]
-OptOutScope = Literal["account", "campaign"]
 
 
 class AddProspectsOperator(SalesBlinkOperator):
@@ -122,11 +119,11 @@ class AddProspectsOperator(SalesBlinkOperator):
         self._done_before: dict[str, Any] = {}
         self._told: dict[str, Any] = {}
 
-    def hide_people(self) -> None:
+    def mask_personal_data(self) -> None:
         """Keep the rows out of Airflow's log and UI: thousands of addresses are too many to mask one by one."""
         if isinstance(self.rows, Iterable) and not isinstance(self.rows, _OutOfSight | dict):
             self.rows = _OutOfSight(self.rows)
-        super().hide_people()
+        super().mask_personal_data()
 
     def take_up(self, carried: dict[str, Any]) -> None:
         """Go on counting."""

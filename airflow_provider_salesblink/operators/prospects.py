@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, Literal, cast, get_args
+from typing import TYPE_CHECKING, Any, cast, get_args
 
 from airflow_provider_salesblink.arguments import path_text
+from airflow_provider_salesblink.choices import OnExisting, OptOutUnknown
 from airflow_provider_salesblink.links import CampaignLink
 from airflow_provider_salesblink.operators.base import (
     AddressedOperator,
@@ -33,9 +34,6 @@ __all__ = [
     "UnsubscribeOperator",
     "UpdateProspectOperator",
 ]
-
-OnExisting = Literal["skip", "update", "add"]
-OptOutUnknown = Literal["fail", "add"]
 
 
 class AddProspectOperator(SalesBlinkOperator):

@@ -1,4 +1,4 @@
-"""A SalesBlink to run at home: the seed API on loopback, with faults, limits and every shape of answers.
+"""A SalesBlink to run at home: the classic API on loopback, with faults, limits and every shape of answers.
 
 The real SalesBlink has no test mode and mails real people. This one mails nobody::
 

@@ -64,7 +64,7 @@ def _greeting(sandbox: Sandbox) -> str:
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(
         prog="python -m airflow_provider_salesblink.sandbox",
-        description="A SalesBlink to run at home, on 127.0.0.1: the seed API, mailing nobody.",
+        description="A SalesBlink to run at home, on 127.0.0.1: the classic API, mailing nobody.",
         epilog=_epilog(),
         formatter_class=argparse.RawDescriptionHelpFormatter,
         allow_abbrev=False,

@@ -1,4 +1,4 @@
-"""The seed API: one function per documented call."""
+"""The classic API: one function per documented call."""
 
 from typing import Annotated, TypeVar
 

@@ -1,4 +1,4 @@
-"""The web application: the seed API, the pages, and how errors are told. One for all sandboxes of a process."""
+"""The web application: the classic API, the pages, and how errors are told. One for all sandboxes of a process."""
 
 from typing import Any
 
@@ -24,7 +24,7 @@ class SandboxApp(FastAPI):
         self.add_exception_handler(Exception, _http_error)
 
     def openapi(self) -> dict[str, Any]:
-        """Describe the seed API."""
+        """Describe the classic API."""
         if self.openapi_schema is None:
             self.openapi_schema = describe(self)
         return self.openapi_schema

@@ -1,4 +1,4 @@
-"""How the seed API refuses: the documentation's error table."""
+"""How the classic API refuses: the documentation's error table."""
 
 from __future__ import annotations
 

@@ -13,7 +13,7 @@ from typing import Literal, get_args
 from airflow_provider_salesblink.sandbox.options import SandboxUsageError, known, number, pairs, whole_number
 
 RetryAfter = Literal["seconds", "date", "none"]
-Kind = Literal["reads", "writes"]
+RequestKind = Literal["reads", "writes"]
 
 
 @dataclass(frozen=True)
@@ -63,10 +63,10 @@ class Meter:
 
     def __init__(self, limits: Limits) -> None:
         self.limits = limits
-        self._admitted: dict[Kind, deque[float]] = {"reads": deque(), "writes": deque()}
+        self._admitted: dict[RequestKind, deque[float]] = {"reads": deque(), "writes": deque()}
         self._lock = threading.Lock()
 
-    def wait(self, kind: Kind) -> float | None:
+    def wait(self, kind: RequestKind) -> float | None:
         """Count one request and return None, or return the seconds until one is admitted again."""
         allowed = self.limits.reads if kind == "reads" else self.limits.writes
         if not allowed:

@@ -9,9 +9,9 @@ from airflow_provider_salesblink.sandbox.errors import MEANINGS
 from airflow_provider_salesblink.sandbox.schemas import Failure
 
 TITLE = "SalesBlink sandbox"
-VERSION = "2022-05-01"  # when the seed API was last described by its vendor
+VERSION = "2022-05-01"  # when the classic API was last described by its vendor
 DESCRIPTION = """\
-The seed ("classic") API of SalesBlink, served at home: nobody gets mail from here.
+The classic API of SalesBlink, served at home: nobody gets mail from here.
 
 SalesBlink never documented what its answers look like. The sandbox answers in one of several shapes (`--shapes`);
 the examples show the one it starts with.
@@ -68,11 +68,11 @@ _KEY = {
 
 
 def describe(app: FastAPI) -> dict[str, Any]:
-    """Return the OpenAPI description of ``app``'s seed API."""
+    """Return the OpenAPI description of ``app``'s classic API."""
     found = get_openapi(
         title=TITLE,
         version=VERSION,
-        summary="The seed API of SalesBlink, on this machine.",
+        summary="The classic API of SalesBlink, on this machine.",
         description=DESCRIPTION,
         routes=app.routes,
         servers=[{"url": "/", "description": "This sandbox"}],

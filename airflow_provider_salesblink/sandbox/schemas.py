@@ -1,4 +1,4 @@
-"""Bodies of the seed API's writes: every field required, no other allowed, nothing converted."""
+"""Bodies of the classic API's writes: every field required, no other allowed, nothing converted."""
 
 from typing import Any
 

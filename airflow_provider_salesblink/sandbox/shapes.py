@@ -1,4 +1,4 @@
-"""How answers look. The seed API's bodies were never documented, so a client must read every one of these."""
+"""How answers look. The classic API's bodies were never documented, so a client must read every one of these."""
 
 from __future__ import annotations
 

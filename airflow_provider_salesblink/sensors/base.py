@@ -19,7 +19,7 @@ from airflow.providers.common.compat.sdk import (
 
 from airflow_provider_salesblink.connection_form import DEFAULT_CONN_ID, InvalidConnectionError
 from airflow_provider_salesblink.operators.base import summary
-from airflow_provider_salesblink.task_mixins import USUAL_WAIT, SalesBlinkTask, final
+from airflow_provider_salesblink.task_mixins import USUAL_WAIT, SalesBlinkTask, permanent_error_message
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -173,19 +173,19 @@ class SalesBlinkSensor(SalesBlinkTask, BaseSensorOperator):
                 raise AirflowFailException(str(error)) from error
             return self._failed_in_passing(error)
         except (InvalidConnectionError, AirflowNotFoundException) as error:
-            raise AirflowFailException(final(error, self.salesblink_conn_id)) from error
+            raise AirflowFailException(permanent_error_message(error, self.salesblink_conn_id)) from error
         self._failures = 0
         return self._as_poke(verdict)
 
     def _looked(self) -> Verdict:
-        resource, wish = self._checked().wish()
-        settled = dict(resource.look(self.hook.get_conn(), [wish]))
-        return settled.get(wish)
+        resource, condition = self._checked().condition()
+        settled = dict(resource.look(self.hook.get_conn(), [condition]))
+        return settled.get(condition)
 
     def _checked(self) -> SalesBlinkTrigger:
         try:
             trigger = self.trigger()
-            trigger.wish()
+            trigger.condition()
         except ValueError as error:
             raise AirflowFailException(str(error)) from error
         return trigger

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, Literal, get_args
+from typing import TYPE_CHECKING, Any, get_args
 
 from airflow_provider_salesblink.arguments import normalize_arguments
+from airflow_provider_salesblink.choices import CampaignState
 from airflow_provider_salesblink.links import CampaignLink
 from airflow_provider_salesblink.operators.base import exactly_one, one_of
 from airflow_provider_salesblink.sensors.base import SalesBlinkSensor
@@ -13,8 +14,6 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from airflow_provider_salesblink.triggers.base import SalesBlinkTrigger
-
-State = Literal["paused", "running"]
 
 
 class CampaignSensor(SalesBlinkSensor):
@@ -40,14 +39,14 @@ class CampaignSensor(SalesBlinkSensor):
         *,
         campaign_id: str | None = None,
         campaign_name: str | None = None,
-        state: State = "paused",
+        state: CampaignState = "paused",
         **kwargs: Any,
     ) -> None:
         super().__init__(**kwargs)
-        one_of("state", state, get_args(State))
+        one_of("state", state, get_args(CampaignState))
         self.campaign_id = campaign_id
         self.campaign_name = campaign_name
-        self.state: State = state
+        self.state: CampaignState = state
 
     def awaited(self) -> str:
         """Which campaign in which state."""

@@ -19,7 +19,7 @@ from airflow.triggers.base import BaseTrigger, TriggerEvent
 
 from airflow_provider_salesblink.connection_form import InvalidConnectionError
 from airflow_provider_salesblink.hooks.salesblink import SalesBlinkHook
-from airflow_provider_salesblink.task_mixins import final
+from airflow_provider_salesblink.task_mixins import permanent_error_message
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
@@ -62,7 +62,7 @@ class SalesBlinkTrigger(BaseTrigger):
         self.backoff = backoff
 
     @abstractmethod
-    def wish(self) -> tuple[Resource, object]:
+    def condition(self) -> tuple[Resource, object]:
         """Where to look, and for what."""
 
     @abstractmethod
@@ -100,10 +100,10 @@ class SalesBlinkTrigger(BaseTrigger):
                 yield event(status="hopeless", reason=outcome.reason)
 
     async def _waited(self) -> Met | Hopeless:
-        resource, wish = self.wish()
+        resource, condition = self.condition()
         async with shared_client_for(self.salesblink_conn_id) as shared:
             return await shared.poller(resource).wait(
-                wish, interval=self._interval(), most_failures=self.max_consecutive_failures
+                condition, interval=self._interval(), most_failures=self.max_consecutive_failures
             )
 
     def _interval(self) -> float | Backoff:
@@ -146,7 +146,7 @@ async def _read(conn_id: str) -> Access:
     try:
         connection = await get_async_connection(conn_id, hook)
     except AirflowNotFoundException as error:
-        raise UnusableConnectionError(final(error, conn_id)) from None
+        raise UnusableConnectionError(permanent_error_message(error, conn_id)) from None
     account = (connection.host, connection.schema, connection.port, connection.password)
     return Access(
         content=_hashed(*account, connection.extra),

@@ -8,7 +8,7 @@ from airflow_provider_salesblink.arguments import digits
 from airflow_provider_salesblink.triggers.base import SalesBlinkTrigger
 
 if TYPE_CHECKING:
-    from airflow_provider_salesblink.waiting.conditions import State
+    from airflow_provider_salesblink.choices import CampaignState
     from airflow_provider_salesblink.waiting.resources import Resource
 
 
@@ -24,7 +24,7 @@ class CampaignTrigger(SalesBlinkTrigger):
     """
 
     def __init__(
-        self, *, state: State, campaign_id: str | None = None, campaign_name: str | None = None, **kwargs: Any
+        self, *, state: CampaignState, campaign_id: str | None = None, campaign_name: str | None = None, **kwargs: Any
     ) -> None:
         super().__init__(**kwargs)
         self.state = state
@@ -35,7 +35,7 @@ class CampaignTrigger(SalesBlinkTrigger):
         """This trigger's own arguments."""
         return {"state": self.state, "campaign_id": self.campaign_id, "campaign_name": self.campaign_name}
 
-    def wish(self) -> tuple[Resource, object]:
+    def condition(self) -> tuple[Resource, object]:
         """The campaign, in the list of all."""
         from airflow_provider_salesblink.waiting.conditions import CampaignIs
         from airflow_provider_salesblink.waiting.resources import AllCampaigns

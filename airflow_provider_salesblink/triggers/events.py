@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 
     from airflow.triggers.base import TriggerEvent
 
-    from airflow_provider_salesblink.waiting.changes import Change, Kind, Snapshot
+    from airflow_provider_salesblink.waiting.changes import Change, ChangeKind, Snapshot
 
 log = logging.getLogger(__name__)
 
@@ -57,7 +57,7 @@ class ProspectEventTrigger(BaseEventTrigger):
         self,
         *,
         campaign_id: str,
-        events: Iterable[Kind] = KINDS,
+        events: Iterable[ChangeKind] = KINDS,
         salesblink_conn_id: str = DEFAULT_CONN_ID,
         poll_interval: float = 60.0,
     ) -> None:

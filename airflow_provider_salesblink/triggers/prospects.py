@@ -48,7 +48,7 @@ class ProspectTrigger(SalesBlinkTrigger):
         names = ("campaign_id", "prospect_id", "who", "where", "unsubscribed")
         return {name: getattr(self, name) for name in names}
 
-    def wish(self) -> tuple[Resource, object]:
+    def condition(self) -> tuple[Resource, object]:
         """The person, among those of the campaign."""
         from airflow_provider_salesblink.waiting.conditions import ProspectIs
         from airflow_provider_salesblink.waiting.resources import PeopleOf, Somebody

@@ -13,8 +13,8 @@ if TYPE_CHECKING:
 
     from airflow_provider_salesblink.client import Prospect
 
-Kind = Literal["appeared", "changed", "unsubscribed"]
-KINDS: tuple[Kind, ...] = get_args(Kind)
+ChangeKind = Literal["appeared", "changed", "unsubscribed"]
+KINDS: tuple[ChangeKind, ...] = get_args(ChangeKind)
 
 Change = dict[str, str]
 """``event``, ``prospect_id`` and ``key``; the same change has the same key whenever it is found."""
@@ -111,7 +111,7 @@ def _with_count(state: str, count: int) -> str:
     return f"{state.removesuffix(_OPTED_OUT)}.{count}{opted_out}"
 
 
-def _change(kind: Kind, prospect_id: str, *what: str) -> Change:
+def _change(kind: ChangeKind, prospect_id: str, *what: str) -> Change:
     return {"event": kind, "prospect_id": prospect_id, "key": _short(json.dumps([kind, prospect_id, *what]), 12)}
 
 

@@ -5,16 +5,16 @@ from __future__ import annotations
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 from decimal import Decimal, InvalidOperation
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Any
 
 from airflow_provider_salesblink.client.columns import as_text, documented
 from airflow_provider_salesblink.client.errors import InvalidInputError
 from airflow_provider_salesblink.client.redaction import redacted
 
 if TYPE_CHECKING:
+    from airflow_provider_salesblink.choices import CampaignState
     from airflow_provider_salesblink.client.records import Campaign, Prospect
 
-State = Literal["paused", "running"]
 Where = Mapping[str, Any]
 
 _TESTS = ("in", "exists", "gte")
@@ -49,7 +49,7 @@ class CampaignIs:
     :param campaign_name: its full name.
     """
 
-    state: State
+    state: CampaignState
     campaign_id: str | None = None
     campaign_name: str | None = None
 

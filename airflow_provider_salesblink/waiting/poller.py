@@ -43,14 +43,14 @@ class GaveUp(Exception):  # noqa: N818  # an outcome, not a mistake
 class _Member:
     """One who waits, or watches.
 
-    :param wish: what is looked for.
+    :param condition: what is looked for.
     :param interval: seconds between two looks at most.
     """
 
-    __slots__ = ("_backoff", "failures", "interval", "wish")
+    __slots__ = ("_backoff", "condition", "failures", "interval")
 
-    def __init__(self, wish: object, interval: float | Backoff) -> None:
-        self.wish = wish
+    def __init__(self, condition: object, interval: float | Backoff) -> None:
+        self.condition = condition
         self._backoff = interval if isinstance(interval, Backoff) else None
         self.interval = interval.interval if isinstance(interval, Backoff) else interval
         self.failures = 0
@@ -74,8 +74,8 @@ class _Member:
 class _Waiter(_Member):
     __slots__ = ("future", "most_failures")
 
-    def __init__(self, wish: object, interval: float | Backoff, most_failures: int | None) -> None:
-        super().__init__(wish, interval)
+    def __init__(self, condition: object, interval: float | Backoff, most_failures: int | None) -> None:
+        super().__init__(condition, interval)
         self.most_failures = most_failures
         self.future: asyncio.Future[Met | Hopeless] = asyncio.get_running_loop().create_future()
 
@@ -99,8 +99,8 @@ class _Waiter(_Member):
 class _Watcher(_Member):
     __slots__ = ("looks",)
 
-    def __init__(self, wish: object, interval: float) -> None:
-        super().__init__(wish, interval)
+    def __init__(self, condition: object, interval: float) -> None:
+        super().__init__(condition, interval)
         # Only the newest: who cannot keep up loses no change by it.
         self.looks: asyncio.Queue[Snapshot | BaseException] = asyncio.Queue(1)
 
@@ -119,7 +119,7 @@ class Poller:
     It runs from the first member to the last. A member is told only of looks that began after it came: what was seen
     before may be over.
 
-    :param look: asks once for the wishes that are there when it does.
+    :param look: asks once for the conditions that are there when it does.
     :param name: the resource, for the log.
     :param ended: called when the last member has left.
     """
@@ -143,23 +143,23 @@ class Poller:
         self._failures = 0
         self._task: asyncio.Task[None] | None = None
 
-    async def wait(self, wish: object, *, interval: float | Backoff, most_failures: int | None) -> Met | Hopeless:
-        """Wait until ``wish`` is settled.
+    async def wait(self, condition: object, *, interval: float | Backoff, most_failures: int | None) -> Met | Hopeless:
+        """Wait until ``condition`` is settled.
 
         :param interval: seconds between two looks at most.
         :param most_failures: after so many failed looks in a row it is over; None where they never end it.
         :raises GaveUp: it is over.
         """
-        waiter = _Waiter(wish, interval, most_failures)
+        waiter = _Waiter(condition, interval, most_failures)
         self._join(waiter)
         try:
             return await waiter.future
         finally:
             self._leave(waiter)
 
-    async def watch(self, wish: object, *, interval: float) -> AsyncGenerator[Snapshot, None]:
+    async def watch(self, condition: object, *, interval: float) -> AsyncGenerator[Snapshot, None]:
         """What each look shows, endlessly."""
-        watcher = _Watcher(wish, interval)
+        watcher = _Watcher(condition, interval)
         self._join(watcher)
         try:
             while True:
@@ -177,7 +177,7 @@ class Poller:
             self._hurry()
 
     def _join(self, member: _Member) -> None:
-        self._members[member.wish] = member
+        self._members[member.condition] = member
         if member.interval < self._shortest:
             self._shortest = member.interval
             self._sooner.set()
@@ -190,7 +190,7 @@ class Poller:
             self._task.add_done_callback(self._told, context=context)
 
     def _leave(self, member: _Member) -> None:
-        self._members.pop(member.wish, None)
+        self._members.pop(member.condition, None)
         if not self._members and self._task is not None:
             self._task.cancel()
             self._end()
@@ -223,7 +223,7 @@ class Poller:
             await self._next_look()
 
     def _begin(self) -> tuple[Any, ...]:
-        """The wishes of those who are told of a look that begins now. It may have had to wait for its turn."""
+        """The conditions of those who are told of a look that begins now. It may have had to wait for its turn."""
         self._began = asyncio.get_running_loop().time()
         self._asked = tuple(self._members)
         for member in self._members.values():
@@ -236,8 +236,8 @@ class Poller:
         self._sooner.set()
 
     async def _settle(self, settled: Settled) -> None:
-        for number, (wish, result) in enumerate(settled, start=1):
-            if member := self._members.get(wish):
+        for number, (condition, result) in enumerate(settled, start=1):
+            if member := self._members.get(condition):
                 member.settle(result)
             if number % _AT_A_STRETCH == 0:
                 await asyncio.sleep(0)
@@ -253,8 +253,8 @@ class Poller:
         self._failures += 1
         self._refused = error.permanent
         log.warning("%s could not be looked at (%d in a row): %s", self._name, self._failures, error)
-        for wish in self._asked:
-            if member := self._members.get(wish):
+        for condition in self._asked:
+            if member := self._members.get(condition):
                 member.fail(error)
         self._earliest = asyncio.get_running_loop().time() + self._pause_after(error)
         if error.permanent and self._members.keys() - set(self._asked):

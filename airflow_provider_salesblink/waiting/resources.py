@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from airflow_provider_salesblink.waiting.conditions import CampaignIs, ProspectIs, Verdict
 
 
-# What is wished for is compared by identity: two who wish the same are two.
+# What is wished for is compared by identity: two who ask for the same are two.
 @dataclass(frozen=True, eq=False)
 class Somebody:
     """One person of a campaign is as wished.
@@ -40,8 +40,8 @@ class Everybody:
 class Resource(Protocol):
     """Something that one request shows."""
 
-    def look(self, client: SalesBlinkClient, wishes: Iterable[Any]) -> Iterator[tuple[Any, Verdict | Snapshot]]:
-        """Ask once, and give each wish that is settled with what settled it.
+    def look(self, client: SalesBlinkClient, conditions: Iterable[Any]) -> Iterator[tuple[Any, Verdict | Snapshot]]:
+        """Ask once, and give each condition that is settled with what settled it.
 
         :raises SalesBlinkError: nothing could be seen.
         """
@@ -49,18 +49,18 @@ class Resource(Protocol):
 
 @dataclass(frozen=True)
 class AllCampaigns:
-    """The list of campaigns (``GET /campaigns``). Its wishes are :class:`CampaignIs`."""
+    """The list of campaigns (``GET /campaigns``). Its conditions are :class:`CampaignIs`."""
 
-    def look(self, client: SalesBlinkClient, wishes: Iterable[CampaignIs]) -> Iterator[tuple[CampaignIs, Verdict]]:
-        """Ask once, and give each wish that is settled."""
+    def look(self, client: SalesBlinkClient, conditions: Iterable[CampaignIs]) -> Iterator[tuple[CampaignIs, Verdict]]:
+        """Ask once, and give each condition that is settled."""
         by_id, by_name = defaultdict(list), defaultdict(list)
         for campaign in client.campaigns.list():
             by_id[campaign["id"]].append(campaign)
             by_name[campaign["name"]].append(campaign)
-        for wish in wishes:
-            meant = by_name[wish.campaign_name] if wish.campaign_id is None else by_id[wish.campaign_id]
-            if (verdict := wish.judge(meant)) is not None:
-                yield wish, verdict
+        for condition in conditions:
+            meant = by_name[condition.campaign_name] if condition.campaign_id is None else by_id[condition.campaign_id]
+            if (verdict := condition.judge(meant)) is not None:
+                yield condition, verdict
 
     def __str__(self) -> str:
         return "the list of campaigns"
@@ -68,7 +68,7 @@ class AllCampaigns:
 
 @dataclass(frozen=True)
 class PeopleOf:
-    """Everybody in a campaign (``GET /prospects/<id>``). Its wishes are :class:`Somebody` and :class:`Everybody`.
+    """Everybody in a campaign (``GET /prospects/<id>``). Its conditions are :class:`Somebody` and :class:`Everybody`.
 
     However many people there are: they go by one after the other, and none is kept but in snapshots.
     """
@@ -76,18 +76,18 @@ class PeopleOf:
     campaign_id: str
 
     def look(
-        self, client: SalesBlinkClient, wishes: Iterable[Somebody | Everybody]
+        self, client: SalesBlinkClient, conditions: Iterable[Somebody | Everybody]
     ) -> Iterator[tuple[Somebody | Everybody, Verdict | Snapshot]]:
-        """Ask once, and give each wish that is settled."""
-        sought = _Sought(wishes)
+        """Ask once, and give each condition that is settled."""
+        sought = _Sought(conditions)
         snapshot = Snapshot()
         for prospect in client.prospects.each(self.campaign_id):
             if sought.snapshots:
                 snapshot.add(prospect)
             sought.meet(prospect)
         yield from sought.settled.items()
-        for wish in sought.snapshots:
-            yield wish, snapshot
+        for condition in sought.snapshots:
+            yield condition, snapshot
 
     def __str__(self) -> str:
         return f"the people of campaign {self.campaign_id}"
@@ -96,30 +96,30 @@ class PeopleOf:
 class _Sought:
     """Those who are waited for, to be found by what a person shows of themselves."""
 
-    def __init__(self, wishes: Iterable[Somebody | Everybody]) -> None:
+    def __init__(self, conditions: Iterable[Somebody | Everybody]) -> None:
         self.settled: dict[Somebody | Everybody, Verdict] = {}
         self.snapshots: list[Everybody] = []
         self._by_id: defaultdict[str, list[Somebody]] = defaultdict(list)
         self._by_address: defaultdict[bytes, list[Somebody]] = defaultdict(list)
-        for wish in wishes:
-            if isinstance(wish, Everybody):
-                self.snapshots.append(wish)
-            elif wish.prospect_id is not None:
-                self._by_id[wish.prospect_id].append(wish)
-            elif wish.who is not None:
-                self._by_address[wish.who].append(wish)
+        for condition in conditions:
+            if isinstance(condition, Everybody):
+                self.snapshots.append(condition)
+            elif condition.prospect_id is not None:
+                self._by_id[condition.prospect_id].append(condition)
+            elif condition.who is not None:
+                self._by_address[condition.who].append(condition)
 
     def meet(self, prospect: Prospect) -> None:
         """See what a person means for those who wait for them."""
         waiting = self._by_id.get(prospect["id"], []) if prospect["id"] is not None else []
         if self._by_address and prospect["email"] is not None:
             waiting = waiting + self._with_address(prospect["email"])
-        for wish in waiting:
+        for condition in waiting:
             # Somebody may be in a campaign more than once; one of them is enough.
-            if not isinstance(self.settled.get(wish), Met):
-                verdict = wish.is_.judge(prospect)
+            if not isinstance(self.settled.get(condition), Met):
+                verdict = condition.is_.judge(prospect)
                 if verdict is not None:
-                    self.settled[wish] = verdict
+                    self.settled[condition] = verdict
 
     def _with_address(self, address: str) -> list[Somebody]:
         waiting = self._by_address.get(fingerprint(address), [])

@@ -78,7 +78,7 @@ class SharedClient:
             self._pollers[resource] = Poller(partial(self._look, resource), name, ended)
         return self._pollers[resource]
 
-    async def _look(self, resource: Resource, wishes: Callable[[], tuple[Any, ...]]) -> Settled:
+    async def _look(self, resource: Resource, conditions: Callable[[], tuple[Any, ...]]) -> Settled:
         """What one request shows for those who wait when it is sent.
 
         :raises SalesBlinkError: nothing could be seen.
@@ -88,12 +88,12 @@ class SharedClient:
             await self._quiet()
             if not self._in_queue:
                 try:
-                    return await self._asked(resource, wishes)
+                    return await self._asked(resource, conditions)
                 except BudgetSpentError as spent:
                     self._tell_of_budget(spent)
-            return await self._in_turn(resource, wishes)
+            return await self._in_turn(resource, conditions)
 
-    async def _in_turn(self, resource: Resource, wishes: Callable[[], tuple[Any, ...]]) -> Settled:
+    async def _in_turn(self, resource: Resource, conditions: Callable[[], tuple[Any, ...]]) -> Settled:
         # Who finds the budget used up queues; else the same ones might get it each time. Counted beside the lock, which
         # is free for a moment between one and the next, and who had it last would take it again.
         self._in_queue += 1
@@ -102,18 +102,18 @@ class SharedClient:
                 while True:
                     await self._quiet()
                     try:
-                        return await self._asked(resource, wishes)
+                        return await self._asked(resource, conditions)
                     except BudgetSpentError as spent:
                         await asyncio.sleep((spent.retry_after or 1.0) + random.uniform(0, 0.1))
         finally:
             self._in_queue -= 1
 
-    async def _asked(self, resource: Resource, wishes: Callable[[], tuple[Any, ...]]) -> Settled:
+    async def _asked(self, resource: Resource, conditions: Callable[[], tuple[Any, ...]]) -> Settled:
         loop = asyncio.get_running_loop()
         while True:
             client, account = self._current.client, self._current.account
             try:
-                return await loop.run_in_executor(self._threads, _look, resource, client, wishes())
+                return await loop.run_in_executor(self._threads, _look, resource, client, conditions())
             except BudgetSpentError:
                 raise
             except SalesBlinkError as error:
@@ -172,8 +172,8 @@ class SharedClient:
             )  # fmt: skip
 
 
-def _look(resource: Resource, client: SalesBlinkClient, wishes: tuple[Any, ...]) -> Settled:
-    return list(resource.look(client, wishes))
+def _look(resource: Resource, client: SalesBlinkClient, conditions: tuple[Any, ...]) -> Settled:
+    return list(resource.look(client, conditions))
 
 
 _clients: WeakKeyDictionary[asyncio.AbstractEventLoop, dict[str, SharedClient]] = WeakKeyDictionary()

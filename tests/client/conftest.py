@@ -53,13 +53,13 @@ def serve() -> Iterator[Serve]:
 
 
 class WaitlessClient:
-    """The seed API over a requestor that writes down its waits instead of waiting."""
+    """The classic API over a requestor that writes down its waits instead of waiting."""
 
     def __init__(self, sandbox: Sandbox, policy: Policy) -> None:
         self.waits: list[float] = []
         requestor = Requestor(
             sandbox.url, classic.PREFIX, sandbox.key,
-            policy=policy, pace=Unpaced(), timeout=5, sleep=self.waits.append,
+            policy=policy, rate_limiter=Unpaced(), timeout=5, sleep=self.waits.append,
         )  # fmt: skip
         self.campaigns = classic.Campaigns(requestor)
         self.prospects = classic.Prospects(requestor)

@@ -1,4 +1,4 @@
-"""The twelve sections of the seed API's documentation, as calls of the client and as requests on the wire."""
+"""The twelve sections of the classic API's documentation, as calls of the client and as requests on the wire."""
 
 from __future__ import annotations
 

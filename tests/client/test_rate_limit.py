@@ -26,7 +26,15 @@ from airflow_provider_salesblink.client import (
     rate_limit,
     rate_limit_stores,
 )
-from airflow_provider_salesblink.client.rate_limit import MINUTE, SLACK, Budget, Kind, Unpaced, only_if, pace
+from airflow_provider_salesblink.client.rate_limit import (
+    MINUTE,
+    SLACK,
+    Budget,
+    RequestKind,
+    Unpaced,
+    check_before_write,
+    rate_limiter,
+)
 from airflow_provider_salesblink.client.requestor import Requestor
 from tests.client.documented import Documented, Scene, every_call
 from tests.client.spender import spend, store
@@ -43,7 +51,7 @@ if TYPE_CHECKING:
 LIMIT, WINDOW, SECONDS = 60, 1.0, 3.2
 LATE = 0.3
 """Seconds. Counting and writing down are not one moment: on a busy machine the scheduler comes between them."""
-PER_MINUTE: dict[Kind, int] = {"reads": 2, "writes": 1, "deletes": 0}
+PER_MINUTE: dict[RequestKind, int] = {"reads": 2, "writes": 1, "deletes": 0}
 
 
 def most_within(moments: list[float], window: float) -> int:
@@ -100,29 +108,29 @@ def count(tmp_path: Path) -> str:
 def test_a_budget_is_spent_and_then_has_to_be_waited_for(count: str) -> None:
     budget = Budget({"writes": 3}, store(count), window=30)
 
-    assert [budget.take("writes") for _ in range(3)] == [0.0, 0.0, 0.0]
-    assert 29 < budget.take("writes") <= 30.01
-    assert 29 < budget.take("writes") <= 30.01
+    assert [budget.try_acquire("writes") for _ in range(3)] == [0.0, 0.0, 0.0]
+    assert 29 < budget.try_acquire("writes") <= 30.01
+    assert 29 < budget.try_acquire("writes") <= 30.01
 
 
 def test_what_was_asked_for_in_vain_is_not_counted(count: str) -> None:
     budget = Budget({"writes": 1}, store(count), window=0.2)
-    assert budget.take("writes") == 0
+    assert budget.try_acquire("writes") == 0
     for _ in range(20):
-        assert budget.take("writes") > 0
+        assert budget.try_acquire("writes") > 0
 
-    time.sleep(budget.take("writes"))  # noqa: TID251
+    time.sleep(budget.try_acquire("writes"))  # noqa: TID251
 
-    assert budget.take("writes") == 0
+    assert budget.try_acquire("writes") == 0
 
 
 def test_what_allows_a_request_is_asked_while_it_waits_too(count: str) -> None:
     budget = Budget({"writes": 1, "reads": 1}, store(count), window=30)
     asked: list[bool] = []
 
-    with only_if(lambda: asked.append(True)):
-        assert [budget.take("writes") > 0 for _ in range(3)] == [False, True, True]
-        budget.take("reads")
+    with check_before_write(lambda: asked.append(True)):
+        assert [budget.try_acquire("writes") > 0 for _ in range(3)] == [False, True, True]
+        budget.try_acquire("reads")
 
     assert len(asked) == 3
 
@@ -130,28 +138,30 @@ def test_what_allows_a_request_is_asked_while_it_waits_too(count: str) -> None:
 def test_kinds_are_counted_apart_and_0_is_no_limit(count: str) -> None:
     budget = Budget(PER_MINUTE, store(count))
 
-    assert [budget.take("reads") > 0 for _ in range(3)] == [False, False, True]
-    assert [budget.take("writes") > 0 for _ in range(2)] == [False, True]
-    assert not any(budget.take("deletes") for _ in range(100))
+    assert [budget.try_acquire("reads") > 0 for _ in range(3)] == [False, False, True]
+    assert [budget.try_acquire("writes") > 0 for _ in range(2)] == [False, True]
+    assert not any(budget.try_acquire("deletes") for _ in range(100))
 
 
 @pytest.mark.usefixtures("temporary")
 def test_a_minute_is_a_little_longer_than_the_server_s() -> None:
-    counted = pace({"writes": 1}, pacing_url="", key="k", base_url="https://example.com")
+    counted = rate_limiter({"writes": 1}, pacing_url="", key="k", base_url="https://example.com")
 
-    assert counted.take("writes") == 0
-    assert 60.4 < counted.take("writes") <= MINUTE + SLACK + 0.01
+    assert counted.try_acquire("writes") == 0
+    assert 60.4 < counted.try_acquire("writes") <= MINUTE + SLACK + 0.01
 
 
 @pytest.mark.usefixtures("temporary")
 def test_no_limits_no_count() -> None:
-    assert isinstance(pace({"reads": 0, "writes": 0}, pacing_url="", key="k", base_url="https://x.com"), Unpaced)
+    assert isinstance(
+        rate_limiter({"reads": 0, "writes": 0}, pacing_url="", key="k", base_url="https://x.com"), Unpaced
+    )
 
 
 @pytest.mark.usefixtures("temporary")
 def test_who_uses_the_same_key_at_the_same_server_shares() -> None:
     def take(key: str, base_url: str) -> bool:
-        return pace({"writes": 1}, pacing_url="", key=key, base_url=base_url).take("writes") == 0
+        return rate_limiter({"writes": 1}, pacing_url="", key=key, base_url=base_url).try_acquire("writes") == 0
 
     assert take("k", "https://example.com")
     assert not take("k", "https://example.com")
@@ -167,7 +177,7 @@ def test_clients_of_one_key_share(sandbox: Sandbox, new_client: NewClient, tempo
 
     (count,) = (each for each in (temporary / f"airflow-provider-salesblink-{os.getuid()}").glob("*.sqlite"))
     assert sandbox.key not in count.name
-    assert pace({"reads": 3}, pacing_url=f"file://{count}", key="", base_url="").take("reads") > 0
+    assert rate_limiter({"reads": 3}, pacing_url=f"file://{count}", key="", base_url="").try_acquire("reads") > 0
 
 
 class Purse:
@@ -177,7 +187,7 @@ class Purse:
         self.taken: list[str] = []
         self._waits = iter(waits)
 
-    def take(self, kind: Kind) -> float:
+    def try_acquire(self, kind: RequestKind) -> float:
         wait = next(self._waits, 0.0)
         self.taken += [] if wait else [kind]
         return wait
@@ -188,7 +198,7 @@ def test_every_request_is_paid_for(sandbox: Sandbox, scene: Scene, call: Documen
     sandbox.fault(call.operation, "429", times=2)
     sandbox.fault(call.operation, "reset", times=2)
     purse = Purse()
-    requestor = Requestor(sandbox.url, "/api", sandbox.key, policy=HASTE, pace=purse, timeout=5)
+    requestor = Requestor(sandbox.url, "/api", sandbox.key, policy=HASTE, rate_limiter=purse, timeout=5)
     client: Any = type("Client", (), {
         "campaigns": classic.Campaigns(requestor), "prospects": classic.Prospects(requestor),
         "team": classic.Team(requestor),
@@ -204,7 +214,7 @@ def test_every_request_is_paid_for(sandbox: Sandbox, scene: Scene, call: Documen
 def test_a_request_waits_until_it_may_be_sent(sandbox: Sandbox) -> None:
     waits: list[float] = []
     requestor = Requestor(
-        sandbox.url, "/api", sandbox.key, policy=HASTE, pace=Purse(7.0, 0.5), timeout=5, sleep=waits.append
+        sandbox.url, "/api", sandbox.key, policy=HASTE, rate_limiter=Purse(7.0, 0.5), timeout=5, sleep=waits.append
     )
 
     requestor.read("campaigns")
@@ -230,16 +240,16 @@ import os, sys
 from tests.client.spender import store
 from airflow_provider_salesblink.client.rate_limit import Budget
 budget = Budget({"writes": 4}, store(sys.argv[1]))
-assert budget.take("writes") == 0
+assert budget.try_acquire("writes") == 0
 children = []
 for _ in range(2):
     child = os.fork()
     if child == 0:
-        os._exit(0 if budget.take("writes") == 0 else 1)
+        os._exit(0 if budget.try_acquire("writes") == 0 else 1)
     children.append(child)
 assert [os.waitpid(child, 0)[1] for child in children] == [0, 0]
-assert budget.take("writes") == 0
-assert budget.take("writes") > 0
+assert budget.try_acquire("writes") == 0
+assert budget.try_acquire("writes") > 0
 """
 
 
@@ -249,7 +259,7 @@ def test_forked_children_share_a_budget(count: str) -> None:
 
 def test_the_clock_is_read_when_it_is_one_s_turn_to_count(count: str) -> None:
     budget = Budget({"writes": 2}, store(count), window=30)
-    assert budget.take("writes") == 0
+    assert budget.try_acquire("writes") == 0
     with ThreadPoolExecutor(1) as other:
         with FileLock(f"{count}.lock"):
             taking = other.submit(budget.take, "writes")
@@ -270,18 +280,18 @@ def test_a_clock_that_is_set_back_keeps_nobody_waiting_until_that_time_is_over(
         for module in (rate_limit_stores, rate_limit):
             an_hour_ago.setattr(module, "time", ahead)
         budget = Budget({"writes": 2}, store(count), window=30)
-        assert [budget.take("writes"), budget.take("writes")] == [0, 0]
+        assert [budget.try_acquire("writes"), budget.try_acquire("writes")] == [0, 0]
 
     # They were sent lately, as far as anybody knows.
-    assert 29 < budget.take("writes") <= 30.01
-    assert Budget({"writes": 3}, store(count), window=30).take("writes") == 0
+    assert 29 < budget.try_acquire("writes") <= 30.01
+    assert Budget({"writes": 3}, store(count), window=30).try_acquire("writes") == 0
 
 
 # Where it is counted
 
 
 def test_the_folder_of_the_counts_is_its_user_s_own(temporary: Path) -> None:
-    assert pace(PER_MINUTE, pacing_url="", key="k", base_url="https://x.com").take("writes") == 0
+    assert rate_limiter(PER_MINUTE, pacing_url="", key="k", base_url="https://x.com").try_acquire("writes") == 0
 
     (folder,) = temporary.iterdir()
     assert folder.name == f"airflow-provider-salesblink-{os.getuid()}"
@@ -418,7 +428,7 @@ def test_machines_whose_clocks_differ_share_a_budget_in_redis(redis_url: str, mo
     taken = []
     for budget, ahead in zip(budgets, (0, 3600, -3600), strict=True):
         monkeypatch.setattr(time, "time_ns", lambda ahead=ahead: truth + ahead * 10**9)
-        taken.append(budget.take("writes"))
+        taken.append(budget.try_acquire("writes"))
 
     assert taken[:2] == [0.0, 0.0]
     assert 59 < taken[2] <= MINUTE + SLACK + 0.01
@@ -427,22 +437,22 @@ def test_machines_whose_clocks_differ_share_a_budget_in_redis(redis_url: str, mo
 def test_a_smaller_budget_of_the_same_key_waits_for_its_own_room(redis_url: str) -> None:
     large, small = (Budget({"writes": limit}, store(redis_url), window=1.0) for limit in (4, 2))
     for _ in range(2):
-        assert large.take("writes") == 0
+        assert large.try_acquire("writes") == 0
     time.sleep(0.3)  # noqa: TID251
     for _ in range(2):
-        assert large.take("writes") == 0
+        assert large.try_acquire("writes") == 0
 
-    assert 0.9 < small.take("writes") <= 1.01
-    assert 0.6 < large.take("writes") <= 0.71
+    assert 0.9 < small.try_acquire("writes") <= 1.01
+    assert 0.6 < large.try_acquire("writes") <= 0.71
 
 
 def test_redis_may_forget_scripts_and_counts(redis_url: str, redis_server: Any) -> None:
     budget = Budget({"writes": 1}, store(redis_url))
-    assert budget.take("writes") == 0
+    assert budget.try_acquire("writes") == 0
     redis_server.client().script_flush()
-    assert budget.take("writes") > 0
+    assert budget.try_acquire("writes") > 0
     redis_server.client().flushall()
-    assert budget.take("writes") == 0
+    assert budget.try_acquire("writes") == 0
 
 
 def test_a_redis_server_that_refuses_who_asks_sends_nothing(sandbox: Sandbox, new_client: NewClient) -> None:

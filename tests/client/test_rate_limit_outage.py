@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from airflow_provider_salesblink.client import ConnectionFailedError, rate_limit_stores, shared_store
-from airflow_provider_salesblink.client.rate_limit import Budget, SafeBudget, Unpaced, only_if, pace
+from airflow_provider_salesblink.client.rate_limit import Budget, SafeBudget, Unpaced, check_before_write, rate_limiter
 from airflow_provider_salesblink.client.rate_limit_stores import in_file, in_redis, safe_share
 from tests.client.spender import spend
 from tests.client.test_rate_limit import most_within
@@ -122,7 +122,7 @@ def test_who_never_noticed_an_outage_tells_of_it(
     server.terminate()
     restart(server, port)
 
-    assert old.take("writes") == 0
+    assert old.try_acquire("writes") == 0
     # A process that knows nothing is told too.
     assert len(spend_for(new_budget("two"), 0.3)) == SHARE - 1
     assert [line for line in told() if "cannot be used" in line] == []
@@ -137,20 +137,22 @@ def test_a_server_that_comes_back_with_an_older_state_is_not_trusted_for_a_windo
     try:
         port = server.port
         url = f"redis://127.0.0.1:{port}"
-        assert Budget({"writes": LIMIT}, in_redis(url, "n"), window=30).take("writes") == 0
+        assert Budget({"writes": LIMIT}, in_redis(url, "n"), window=30).try_acquire("writes") == 0
         server.terminate()
         restart(server, port)
         newcomer = Budget({"writes": LIMIT}, in_redis(url, "n"), window=30)
-        taken = [newcomer.take("writes") == 0 for _ in range(LIMIT)]
+        taken = [newcomer.try_acquire("writes") == 0 for _ in range(LIMIT)]
     finally:
         server.terminate()
     assert sum(taken) == SHARE - 1
 
 
 def test_a_new_server_is_used_at_once(server: ValkeyServer, told: Callable[[], list[str]]) -> None:
-    budget = pace({"writes": 15}, pacing_url=f"redis://127.0.0.1:{server.port}", key="k", base_url="https://x.com")
+    budget = rate_limiter(
+        {"writes": 15}, pacing_url=f"redis://127.0.0.1:{server.port}", key="k", base_url="https://x.com"
+    )
 
-    assert [budget.take("writes") for _ in range(15)] == [0.0] * 15
+    assert [budget.try_acquire("writes") for _ in range(15)] == [0.0] * 15
     assert told() == []
 
 
@@ -186,7 +188,7 @@ def test_a_server_that_says_nothing_is_away(
         os.kill(server._process.pid, signal.SIGSTOP)
         began = time.monotonic()
         try:
-            taken = [budget.take("writes") == 0 for _ in range(LIMIT)]
+            taken = [budget.try_acquire("writes") == 0 for _ in range(LIMIT)]
         finally:
             os.kill(server._process.pid, signal.SIGCONT)
 
@@ -218,15 +220,15 @@ def test_what_is_checked_right_before_sending_is_kept_back(
     safe = new_budget("one")
     budgets: list[Any] = [Unpaced(), Budget({"writes": 1}, in_file(tmp_path / "count")), safe]
     for budget in budgets:
-        with only_if(gone):
-            assert budget.take("reads") == 0
+        with check_before_write(gone):
+            assert budget.try_acquire("reads") == 0
             with pytest.raises(GoneError):
-                budget.take("writes")
+                budget.try_acquire("writes")
     server.terminate()
-    with only_if(gone):
+    with check_before_write(gone):
         for _ in range(5):
             with pytest.raises(GoneError):
-                safe.take("writes")
+                safe.try_acquire("writes")
 
     # The little there is was not used up by that.
-    assert [safe.take("writes") == 0 for _ in range(SHARE + 1)] == [True] * SHARE + [False]
+    assert [safe.try_acquire("writes") == 0 for _ in range(SHARE + 1)] == [True] * SHARE + [False]

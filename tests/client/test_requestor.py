@@ -419,10 +419,12 @@ def test_a_budget_that_many_wait_for_is_one_line_in_the_log(sandbox: Sandbox, ca
     class Purse:
         """A budget that is used up until each of eight calls has waited once."""
 
-        def take(self, _: str) -> float:
+        def try_acquire(self, _: str) -> float:
             return 42.0 - len(waits) if len(waits) < 8 else 0.0
 
-    requestor = Requestor(sandbox.url, "/api", sandbox.key, policy=HASTE, pace=Purse(), timeout=5, sleep=waits.append)
+    requestor = Requestor(
+        sandbox.url, "/api", sandbox.key, policy=HASTE, rate_limiter=Purse(), timeout=5, sleep=waits.append
+    )
     with ThreadPoolExecutor(8) as pool:
         list(pool.map(lambda _: requestor.read("campaigns"), range(8)))
     requestor.close()

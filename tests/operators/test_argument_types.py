@@ -398,7 +398,7 @@ def test_a_row_as_text_is_not_shown_as_a_path(campaign: CampaignUnderTest) -> No
 
 def test_rows_that_are_a_number_are_an_error_that_says_so(campaign: CampaignUnderTest) -> None:
     operator = AddProspectsOperator(task_id="t", campaign_id=campaign.id, rows=5)  # type: ignore[arg-type]
-    operator.hide_people()
+    operator.mask_personal_data()
 
     with pytest.raises(AirflowFailException, match="rows is a int"):
         operator.execute({})

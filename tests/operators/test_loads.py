@@ -153,7 +153,7 @@ def test_rows_that_are_a_text_but_no_json_array_are_an_error_that_does_not_show_
     rows: str, campaign: CampaignUnderTest, sandbox: Sandbox
 ) -> None:
     operator = AddProspectsOperator(task_id="t", campaign_id=campaign.id, rows=rows)
-    operator.hide_people()
+    operator.mask_personal_data()
 
     with pytest.raises(
         AirflowFailException, match=r"rows is a text, but not the JSON of an array.*\| tojson"

@@ -1,4 +1,4 @@
-"""Generated requests: against the sandbox's own description, and against the project's of the seed API."""
+"""Generated requests: against the sandbox's own description, and against the project's of the classic API."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
 KEY = "contract"
-SEED_API = Path(__file__).parents[2] / "docs" / "api" / "seed_api.openapi.yaml"
+CLASSIC_API = Path(__file__).parents[2] / "docs" / "api" / "classic_api.openapi.yaml"
 QUICKLY = settings(
     max_examples=30,
     deadline=None,
@@ -36,7 +36,7 @@ def seeded() -> Iterator[Sandbox]:
 
 # Loaded here rather than in a fixture: Schemathesis 4 makes one test of each operation only from what stands here.
 own = schemathesis.openapi.from_dict(app.openapi())
-documented = schemathesis.openapi.from_path(SEED_API)
+documented = schemathesis.openapi.from_path(CLASSIC_API)
 for description in (own, documented):
     description.config.update(headers={"Authorization": KEY})
 

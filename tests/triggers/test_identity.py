@@ -113,4 +113,4 @@ def test_a_set_in_where_means_what_a_list_means() -> None:
 
     assert trigger({"Won", "Lost"}).serialize() == trigger(["Lost", "Won"]).serialize()
     assert made_again(trigger({"Won", "Lost"})).serialize() == trigger(["Lost", "Won"]).serialize()
-    trigger(frozenset({"Won"})).wish()
+    trigger(frozenset({"Won"})).condition()

@@ -51,12 +51,12 @@ async def for_a_while(seconds: float) -> None:
 
 
 def waiting(
-    shared: SharedClient, wish: Any, resource: Any = None, *, interval: float = 0.05, most: int = 10
+    shared: SharedClient, condition: Any, resource: Any = None, *, interval: float = 0.05, most: int = 10
 ) -> asyncio.Task[Any]:
     """Somebody who waits."""
 
     async def wait() -> Any:
-        return await shared.poller(resource or AllCampaigns()).wait(wish, interval=interval, most_failures=most)
+        return await shared.poller(resource or AllCampaigns()).wait(condition, interval=interval, most_failures=most)
 
     return asyncio.create_task(wait())
 

@@ -90,13 +90,13 @@ def test_a_poll_follows_the_shortest_interval_of_its_members(
 ) -> None:
     # A quarter of the second that Airflow's formula has as the least.
     monkeypatch.setattr(backoff_module.random, "uniform", lambda least, _: least / 4)
-    wish, other = (CampaignIs("paused", campaign.id) for _ in range(2))
+    condition, other = (CampaignIs("paused", campaign.id) for _ in range(2))
 
     async def story() -> None:
         async with connection.shared_client() as shared:
             backoff = Backoff(2.0, began=time.time(), timeout=WEEK, longest=None, now=time.time())
             patient: asyncio.Task[Any] = asyncio.create_task(
-                shared.poller(AllCampaigns()).wait(wish, interval=backoff, most_failures=10)
+                shared.poller(AllCampaigns()).wait(condition, interval=backoff, most_failures=10)
             )
             await until(lambda: len(connection.looks) == 4)
             await for_a_while(0.3)

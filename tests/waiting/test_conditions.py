@@ -221,9 +221,9 @@ def test_two_campaigns_of_one_name_are_hopeless_and_told_apart() -> None:
     assert "ana" not in verdict.reason
 
 
-@pytest.mark.parametrize("wish", [CampaignIs("paused", "c1"), CampaignIs("paused", campaign_name="Spring")])
-def test_one_campaign_that_is_listed_twice_is_one(wish: CampaignIs) -> None:
-    assert isinstance(wish.judge([campaign("c1", "Spring", paused=True)] * 2), Met)
+@pytest.mark.parametrize("condition", [CampaignIs("paused", "c1"), CampaignIs("paused", campaign_name="Spring")])
+def test_one_campaign_that_is_listed_twice_is_one(condition: CampaignIs) -> None:
+    assert isinstance(condition.judge([campaign("c1", "Spring", paused=True)] * 2), Met)
 
 
 def test_a_word_that_leaves_open_who_says_it_is_no_reason_to_give_up_waiting_for_an_opt_out() -> None:

@@ -31,11 +31,11 @@ class Broken:
         self.looks = 0
         self._after = after
 
-    def look(self, client: Any, wishes: Any) -> Any:  # noqa: ARG002
+    def look(self, client: Any, conditions: Any) -> Any:  # noqa: ARG002
         self.looks += 1
         if self.looks > self._after:
             raise RuntimeError("about ana@example.com")
-        return iter([(wish, Snapshot()) for wish in wishes if isinstance(wish, Everybody)])
+        return iter([(condition, Snapshot()) for condition in conditions if isinstance(condition, Everybody)])
 
     def __str__(self) -> str:
         return "something broken"
@@ -196,8 +196,10 @@ def test_several_resources_at_once(sandbox: Sandbox, connection: Connection) -> 
     async def story() -> None:
         async with connection.shared_client() as shared:
             people = [sandbox.add_person(id_, {"Email": "ana@example.com"}) for id_ in ids]
-            wishes = [Somebody(ProspectIs(unsubscribed=True), person) for person in people]
-            waiters = [waiting(shared, wish, PeopleOf(id_)) for wish, id_ in zip(wishes, ids, strict=True)]
+            conditions = [Somebody(ProspectIs(unsubscribed=True), person) for person in people]
+            waiters = [
+                waiting(shared, condition, PeopleOf(id_)) for condition, id_ in zip(conditions, ids, strict=True)
+            ]
             everything = waiting(shared, CampaignIs("paused", ids[0]))
             await until(lambda: len(connection.looks_at()) == 21)
             for person in people:

@@ -48,41 +48,41 @@ def person(id_: str | None, email: str | None, *, unsubscribed: bool | None = Fa
     return {"id": id_, "email": email, **told}  # type: ignore[typeddict-item]
 
 
-def seen(people: Iterable[Prospect], *wishes: Any) -> dict[Any, Any]:
-    return dict(PeopleOf("c1").look(TellingClient(people), wishes))  # type: ignore[arg-type]
+def seen(people: Iterable[Prospect], *conditions: Any) -> dict[Any, Any]:
+    return dict(PeopleOf("c1").look(TellingClient(people), conditions))  # type: ignore[arg-type]
 
 
 def test_hundreds_of_campaigns_are_one_request(sandbox: Sandbox, client: SalesBlinkClient) -> None:
     ids = [sandbox.add_campaign(f"No. {number}", paused=number % 2 == 0) for number in range(HUNDREDS)]
-    wishes = [CampaignIs("paused", id_) for id_ in ids]
-    wishes += [CampaignIs("paused", campaign_name=f"No. {number}") for number in range(HUNDREDS)]
+    conditions = [CampaignIs("paused", id_) for id_ in ids]
+    conditions += [CampaignIs("paused", campaign_name=f"No. {number}") for number in range(HUNDREDS)]
 
-    settled = dict(AllCampaigns().look(client, wishes))
+    settled = dict(AllCampaigns().look(client, conditions))
 
     assert [request.path for request in sandbox.requests] == ["/api/campaigns"]
-    assert list(settled) == [wish for number, wish in enumerate(wishes) if number % 2 == 0]
-    assert [settled[wish].found["campaign_id"] for wish in wishes[:HUNDREDS:2]] == ids[::2]
-    assert [settled[wish].found["campaign_id"] for wish in wishes[HUNDREDS::2]] == ids[::2]
+    assert list(settled) == [condition for number, condition in enumerate(conditions) if number % 2 == 0]
+    assert [settled[condition].found["campaign_id"] for condition in conditions[:HUNDREDS:2]] == ids[::2]
+    assert [settled[condition].found["campaign_id"] for condition in conditions[HUNDREDS::2]] == ids[::2]
 
 
 def test_what_no_campaign_is_called_is_hopeless(client: SalesBlinkClient, campaign: CampaignUnderTest) -> None:
-    wishes = [
+    conditions = [
         CampaignIs("paused", "c0"),
         CampaignIs("paused", campaign_name="spring"),
         CampaignIs("running", campaign.id),
     ]
 
-    settled = dict(AllCampaigns().look(client, wishes))
+    settled = dict(AllCampaigns().look(client, conditions))
 
-    assert [type(settled[wish]) for wish in wishes] == [Hopeless, Hopeless, Met]
+    assert [type(settled[condition]) for condition in conditions] == [Hopeless, Hopeless, Met]
 
 
 @pytest.mark.parametrize("address", ["ana@bücher.example", "josé@example.com", "ana@example.com"])
 def test_who_was_waited_for_before_an_upgrade_is_still_found(address: str) -> None:
-    wish = Somebody(ProspectIs(), who=former_fingerprint(address.upper()))
+    condition = Somebody(ProspectIs(), who=former_fingerprint(address.upper()))
     now = by_address(address.upper())
 
-    assert set(seen([person("p1", address)], wish, now)) == {wish, now}
+    assert set(seen([person("p1", address)], condition, now)) == {condition, now}
 
 
 def test_hundreds_of_people_are_one_request(
@@ -92,17 +92,17 @@ def test_hundreds_of_people_are_one_request(
         sandbox.add_person(campaign.id, {"Email": f"P{number}@Example.com"}, unsubscribed=number % 3 == 0)
         for number in range(HUNDREDS)
     ]
-    wishes = [by_id(id_, {}, True) for id_ in ids]
-    wishes += [by_address(f" p{number}@EXAMPLE.COM\t", {}, True) for number in range(HUNDREDS)]
+    conditions = [by_id(id_, {}, True) for id_ in ids]
+    conditions += [by_address(f" p{number}@EXAMPLE.COM\t", {}, True) for number in range(HUNDREDS)]
     everybody = Everybody()
 
-    settled = dict(PeopleOf(campaign.id).look(client, [*wishes, everybody]))
+    settled = dict(PeopleOf(campaign.id).look(client, [*conditions, everybody]))
 
     assert [request.path for request in sandbox.requests] == [f"/api/prospects/{campaign.id}"]
     assert isinstance(settled[everybody], Snapshot)
     assert list(settled[everybody].states) == ids
-    met = {wish: settled[wish].found["prospect_id"] for wish in wishes if wish in settled}
-    assert met == dict(list(zip(wishes, ids * 2, strict=True))[::3])
+    met = {condition: settled[condition].found["prospect_id"] for condition in conditions if condition in settled}
+    assert met == dict(list(zip(conditions, ids * 2, strict=True))[::3])
 
 
 def test_who_is_not_there_is_waited_for(client: SalesBlinkClient, campaign: CampaignUnderTest) -> None:
@@ -117,23 +117,23 @@ def test_a_campaign_that_is_not_there_is_an_error(sandbox: Sandbox, client: Sale
 
 
 def test_two_who_wish_the_same_are_two() -> None:
-    wishes = [by_id("p1"), by_id("p1"), by_address("ana@example.com"), by_address("ana@example.com")]
+    conditions = [by_id("p1"), by_id("p1"), by_address("ana@example.com"), by_address("ana@example.com")]
 
-    assert seen([person("p1", "ana@example.com")], *wishes).keys() == set(wishes)
+    assert seen([person("p1", "ana@example.com")], *conditions).keys() == set(conditions)
 
 
 @pytest.mark.parametrize("order", [1, -1])
 def test_somebody_twice_in_a_campaign_is_met_once(order: int) -> None:
-    wish = by_address("ana@example.com", {"Stage": "Won"}, False)
+    condition = by_address("ana@example.com", {"Stage": "Won"}, False)
     people = [
         person("p1", "ana@example.com", Stage="Won", unsubscribed=None), person("p2", "Ana@example.com ", Stage="Won"),
         person("p3", "ana@example.com", Stage="Lost"),
     ]  # fmt: skip
 
-    settled = seen(people[::order], wish)
+    settled = seen(people[::order], condition)
 
-    assert isinstance(settled[wish], Met)
-    assert settled[wish].found["prospect_id"] == "p2"
+    assert isinstance(settled[condition], Met)
+    assert settled[condition].found["prospect_id"] == "p2"
 
 
 def test_who_has_no_id_or_no_address_is_nobody_else() -> None:
@@ -153,12 +153,12 @@ def test_a_wish_for_nobody_in_particular_is_never_met() -> None:
     assert seen([person("p1", "ana@example.com")], Somebody(ProspectIs())) == {}
 
 
-def peak_memory(people: int, *wishes: Any) -> int:
+def peak_memory(people: int, *conditions: Any) -> int:
     crowd = (person(f"{number:024x}", f"p{number}@example.com", Notes="x" * 100) for number in range(people))
     gc.collect()
     tracemalloc.start()
     try:
-        seen(crowd, *wishes)
+        seen(crowd, *conditions)
         return tracemalloc.get_traced_memory()[1]
     finally:
         tracemalloc.stop()
@@ -176,9 +176,9 @@ def test_a_long_list_is_read_from_a_file(
 ) -> None:
     monkeypatch.setattr(http_transport, "LONGEST_IN_MEMORY", 10)
     ids = [sandbox.add_person(campaign.id, {"Email": f"p{number}@example.com"}) for number in range(50)]
-    wishes = [by_id(id_) for id_ in ids]
+    conditions = [by_id(id_) for id_ in ids]
 
-    assert dict(PeopleOf(campaign.id).look(client, wishes)).keys() == set(wishes)
+    assert dict(PeopleOf(campaign.id).look(client, conditions)).keys() == set(conditions)
 
 
 @pytest.mark.parametrize("resource", [AllCampaigns, lambda: PeopleOf("c1")])

@@ -1,4 +1,4 @@
-"""Campaigns of the seed API (``/api/campaign*``)."""
+"""Campaigns of the classic API (``/api/campaign*``)."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The answers of the seed API, whose shape nobody documented, as records.
+"""The answers of the classic API, whose shape nobody documented, as records.
 
 Tolerant in form, strict in substance: a payload may be bare, under ``data`` or under its own name, an object may stand
 alone or in a list of one, an id goes by three names; but what is not there is None or an error, never made up. An

@@ -1,4 +1,4 @@
-"""Prospects of the seed API (``/api/prospect*``): the people in campaigns."""
+"""Prospects of the classic API (``/api/prospect*``): the people in campaigns."""
 
 from __future__ import annotations
 
@@ -105,7 +105,7 @@ class Prospects:
         answer = self._requestor.write_once(
             "prospect-add",
             body={"campaignID": campaign_id, "data": columns},
-            landed=lambda: self._found(campaign_id, columns[EMAIL], beside),
+            find_existing=lambda: self._found(campaign_id, columns[EMAIL], beside),
         )
         return _added(answer, campaign_id, columns) if isinstance(answer, Answer) else answer
 

@@ -1,4 +1,4 @@
-"""The team of the seed API (``/api/my-team``)."""
+"""The team of the classic API (``/api/my-team``)."""
 
 from __future__ import annotations
 

@@ -1,0 +1,12 @@
+"""The words that arguments take. Operators, loads and sensors share them; importing them costs nothing."""
+
+from __future__ import annotations
+
+from typing import Literal
+
+CampaignState = Literal["paused", "running"]
+Mode = Literal["insert", "upsert", "mirror"]
+OnExisting = Literal["skip", "update", "add"]
+OptOuts = Literal["unsubscribe", "skip"]
+OptOutScope = Literal["account", "campaign"]
+OptOutUnknown = Literal["fail", "add"]
