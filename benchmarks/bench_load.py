@@ -54,7 +54,7 @@ LATE = "prospect-add=slow:seconds=0.05@1"
 LATE_TOO = f"{LATE},prospect=slow:seconds=0.05@1"
 PER_MINUTE = 60
 SCOPES: tuple[OptOutScope, ...] = ("campaign", "account")
-HASTE = Policy(settle=0.0, backoff=0.001, longest_backoff=0.01, rate_limit_window=0.01)
+HASTE = Policy(settling_time=0.0, backoff=0.001, longest_backoff=0.01, rate_limit_window=0.01)
 
 
 @dataclass(frozen=True)

@@ -72,7 +72,7 @@ def confirm_in(url: str) -> Callable[[], object]:
 
 def opened(url: str, owner: str) -> PatientReservations:
     location = StoreLocation("bench", redis_url=url) if "://" in url else StoreLocation("bench", Path(url))
-    return reservations(location, "campaign", owner, settle=0)
+    return reservations(location, "campaign", owner, settling_time=0)
 
 
 def repeated(make: Callable[[str], Callable[[], object]], url: str, ready: Barrier, results: Queue[Any]) -> None:

@@ -23,7 +23,7 @@ from typing import TYPE_CHECKING, Any
 
 sys.path.insert(0, str(Path(__file__).parents[1]))
 
-from demo.airflow_home import settle
+from demo.airflow_home import use_home
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -172,7 +172,7 @@ def waiting(kind: str, plan: Plan, at: Server, seconds: float, measure: str = ""
 
 def wait_in_process(tell: Connection, kind: str, plan: Plan, at: tuple[str, str], seconds: float, measure: str) -> None:
     with tempfile.TemporaryDirectory() as home:
-        settle(Path(home))
+        use_home(Path(home))
         usual = {"host": at[0], "password": at[1]}
         ours = {"conn_type": "salesblink", "extra": {"reads_per_minute": 0, "pacing_url": f"file://{home}/pace.sqlite"}}
         theirs = {"conn_type": "http", "extra": {"Authorization": at[1]}}

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 
-def settle(home: Path) -> None:
+def use_home(home: Path) -> None:
     """Make ``home`` the AIRFLOW_HOME of this process, before anything of Airflow is imported; keep what is there."""
     home.mkdir(parents=True, exist_ok=True)
     dags = home / "no-dags"

@@ -12,7 +12,7 @@ EXAMPLES = Path(__file__).parents[1] / "dags_examples"
 
 def main(home: str, dag_id: str, folder: str = str(EXAMPLES)) -> int:
     """Run the DAG that the file of its name in a folder holds, to its end; 0 if it succeeded."""
-    airflow_home.settle(Path(home))
+    airflow_home.use_home(Path(home))
     airflow_home.make_database()
     dag = airflow_home.dags_of(Path(folder) / f"{dag_id}.py")[dag_id]
     for task in dag.tasks:

@@ -21,11 +21,11 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
 # Before anything imports Airflow: it reads its settings then.
-airflow_home.settle(Path(tempfile.mkdtemp(prefix="airflow-home-")))
+airflow_home.use_home(Path(tempfile.mkdtemp(prefix="airflow-home-")))
 
 ROOT = Path(__file__).parents[1]
 GENERATION = int(version("apache-airflow").partition(".")[0])
-HASTE = Policy(max_attempts=5, settle=0.0, backoff=0.001, longest_backoff=0.01, rate_limit_window=0.01)
+HASTE = Policy(max_attempts=5, settling_time=0.0, backoff=0.001, longest_backoff=0.01, rate_limit_window=0.01)
 """The policy of the tests: decides as the real one does, and waits a thousandth as long."""
 
 

@@ -40,7 +40,7 @@ class SalesBlinkClient:
     :param verify_tls: whether the server's certificate must be valid.
     :param key_name: what errors call the key.
     :param adds_refused: why nobody may be added with this client; empty where people may be added.
-    :param policy: another retry policy than ``Policy(max_attempts, settle=timeout)``.
+    :param policy: another retry policy than ``Policy(max_attempts, settling_time=timeout)``.
     :raises InvalidInputError: an argument cannot be right.
 
     ``campaigns``, ``prospects`` and ``team`` hold the calls; ``shared`` says where the users of the key keep what they
@@ -87,7 +87,7 @@ class SalesBlinkClient:
             root,
             api.PREFIX,
             key,
-            policy=policy or Policy(max_attempts=max_attempts, settle=timeout),
+            policy=policy or Policy(max_attempts=max_attempts, settling_time=timeout),
             rate_limiter=rate_limiter(per_minute, pacing_url=pacing_url, key=key, base_url=root),
             timeout=timeout,
             dry_run=dry_run,

@@ -108,11 +108,11 @@ class AmbiguousWriteError(SalesBlinkError):
 
     Look before sending it again: a second ``prospect-add`` may mail a person twice.
 
-    :param settle: seconds to wait before looking: so long the server may still be at work.
+    :param settling_time: seconds to wait before looking: so long the server may still be at work.
     """
 
     def __init__(
-        self, message: str, *, status: int | None = None, method: str = "", path: str = "", settle: float = 0.0
+        self, message: str, *, status: int | None = None, method: str = "", path: str = "", settling_time: float = 0.0
     ) -> None:
         super().__init__(message, status=status, method=method, path=path)
-        self.settle = settle
+        self.settling_time = settling_time

@@ -186,7 +186,7 @@ class Requestor:
         once = _Once(call, self._attempts(call), find_existing)
         attempt = self._retrying(once.attempt)
         if isinstance(attempt.verdict, ReadBack):
-            self._sleep(min(attempt.verdict.at_least, self._policy.settle))
+            self._sleep(min(attempt.verdict.at_least, self._policy.settling_time))
         found = once.look_back()
         return found if found is not None else self._answer(call, attempt)
 
@@ -206,7 +206,7 @@ class Requestor:
                 f"{call} was sent, and its answer was lost ({redacted(error_messages.in_words(attempt.outcome))}). "
                 "Look before sending it again, or a person may be mailed twice.",
                 status=getattr(attempt.outcome, "status", None), method=call.method, path=call.path,
-                settle=attempt.verdict.doubt.at_least,
+                settling_time=attempt.verdict.doubt.at_least,
             )  # fmt: skip
         return self._answer(call, attempt)
 

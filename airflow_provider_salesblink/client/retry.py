@@ -141,7 +141,8 @@ class Policy:
 
     :param max_attempts: how often a request is sent at most.
     :param patience: most seconds that one call waits between its attempts, all waits together.
-    :param settle: seconds to wait before reading back a write whose answer came too late: it may still be at work.
+    :param settling_time: seconds to wait before reading back a write whose answer came too late: it may still
+        take effect.
     :param backoff: seconds; the first jitter is drawn from 0 to this, each next one from twice as much.
     :param longest_backoff: seconds; where the doubling ends.
     :param rate_limit_window: seconds to wait after a 429 that does not say how long; SalesBlink counts by the minute.
@@ -149,7 +150,7 @@ class Policy:
 
     max_attempts: int = 5
     patience: float = 300.0
-    settle: float = 30.0
+    settling_time: float = 30.0
     backoff: float = 0.5
     longest_backoff: float = 60.0
     rate_limit_window: float = 60.0
@@ -177,7 +178,7 @@ class Policy:
     def _doubtful(self, repeatable: bool, at_least: float, *, late: bool = False) -> Verdict:
         if repeatable:
             return Again(at_least)
-        return ReadBack(max(at_least, self.settle) if late else at_least)
+        return ReadBack(max(at_least, self.settling_time) if late else at_least)
 
     def retrying(self, sleep: Callable[[float], None], tell: Callable[[Attempt, int, float], None]) -> Retrying:
         """A driver that calls a function of :class:`Attempt` until its verdict, the attempts or the patience end.

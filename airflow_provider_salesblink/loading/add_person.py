@@ -68,7 +68,7 @@ def add_person(
         raise InvalidInputError(client.prospects.adds_refused)
     columns, unclear = _columns(data), ColumnConflicts(client, campaign_id)
     unclear.refuse_reserved(columns)
-    reserved = reservations(client.shared, campaign_id, owner or uuid4().hex, settle=client.timeout, sleep=sleep)
+    reserved = reservations(client.shared, campaign_id, owner or uuid4().hex, settling_time=client.timeout, sleep=sleep)
     if owner and not client.dry_run:
         wait_for_earlier_run(reserved, client.timeout, sleep)
     looked_at = time.monotonic()

@@ -97,7 +97,7 @@ def load(
     opt_out_scope: OptOutScope = "account",
     longest_wait: float = math.inf,
     owner: str | None = None,
-    settle: float | None = None,
+    settling_time: float | None = None,
     on_rejects: Callable[[Iterable[Reject]], None] = lambda _: None,
     done_before: Mapping[str, Any] | None = None,
     sleep: Callable[[float], None] = time.sleep,  # noqa: TID251
@@ -124,8 +124,8 @@ def load(
     :param longest_wait: most seconds that a call waits for the shared budget, and the load for people that another
         load holds.
     :param owner: a name for this load that stays the same when it is started again; a random one by default.
-    :param settle: seconds for which the server may still be at work on what an earlier run sent before it was killed,
-        or another load whose reservations were lost; by default as long as the client waits for an answer.
+    :param settling_time: seconds for which requests of a killed run, or of another load whose reservations were
+        lost, may still take effect; by default as long as the client waits for an answer.
     :param on_rejects: called once with the rows that were refused, if there are any.
     :param done_before: what the ``report.done()`` of an earlier part of the same load said; it is counted in.
     :raises LoadFailedError: too many rows were refused, or a mirror would unsubscribe too many.
@@ -150,8 +150,8 @@ def load(
     plan = Plan(mode, suppressions=suppressions, opt_outs=opt_outs, is_surely_out=is_surely_out)
     report = Report(campaign_id, mode, plan.counts, dry_run=client.dry_run)
     report.go_on(done_before or {})
-    settle = client.timeout if settle is None else settle
-    own = reservations(client.shared, campaign_id, owner or uuid4().hex, settle=settle, sleep=sleep)
+    settling_time = client.timeout if settling_time is None else settling_time
+    own = reservations(client.shared, campaign_id, owner or uuid4().hex, settling_time=settling_time, sleep=sleep)
 
     def look(through: Callable[[Iterable[Prospect]], Iterable[Prospect]] = iter) -> None:
         report.reads += 1
@@ -161,7 +161,7 @@ def load(
     try:
         with client.waiting_at_most(longest_wait):
             if owner and not client.dry_run:
-                wait_for_earlier_run(own, settle, sleep)
+                wait_for_earlier_run(own, settling_time, sleep)
             looked_at = time.monotonic()
             look(unclear.learn)
             report.see_again()

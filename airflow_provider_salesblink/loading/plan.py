@@ -387,19 +387,19 @@ class Plan:
         )
         return int(found.fetchone()[0])
 
-    def settle(self, step: Step) -> None:
+    def mark_done(self, step: Step) -> None:
         """Note that a step needs no more sending."""
         self._database.execute("UPDATE step SET done = 1 WHERE rowid = ?", (step.key,))
 
     def refuse(self, step: Step, reason: str) -> None:
         """Note that SalesBlink refused a step."""
-        self.settle(step)
+        self.mark_done(step)
         self.counts.opted_out -= step.action == "opt_out"
         self._refuse(Reject(step.number, reason, step.columns or {"prospect_id": step.prospect_id}))
 
     def opt_out(self, step: Step) -> None:
         """Note that somebody who was to be added has opted out, in another campaign."""
-        self.settle(step)
+        self.mark_done(step)
         self.counts.add -= 1
         self.counts.opted_out += 1
         self.counts.opted_out_elsewhere += 1

@@ -32,7 +32,7 @@ LONGEST_UNSENT = HELD_FOR / 2
 """Seconds for which a reading of the campaign is relied on, and for which an add may wait to be sent: half as long as a
 reservation lasts, so that it outlives both."""
 
-SETTLE = 30.0
+SETTLING_TIME = 30.0
 """Seconds for which a request may be under way."""
 
 ASKED_AGAIN, BETWEEN = 12, 5.0
@@ -91,14 +91,14 @@ def reservations(
     owner: str,
     *,
     held_for: float = HELD_FOR,
-    settle: float = SETTLE,
+    settling_time: float = SETTLING_TIME,
     sleep: Callable[[float], None] = time.sleep,  # noqa: TID251
 ) -> PatientReservations:
     """The reservations for ``scope`` at the location that the users of a key share.
 
     :param scope: what the people are reserved for: a campaign.
     :param owner: the load; the same again after it was killed, so that it need not wait for its own reservations.
-    :param settle: seconds for which a request may be under way.
+    :param settling_time: seconds for which a request may be under way.
     :param sleep: how to wait for a store that is away.
     :raises ConnectionFailedError: the location cannot be used.
     """
@@ -106,11 +106,18 @@ def reservations(
     if path := location.path:
         file = path.with_suffix(".reserved.sqlite")
         opened = partial(FileReservations, file, scope, owner, held_for=held_for)
-        return PatientReservations(opened, str(file), (OSError, sqlite3.Error), settle=settle, sleep=sleep)
+        return PatientReservations(
+            opened, str(file), (OSError, sqlite3.Error), settling_time=settling_time, sleep=sleep
+        )
     errors = shared_store.redis_errors()
     opened_there = partial(_opened, location.redis_url, scope, owner, held_for)
     return PatientReservations(
-        opened_there, shared_store.REDIS_SERVER, errors, settle=settle, sleep=sleep, is_away=shared_store.is_redis_away
+        opened_there,
+        shared_store.REDIS_SERVER,
+        errors,
+        settling_time=settling_time,
+        sleep=sleep,
+        is_away=shared_store.is_redis_away,
     )
 
 
@@ -118,9 +125,9 @@ def _opened(url: str, scope: str, owner: str, held_for: float) -> RedisReservati
     return RedisReservations(shared_store.connect_redis(url), scope, owner, held_for=held_for)
 
 
-def wait_for_earlier_run(own: PatientReservations, settle: float, sleep: Callable[[float], None]) -> None:
+def wait_for_earlier_run(own: PatientReservations, settling_time: float, sleep: Callable[[float], None]) -> None:
     """Wait until the server has surely done with what an earlier run of the same owner sent before it was killed."""
-    rest = settle - own.left_at_work()
+    rest = settling_time - own.left_at_work()
     if rest > 0:
         log.info("An earlier run did not finish: what it sent may still be under way; waiting %.0f s.", rest)
         sleep(rest)
@@ -141,14 +148,14 @@ class PatientReservations:
         name: str,
         errors: tuple[type[Exception], ...],
         *,
-        settle: float,
+        settling_time: float,
         sleep: Callable[[float], None],
         is_away: Callable[[Exception], bool] = lambda _: False,
     ) -> None:
         self._name = name
         self._errors = errors
         self._is_away = is_away
-        self._settle = settle
+        self._settling_time = settling_time
         self._sleep = sleep
         self._clocks_apart = _clocks_apart()
         self._clock_set = -math.inf
@@ -191,7 +198,7 @@ class PatientReservations:
         if abs(apart - self._clocks_apart) > CLOCK_TOLERANCE:
             self._clock_set = time.monotonic()
         self._clocks_apart = apart
-        return max(self._store.known_since(), self._clock_set) + self._settle
+        return max(self._store.known_since(), self._clock_set) + self._settling_time
 
     def idle_owner(self, who: bytes) -> str | None:
         """Who holds the reservation of a person without being at work any more; None while somebody is."""

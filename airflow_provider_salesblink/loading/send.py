@@ -48,7 +48,7 @@ log = logging.getLogger(__name__)
 
 MOST_ROUNDS = 20
 """After so many rounds in which nobody could be added for sure, a load gives up."""
-LONGEST_SETTLE = 60.0
+LONGEST_SETTLING_TIME = 60.0
 """Seconds that a load waits, at most, for a server that asks for it; where it asks for more, the load ends for now."""
 
 
@@ -56,7 +56,7 @@ LONGEST_SETTLE = 60.0
 class _Round:
     in_doubt: int = 0
     not_sent: int = 0
-    settle: float = 0.0
+    settling_time: float = 0.0
     budget: float = 0.0
     taken: list[bytes] = field(default_factory=list)
     failed: SalesBlinkError | None = None
@@ -136,9 +136,9 @@ class Sender:
             if not (this.in_doubt or this.taken or this.not_sent):
                 return True
             if this.in_doubt:
-                self._sleep(max(min(this.settle, LONGEST_SETTLE), this.budget))
+                self._sleep(max(min(this.settling_time, LONGEST_SETTLING_TIME), this.budget))
                 self._look_back()
-                self._give_way(this.settle - LONGEST_SETTLE)
+                self._give_way(this.settling_time - LONGEST_SETTLING_TIME)
             elif this.taken:
                 self._wait_for_others(this.taken)
                 self._look_back()
@@ -171,7 +171,7 @@ class Sender:
         this = _Round()
         with ThreadPoolExecutor(self._max_in_flight, thread_name_prefix="salesblink-load") as pool:
             for step, future in self._in_flight(pool, this):
-                self._settle_add(step, future, this)
+                self._finish_add(step, future, this)
         if error := this.failed or this.unread:
             raise error
         return this
@@ -268,13 +268,13 @@ class Sender:
         too_old = time.monotonic() - self._held_for / 2
         return self._looked_at < max(too_old, self._reservations.known_since())
 
-    def _settle_add(self, step: Step, future: Future[None], this: _Round) -> None:
+    def _finish_add(self, step: Step, future: Future[None], this: _Round) -> None:
         try:
             future.result()
         except AmbiguousWriteError as error:
             self._report.ambiguous.lost += 1
             this.in_doubt += 1
-            this.settle = max(this.settle, error.settle)
+            this.settling_time = max(this.settling_time, error.settling_time)
             return
         except (ApiRefusedError, InvalidRequestError) as error:
             self._plan.refuse(step, str(error))
@@ -284,7 +284,7 @@ class Sender:
         except SalesBlinkError as error:
             self._not_sent(error, this)
         else:
-            self._settle(step)
+            self._mark_done(step)
             self._report.added += 1
         self._doubtful.discard(step.key)
 
@@ -297,8 +297,8 @@ class Sender:
             # Raised when the others in flight are settled, so that the report has them too.
             this.failed = this.failed or error
 
-    def _settle(self, step: Step) -> None:
-        self._plan.settle(step)
+    def _mark_done(self, step: Step) -> None:
+        self._plan.mark_done(step)
         self._shown.step()
 
     def _look_back(self, *, for_good: bool = True) -> None:
@@ -308,7 +308,7 @@ class Sender:
         for step in self._plan.steps("add"):
             there, ours = self._plan.holds(step.who), step.key in self._doubtful
             if there:
-                self._settle(step)
+                self._mark_done(step)
                 self._report.added += ours
                 self._report.taken_by_others += not ours
             self._report.ambiguous.carried_out += ours and there

@@ -83,7 +83,7 @@ class Updater:
                 failed = error
                 continue
             else:
-                self._plan.settle(step)
+                self._plan.mark_done(step)
                 yield step
             progress.step(len(step.columns) or 1)
         if failed is not None:

@@ -61,7 +61,7 @@ class _Member:
             self._backoff.looked(time.time())
             self.interval = self._backoff.interval
 
-    def settle(self, result: Any) -> None:  # noqa: ANN401
+    def finish(self, result: Any) -> None:  # noqa: ANN401
         """Tell what was seen."""
 
     def fail(self, error: SalesBlinkError) -> None:
@@ -79,13 +79,13 @@ class _Waiter(_Member):
         self.most_failures = most_failures
         self.future: asyncio.Future[Met | Hopeless] = asyncio.get_running_loop().create_future()
 
-    def settle(self, result: Met | Hopeless) -> None:
+    def finish(self, result: Met | Hopeless) -> None:
         if not self.future.done():
             self.future.set_result(result)
 
     def fail(self, error: SalesBlinkError) -> None:
         if error.permanent:
-            self.settle(Hopeless(str(error)))
+            self.finish(Hopeless(str(error)))
             return
         self.failures += 1
         if self.most_failures is not None and self.failures >= self.most_failures:
@@ -104,13 +104,13 @@ class _Watcher(_Member):
         # Only the newest: who cannot keep up loses no change by it.
         self.looks: asyncio.Queue[Snapshot | BaseException] = asyncio.Queue(1)
 
-    def settle(self, result: Snapshot | BaseException) -> None:
+    def finish(self, result: Snapshot | BaseException) -> None:
         if self.looks.full():
             self.looks.get_nowait()
         self.looks.put_nowait(result)
 
     def crash(self, error: BaseException) -> None:
-        self.settle(error)
+        self.finish(error)
 
 
 class Poller:
@@ -219,7 +219,7 @@ class Poller:
                 self._failed(error)
             else:
                 self._recover()
-                await self._settle(settled)
+                await self._distribute(settled)
             await self._next_look()
 
     def _begin(self) -> tuple[Any, ...]:
@@ -235,10 +235,10 @@ class Poller:
         self._began, self._earliest = -math.inf, 0.0
         self._sooner.set()
 
-    async def _settle(self, settled: Settled) -> None:
+    async def _distribute(self, settled: Settled) -> None:
         for number, (condition, result) in enumerate(settled, start=1):
             if member := self._members.get(condition):
-                member.settle(result)
+                member.finish(result)
             if number % _AT_A_STRETCH == 0:
                 await asyncio.sleep(0)
 

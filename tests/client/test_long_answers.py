@@ -105,7 +105,7 @@ def test_a_sent_person_whose_answer_is_lost_is_left_to_the_caller(
         client.prospects.send(campaign.id, {"Email": "ana@example.com"})
 
     assert [request.method for request in sandbox.requests] == ["POST"]
-    assert (doubt.value.method, doubt.value.path, doubt.value.settle) == ("POST", "/api/prospect-add", 0)
+    assert (doubt.value.method, doubt.value.path, doubt.value.settling_time) == ("POST", "/api/prospect-add", 0)
 
 
 def test_a_person_is_sent_again_where_they_surely_were_not(

@@ -87,7 +87,9 @@ def test_no_fault_makes_the_client_talk(
 ) -> None:
     for target in (call.operation, "prospects"):
         sandbox.fault(target, kind, times=None, when="after", **options)
-    client = new_client(timeout=0.05, policy=Policy(max_attempts=2, settle=0, backoff=0.001, rate_limit_window=0))
+    client = new_client(
+        timeout=0.05, policy=Policy(max_attempts=2, settling_time=0, backoff=0.001, rate_limit_window=0)
+    )
 
     try:
         call.make(client, scene)

@@ -331,8 +331,8 @@ def test_an_add_that_is_only_sent_says_how_long_it_may_still_be_at_work(
     sandbox.fault("prospect-add", "slow", seconds=1)
 
     with pytest.raises(AmbiguousWriteError) as caught:
-        new_client(timeout=0.1, policy=Policy(settle=7)).prospects.send(campaign.id, BO)
-    assert caught.value.settle == 7
+        new_client(timeout=0.1, policy=Policy(settling_time=7)).prospects.send(campaign.id, BO)
+    assert caught.value.settling_time == 7
 
 
 # Waiting
@@ -496,7 +496,7 @@ def test_a_gateway_that_gave_up_may_have_left_the_write_at_work(
 
     waitless.prospects.add(campaign.id, BO)
 
-    assert waitless.waits[0] >= Policy().settle
+    assert waitless.waits[0] >= Policy().settling_time
     assert addresses(sandbox) == ["bo@example.com"]
 
 
@@ -521,7 +521,7 @@ def test_an_add_that_is_carried_out_after_the_client_gave_up_is_found(
     sandbox: Sandbox, new_client: NewClient, campaign: CampaignUnderTest, when: str
 ) -> None:
     sandbox.fault("prospect-add", "slow", seconds=0.3, when=when)
-    patient = Policy(settle=0.5, backoff=0.001)
+    patient = Policy(settling_time=0.5, backoff=0.001)
 
     added = new_client(timeout=0.1, policy=patient).prospects.add(campaign.id, BO)
 
@@ -533,7 +533,7 @@ def test_an_add_that_is_carried_out_after_the_client_gave_up_is_found(
 def test_the_last_attempt_settles_too(sandbox: Sandbox, new_client: NewClient, campaign: CampaignUnderTest) -> None:
     sandbox.fault("prospect-add", "slow", seconds=0.3, when="before")
 
-    new_client(timeout=0.1, policy=Policy(max_attempts=1, settle=0.5)).prospects.add(campaign.id, BO)
+    new_client(timeout=0.1, policy=Policy(max_attempts=1, settling_time=0.5)).prospects.add(campaign.id, BO)
 
     assert addresses(sandbox) == ["bo@example.com"]
 

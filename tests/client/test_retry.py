@@ -29,7 +29,7 @@ from airflow_provider_salesblink.client.retry import (
 )
 
 NOW = datetime(2027, 3, 1, 12, tzinfo=UTC)
-SETTLE = Policy().settle
+SETTLING_TIME = Policy().settling_time
 ANY = (True, False)
 REPEATABLE, ONCE = (True,), (False,)
 
@@ -50,12 +50,12 @@ REPEATABLE, ONCE = (True,), (False,)
         *((Answered(status), ONCE, ReadBack()) for status in (500, 501, 502, 503, 520, 599)),
         (Answered(503, retry_after=30), REPEATABLE, Again(at_least=30)),
         (Answered(503, retry_after=30), ONCE, ReadBack(at_least=30)),
-        (Answered(504), ONCE, ReadBack(at_least=SETTLE)),
+        (Answered(504), ONCE, ReadBack(at_least=SETTLING_TIME)),
         (Answered(504, retry_after=90), ONCE, ReadBack(at_least=90)),
         (LostAnswer("reset"), REPEATABLE, Again()),
         (LostAnswer("reset"), ONCE, ReadBack()),
         (LostAnswer("timeout", late=True), REPEATABLE, Again()),
-        (LostAnswer("timeout", late=True), ONCE, ReadBack(at_least=SETTLE)),
+        (LostAnswer("timeout", late=True), ONCE, ReadBack(at_least=SETTLING_TIME)),
         (Unreadable(200, "HTML"), REPEATABLE, Again()),
         (Unreadable(200, "HTML"), ONCE, ReadBack()),
         (Unreadable(302, "redirect", hopeless=True), REPEATABLE, Final()),

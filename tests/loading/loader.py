@@ -15,18 +15,18 @@ from airflow_provider_salesblink.client.retry import Policy
 from airflow_provider_salesblink.loading import load
 from airflow_provider_salesblink.loading.rows import ColumnNames, from_csv
 
-HASTE = Policy(max_attempts=5, settle=0.0, backoff=0.001, longest_backoff=0.01, rate_limit_window=0.01)
+HASTE = Policy(max_attempts=5, settling_time=0.0, backoff=0.001, longest_backoff=0.01, rate_limit_window=0.01)
 
 if __name__ == "__main__":
     url, key, campaign, pacing_url, path, owner, *timeout = sys.argv[1:]
     # A server may be at work on a call for as long as the client waits for it.
-    settle = float(timeout[0]) if timeout else 0.0
-    unpaced = {"reads_per_minute": 0, "writes_per_minute": 0, "pacing_url": pacing_url, "timeout": settle or 5.0}
+    settling_time = float(timeout[0]) if timeout else 0.0
+    unpaced = {"reads_per_minute": 0, "writes_per_minute": 0, "pacing_url": pacing_url, "timeout": settling_time or 5.0}
     with (
-        SalesBlinkClient(key, url, policy=replace(HASTE, settle=settle), **unpaced) as client,
+        SalesBlinkClient(key, url, policy=replace(HASTE, settling_time=settling_time), **unpaced) as client,
         Path(path).open("rb") as file,
     ):
         print("ready", flush=True)
         sys.stdin.readline()
-        report = load(client, campaign, from_csv(file, ColumnNames()), owner=owner, settle=settle)
+        report = load(client, campaign, from_csv(file, ColumnNames()), owner=owner, settling_time=settling_time)
     print(json.dumps({**report.for_xcom(), "reads": report.reads}))

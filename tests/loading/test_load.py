@@ -167,7 +167,7 @@ def test_two_loads_in_one_process_add_nobody_twice(sandbox: Sandbox, load_rows: 
     assert [accounted_for(report) for report in reports] == [300, 300]
 
 
-HURRIED = Policy(max_attempts=2, settle=0.6, backoff=0.001, longest_backoff=0.01)
+HURRIED = Policy(max_attempts=2, settling_time=0.6, backoff=0.001, longest_backoff=0.01)
 
 
 def test_an_answer_that_comes_too_late_is_waited_for_before_anybody_looks(

@@ -39,7 +39,7 @@ def held(
     """Lets another load, which is at work, hold some people."""
 
     def hold(rows: list[dict[str, str]]) -> PatientReservations:
-        other = reservations(new_client(**options).shared, campaign.id, "other", settle=0)
+        other = reservations(new_client(**options).shared, campaign.id, "other", settling_time=0)
         other.take([fingerprint(row["Email"]) for row in rows])
         return other
 
@@ -56,7 +56,9 @@ def test_a_load_that_waits_asks_the_store_and_then_gives_up_its_place(
     waits: list[float] = []
 
     with pytest.raises(HeldByOthersError, match="adding 12 people of this one for longer than 120 s") as gave_up:
-        load_rows(rows, client=new_client(**options), owner="one", settle=0, longest_wait=120, sleep=waits.append)
+        load_rows(
+            rows, client=new_client(**options), owner="one", settling_time=0, longest_wait=120, sleep=waits.append
+        )
 
     assert isinstance(gave_up.value, BudgetSpentError), "which the operators are deferred by"
     assert gave_up.value.retry_after == TRY_AGAIN_AFTER
@@ -85,7 +87,7 @@ def test_a_load_goes_on_as_soon_as_the_other_one_has_finished(
                 sandbox.add_person(campaign.id, row)
             other.finish()
 
-    report = load_rows(rows, client=new_client(**options), owner="one", settle=0, sleep=sleep)
+    report = load_rows(rows, client=new_client(**options), owner="one", settling_time=0, sleep=sleep)
 
     assert_each_once(sandbox, rows)
     assert (report.added, report.taken_by_others) == ((5, 5) if added else (10, 0))
@@ -124,7 +126,7 @@ def test_what_is_freed_bit_by_bit_costs_a_reading_a_minute_at_most(
         if row := next(free, None):
             other.release([fingerprint(row["Email"])])
 
-    report = load_rows(rows, client=new_client(**options), owner="one", settle=0, sleep=sleep)
+    report = load_rows(rows, client=new_client(**options), owner="one", settling_time=0, sleep=sleep)
 
     assert_each_once(sandbox, rows)
     assert report.added == 20

@@ -327,7 +327,7 @@ def in_redis(redis_url: str, owner: str, **options: Any) -> PatientReservations:
 
 
 def test_a_reservation_is_confirmed_until_it_is_gone(redis_url: str, redis_server: Any) -> None:
-    first, second = (in_redis(redis_url, owner, settle=0) for owner in ("first", "second"))
+    first, second = (in_redis(redis_url, owner, settling_time=0) for owner in ("first", "second"))
     first.take([ANA])
     first.confirm(ANA)
     with pytest.raises(NotReservedError, match=r"does not hold the person's reservation any more; nothing was sent"):
@@ -362,7 +362,7 @@ def test_a_server_that_is_away_is_waited_for_and_that_is_said_once(caplog: pytes
             server.start()
 
     try:
-        assert in_redis(f"redis://127.0.0.1:{port}", "first", sleep=sleep, settle=0).take([ANA]) == {ANA}
+        assert in_redis(f"redis://127.0.0.1:{port}", "first", sleep=sleep, settling_time=0).take([ANA]) == {ANA}
     finally:
         server.terminate()
 
@@ -382,7 +382,7 @@ def test_a_server_that_refuses_who_asks_is_not_waited_for() -> None:
 def test_on_a_server_that_was_just_started_what_others_may_have_under_way_is_waited_for() -> None:
     waits: list[float] = []
     with new_server() as server:
-        held = in_redis(f"redis://127.0.0.1:{server.port}", "first", settle=30, sleep=waits.append)
+        held = in_redis(f"redis://127.0.0.1:{server.port}", "first", settling_time=30, sleep=waits.append)
         held.take([ANA])
         now = time.monotonic()
         assert now + 25 < held.known_since() <= now + 30
@@ -396,7 +396,7 @@ def test_a_server_that_was_emptied_or_went_back_is_known_by_who_used_it(tmp_path
     server.start()
     try:
         url, port = f"redis://127.0.0.1:{server.port}", server.port
-        held = in_redis(url, "first", settle=0)
+        held = in_redis(url, "first", settling_time=0)
         held.take([ANA])
         time.sleep(1.1)  # noqa: TID251  # the server counts its seconds whole
         before = time.monotonic()
@@ -409,7 +409,7 @@ def test_a_server_that_was_emptied_or_went_back_is_known_by_who_used_it(tmp_path
         server._desired_port = port
         server.start()
         restarted = time.monotonic()
-        newcomer = in_redis(url, "second", settle=0)
+        newcomer = in_redis(url, "second", settling_time=0)
         assert newcomer.take([ANA, BOB]) == {BOB}
         assert newcomer.known_since() > restarted
     finally:
@@ -430,7 +430,7 @@ def test_a_store_that_forgets_in_the_middle_makes_a_load_look_again(
     rows = people(60)
     sandbox.fault("prospect-add", "slow", seconds=0.05, times=None)
     with ThreadPoolExecutor(1) as pool:
-        loading = pool.submit(load_rows, rows, client=new_client(pacing_url=redis_url), owner="a", settle=0)
+        loading = pool.submit(load_rows, rows, client=new_client(pacing_url=redis_url), owner="a", settling_time=0)
         while len(sandbox.people()) < 10:
             time.sleep(0.01)  # noqa: TID251
         # Another adds the last ones, and all that is known of it is lost.

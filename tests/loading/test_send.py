@@ -11,7 +11,7 @@ import pytest
 from airflow_provider_salesblink.client import AuthenticationError, SalesBlinkError
 from airflow_provider_salesblink.client.errors import BudgetSpentError, RateLimitedError
 from airflow_provider_salesblink.loading import send
-from airflow_provider_salesblink.loading.send import LONGEST_SETTLE
+from airflow_provider_salesblink.loading.send import LONGEST_SETTLING_TIME
 from tests.loading.people import accounted_for, assert_each_once, people, reads, writes
 
 if TYPE_CHECKING:
@@ -36,7 +36,7 @@ def test_a_key_that_ends_in_the_middle_ends_the_load_and_the_next_run_does_the_r
     assert len(sandbox.people()) == 100
     assert len(writes(sandbox)) <= 100 + 8
     sandbox.clear_faults()
-    report = load_rows(rows, owner="a", settle=0)
+    report = load_rows(rows, owner="a", settling_time=0)
     assert_each_once(sandbox, rows)
     assert (report.added, report.planned.there) == (200, 100)
 
@@ -68,8 +68,8 @@ def test_a_server_that_asks_to_be_left_alone_for_a_day_holds_no_worker(
     with pytest.raises(RateLimitedError) as limited:
         load_rows(people(2), sleep=waits.append, max_in_flight=1)
 
-    assert waits == [LONGEST_SETTLE]
-    assert limited.value.retry_after == 86_400 - LONGEST_SETTLE
+    assert waits == [LONGEST_SETTLING_TIME]
+    assert limited.value.retry_after == 86_400 - LONGEST_SETTLING_TIME
     assert limited.value.report.added == 1
     assert load_rows(people(2), sleep=waits.append).added == 1
     assert_each_once(sandbox, people(2))
@@ -97,17 +97,17 @@ def test_an_interrupted_load_leaves_nothing_under_way(
     def interrupting(self: Any, *_: Any, **__: Any) -> None:
         if next(calls) == 20:
             raise KeyboardInterrupt
-        settle(self, *_, **__)
+        finish(self, *_, **__)
 
-    settle = send.Sender._settle_add
-    monkeypatch.setattr(send.Sender, "_settle_add", interrupting)
+    finish = send.Sender._finish_add
+    monkeypatch.setattr(send.Sender, "_finish_add", interrupting)
     with pytest.raises(KeyboardInterrupt):
         load_rows(rows, owner="a")
     there = len(sandbox.people())
     time.sleep(0.1)  # noqa: TID251
 
     assert len(sandbox.people()) == there
-    load_rows(rows, owner="a", settle=0)
+    load_rows(rows, owner="a", settling_time=0)
     assert_each_once(sandbox, rows)
 
 
@@ -122,7 +122,7 @@ def test_a_campaign_that_cannot_be_read_back_leaves_the_doubt_to_the_next_run(
     with pytest.raises(SalesBlinkError):
         load_rows(rows, owner="a")
 
-    assert load_rows(rows, owner="a", settle=0).added == 0
+    assert load_rows(rows, owner="a", settling_time=0).added == 0
     assert_each_once(sandbox, rows)
 
 

@@ -30,7 +30,7 @@ if __name__ == "__main__":
     url, key, campaign, pacing_url, path, owner, writes, reads = sys.argv[1:]
     hasten()
     logging.basicConfig(level=logging.INFO, format="%(relativeCreated)d %(levelname)s %(message)s")
-    policy = Policy(max_attempts=5, settle=TIMEOUT, backoff=0.001, longest_backoff=0.01)
+    policy = Policy(max_attempts=5, settling_time=TIMEOUT, backoff=0.001, longest_backoff=0.01)
     budget = {"writes_per_minute": int(writes), "reads_per_minute": int(reads), "pacing_url": pacing_url}
     with SalesBlinkClient(key, url, policy=policy, timeout=TIMEOUT, **budget) as client, Path(path).open("rb") as file:
         print("ready", flush=True)

@@ -188,7 +188,7 @@ class Fuzzed:
         self.server = RawServer(self._script)
         self.client = SalesBlinkClient(
             KEY, self.server.url, reads_per_minute=0, writes_per_minute=0, timeout=0.5,
-            policy=Policy(max_attempts=1, settle=0),
+            policy=Policy(max_attempts=1, settling_time=0),
         )  # fmt: skip
         self.listener = Listener()
         self.outcomes: dict[str, int] = {}

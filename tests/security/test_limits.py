@@ -28,7 +28,7 @@ if TYPE_CHECKING:
     from tests.client.wire import Piece
 
 MIB = 1024**2
-ONCE = Policy(max_attempts=1, settle=0)
+ONCE = Policy(max_attempts=1, settling_time=0)
 CHUNKED = b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n"
 TO_THE_END = b"HTTP/1.1 200 OK\r\nConnection: close\r\n\r\n"
 

@@ -24,7 +24,7 @@ from tests.conftest import ROOT
 if TYPE_CHECKING:
     from tests.client.conftest import NewClient, Serve
 
-ONCE = Policy(max_attempts=1, settle=0)
+ONCE = Policy(max_attempts=1, settling_time=0)
 
 
 @pytest.mark.parametrize(

@@ -55,7 +55,7 @@ def test_no_log_of_a_failure_holds_the_key(
     serve: Serve, new_client: NewClient, said: list[logging.LogRecord], caplog: pytest.LogCaptureFixture, kind: str
 ) -> None:
     server = serve(lambda _: ANSWERS[kind])
-    client = new_client(api_key=KEY, base_url=server.url, timeout=0.1, policy=Policy(2, settle=0, backoff=0.001))
+    client = new_client(api_key=KEY, base_url=server.url, timeout=0.1, policy=Policy(2, settling_time=0, backoff=0.001))
 
     for call in DOCUMENTED:
         try:
