@@ -32,7 +32,7 @@ class Habit:
     :param happening: the event, one of ``EVENTS``.
     :param every: seconds between two events.
     :param after: seconds until the first one; ``every`` by default.
-    :param times: number of repetitions; None = no end.
+    :param times: number of events; None = no end.
     """
 
     happening: str

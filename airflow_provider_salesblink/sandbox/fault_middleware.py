@@ -114,7 +114,7 @@ class _Call:
     ) -> None:
         self._app, self._scope, self._receive, self.send = app, scope, receive, send
         self._unread: bytes | None = body
-        # ASGI gives no access to the transport. uvicorn's `send` is a method of its request/response cycle, which does.
+        # ASGI offers no way to the transport, but uvicorn's `send` is a method of an object that has it.
         self._transport: asyncio.Transport = cycle.transport
 
     async def respond(self) -> None:
@@ -234,11 +234,11 @@ _HANDLERS: dict[str, Callable[[Fault, _Call, RawResponse], Awaitable[None]]] = {
 }
 
 
-async def _send(send: Send, answer: RawResponse) -> None:
-    headers = [(name, value) for name, value in answer.headers if name != b"content-length"]
-    headers.append((b"content-length", b"%d" % len(answer.body)))
-    await send({"type": "http.response.start", "status": answer.status, "headers": headers})
-    await send({"type": "http.response.body", "body": answer.body})
+async def _send(send: Send, response: RawResponse) -> None:
+    headers = [(name, value) for name, value in response.headers if name != b"content-length"]
+    headers.append((b"content-length", b"%d" % len(response.body)))
+    await send({"type": "http.response.start", "status": response.status, "headers": headers})
+    await send({"type": "http.response.body", "body": response.body})
 
 
 async def _read_body(receive: Receive) -> bytes:

@@ -357,7 +357,7 @@ def test_an_invalid_schedule_leaves_the_current_one(sandbox: Sandbox) -> None:
     until(lambda: len(sandbox.people()) > people)
 
 
-def test_a_sandbox_with_a_life_that_is_none_does_not_begin() -> None:
+def test_a_sandbox_with_invalid_activity_does_not_start() -> None:
     with pytest.raises(SandboxUsageError, match="Unknown event 'sleep'"):
         Sandbox(life="sleep:every=1")
 
