@@ -92,9 +92,9 @@ def test_the_button_shows_whether_salesblink_accepts_the_key(page: Page, studio:
 
     _row(page, conn_id).get_by_role("button", name="Test Connection").click()
 
-    said = page.get_by_role("region", name=re.compile("Notifications")).get_by_text(re.compile("^SalesBlink "))
-    said.wait_for()
-    sentence = said.inner_text()
+    notification = page.get_by_role("region", name=re.compile("Notifications")).get_by_text(re.compile("^SalesBlink "))
+    notification.wait_for()
+    sentence = notification.inner_text()
     if good:
         assert sentence.startswith("SalesBlink took the key: its API 'classic' answers")
     else:
