@@ -1,1 +1,1 @@
-"""The main job, shown: leads from a file into a campaign, in a real Airflow, against the sandbox."""
+"""Demos: load people from a file into a campaign, in a real Airflow, against the sandbox."""

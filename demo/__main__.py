@@ -1,6 +1,6 @@
-"""``make demo``: put the leads of a file into a campaign of the sandbox, and show what came of it.
+"""``make demo``: load the people of a file into a campaign of the sandbox, and show the result.
 
-State is kept in ``.demo/`` of the checkout: a second run adds nobody twice.
+The demo keeps its state in ``.demo/`` of the checkout, so a second run adds nobody twice.
 """
 
 from __future__ import annotations
@@ -27,14 +27,14 @@ CAMPAIGN = "spring-2027"
 
 
 def main() -> int:
-    """Run the demo; 0 if the DAG succeeded."""
+    """Run the demo. Return 0 if the DAG succeeded."""
     STATE.mkdir(exist_ok=True)
     with sandbox() as (url, key):
-        print(f"A SalesBlink of your own runs at {url} meanwhile.\nAirflow runs the DAG {DAG_ID} ...", flush=True)
+        print(f"The sandbox runs at {url} until the demo ends.\nAirflow runs the DAG {DAG_ID} ...", flush=True)
         client = SalesBlinkClient(key, url, reads_per_minute=0)
         before = client.prospects.list(CAMPAIGN)
         if not run_dag(url, key):
-            print(f"The DAG failed. The errors in {LOG}, and its end:\n\n{log_end()}", file=sys.stderr)
+            print(f"The DAG failed. Errors and last lines of {LOG}:\n\n{log_end()}", file=sys.stderr)
             return 1
         after = client.prospects.list(CAMPAIGN)
     show_tasks(last_run(STATE / "airflow" / "airflow.db", DAG_ID))
@@ -45,7 +45,7 @@ def main() -> int:
 
 @contextmanager
 def sandbox() -> Iterator[tuple[str, str]]:
-    """A sandbox in a process of its own: its URL and key."""
+    """Run a sandbox in its own process, and yield its URL and key."""
     command = [sys.executable, "-m", "airflow_provider_salesblink.sandbox"]
     command += ["--db", str(STATE / "salesblink.sqlite"), "--seed", "demo"]
     with subprocess.Popen(command, stdout=subprocess.PIPE, text=True, cwd=ROOT) as process:
@@ -60,12 +60,12 @@ def sandbox() -> Iterator[tuple[str, str]]:
 
 
 def run_dag(url: str, key: str) -> bool:
-    """Run the DAG in an Airflow of the demo's own; whether it succeeded."""
+    """Run the DAG in the demo's own Airflow. Return whether it succeeded."""
     connection = {
         "conn_type": "salesblink",
         "host": url,
         "password": key,
-        # The sandbox has no limits to keep.
+        # The sandbox has no rate limits here.
         "extra": {"reads_per_minute": 0, "writes_per_minute": 0},
     }
     command = [sys.executable, "-W", "ignore", "-m", "demo.run_dag", str(STATE / "airflow"), DAG_ID]
@@ -75,8 +75,8 @@ def run_dag(url: str, key: str) -> bool:
 
 
 def show_tasks(tasks: list[TaskSummary]) -> None:
-    """A line for each task."""
-    print("\nWhat each task did")
+    """Print a line for each task."""
+    print("\nTasks")
     for task in tasks:
         states = ", ".join(f"{count} x {state}" if count > 1 else state for state, count in task.states.items())
         outcomes = ", ".join(f"{count} {outcome.replace('_', ' ')}" for outcome, count in task.outcomes.items())
@@ -84,21 +84,23 @@ def show_tasks(tasks: list[TaskSummary]) -> None:
 
 
 def show_people(found: list[Prospect]) -> None:
-    """A line for each person."""
-    print(f"\nWhat SalesBlink holds now: {len(found)} people in campaign {CAMPAIGN}")
+    """Print a line for each person."""
+    print(f"\nIn SalesBlink now: {len(found)} people in campaign {CAMPAIGN}")
     for person in found:
         print(f"  {person['email']:<22}{'unsubscribed' if person['unsubscribed'] else ''}".rstrip())
 
 
 def verdict(before: int, after: int) -> str:
-    """What to take away from it."""
+    """Return the demo's last sentence: what the run changed."""
     if after == before:
-        return "Nobody was added: everybody was there, or has opted out; nobody is mailed twice."
-    return f"{after - before} people were added. Run it again: nobody will be added twice."
+        return (
+            "Nobody was added: everybody is in the campaign already or has opted out. Nobody gets the same email twice."
+        )
+    return f"{after - before} people were added. Run the demo again: nobody will be added twice."
 
 
 def log_end() -> str:
-    """The lines of Airflow's log that tell what went wrong."""
+    """Return the lines of Airflow's log that show errors, and its last lines."""
     lines = LOG.read_text().splitlines()
     errors = [line for line in lines if "error" in line.lower()]
     return "\n".join([*errors[:5], "...", *lines[-20:]])

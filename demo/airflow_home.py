@@ -1,4 +1,4 @@
-"""An Airflow of one's own: a home with a database, and DAGs run in it in this process."""
+"""A separate AIRFLOW_HOME with its own database, and DAG runs in this process."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from typing import Any
 
 
 def use_home(home: Path) -> None:
-    """Make ``home`` the AIRFLOW_HOME of this process, before anything of Airflow is imported; keep what is there."""
+    """Set ``home`` as the AIRFLOW_HOME of this process, and keep its contents. Call it before you import Airflow."""
     home.mkdir(parents=True, exist_ok=True)
     dags = home / "no-dags"
     dags.mkdir(exist_ok=True)
@@ -23,11 +23,11 @@ def use_home(home: Path) -> None:
 
 
 def make_database() -> None:
-    """Make the database of this home, or bring the one that is there up to date."""
+    """Create the database of this home, or upgrade the existing one."""
     from airflow import settings
     from airflow.utils.db import initdb, upgradedb
 
-    # Airflow 2 masks secrets only in processes that it starts for a task; this one is to be such a process.
+    # Airflow 2 masks secrets only in task processes. This process runs tasks too.
     settings.MASK_SECRETS_IN_LOGS = True
 
     if (Path(os.environ["AIRFLOW_HOME"]) / "airflow.db").exists():
@@ -37,7 +37,7 @@ def make_database() -> None:
 
 
 def dags_of(folder: Path) -> dict[str, Any]:
-    """The DAGs in a file, or in the files of a folder, as Airflow reads them.
+    """Return the DAGs of a file, or of the files in a folder, by DAG id.
 
     :raises ImportError: Airflow cannot read one of them.
     """
@@ -48,7 +48,7 @@ def dags_of(folder: Path) -> dict[str, Any]:
 
 
 def run(dag: Any, **options: Any) -> Any:  # noqa: ANN401
-    """Run ``dag`` to its end and give its run."""
+    """Run ``dag`` until it ends, and return the DAG run."""
     _store(dag)
     return dag.test(**options)
 
@@ -62,7 +62,7 @@ def _dag_bag(folder: str) -> Any:  # noqa: ANN401
 
 
 def _store(dag: Any) -> None:  # noqa: ANN401
-    """From Airflow 3 on a DAG runs only after the database knows it."""
+    """Store the DAG in the database, which Airflow 3 requires before a run."""
     try:
         from airflow.dag_processing.bundles.manager import DagBundlesManager
         from airflow.dag_processing.dagbag import sync_bag_to_db

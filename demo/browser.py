@@ -1,4 +1,4 @@
-"""A real browser, and the ways through Airflow's UI that the tests and the screenshots take."""
+"""A real browser, and the steps through Airflow's UI that tests and screenshots share."""
 
 from __future__ import annotations
 
@@ -16,23 +16,23 @@ if TYPE_CHECKING:
     from demo.real_airflow import RealAirflow
 
 NAMES = ("chromium", "chromium-browser", "google-chrome")
-MISSING = "no chromium: the UI is not looked at in a browser (apt-get install chromium, or CHROMIUM=/path/to/one)"
+MISSING = "Chromium not found. Install it (apt-get install chromium), or set CHROMIUM to its path."
 
-# No sandbox: it needs rights that a container does not have, and all pages are this machine's own.
+# Chromium's own sandbox needs privileges that containers lack, and all pages come from this machine.
 _OPTIONS = ["--no-sandbox", "--disable-gpu", "--disable-background-networking"]
 
 
 def found() -> str | None:
-    """The chromium that the environment variable ``CHROMIUM`` names, or else the one of this system."""
+    """Return the path of Chromium: the environment variable ``CHROMIUM``, or else the installed one, or None."""
     names = [os.environ["CHROMIUM"]] if "CHROMIUM" in os.environ else NAMES
     return next((path for name in names if (path := shutil.which(name))), None)
 
 
 @contextmanager
 def launched() -> Iterator[Browser]:
-    """A browser without a window, to the end of the block; :func:`found` has found one.
+    """Run a headless browser for the duration of the block. Call :func:`found` first.
 
-    Until then asyncio takes this thread for one in which a loop runs.
+    Inside the block, asyncio treats this thread as one with a running event loop.
     """
     from playwright.sync_api import sync_playwright
 
@@ -46,7 +46,7 @@ def launched() -> Iterator[Browser]:
 
 @contextmanager
 def window(browser: Browser, width: int = 1280, height: int = 800) -> Iterator[Page]:
-    """A page that shares nothing with others, and looks alike on every machine."""
+    """Open a page with its own storage, and with the same size, language and time zone on every machine."""
     context = browser.new_context(
         viewport={"width": width, "height": height}, locale="en-GB", timezone_id="UTC", color_scheme="light"
     )
@@ -57,12 +57,12 @@ def window(browser: Browser, width: int = 1280, height: int = 800) -> Iterator[P
 
 
 def visit(page: Page, airflow: RealAirflow, path: str) -> None:
-    """Log in, and go to a page of Airflow's UI."""
+    """Log in and open a page of Airflow's UI."""
     page.goto(f"{airflow.url}/auth/token/login?next={quote(airflow.url + path)}")
 
 
 def new_connection(page: Page, airflow: RealAirflow, conn_id: str) -> Locator:
-    """The form of a new SalesBlink connection, at its standard fields."""
+    """Open the form for a new SalesBlink connection, and return it with the standard fields visible."""
     visit(page, airflow, "/connections")
     page.get_by_role("button", name="Add Connection").click()
     form = page.get_by_role("dialog")
@@ -74,7 +74,7 @@ def new_connection(page: Page, airflow: RealAirflow, conn_id: str) -> Locator:
 
 
 def extras(form: Locator) -> Locator:
-    """The extras of a connection's form, unfolded; the standard fields fold up."""
+    """Expand the extra fields of a connection's form and return them. The standard fields collapse."""
     form.get_by_role("button", name="Extra Fields", exact=True).click()
     shown = form.get_by_role("region").filter(has=form.page.get_by_text("Dry run", exact=True))
     shown.wait_for()
@@ -82,7 +82,7 @@ def extras(form: Locator) -> Locator:
 
 
 def graph(page: Page, airflow: RealAirflow, dag_id: str, run_id: str) -> Locator:
-    """The graph of a run, across the whole page."""
+    """Open the graph of a DAG run across the whole page, and return it."""
     visit(page, airflow, f"/dags/{dag_id}/runs/{run_id}")
     page.get_by_role("button", name="Show Graph").click()
     page.get_by_role("button", name="Collapse Details Panel").click()
@@ -92,7 +92,7 @@ def graph(page: Page, airflow: RealAirflow, dag_id: str, run_id: str) -> Locator
 
 
 def task_log(page: Page, airflow: RealAirflow, dag_id: str, run_id: str, task_id: str) -> Locator:
-    """The log of a failed task, its long lines wrapped."""
+    """Open the log of a failed task with long lines wrapped, and return it."""
     visit(page, airflow, f"/dags/{dag_id}/runs/{run_id}/tasks/{task_id}")
     shown = page.get_by_role("code").filter(has_text="Task failed").first
     shown.wait_for()

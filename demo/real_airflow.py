@@ -1,4 +1,4 @@
-"""A real Airflow on this machine: its own home, and each component a process that can be killed alone."""
+"""A real Airflow with its own home. Each component is a process that can be stopped or killed separately."""
 
 from __future__ import annotations
 
@@ -34,12 +34,12 @@ STARTUP_SECONDS = 120.0
 SHUTDOWN_SECONDS = 15.0
 LINES_SHOWN = 25
 
-_NO_LOG_SERVER = "--skip-serve-logs"  # it would listen on all interfaces
+_NO_LOG_SERVER = "--skip-serve-logs"  # the log server listens on all interfaces
 _COMMANDS = {"scheduler": ["scheduler", _NO_LOG_SERVER], "triggerer": ["triggerer", _NO_LOG_SERVER]}
 if AIRFLOW_3:
     _COMMANDS |= {"api-server": ["api-server"], "dag-processor": ["dag-processor"]}
 
-# Its event loop waits for SQLite's lock while the request that holds it waits for the loop: let go soon.
+# The API server's event loop can wait for a SQLite lock whose holder waits for the loop. A short time-out ends this.
 _LOCKED_SECONDS = {"api-server": 1}
 _JOBS = {"scheduler": "SchedulerJob", "triggerer": "TriggererJob", "dag-processor": "DagProcessorJob"}
 _EVENTS_OF_ASSET = (
@@ -48,10 +48,10 @@ _EVENTS_OF_ASSET = (
 
 
 class RealAirflow:
-    """An Airflow from ``with`` to the end of its block; whatever it started is gone then.
+    """An Airflow that runs for the duration of a ``with`` block. All its processes end with the block.
 
-    :param home: its AIRFLOW_HOME; DAG files go to ``dags`` in it before it starts.
-    :param environment: what its components see beside, such as ``AIRFLOW_CONN_...`` and ``AIRFLOW__...``.
+    :param home: its AIRFLOW_HOME. Put DAG files into its folder ``dags`` before the start.
+    :param environment: additional environment variables, such as ``AIRFLOW_CONN_...`` and ``AIRFLOW__...``.
     """
 
     def __init__(self, home: Path, environment: Mapping[str, str]) -> None:
@@ -81,16 +81,16 @@ class RealAirflow:
     ) -> None:
         self._end_all()
 
-    # Its components
+    # Components
 
     def start(self, component: str) -> None:
-        """Start a component that does not run, and wait until it works."""
+        """Start a stopped component, and wait until it works."""
         before = self._latest_job(component)
         self._spawn(component)
         self._await_component(component, newer_than=before)
 
     def stop(self, component: str) -> None:
-        """End a component as an operator would, in order."""
+        """Terminate a component, and kill it if it does not end in time."""
         process = self._running[component]
         process.terminate()
         with suppress(subprocess.TimeoutExpired):
@@ -98,7 +98,7 @@ class RealAirflow:
         self.kill(component)
 
     def kill(self, component: str) -> None:
-        """Kill a component and all its children, on the spot."""
+        """Kill a component and all its child processes immediately."""
         process = self._running.pop(component)
         for pid in _session(process.pid):
             with suppress(ProcessLookupError):
@@ -106,66 +106,66 @@ class RealAirflow:
         process.wait()
 
     def log(self, component: str) -> str:
-        """All that a component has printed, each time it ran."""
+        """Return the output of a component, from all its starts."""
         return self._log_of(component).read_text(errors="replace")
 
     def logs(self) -> dict[str, str]:
-        """Everything that was logged: file -> text."""
+        """Return the text of all log files, by file name."""
         folders = (self.home / "components", self.home / "logs")
         files = [path for folder in folders for path in folder.rglob("*.log")]
         return {str(path.relative_to(self.home)): path.read_text(errors="replace") for path in sorted(files)}
 
-    # Its DAGs
+    # DAGs
 
     def trigger(self, dag_id: str, conf: dict[str, Any] | None = None) -> str:
-        """Trigger a DAG; gives the run's id."""
+        """Trigger a DAG, and return the run id."""
         run_id = f"manual__{time.time_ns()}"
         if AIRFLOW_3:
             self.api(f"dags/{dag_id}/dagRuns", {"dag_run_id": run_id, "logical_date": None, "conf": conf or {}})
         else:
-            told = ("--conf", json.dumps(conf or {}))
-            self._python("-m", "airflow", "dags", "trigger", dag_id, "--run-id", run_id, *told)
+            options = ("--conf", json.dumps(conf or {}))
+            self._python("-m", "airflow", "dags", "trigger", dag_id, "--run-id", run_id, *options)
         return run_id
 
     def set_connection(self, conn_id: str, connection: Mapping[str, Any]) -> None:
-        """Store a connection in its database, in place of one of that name."""
+        """Store a connection in the database, replacing one with the same id."""
         if self.query("SELECT 1 FROM connection WHERE conn_id = ?", conn_id):
             self._python("-m", "airflow", "connections", "delete", conn_id)
         self._python("-m", "airflow", "connections", "add", conn_id, "--conn-json", json.dumps(connection))
 
     def run_state(self, dag_id: str, run_id: str) -> str | None:
-        """The state of a run."""
+        """Return the state of a run, or None if there is no such run."""
         rows = self.query("SELECT state FROM dag_run WHERE dag_id = ? AND run_id = ?", dag_id, run_id)
         return rows[0][0] if rows else None
 
     def tasks(self, dag_id: str, run_id: str) -> dict[str, tuple[str | None, int]]:
-        """The state and try number of each task of a run."""
+        """Return the state and try number of each task of a run."""
         rows = self.query(
             "SELECT task_id, state, try_number FROM task_instance WHERE dag_id = ? AND run_id = ?", dag_id, run_id
         )
         return {task_id: (state, try_number) for task_id, state, try_number in rows}
 
     def xcom(self, dag_id: str, run_id: str, task_id: str) -> Any:
-        """What a task returned."""
+        """Return what a task returned."""
         which = "dag_id = ? AND run_id = ? AND task_id = ? AND key = 'return_value'"
         ((value,),) = self.query(f"SELECT value FROM xcom WHERE {which}", dag_id, run_id, task_id)  # noqa: S608
         value = json.loads(value)
         return json.loads(value) if isinstance(value, str) else value
 
     def asset_events(self, uri: str) -> list[dict[str, Any]]:
-        """The extras of an asset's events, oldest first."""
+        """Return the extras of an asset's events, oldest first."""
         rows = self.query(_EVENTS_OF_ASSET.format("asset" if AIRFLOW_3 else "dataset"), uri)
         return [json.loads(extra) for (extra,) in rows]
 
     def query(self, statement: str, *values: Any) -> list[Any]:
-        """Rows of its database."""
+        """Return rows of the database."""
         with closing(sqlite3.connect(f"file:{self.home}/airflow.db?mode=ro", uri=True, timeout=30)) as database:
             return database.execute(statement, values).fetchall()
 
     def api(self, path: str, body: object = None) -> Any:
-        """What Airflow 3's REST API answers; with a body it is a POST.
+        """Call Airflow 3's REST API and return its JSON. With a body, the call is a POST.
 
-        :raises HTTPError: it answers with an error, other than a few times that its database was locked.
+        :raises HTTPError: Airflow returns an error. Errors from a locked database are retried a few times first.
         """
         data = None if body is None else json.dumps(body).encode()
         request = Request(f"{self.url}/api/v2/{path}", data, {"Content-Type": "application/json"})  # noqa: S310
@@ -174,28 +174,28 @@ class RealAirflow:
         return _answer_to(request)
 
     def wait_until(self, what: str, holds: Callable[[], Any], seconds: float = 60.0) -> Any:
-        """Wait until something holds, and give it.
+        """Wait until ``holds`` returns something true, and return it.
 
-        :raises AssertionError: it did not in time, or a component died: with the ends of all logs.
+        :raises AssertionError: the time is up, or a component died. The message includes the last lines of all logs.
         """
         deadline = time.monotonic() + seconds
         while not (result := holds()):
             dead = [name for name, process in self._running.items() if process.poll() is not None]
             late = time.monotonic() > deadline
-            problem = f"{dead} died" if dead else "not in time" if late else ""
+            problem = f"{dead} died" if dead else f"not within {seconds:g} s" if late else ""
             assert not problem, f"{what}: {problem}.\n{self._ends_of_logs()}"
             time.sleep(0.2)  # noqa: TID251  # waits for no request
         return result
 
-    # How it is done
+    # Internals
 
     def _spawn(self, component: str) -> None:
-        assert component not in self._running, f"{component} runs"
+        assert component not in self._running, f"{component} is already running"
         environment = dict(self.environment)
         if seconds := _LOCKED_SECONDS.get(component):
             environment["AIRFLOW__DATABASE__SQL_ALCHEMY_CONN"] = _database(self.home, seconds=seconds)
         with self._log_of(component).open("ab") as log:
-            # A session of its own: that is how its children are found.
+            # A separate session identifies the component's child processes.
             self._running[component] = subprocess.Popen(
                 [sys.executable, "-m", "airflow", *_COMMANDS[component]],
                 cwd=self.home, env=environment, stdin=subprocess.DEVNULL, stdout=log, stderr=subprocess.STDOUT,
@@ -252,12 +252,14 @@ def _own_environment(home: Path, url: str) -> dict[str, str]:
         "CORE__LOAD_EXAMPLES": "False",
         "CORE__DAGS_FOLDER": str(home / "dags"),
         "CORE__DAGS_ARE_PAUSED_AT_CREATION": "False",
-        "CORE__EXECUTOR": "LocalExecutor" if AIRFLOW_3 else "SequentialExecutor",  # 2.11 on SQLite takes no other
+        "CORE__EXECUTOR": "LocalExecutor"
+        if AIRFLOW_3
+        else "SequentialExecutor",  # the only one that 2.11 allows with SQLite
         "CORE__PARALLELISM": "4",
         "CORE__TEST_CONNECTION": "Enabled",
         "CORE__SIMPLE_AUTH_MANAGER_ALL_ADMINS": "True",
         "CORE__EXECUTION_API_SERVER_URL": f"{url}/execution/",
-        # What Airflow would draw by lot, each component for itself.
+        # Otherwise Airflow generates these at random, different in each component.
         "CORE__FERNET_KEY": base64.urlsafe_b64encode(secrets.token_bytes(32)).decode(),
         "API__SECRET_KEY": secrets.token_hex(),
         "API_AUTH__JWT_SECRET": secrets.token_hex(),
@@ -267,11 +269,11 @@ def _own_environment(home: Path, url: str) -> dict[str, str]:
         "DATABASE__SQL_ALCHEMY_CONN": _database(home, seconds=30),
         "LOGGING__BASE_LOG_FOLDER": str(home / "logs"),
         "DAG_PROCESSOR__REFRESH_INTERVAL": "2",
-        # On a busy machine the API server with SQLite answers late, and a task that is started twice has failed.
+        # On a busy machine the API server with SQLite is slow. A time-out would start a task twice, which fails it.
         "WORKERS__EXECUTION_API_TIMEOUT": "60",
         "SCHEDULER__SCHEDULER_HEARTBEAT_SEC": "1",
         "SCHEDULER__SCHEDULER_IDLE_SLEEP_TIME": "0.3",
-        # Who takes over from a killed triggerer does not wait for long.
+        # A new triggerer takes over from a killed one quickly.
         "TRIGGERER__JOB_HEARTBEAT_SEC": "1",
         "TRIGGERER__TRIGGERER_HEALTH_CHECK_THRESHOLD": "4",
     }
@@ -294,12 +296,12 @@ def _answer_to(request: Request) -> Any:
 
 
 def _database(home: Path, *, seconds: int) -> str:
-    """Where the database is, for who waits so long for its lock."""
+    """Return the database URL with a time-out for SQLite's lock, in seconds."""
     return f"sqlite:///{home}/airflow.db?timeout={seconds}"
 
 
 def _session(leader: int) -> list[int]:
-    """All processes of a session; a component's children may have process groups of their own."""
+    """Return all processes of a session. Child processes may have their own process groups."""
     found = []
     for entry in Path("/proc").glob("[0-9]*"):
         with suppress(ProcessLookupError, PermissionError):

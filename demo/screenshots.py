@@ -1,6 +1,6 @@
-"""``make screenshots``: the pictures in ``docs/images``, taken of a real Airflow and a sandbox by a real browser.
+"""``make screenshots``: take the screenshots in ``docs/images`` of a real Airflow and a sandbox, in a real browser.
 
-Only times and ids differ from one time to the next.
+Only times and ids differ from one run to the next.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ if TYPE_CHECKING:
 ROOT = Path(__file__).parents[1]
 HOME = Path(os.environ.get("DEMO_STATE", ROOT / ".demo")) / "screenshots"
 IMAGES = ROOT / "docs" / "images"
-LOOKS = 20
+ATTEMPTS = 20
 
 RUN_ID = "first_run"
 LEADS = "leads_to_campaign"
@@ -47,10 +47,11 @@ with DAG("{REFUSED}", schedule=None, start_date=datetime(2026, 1, 1)):
 
 @dataclass(frozen=True)
 class Studio:
-    """What pictures are taken of.
+    """The running services that the screenshots show.
 
-    :param sandbox: the SalesBlink of the Airflow.
-    :param other: one of its own for the picture of its page.
+    :param airflow: a running Airflow.
+    :param sandbox: the sandbox that Airflow connects to.
+    :param other: a separate sandbox for the screenshot of the sandbox's page.
     """
 
     airflow: RealAirflow
@@ -58,11 +59,11 @@ class Studio:
     other: Sandbox
 
     def start(self, dag_id: str) -> None:
-        """Start a run of a DAG, which takes its time."""
+        """Start a run of a DAG, without waiting for its end."""
         self.airflow.api(f"dags/{dag_id}/dagRuns", {"dag_run_id": RUN_ID, "logical_date": None})
 
     def ended(self, dag_id: str) -> str | None:
-        """How the run ended, once it has."""
+        """Wait until the run ends, and return its state."""
         states = {"success", "failed"}
         self.airflow.wait_until(f"{dag_id} ends", lambda: self.airflow.run_state(dag_id, RUN_ID) in states, 120)
         return self.airflow.run_state(dag_id, RUN_ID)
@@ -70,9 +71,12 @@ class Studio:
 
 @dataclass(frozen=True)
 class Picture:
-    """A picture of the docs.
+    """A screenshot for the docs.
 
-    :param arrange: brings a page to what is to be seen, and gives the part of it that is pictured.
+    :param name: file name in ``docs/images``.
+    :param arrange: opens what the screenshot shows, and returns the page or the part of it to capture.
+    :param width: width of the browser window in pixels.
+    :param height: height of the browser window in pixels.
     """
 
     name: str
@@ -81,9 +85,9 @@ class Picture:
     height: int
 
     def take(self, page: Page, studio: Studio, folder: Path) -> Path:
-        """Take it; the page stays as it was pictured."""
+        """Take the screenshot, write it to ``folder``, and return its path. The page stays open."""
         subject = self.arrange(page, studio)
-        page.mouse.move(0, 0)  # no hint of whatever was clicked last
+        page.mouse.move(0, 0)  # no tooltip of the last clicked element
         page.evaluate("document.activeElement?.blur()")
         path = folder / self.name
         path.write_bytes(_when_still(subject, page))
@@ -91,9 +95,12 @@ class Picture:
 
 
 def main() -> int:
-    """Take all pictures."""
+    """Take all screenshots. Return 2 if Airflow 3 or Chromium is missing."""
     if not AIRFLOW_3 or not browser.found():
-        print(browser.MISSING if AIRFLOW_3 else "The pictures show Airflow 3: leave AIRFLOW out.", file=sys.stderr)
+        print(
+            browser.MISSING if AIRFLOW_3 else "The screenshots show Airflow 3. Run this without AIRFLOW=2.11.",
+            file=sys.stderr,
+        )
         return 2
     shutil.rmtree(HOME, ignore_errors=True)
     IMAGES.mkdir(exist_ok=True)
@@ -107,7 +114,7 @@ def main() -> int:
 
 @contextmanager
 def open_studio(home: Path) -> Iterator[Studio]:
-    """An Airflow in which one DAG runs to its end and the key of another is refused, and the SalesBlink behind it."""
+    """Run Airflow and the sandboxes, and start two DAGs: one succeeds, and one fails because its key is wrong."""
     with Sandbox(seed="demo") as sandbox, Sandbox(seed="demo") as other, _airflow(home, sandbox) as airflow:
         ui.connect(airflow, sandbox)
         there = Studio(airflow, sandbox, other)
@@ -148,7 +155,7 @@ def _example_graph(page: Page, studio: Studio) -> Page:
 def _failed_log(page: Page, studio: Studio) -> Page:
     studio.ended(REFUSED)
     log = browser.task_log(page, studio.airflow, REFUSED, RUN_ID, "add")
-    # Their lines tell where this machine keeps its files.
+    # Tracebacks contain paths of this machine.
     log.locator("details").evaluate_all("tracebacks => tracebacks.forEach(each => each.open = false)")
     page.get_by_text("Log message source details").scroll_into_view_if_needed()
     return page
@@ -156,9 +163,9 @@ def _failed_log(page: Page, studio: Studio) -> Page:
 
 def _sandbox_page(page: Page, studio: Studio) -> Locator:
     sandbox = studio.other
-    for happening in ("appear", "reply", "unsubscribe", "reply"):
-        sandbox.happen(happening)
-    # An answer is lost; the client looks whether the person is there.
+    for event in ("appear", "reply", "unsubscribe", "reply"):
+        sandbox.happen(event)
+    # A response is lost, so the client checks whether the person was added.
     sandbox.fault("prospect-add", "reset", when="after", times=1)
     with SalesBlinkClient(sandbox.key, sandbox.url, reads_per_minute=0) as client:
         client.prospects.add("spring-2027", {"Email": "mia@example.com", "First Name": "Mia", "Company": "Aperture"})
@@ -169,15 +176,15 @@ def _sandbox_page(page: Page, studio: Studio) -> Locator:
 
 
 def _when_still(subject: Page | Locator, page: Page) -> bytes:
-    """A picture that is the same half a second later."""
+    """Return a screenshot that does not change for half a second."""
     page.wait_for_load_state("networkidle")
     pictures = [b""]
-    while len(pictures) < LOOKS:
+    while len(pictures) < ATTEMPTS:
         pictures.append(subject.screenshot(animations="disabled"))
         if pictures[-1] == pictures[-2]:
             return pictures[-1]
         page.wait_for_timeout(500)
-    raise AssertionError(f"{page.url} does not keep still.")
+    raise AssertionError(f"{page.url} keeps changing.")
 
 
 PICTURES = (

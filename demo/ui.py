@@ -1,7 +1,6 @@
-"""``make ui``: a whole Airflow with its UI, the example DAGs, and a SalesBlink of your own in which something happens.
+"""``make ui``: run Airflow with its UI, the example DAGs, and a sandbox in which people reply and opt out.
 
-Runs until it is interrupted; nothing of it is left then but its files in ``.demo/ui``, until it is started again: each
-time is a new one.
+It runs until you interrupt it. Its files stay in ``.demo/ui`` until the next start, which begins from scratch.
 """
 
 from __future__ import annotations
@@ -26,39 +25,38 @@ CONN_ID = "salesblink_default"
 def main() -> int:
     """Run until SIGINT or SIGTERM."""
     if not AIRFLOW_3:
-        print("make ui shows the UI of Airflow 3: leave AIRFLOW out.", file=sys.stderr)
+        print("make ui needs Airflow 3. Run it without AIRFLOW=2.11.", file=sys.stderr)
         return 2
     signal.signal(signal.SIGTERM, signal.default_int_handler)
     shutil.rmtree(HOME, ignore_errors=True)
     print(
-        "Starting a new SalesBlink and a new Airflow, which takes about half a minute (those of the last time, and "
-        "what was in them, are gone) ...",
+        "Starting a new sandbox and a new Airflow, which takes about 30 seconds. Earlier data is deleted ...",
         flush=True,
     )
     airflow = with_examples(HOME)
-    # Each DAG waits for the person who looks at it.
+    # DAGs start only when the user triggers them.
     airflow.environment["AIRFLOW__CORE__DAGS_ARE_PAUSED_AT_CREATION"] = "True"
     try:
         with Sandbox(seed="demo", life="calm") as sandbox:
-            # Where a task's link to its campaign leads.
+            # The campaign links of tasks lead to the sandbox's page.
             airflow.environment["AIRFLOW__SALESBLINK__CAMPAIGN_PAGE_ROOT"] = f"{sandbox.url}/#"
             with airflow:
                 connect(airflow, sandbox)
                 print(
                     f"Airflow:    {airflow.url}/\nSalesBlink: {sandbox.url} (key: {sandbox.key})\n"
-                    f"Connection: {airflow.url}/connections ({CONN_ID}; the button Test in its row says what answers)\n"
-                    "Trigger a DAG, and see in SalesBlink what it did. There, people appear, answer and opt out by\n"
-                    "themselves, and campaigns are paused and go on. Ctrl-C ends it all.",
+                    f"Connection: {airflow.url}/connections ({CONN_ID}; use the Test button in its row)\n"
+                    "Trigger a DAG, and look at the result in SalesBlink. There, people appear, reply and opt out,\n"
+                    "and campaigns are paused and resumed. Press Ctrl+C to stop.",
                     flush=True,
                 )
                 signal.pause()
     except KeyboardInterrupt:
-        print("Ended.")
+        print("Stopped.")
     return 0
 
 
 def with_examples(home: Path) -> RealAirflow:
-    """An Airflow that is not started yet, with the example DAGs and their files."""
+    """Return an Airflow, not started yet, with the example DAGs and their files."""
     airflow = RealAirflow(home, {})
     shutil.copytree(ROOT / "dags_examples", airflow.dags, dirs_exist_ok=True)
     if not AIRFLOW_3:
@@ -67,17 +65,17 @@ def with_examples(home: Path) -> RealAirflow:
 
 
 def connect(airflow: RealAirflow, sandbox: Sandbox) -> None:
-    """Make the connection to the sandbox through Airflow's REST API, as the form of its UI does."""
+    """Create the connection to the sandbox through Airflow's REST API, as the form in its UI does."""
     airflow.api("connections", connection(sandbox.url, sandbox.key))
 
 
 def connection(url: str, key: str) -> dict[str, Any]:
-    """The connection, as the REST API takes it."""
-    # All of them: Airflow's form for an existing connection shows only what is there.
+    """Return the connection in the form that the REST API accepts."""
+    # Airflow's form for an existing connection shows only stored extras, so store them all.
     usual = {field.name: field.default for field in FIELDS}
     extra = json.dumps(usual | {"reads_per_minute": 0, "writes_per_minute": 0})
     made = {"connection_id": CONN_ID, "conn_type": "salesblink", "host": url, "password": key, "extra": extra}
-    # Airflow 3.3.1 and 3.3.2 test no saved connection without a port; 0 is what their button sends for none.
+    # Airflow 3.3.1 and 3.3.2 cannot test a saved connection without a port. Their button sends 0 for no port.
     return made | {"port": 0}
 
 

@@ -1,4 +1,4 @@
-"""What the last run of a DAG did, read from Airflow's own database."""
+"""Summarize the last run of a DAG from Airflow's database."""
 
 from __future__ import annotations
 
@@ -19,10 +19,10 @@ _RESULTS = "SELECT task_id, value FROM xcom WHERE dag_id = ? AND run_id = ? AND 
 
 @dataclass(frozen=True)
 class TaskSummary:
-    """A task of a run; a mapped one is summed up over its instances.
+    """A task of a DAG run. A mapped task is summed over its instances.
 
-    :param states: how many instances ended how.
-    :param outcomes: how many of them had which outcome.
+    :param states: number of instances per state.
+    :param outcomes: number of instances per outcome.
     """
 
     task_id: str
@@ -31,7 +31,7 @@ class TaskSummary:
 
 
 def last_run(database: Path, dag_id: str) -> list[TaskSummary]:
-    """The tasks of the last run of ``dag_id``, in the order they started."""
+    """Return the tasks of the last run of ``dag_id``, in the order they started."""
     with closing(sqlite3.connect(database)) as connection:
         (run_id,) = connection.execute(_LAST_RUN, (dag_id,)).fetchone()
         tasks: dict[str, TaskSummary] = {}
@@ -46,6 +46,6 @@ def last_run(database: Path, dag_id: str) -> list[TaskSummary]:
 
 
 def _decoded(value: Any) -> Any:  # noqa: ANN401
-    """Airflow 3 keeps a JSON text in a JSON column, so it is encoded twice."""
+    """Decode an XCom value. Airflow 3 stores JSON text in a JSON column, so it is encoded twice."""
     decoded = json.loads(value)
     return json.loads(decoded) if isinstance(decoded, str) and decoded[:1] in '{["' else decoded

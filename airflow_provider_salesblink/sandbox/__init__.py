@@ -1,6 +1,6 @@
-"""A SalesBlink to run at home: the classic API on loopback, with faults, limits and every shape of answers.
+"""A local SalesBlink: the classic API on loopback, with faults, rate limits and all response shapes.
 
-The real SalesBlink has no test mode and mails real people. This one mails nobody::
+The real SalesBlink has no test mode and emails real people. The sandbox sends no email::
 
     with Sandbox(seed="demo") as sandbox:
         ...  # a client with sandbox.url and sandbox.key

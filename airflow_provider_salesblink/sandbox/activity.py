@@ -1,4 +1,4 @@
-"""Life: what happens in the sandbox by itself, and how often."""
+"""Activity settings: which events happen without a request, and how often. The text form of ``--life``."""
 
 from __future__ import annotations
 
@@ -6,19 +6,19 @@ import re
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from airflow_provider_salesblink.sandbox.options import SandboxUsageError, known, number
+from airflow_provider_salesblink.sandbox.options import SandboxUsageError, parse_number, require_known
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
 
-HAPPENINGS = {
-    "reply": "somebody who is subscribed gets the time in the column Replied",
-    "unsubscribe": "somebody who is subscribed opts out",
+EVENTS = {
+    "reply": "a subscribed person gets the current time in the column Replied",
+    "unsubscribe": "a subscribed person opts out",
     "pause": "a running campaign is paused",
-    "unpause": "a paused campaign runs on",
-    "appear": "somebody new, at example.com, joins a campaign",
+    "unpause": "a paused campaign resumes",
+    "appear": "a new person at example.com joins a campaign",
 }
-# `unpause` comes half a turn after `pause`: at the same time, no sensor would ever see a pause.
+# `unpause` follows `pause` by half an interval: if both came at the same time, no sensor would ever see a pause.
 PRESETS = {
     "calm": "reply:every=20,appear:every=30,unsubscribe:every=60,pause:every=120,unpause:every=120:after=180",
     "busy": "reply:every=2,appear:every=3,unsubscribe:every=6,pause:every=12,unpause:every=12:after=18",
@@ -27,12 +27,12 @@ PRESETS = {
 
 @dataclass(frozen=True)
 class Habit:
-    """One thing that happens again and again.
+    """An event that repeats.
 
-    :param happening: one of ``HAPPENINGS``.
-    :param every: seconds from one to the next.
-    :param after: seconds to the first; ``every`` by default.
-    :param times: how often; None = for good.
+    :param happening: the event, one of ``EVENTS``.
+    :param every: seconds between two events.
+    :param after: seconds until the first one; ``every`` by default.
+    :param times: number of events; None = no end.
     """
 
     happening: str
@@ -41,9 +41,9 @@ class Habit:
     times: int | None = None
 
     def __post_init__(self) -> None:
-        known(self.happening, HAPPENINGS, "happening")
+        require_known(self.happening, EVENTS, "event")
         for problem in self._problems():
-            message = f"Happening '{self.happening}': {problem}"
+            message = f"Event '{self.happening}': {problem}"
             raise SandboxUsageError(message)
 
     def _problems(self) -> Iterable[str]:
@@ -56,21 +56,22 @@ class Habit:
 
     @property
     def first(self) -> float:
-        """Seconds from the start to the first time."""
+        """Return the seconds from the start to the first event."""
         return self.every if self.after is None else self.after
 
     def __str__(self) -> str:
-        often = "" if self.times is None else ", once" if self.times == 1 else f", {self.times} times"
-        first = "" if self.after is None else f" from {self.after:g} s on"
-        return f"{self.happening} every {self.every:g} s{first}{often}"
+        times = "" if self.times is None else ", once" if self.times == 1 else f", {self.times} times"
+        first = "" if self.after is None else f", first after {self.after:g} s"
+        return f"{self.happening} every {self.every:g} s{first}{times}"
 
 
 def parse_life(text: str) -> tuple[Habit, ...]:
-    """Read comma-separated ``happening:every=seconds[:after=seconds][xN]``, or ``calm``, or ``busy``.
+    """Parse comma-separated ``event:every=seconds[:after=seconds][xN]``, or the presets ``calm`` and ``busy``.
 
-    ``unsubscribe:every=30x2,reply:every=20``
+    Example: ``unsubscribe:every=30x2,reply:every=20``. ``x2`` stops after two events; without it the event repeats
+    without end.
 
-    ``x2`` ends it after two; without it, it goes on for good.
+    :raises SandboxUsageError: an event or an option is unknown, or a value is out of range.
     """
     return tuple(habit for part in text.split(",") if part.strip() for habit in _habits(part.strip()))
 
@@ -84,23 +85,23 @@ def _habits(text: str) -> Iterator[Habit]:
 
 def _habit(text: str) -> Habit:
     found = re.search(r"x(\d+)$", text)
-    happening, *options = (text[: found.start()] if found else text).split(":")
-    if "=" in happening:
-        words = ", ".join(HAPPENINGS)
-        message = f"Cannot read the life '{text}'. Write happening:every=seconds, with a happening of: {words}"
+    event, *options = (text[: found.start()] if found else text).split(":")
+    if "=" in event:
+        names = ", ".join(EVENTS)
+        message = f"Cannot parse the activity '{text}'. Write event:every=seconds with one of the events: {names}"
         raise SandboxUsageError(message)
-    known(happening, (*HAPPENINGS, *PRESETS), "happening")
-    if happening in PRESETS:
-        message = f"Cannot read the life '{text}': write {happening} alone, or what it stands for: {PRESETS[happening]}"
+    require_known(event, (*EVENTS, *PRESETS), "event")
+    if event in PRESETS:
+        message = f"Cannot parse the activity '{text}': {event} takes no options. Write it out: {PRESETS[event]}"
         raise SandboxUsageError(message)
-    said = dict(_option(option) for option in options)
-    if "every" not in said:
-        message = f"Happening '{text}': needs every=..., the seconds from one to the next"
+    values = dict(_option(option) for option in options)
+    if "every" not in values:
+        message = f"Event '{text}': needs every=..., the seconds between two events"
         raise SandboxUsageError(message)
-    return Habit(happening, said["every"], said.get("after"), int(found[1]) if found else None)
+    return Habit(event, values["every"], values.get("after"), int(found[1]) if found else None)
 
 
 def _option(text: str) -> tuple[str, float]:
     name, _, value = text.partition("=")
-    known(name, ("every", "after"), "option of a happening")
-    return name, number(value, name)
+    require_known(name, ("every", "after"), "option of an event")
+    return name, parse_number(value, name)

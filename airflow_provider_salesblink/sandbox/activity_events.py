@@ -1,4 +1,4 @@
-"""What happens to people and campaigns without a request: one thing at a time, to whomever the dice choose."""
+"""Generates activity events: changes to people and campaigns without a request, to random ones or to a chosen one."""
 
 from __future__ import annotations
 
@@ -10,8 +10,8 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
-from airflow_provider_salesblink.sandbox.activity import HAPPENINGS
-from airflow_provider_salesblink.sandbox.options import SandboxUsageError, known
+from airflow_provider_salesblink.sandbox.activity import EVENTS
+from airflow_provider_salesblink.sandbox.options import SandboxUsageError, require_known
 from airflow_provider_salesblink.sandbox.store import Person
 
 if TYPE_CHECKING:
@@ -26,12 +26,12 @@ MOST_KEPT = 10_000
 
 @dataclass(frozen=True)
 class Happening:
-    """Something that happened.
+    """An event that happened.
 
-    :param happening: one of ``HAPPENINGS``.
-    :param id: id of the prospect or the campaign that it happened to; of the new prospect for ``appear``.
-    :param name: its address, or the campaign's name.
-    :param at: the Unix time of it.
+    :param happening: the event, one of ``EVENTS``.
+    :param id: id of the prospect or campaign that changed; of the new prospect for ``appear``.
+    :param name: the prospect's address, or the campaign's name.
+    :param at: Unix time of the event.
     """
 
     happening: str
@@ -40,8 +40,8 @@ class Happening:
     at: float
 
 
-class Happenings:
-    """Lets things happen, and remembers the last ones."""
+class EventGenerator:
+    """Generates events and keeps the latest ones."""
 
     def __init__(self, store: Store, random_seed: int) -> None:
         self._store = store
@@ -50,38 +50,43 @@ class Happenings:
         self.clear()
 
     def clear(self) -> None:
-        """Forget what happened; the dice start anew."""
+        """Forget all events and restart the random sequence."""
         with self._lock:
-            self._dice = random.Random(self._random_seed)
+            self._random = random.Random(self._random_seed)
             self._entries: deque[Happening] = deque(maxlen=MOST_KEPT)
 
     def entries(self) -> list[Happening]:
-        """All that is kept, oldest first."""
+        """Return the events kept, oldest first."""
         with self._lock:
             return list(self._entries)
 
-    def happen(self, happening: str, to: str | None = None) -> Happening | None:
-        """Let one thing happen, at random or to one id; None if nobody and nothing is left for it."""
-        known(happening, HAPPENINGS, "happening")
-        fitting, deed = _DEEDS[happening]
+    def generate(self, event: str, to: str | None = None) -> Happening | None:
+        """Apply one event to a random prospect or campaign, or to the one with the id ``to``.
+
+        Return the event, or None if there is nothing that it can apply to.
+
+        :raises SandboxUsageError: the event is unknown, or does not apply to ``to``.
+        """
+        require_known(event, EVENTS, "event")
+        candidates, apply = _ACTIONS[event]
         with self._lock:
-            ids = fitting(self._store)
+            ids = candidates(self._store)
             if to is not None and to not in ids:
-                message = f"'{happening}' cannot happen to '{to}'. It means: {HAPPENINGS[happening]}"
+                message = f"'{event}' does not apply to '{to}'. It means: {EVENTS[event]}"
                 raise SandboxUsageError(message)
             if not ids:
                 return None
-            left = deed(self._store, to or self._dice.choice(ids), self._dice)
-            return self._noted(happening, left) if left else None
+            changed = apply(self._store, to or self._random.choice(ids), self._random)
+            return self._record(event, changed) if changed else None
 
-    def _noted(self, happening: str, left: Person | CampaignState) -> Happening:
-        name = left.email if isinstance(left, Person) else left.name
-        self._entries.append(Happening(happening, left.id, name, time.time()))
+    def _record(self, event: str, changed: Person | CampaignState) -> Happening:
+        name = changed.email if isinstance(changed, Person) else changed.name
+        self._entries.append(Happening(event, changed.id, name, time.time()))
         return self._entries[-1]
 
 
 def _subscribed(store: Store) -> list[str]:
-    return store.subscribed()
+    return store.subscribed_ids()
 
 
 def _running(store: Store) -> list[str]:
@@ -97,7 +102,7 @@ def _any_campaign(store: Store) -> list[str]:
 
 
 def _reply(store: Store, prospect_id: str, _: random.Random) -> Person | None:
-    return store.change(prospect_id, REPLIED, datetime.now(UTC).isoformat(timespec="seconds"))
+    return store.set_column(prospect_id, REPLIED, datetime.now(UTC).isoformat(timespec="seconds"))
 
 
 def _unsubscribe(store: Store, prospect_id: str, _: random.Random) -> Person | None:
@@ -112,21 +117,21 @@ def _unpause(store: Store, campaign_id: str, _: random.Random) -> CampaignState 
     return store.set_paused(campaign_id, paused=False)
 
 
-def _appear(store: Store, campaign_id: str, dice: random.Random) -> Person:
-    name, email = _stranger(dice)
-    # In a file that outlives the sandbox, the same dice have been thrown before.
-    while store.people_at(email):
-        name, email = _stranger(dice)
+def _appear(store: Store, campaign_id: str, generator: random.Random) -> Person:
+    name, email = _random_person(generator)
+    # A database file outlives the sandbox, so an earlier run may have added the same people from the same random seed.
+    while store.find_people(email):
+        name, email = _random_person(generator)
     return store.add_person(campaign_id, {"First Name": name, "Email": email})
 
 
-def _stranger(dice: random.Random) -> tuple[str, str]:
-    name = dice.choice(NAMES)
-    return name, f"{name.lower()}{dice.randrange(1_000_000)}@example.com"
+def _random_person(generator: random.Random) -> tuple[str, str]:
+    name = generator.choice(NAMES)
+    return name, f"{name.lower()}{generator.randrange(1_000_000)}@example.com"
 
 
-_Deed = tuple["Callable[[Store], list[str]]", "Callable[[Store, str, random.Random], Person | CampaignState | None]"]
-_DEEDS: dict[str, _Deed] = {
+_Action = tuple["Callable[[Store], list[str]]", "Callable[[Store, str, random.Random], Person | CampaignState | None]"]
+_ACTIONS: dict[str, _Action] = {
     "reply": (_subscribed, _reply),
     "unsubscribe": (_subscribed, _unsubscribe),
     "pause": (_running, _pause),

@@ -1,4 +1,4 @@
-"""The clock that lets things happen by themselves, for as long as the sandbox runs."""
+"""Triggers the activity events at their times, in a thread, while the sandbox runs."""
 
 from __future__ import annotations
 
@@ -16,11 +16,11 @@ if TYPE_CHECKING:
 log = logging.getLogger(__name__)
 
 
-class Clock:
-    """Calls ``happen`` as the habits say, in a thread that is there only while something is still to happen."""
+class ActivityScheduler:
+    """Calls ``generate`` for each event that is due. Its thread exists only while an event is still to come."""
 
-    def __init__(self, happen: Callable[[str], object]) -> None:
-        self._happen = happen
+    def __init__(self, generate: Callable[[str], object]) -> None:
+        self._generate = generate
         self._habits: tuple[Habit, ...] = ()
         self._lock = threading.Lock()
         self._running = False
@@ -29,62 +29,62 @@ class Clock:
 
     @property
     def habits(self) -> tuple[Habit, ...]:
-        """What it goes by."""
+        """Return the current schedule."""
         return self._habits
 
-    def keep(self, habits: Iterable[Habit]) -> None:
-        """Go by other habits, from their beginning."""
+    def schedule(self, habits: Iterable[Habit]) -> None:
+        """Replace the schedule and start it from the beginning."""
         with self._lock:
-            self._halt()
+            self._stop_thread()
             self._habits = tuple(habits)
-            self._go()
+            self._start_thread()
 
     def start(self) -> None:
-        """Let time begin."""
+        """Start the schedule."""
         with self._lock:
             self._running = True
-            self._go()
+            self._start_thread()
 
     def stop(self) -> None:
-        """Let nothing happen any more; what is happening is done when this returns."""
+        """Stop the schedule. An event in progress is done when this returns."""
         with self._lock:
             self._running = False
-            self._halt()
+            self._stop_thread()
 
-    def _go(self) -> None:
+    def _start_thread(self) -> None:
         if not self._running or not self._habits:
             return
         self._stopped = threading.Event()
         self._thread = threading.Thread(
-            target=self._tick, args=(self._habits, self._stopped), name="salesblink-sandbox-life", daemon=True
+            target=self._run, args=(self._habits, self._stopped), name="salesblink-sandbox-life", daemon=True
         )
         self._thread.start()
 
-    def _halt(self) -> None:
+    def _stop_thread(self) -> None:
         if self._thread is not None:
             self._stopped.set()
             self._thread.join()
             self._thread = None
 
-    def _tick(self, habits: tuple[Habit, ...], stopped: threading.Event) -> None:
-        began = time.monotonic()
-        # Turns are counted from the beginning, not from the last one, so that their order never hangs on the machine.
-        turns = [(habit.first, place, 1) for place, habit in enumerate(habits)]
-        heapq.heapify(turns)
-        while turns:
-            due, place, turn = turns[0]
-            habit = habits[place]
-            if stopped.wait(min(began + due - time.monotonic(), threading.TIMEOUT_MAX)):
+    def _run(self, habits: tuple[Habit, ...], stopped: threading.Event) -> None:
+        started = time.monotonic()
+        # Due times count from the start, not from the last event, so a slow machine cannot change the order of events.
+        queue = [(habit.first, index, 1) for index, habit in enumerate(habits)]
+        heapq.heapify(queue)
+        while queue:
+            due, index, count = queue[0]
+            habit = habits[index]
+            if stopped.wait(min(started + due - time.monotonic(), threading.TIMEOUT_MAX)):
                 return
-            self._let_happen(habit.happening)
-            if turn == habit.times:
-                heapq.heappop(turns)
+            self._trigger(habit.happening)
+            if count == habit.times:
+                heapq.heappop(queue)
             else:
-                heapq.heapreplace(turns, (habit.first + turn * habit.every, place, turn + 1))
+                heapq.heapreplace(queue, (habit.first + count * habit.every, index, count + 1))
 
-    def _let_happen(self, happening: str) -> None:
+    def _trigger(self, event: str) -> None:
         try:
-            self._happen(happening)
+            self._generate(event)
         except Exception:
-            # Such as a full disk: the next turn may go better, and the API goes on.
-            log.exception("The sandbox could not let '%s' happen", happening)
+            # For example a full disk: the next event may succeed, and the API keeps working.
+            log.exception("The sandbox could not generate the event '%s'", event)

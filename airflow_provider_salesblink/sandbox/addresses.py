@@ -1,4 +1,4 @@
-"""Which of a person's columns is the address, and when two addresses are one."""
+"""Find a person's email column, and normalize email addresses for comparison."""
 
 from __future__ import annotations
 
@@ -8,16 +8,16 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
 
 
-def is_email(column: str) -> bool:
-    """Say whether a column holds the address: the documentation writes both ``Email`` and ``email``."""
+def is_email_column(column: str) -> bool:
+    """Return whether a column holds the email address. The API documentation uses both ``Email`` and ``email``."""
     return column.strip().casefold() == "email"
 
 
-def email_of(columns: Mapping[str, Any]) -> str:
-    """Return the address among columns, as it was written; empty if there is none."""
-    return next((value for key, value in columns.items() if is_email(key) and isinstance(value, str)), "")
+def find_email(columns: Mapping[str, Any]) -> str:
+    """Return the address in the email column, unchanged; empty if there is none."""
+    return next((value for key, value in columns.items() if is_email_column(key) and isinstance(value, str)), "")
 
 
-def compared(email: str) -> str:
-    """Return the form in which two addresses are compared."""
+def normalize_email(email: str) -> str:
+    """Return the form of an address that is used for comparison."""
     return email.strip().casefold()

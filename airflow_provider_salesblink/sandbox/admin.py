@@ -1,4 +1,4 @@
-"""For people: the page, the API page, and what the page reads and says (``/sandbox/...``)."""
+"""The sandbox's web pages, and the calls that the pages use (``/sandbox/...``)."""
 
 import time
 from dataclasses import asdict
@@ -8,7 +8,7 @@ from typing import Any
 from fastapi import APIRouter, Request, Response
 from fastapi.responses import HTMLResponse
 
-from airflow_provider_salesblink.sandbox.errors import json_bytes, refused
+from airflow_provider_salesblink.sandbox.errors import error_response, json_bytes
 from airflow_provider_salesblink.sandbox.faults import parse_faults
 from airflow_provider_salesblink.sandbox.loopback import is_foreign
 from airflow_provider_salesblink.sandbox.options import SandboxUsageError
@@ -18,12 +18,12 @@ from airflow_provider_salesblink.sandbox.state import State
 
 router = APIRouter(include_in_schema=False)
 
-# What the page shows at once; a person reads no more, and a browser should not have to draw it every second.
+# The page redraws every second, so it shows only the latest entries.
 MOST_REQUESTS = 50
 MOST_PEOPLE = 200
-MOST_HAPPENINGS = 50
+MOST_EVENTS = 50
 
-# The pages may read from where they came from, and nothing else.
+# The pages load nothing from other origins.
 PAGE_HEADERS = {
     "Content-Security-Policy": "default-src 'none'; style-src 'unsafe-inline'; script-src 'unsafe-inline'; "
     "connect-src 'self'; img-src data:; base-uri 'none'; form-action 'none'; frame-ancestors 'none'",
@@ -33,48 +33,48 @@ PAGE_HEADERS = {
 
 @router.get("/")
 async def show_page() -> Response:
-    """Show what the sandbox holds and what happened last."""
+    """Serve the page that shows campaigns, people, requests and activity."""
     return _page("page.html")
 
 
 @router.get("/docs")
 async def show_api() -> Response:
-    """Show ``/openapi.json`` to people."""
+    """Serve the page that shows ``/openapi.json`` to readers."""
     return _page("api.html")
 
 
 @router.get("/sandbox/state")
-async def tell_state(request: Request) -> Response:
-    """Tell the page what to show; never a key."""
-    return _refused_to_strangers(request) or _json(overview(state_of(request)))
+async def get_state(request: Request) -> Response:
+    """Return what the page shows. The keys are not part of it."""
+    return _refuse_foreign_origin(request) or _json(page_state(state_of(request)))
 
 
 @router.post("/sandbox/faults")
 async def add_faults(request: Request) -> Response:
     """Add faults in their text form."""
-    if refusal := _refused_to_strangers(request):
-        return refusal
+    if forbidden := _refuse_foreign_origin(request):
+        return forbidden
     try:
         faults = parse_faults(str((await request.json())["faults"]))
     except SandboxUsageError as error:
-        return refused(400, str(error))
+        return error_response(400, str(error))
     except (ValueError, TypeError, KeyError):
-        return refused(400, 'The body must be JSON: {"faults": "operation=kind,..."}')
+        return error_response(400, 'The body must be JSON: {"faults": "operation=kind,..."}')
     state_of(request).faults.add(faults)
-    return _json({"faults": state_of(request).faults.listing()})
+    return _json({"faults": state_of(request).faults.descriptions()})
 
 
 @router.delete("/sandbox/faults")
 async def clear_faults(request: Request) -> Response:
-    """Let nothing go wrong any more."""
-    if refusal := _refused_to_strangers(request):
-        return refusal
+    """Remove all faults."""
+    if forbidden := _refuse_foreign_origin(request):
+        return forbidden
     state_of(request).faults.clear()
     return _json({"faults": []})
 
 
-def overview(state: State) -> dict[str, Any]:
-    """Everything that the page shows."""
+def page_state(state: State) -> dict[str, Any]:
+    """Return everything that the page shows, as JSON."""
     counts = state.store.counts()
     campaigns = state.store.campaigns()
     names = {campaign.id: campaign.name for campaign in campaigns}
@@ -93,14 +93,14 @@ def overview(state: State) -> dict[str, Any]:
                 "unsubscribed": person.unsubscribed,
                 "changed": changed,
             }
-            for person, changed in state.store.lately_changed(MOST_PEOPLE)
+            for person, changed in state.store.recently_changed(MOST_PEOPLE)
         ],
         "people_total": sum(people for people, _ in counts.values()),
-        "requests": [_shown(entry) for entry in reversed(state.journal.entries()[-MOST_REQUESTS:])],
-        "happenings": [asdict(happening) for happening in reversed(state.happenings.entries()[-MOST_HAPPENINGS:])],
-        "life": [str(habit) for habit in state.clock.habits],
-        "faults": state.faults.listing(),
-        "limits": asdict(state.meter.limits),
+        "requests": [_shown(entry) for entry in reversed(state.request_log.entries()[-MOST_REQUESTS:])],
+        "happenings": [asdict(event) for event in reversed(state.events.entries()[-MOST_EVENTS:])],
+        "life": [str(habit) for habit in state.scheduler.habits],
+        "faults": state.faults.descriptions(),
+        "limits": asdict(state.rate_limiter.limits),
         "shapes": asdict(state.shapes),
     }
 
@@ -111,9 +111,9 @@ def _shown(entry: Entry) -> dict[str, Any]:
     return {"time": arrived, "method": entry.method, "path": path, "status": entry.status, "fault": entry.fault}
 
 
-def _refused_to_strangers(request: Request) -> Response | None:
+def _refuse_foreign_origin(request: Request) -> Response | None:
     if is_foreign(request.headers.get("origin", ""), request.headers.get("host", "")):
-        return refused(403, "Pages of another origin may not talk to the sandbox.")
+        return error_response(403, "The sandbox refuses requests from web pages of other origins.")
     return None
 
 

@@ -4,9 +4,9 @@ from typing import Annotated, TypeVar
 
 from fastapi import APIRouter, Path, Query, Request, Response
 
-from airflow_provider_salesblink.sandbox.errors import Refusal, json_bytes
+from airflow_provider_salesblink.sandbox.errors import ApiError, json_bytes
 from airflow_provider_salesblink.sandbox.openapi import CAMPAIGN, MEMBER, PROSPECT, responses
-from airflow_provider_salesblink.sandbox.request_checks import GatedRoute, state_of
+from airflow_provider_salesblink.sandbox.request_checks import CheckedRoute, state_of
 from airflow_provider_salesblink.sandbox.schemas import (
     CampaignStatusChange,
     NewProspect,
@@ -17,7 +17,7 @@ from airflow_provider_salesblink.sandbox.seeds import TEAM
 from airflow_provider_salesblink.sandbox.shapes import Json
 from airflow_provider_salesblink.sandbox.store import CampaignState, Person
 
-router = APIRouter(prefix="/api", route_class=GatedRoute)
+router = APIRouter(prefix="/api", route_class=CheckedRoute)
 
 CampaignId = Annotated[str, Path(alias="campaignID", description="The id of the campaign.")]
 ProspectId = Annotated[str, Path(alias="prospectID", description="The id of the prospect.")]
@@ -29,9 +29,9 @@ Record = TypeVar("Record", CampaignState, Person)
     "/campaigns", tags=["Campaigns"], summary="All campaigns", responses=responses([CAMPAIGN], "All campaigns.")
 )
 async def list_campaigns(request: Request) -> Response:
-    """Answer every campaign that the key can see."""
+    """Return all campaigns that the key can access."""
     state = state_of(request)
-    return _answer(state.shapes.many("campaigns", map(state.shapes.campaign, state.store.campaigns())))
+    return _response(state.shapes.wrap_list("campaigns", map(state.shapes.campaign, state.store.campaigns())))
 
 
 @router.get(
@@ -43,9 +43,10 @@ async def list_campaigns(request: Request) -> Response:
 async def search_campaigns(
     request: Request, term: Annotated[str, Query(description="Name of a campaign, or part of it.")]
 ) -> Response:
-    """Answer the campaigns whose name contains a term, whatever its case."""
+    """Return the campaigns whose name contains the term, ignoring case."""
     state = state_of(request)
-    return _answer(state.shapes.many("campaigns", map(state.shapes.campaign, state.store.campaigns(containing=term))))
+    found = state.store.campaigns(containing=term)
+    return _response(state.shapes.wrap_list("campaigns", map(state.shapes.campaign, found)))
 
 
 @router.get(
@@ -55,10 +56,10 @@ async def search_campaigns(
     responses=responses(CAMPAIGN, "The campaign.", 404),
 )
 async def get_campaign(request: Request, campaign_id: CampaignId) -> Response:
-    """Answer one campaign."""
+    """Return one campaign."""
     state = state_of(request)
-    campaign = _found("campaign", state.store.campaign(campaign_id))
-    return _answer(state.shapes.one("campaign", state.shapes.campaign(campaign)))
+    campaign = _require("campaign", state.store.campaign(campaign_id))
+    return _response(state.shapes.wrap_record("campaign", state.shapes.campaign(campaign)))
 
 
 @router.post(
@@ -68,40 +69,40 @@ async def get_campaign(request: Request, campaign_id: CampaignId) -> Response:
     responses=responses(CAMPAIGN, "Done.", 400, 404),
 )
 async def set_campaign_status(request: Request, change: CampaignStatusChange) -> Response:
-    """Stop a campaign's upcoming tasks, or let it run on."""
+    """Pause a campaign's upcoming tasks, or resume them."""
     state = state_of(request)
-    campaign = _found("campaign", state.store.set_paused(change.campaign_id, paused=change.pause))
-    return _answer(state.shapes.done("campaign", state.shapes.campaign(campaign)))
+    campaign = _require("campaign", state.store.set_paused(change.campaign_id, paused=change.pause))
+    return _response(state.shapes.acknowledge("campaign", state.shapes.campaign(campaign)))
 
 
 @router.get(
     "/prospect",
     tags=["Prospects"],
     summary="Search a prospect by address",
-    responses=responses([PROSPECT], "Every prospect with that address, in all campaigns; perhaps none.", 400),
+    responses=responses([PROSPECT], "All prospects with that address, in all campaigns. The list may be empty.", 400),
 )
 async def search_prospect(
     request: Request, term: Annotated[str, Query(description="E-mail address of the prospect.")]
 ) -> Response:
-    """Answer every prospect with an address; upper case and blanks around it make no difference."""
+    """Return all prospects with an address, ignoring case and surrounding spaces."""
     state = state_of(request)
-    found = state.store.people_at(term)
+    found = state.store.find_people(term)
     if state.shapes.search == "exact":
         found = [person for person in found if person.email == term]
-    return _answer(state.shapes.many("prospects", map(state.shapes.prospect, found)))
+    return _response(state.shapes.wrap_list("prospects", map(state.shapes.prospect, found)))
 
 
 @router.get(
     "/prospects/{campaignID:path}",
     tags=["Prospects"],
     summary="Prospects of a campaign",
-    responses=responses([PROSPECT], "All prospects of the campaign, in order of adding.", 404),
+    responses=responses([PROSPECT], "All prospects of the campaign, in the order they were added.", 404),
 )
 async def list_prospects(request: Request, campaign_id: CampaignId) -> Response:
-    """Answer a campaign's prospects, without pages."""
+    """Return all prospects of a campaign, without pagination."""
     state = state_of(request)
-    campaign = _found("campaign", state.store.campaign(campaign_id))
-    return _answer(state.shapes.many("prospects", map(state.shapes.prospect, state.store.people(campaign.id))))
+    campaign = _require("campaign", state.store.campaign(campaign_id))
+    return _response(state.shapes.wrap_list("prospects", map(state.shapes.prospect, state.store.people(campaign.id))))
 
 
 @router.get(
@@ -111,10 +112,10 @@ async def list_prospects(request: Request, campaign_id: CampaignId) -> Response:
     responses=responses(PROSPECT, "The prospect.", 404),
 )
 async def get_prospect(request: Request, prospect_id: ProspectId) -> Response:
-    """Answer one prospect."""
+    """Return one prospect."""
     state = state_of(request)
-    person = _found("prospect", state.store.person(prospect_id))
-    return _answer(state.shapes.one("prospect", state.shapes.prospect(person)))
+    person = _require("prospect", state.store.person(prospect_id))
+    return _response(state.shapes.wrap_record("prospect", state.shapes.prospect(person)))
 
 
 @router.post(
@@ -124,9 +125,9 @@ async def get_prospect(request: Request, prospect_id: ProspectId) -> Response:
     responses=responses(PROSPECT, "Added.", 400, 404),
 )
 async def add_prospect(request: Request, new: NewProspect) -> Response:
-    """Add one person to a campaign. A second call with the same address adds them a second time."""
-    campaign = _found("campaign", state_of(request).store.campaign(new.campaign_id))
-    return _prospect_done(request, state_of(request).store.add_person(campaign.id, new.data))
+    """Add one person to a campaign. A second call with the same address adds the person a second time."""
+    campaign = _require("campaign", state_of(request).store.campaign(new.campaign_id))
+    return _prospect_response(request, state_of(request).store.add_person(campaign.id, new.data))
 
 
 @router.post(
@@ -137,7 +138,7 @@ async def add_prospect(request: Request, new: NewProspect) -> Response:
 )
 async def update_prospect(request: Request, change: ProspectFieldChange) -> Response:
     """Set one column of a prospect."""
-    return _prospect_done(request, state_of(request).store.change(change.prospect_id, change.key, change.value))
+    return _prospect_response(request, state_of(request).store.set_column(change.prospect_id, change.key, change.value))
 
 
 @router.post(
@@ -147,29 +148,29 @@ async def update_prospect(request: Request, change: ProspectFieldChange) -> Resp
     responses=responses({**PROSPECT, "unsubscribed": True}, "Unsubscribed.", 400, 404),
 )
 async def unsubscribe_prospect(request: Request, prospect: ProspectReference) -> Response:
-    """Delete a prospect's upcoming tasks. There is no way back."""
-    return _prospect_done(request, state_of(request).store.unsubscribe(prospect.prospect_id))
+    """Delete a prospect's upcoming tasks. This cannot be undone."""
+    return _prospect_response(request, state_of(request).store.unsubscribe(prospect.prospect_id))
 
 
 @router.get(
     "/my-team", tags=["Team"], summary="Members of the team", responses=responses([MEMBER], "All members.", 403)
 )
 async def list_members(request: Request) -> Response:
-    """Answer the members of the key's team. Administrators only."""
+    """Return the members of the key's team. Only administrators may call this."""
     state = state_of(request)
-    return _answer(state.shapes.many("members", state.store.members() or TEAM))
+    return _response(state.shapes.wrap_list("members", state.store.members() or TEAM))
 
 
-def _prospect_done(request: Request, person: Person | None) -> Response:
+def _prospect_response(request: Request, person: Person | None) -> Response:
     shapes = state_of(request).shapes
-    return _answer(shapes.done("prospect", shapes.prospect(_found("prospect", person))))
+    return _response(shapes.acknowledge("prospect", shapes.prospect(_require("prospect", person))))
 
 
-def _found(what: str, record: Record | None) -> Record:
+def _require(what: str, record: Record | None) -> Record:
     if record is None:
-        raise Refusal(404, f"There is no such {what}.")
+        raise ApiError(404, f"There is no such {what}.")
     return record
 
 
-def _answer(content: Json) -> Response:
+def _response(content: Json) -> Response:
     return Response(json_bytes(content), media_type="application/json")

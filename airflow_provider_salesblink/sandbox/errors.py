@@ -1,4 +1,4 @@
-"""How the classic API refuses: the documentation's error table."""
+"""Error responses of the classic API, with the messages of its documentation."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from fastapi.responses import Response
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-MEANINGS = {
+MESSAGES = {
     400: "Bad Request: your request is invalid.",
     401: "Unauthorized: your API key is wrong.",
     403: "Forbidden: the request is hidden for administrators only.",
@@ -24,28 +24,28 @@ MEANINGS = {
 }
 
 
-class Refusal(HTTPException):
-    """A request that is not carried out, with the documentation's message and perhaps the reason."""
+class ApiError(HTTPException):
+    """Rejects a request with the documented message for a status code, and optionally a reason."""
 
-    def __init__(self, status: int, why: str = "", headers: Mapping[str, str] | None = None) -> None:
-        super().__init__(status, f"{meaning(status)} {why}".strip(), dict(headers or {}))
+    def __init__(self, status: int, reason: str = "", headers: Mapping[str, str] | None = None) -> None:
+        super().__init__(status, f"{error_message(status)} {reason}".strip(), dict(headers or {}))
 
 
-def meaning(status: int) -> str:
+def error_message(status: int) -> str:
     """Return the documentation's message for a status code."""
-    return MEANINGS.get(status, f"Error {status}.")
+    return MESSAGES.get(status, f"Error {status}.")
 
 
-def refusal_body(message: str) -> bytes:
-    """Body of every refusal."""
+def error_body(message: str) -> bytes:
+    """Return the body of an error response."""
     return json_bytes({"success": False, "error": True, "message": message})
 
 
 def json_bytes(content: Any) -> bytes:  # noqa: ANN401  # JSON is anything
-    """Write JSON as the API does, in UTF-8; half a surrogate pair becomes a question mark."""
+    """Encode JSON in UTF-8, as the API does. An unpaired surrogate becomes a question mark."""
     return json.dumps(content, ensure_ascii=False, separators=(",", ":")).encode("utf-8", "replace")
 
 
-def refused(status: int, message: str, headers: Mapping[str, str] | None = None) -> Response:
-    """Answer of a refusal."""
-    return Response(refusal_body(message), status, dict(headers or {}), "application/json")
+def error_response(status: int, message: str, headers: Mapping[str, str] | None = None) -> Response:
+    """Return an error response."""
+    return Response(error_body(message), status, dict(headers or {}), "application/json")

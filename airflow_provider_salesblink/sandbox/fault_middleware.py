@@ -1,4 +1,4 @@
-"""The wire: writes down every request, and does to the answer what a bad network or server would."""
+"""Logs every request, and applies faults to responses: TCP resets, error codes, delays, broken bodies."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from dataclasses import dataclass, field
 from socket import SO_LINGER, SOL_SOCKET
 from typing import TYPE_CHECKING, Any
 
-from airflow_provider_salesblink.sandbox.errors import meaning, refusal_body
+from airflow_provider_salesblink.sandbox.errors import error_body, error_message
 from airflow_provider_salesblink.sandbox.loopback import is_loopback
 from airflow_provider_salesblink.sandbox.request_log import Request
 
@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 
 log = logging.getLogger(__name__)
 
-# What people look at is neither written down nor hit by faults.
+# Requests for the pages are not logged, and faults do not affect them.
 OWN_PATHS = ("/", "/docs", "/openapi.json", "/favicon.ico")
 OWN_PREFIX = "/sandbox/"
 
@@ -35,54 +35,56 @@ MAINTENANCE = b"""<!doctype html><html lang="en"><head><title>Maintenance</title
 <body><h1>We'll be right back</h1><p>SalesBlink is down for maintenance.</p></body></html>
 """
 GARBAGE = b'\xff\xfe\x80{"success": \xc3\x28 \x00'
-NOT_LOOPBACK = "The sandbox answers only under a loopback name: 127.0.0.1, localhost or [::1]."
+NOT_LOOPBACK = "The sandbox accepts only the loopback names 127.0.0.1, localhost and [::1] as Host."
 
 
 @dataclass
-class Answer:
-    """A whole answer."""
+class RawResponse:
+    """A complete response: status, headers and body."""
 
     status: int = 200
     headers: list[tuple[bytes, bytes]] = field(default_factory=list)
     body: bytes = b""
 
 
-class Wire:
-    """ASGI application around the API's. It must be the outermost, since faults need the server's own transport."""
+class FaultMiddleware:
+    """ASGI middleware around the API. It must be the outermost one, because faults need the server's transport."""
 
     def __init__(self, app: ASGIApp, state: State) -> None:
         self._app = app
         self._state = state
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Answer one request."""
+        """Handle one request."""
         headers = {name.decode("latin-1"): value.decode("latin-1") for name, value in scope["headers"]}
         scope["sandbox"] = self._state
         if not is_loopback(headers.get("host", "")):
-            await _send(send, Answer(403, [JSON_TYPE], refusal_body(NOT_LOOPBACK)))
+            await _send(send, RawResponse(403, [JSON_TYPE], error_body(NOT_LOOPBACK)))
         elif scope["path"] in OWN_PATHS or scope["path"].startswith(OWN_PREFIX):
             await self._app(scope, receive, send)
         else:
-            await self._recorded(scope, headers, await _body(receive), receive, send)
+            await self._handle_api_request(scope, headers, await _read_body(receive), receive, send)
 
-    async def _recorded(self, scope: Scope, headers: dict[str, str], body: bytes, receive: Receive, send: Send) -> None:
-        operation = _operation(scope)
-        fault = self._state.faults.draw(operation, scope["method"]) if operation else None
-        journal = self._state.journal
-        number = journal.note(self._entry(scope, headers, body, fault))
+    async def _handle_api_request(
+        self, scope: Scope, headers: dict[str, str], body: bytes, receive: Receive, send: Send
+    ) -> None:
+        operation = _operation_of(scope)
+        fault = self._state.faults.next_fault(operation, scope["method"]) if operation else None
+        request_log = self._state.request_log
+        number = request_log.add(self._log_entry(scope, headers, body, fault))
 
-        async def noting(message: Message) -> None:
+        async def send_and_log(message: Message) -> None:
             if message["type"] == "http.response.start":
-                journal.answered(number, message["status"])
+                request_log.set_status(number, message["status"])
             await send(message)
 
-        call = _Call(self._app, scope, body, receive, noting, getattr(send, "__self__", None))
+        call = _Call(self._app, scope, body, receive, send_and_log, getattr(send, "__self__", None))
         if fault is None:
-            await call.answer_truly()
+            await call.respond()
         else:
-            await _suffer(fault, call)
+            await _apply_fault(fault, call)
 
-    def _entry(self, scope: Scope, headers: dict[str, str], body: bytes, fault: Fault | None) -> Request:
+    def _log_entry(self, scope: Scope, headers: dict[str, str], body: bytes, fault: Fault | None) -> Request:
         key = headers.pop("authorization", "")
         return Request(
             method=scope["method"],
@@ -90,7 +92,7 @@ class Wire:
             query=scope["query_string"].decode("latin-1"),
             headers=headers,
             authorized=self._state.knows(key),
-            body=_parsed(body),
+            body=_parse_json(body),
             status=None,
             at=time.monotonic(),
             connection=(scope["client"] or ("", 0))[1],
@@ -99,7 +101,7 @@ class Wire:
 
 
 class _Call:
-    """One request: it can be carried out, answered, or left without an answer."""
+    """One request, which can be processed, answered, or left without a response."""
 
     def __init__(
         self,
@@ -112,40 +114,40 @@ class _Call:
     ) -> None:
         self._app, self._scope, self._receive, self.send = app, scope, receive, send
         self._unread: bytes | None = body
-        # uvicorn's request/response cycle, whose `send` is bound to it: the one way from ASGI to the transport.
+        # ASGI offers no way to the transport, but uvicorn's `send` is a method of an object that has it.
         self._transport: asyncio.Transport = cycle.transport
 
-    async def answer_truly(self) -> None:
-        """Carry the request out, and answer."""
+    async def respond(self) -> None:
+        """Process the request and send its response."""
         try:
             await self._app(self._scope, self._replay, self.send)
         except Exception:
             log.exception("The sandbox failed on %s %s", self._scope["method"], self._scope["raw_path"])
             raise
 
-    async def carried_out(self) -> Answer:
-        """Carry the request out, and keep the answer back."""
-        answer = Answer()
+    async def process(self) -> RawResponse:
+        """Process the request and return its response without sending it."""
+        response = RawResponse()
 
-        async def keep(message: Message) -> None:
+        async def collect(message: Message) -> None:
             if message["type"] == "http.response.start":
-                answer.status, answer.headers = message["status"], list(message["headers"])
+                response.status, response.headers = message["status"], list(message["headers"])
             else:
-                answer.body += message.get("body", b"")
+                response.body += message.get("body", b"")
 
-        await self._app(self._scope, self._replay, keep)
-        return answer
+        await self._app(self._scope, self._replay, collect)
+        return response
 
-    async def closed(self, *, reset: bool = False) -> None:
-        """End the connection: with a TCP reset, or in order after what was written."""
+    async def close(self, *, reset: bool = False) -> None:
+        """Close the connection: with a TCP reset, or normally after the bytes already written."""
         if reset:
-            # Lingering for no time at all makes the kernel send RST instead of FIN.
+            # With a linger time of zero the kernel sends RST instead of FIN.
             connection = self._transport.get_extra_info("socket")
             connection.setsockopt(SOL_SOCKET, SO_LINGER, struct.pack("ii", 1, 0))
             self._transport.abort()
         else:
             self._transport.close()
-        # uvicorn complains of an application that returns without an answer, unless it knows of the disconnection.
+        # uvicorn logs an error if the application returns without a response, unless it has seen the disconnect.
         while (await self._receive())["type"] != "http.disconnect":
             pass
 
@@ -156,68 +158,68 @@ class _Call:
         return {"type": "http.request", "body": body, "more_body": False}
 
 
-async def _suffer(fault: Fault, call: _Call) -> None:
-    if fault.kind == "slow" and not fault.carries_out:
+async def _apply_fault(fault: Fault, call: _Call) -> None:
+    if fault.kind == "slow" and not fault.processes_request:
         await asyncio.sleep(fault.seconds or 0)
-        await call.answer_truly()
+        await call.respond()
         return
-    truth = await call.carried_out() if fault.carries_out else Answer()
-    await _SPOILERS[fault.kind](fault, call, truth)
+    response = await call.process() if fault.processes_request else RawResponse()
+    await _HANDLERS[fault.kind](fault, call, response)
 
 
-async def _reset(_: Fault, call: _Call, __: Answer) -> None:
-    await call.closed(reset=True)
+async def _reset(_: Fault, call: _Call, __: RawResponse) -> None:
+    await call.close(reset=True)
 
 
-async def _close(_: Fault, call: _Call, __: Answer) -> None:
-    await call.closed()
+async def _close(_: Fault, call: _Call, __: RawResponse) -> None:
+    await call.close()
 
 
-async def _status(fault: Fault, call: _Call, _: Answer) -> None:
-    status = fault.answered_status
+async def _status(fault: Fault, call: _Call, _: RawResponse) -> None:
+    status = fault.response_status
     headers = [
         JSON_TYPE,
         *((name.lower().encode(), text.encode()) for name, text in fault.retry_after_header().items()),
     ]
-    # These two have no body, by the rules of HTTP.
-    body = b"" if status in (204, 304) else refusal_body(meaning(status))
-    await _send(call.send, Answer(status, headers, body))
+    # HTTP allows no body with these two status codes.
+    body = b"" if status in (204, 304) else error_body(error_message(status))
+    await _send(call.send, RawResponse(status, headers, body))
 
 
-async def _slow(fault: Fault, call: _Call, truth: Answer) -> None:
+async def _slow(fault: Fault, call: _Call, response: RawResponse) -> None:
     await asyncio.sleep(fault.seconds or 0)
-    await _send(call.send, truth)
+    await _send(call.send, response)
 
 
-async def _html(_: Fault, call: _Call, __: Answer) -> None:
-    await _send(call.send, Answer(200, [HTML_TYPE], MAINTENANCE))
+async def _html(_: Fault, call: _Call, __: RawResponse) -> None:
+    await _send(call.send, RawResponse(200, [HTML_TYPE], MAINTENANCE))
 
 
-async def _truncated(_: Fault, call: _Call, truth: Answer) -> None:
-    await _send(call.send, Answer(truth.status, truth.headers, truth.body[: len(truth.body) // 2]))
+async def _truncated(_: Fault, call: _Call, response: RawResponse) -> None:
+    await _send(call.send, RawResponse(response.status, response.headers, response.body[: len(response.body) // 2]))
 
 
-async def _cut(_: Fault, call: _Call, truth: Answer) -> None:
-    await call.send({"type": "http.response.start", "status": truth.status, "headers": truth.headers})
-    half = truth.body[: len(truth.body) // 2]
+async def _cut(_: Fault, call: _Call, response: RawResponse) -> None:
+    await call.send({"type": "http.response.start", "status": response.status, "headers": response.headers})
+    half = response.body[: len(response.body) // 2]
     await call.send({"type": "http.response.body", "body": half, "more_body": True})
-    await call.closed()
+    await call.close()
 
 
-async def _refused(_: Fault, call: _Call, __: Answer) -> None:
+async def _refused(_: Fault, call: _Call, __: RawResponse) -> None:
     body = b'{"success":false,"message":"The request was refused."}'
-    await _send(call.send, Answer(200, [JSON_TYPE], body))
+    await _send(call.send, RawResponse(200, [JSON_TYPE], body))
 
 
-async def _redirect(fault: Fault, call: _Call, _: Answer) -> None:
-    await _send(call.send, Answer(302, [(b"location", (fault.location or "").encode())]))
+async def _redirect(fault: Fault, call: _Call, _: RawResponse) -> None:
+    await _send(call.send, RawResponse(302, [(b"location", (fault.location or "").encode())]))
 
 
-async def _garbage(_: Fault, call: _Call, __: Answer) -> None:
-    await _send(call.send, Answer(200, [JSON_TYPE], GARBAGE))
+async def _garbage(_: Fault, call: _Call, __: RawResponse) -> None:
+    await _send(call.send, RawResponse(200, [JSON_TYPE], GARBAGE))
 
 
-_SPOILERS: dict[str, Callable[[Fault, _Call, Answer], Awaitable[None]]] = {
+_HANDLERS: dict[str, Callable[[Fault, _Call, RawResponse], Awaitable[None]]] = {
     "reset": _reset,
     "close": _close,
     "status": _status,
@@ -232,14 +234,14 @@ _SPOILERS: dict[str, Callable[[Fault, _Call, Answer], Awaitable[None]]] = {
 }
 
 
-async def _send(send: Send, answer: Answer) -> None:
-    headers = [(name, value) for name, value in answer.headers if name != b"content-length"]
-    headers.append((b"content-length", b"%d" % len(answer.body)))
-    await send({"type": "http.response.start", "status": answer.status, "headers": headers})
-    await send({"type": "http.response.body", "body": answer.body})
+async def _send(send: Send, response: RawResponse) -> None:
+    headers = [(name, value) for name, value in response.headers if name != b"content-length"]
+    headers.append((b"content-length", b"%d" % len(response.body)))
+    await send({"type": "http.response.start", "status": response.status, "headers": headers})
+    await send({"type": "http.response.body", "body": response.body})
 
 
-async def _body(receive: Receive) -> bytes:
+async def _read_body(receive: Receive) -> bytes:
     body, more = b"", True
     while more:
         message = await receive()
@@ -248,14 +250,14 @@ async def _body(receive: Receive) -> bytes:
     return body
 
 
-def _operation(scope: Scope) -> str:
-    """Return the fault table's word for a request, empty outside of the API."""
+def _operation_of(scope: Scope) -> str:
+    """Return the operation name that faults use for a request; empty outside the API."""
     root, _, rest = scope["path"].lstrip("/").partition("/")
     segment = rest.partition("/")[0] if root == "api" else ""
     return "prospect-update" if segment == "prospect" and scope["method"] == "POST" else segment
 
 
-def _parsed(body: bytes) -> Any:  # noqa: ANN401  # JSON is anything
+def _parse_json(body: bytes) -> Any:  # noqa: ANN401  # JSON is anything
     try:
         return json.loads(body) if body else None
     except (ValueError, RecursionError):

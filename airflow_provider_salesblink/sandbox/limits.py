@@ -1,4 +1,4 @@
-"""Request limits: how many reads and writes a window may hold, and what a 429 says about waiting."""
+"""Rate limits: the number of reads and writes in a sliding window, and the Retry-After header of a 429."""
 
 from __future__ import annotations
 
@@ -10,7 +10,13 @@ from dataclasses import dataclass
 from email.utils import formatdate
 from typing import Literal, get_args
 
-from airflow_provider_salesblink.sandbox.options import SandboxUsageError, known, number, pairs, whole_number
+from airflow_provider_salesblink.sandbox.options import (
+    SandboxUsageError,
+    parse_number,
+    parse_pairs,
+    parse_whole_number,
+    require_known,
+)
 
 RetryAfter = Literal["seconds", "date", "none"]
 RequestKind = Literal["reads", "writes"]
@@ -18,12 +24,13 @@ RequestKind = Literal["reads", "writes"]
 
 @dataclass(frozen=True)
 class Limits:
-    """How many requests a sliding window holds, over all keys.
+    """Rate limits in a sliding window, shared by all keys.
 
-    :param reads: GETs in a window; 0 = no limit.
-    :param writes: POSTs in a window; 0 = no limit.
-    :param window: its length in seconds.
-    :param retry_after: how a 429 tells when to come back: in seconds, as an HTTP date, or not at all.
+    :param reads: GET requests per window; 0 = no limit.
+    :param writes: POST requests per window; 0 = no limit.
+    :param window: length of the window in seconds.
+    :param retry_after: format of a 429's Retry-After header: ``seconds``, an HTTP ``date``, or ``none`` for no header.
+    :raises SandboxUsageError: a value is out of range.
     """
 
     reads: int = 0
@@ -32,42 +39,42 @@ class Limits:
     retry_after: RetryAfter = "seconds"
 
     def __post_init__(self) -> None:
-        known(self.retry_after, get_args(RetryAfter), "retry_after")
+        require_known(self.retry_after, get_args(RetryAfter), "retry_after")
         if min(self.reads, self.writes) < 0 or not self.window > 0:
-            message = "Limits must be at least 0, and their window longer than 0 seconds"
+            message = "Limits must be at least 0, and the window must be longer than 0 seconds"
             raise SandboxUsageError(message)
 
     @classmethod
     def parse(cls, text: str) -> Limits:
-        """Read ``reads=30,writes=15,window=60,retry_after=date``, or ``real``: SalesBlink's 30 and 15 a minute."""
+        """Parse ``reads=30,writes=15,window=60,retry_after=date``, or ``real`` for SalesBlink's 30 and 15 a minute."""
         if text.strip() == "real":
             return cls(reads=30, writes=15)
-        said = pairs(text, ("reads", "writes", "window", "retry_after"), "limit")
+        values = parse_pairs(text, ("reads", "writes", "window", "retry_after"), "limit")
         return cls(
-            reads=whole_number(said.get("reads", "0"), "reads"),
-            writes=whole_number(said.get("writes", "0"), "writes"),
-            window=number(said.get("window", "60"), "window"),
-            retry_after=said.get("retry_after", "seconds"),  # type: ignore[arg-type]  # checked on construction
+            reads=parse_whole_number(values.get("reads", "0"), "reads"),
+            writes=parse_whole_number(values.get("writes", "0"), "writes"),
+            window=parse_number(values.get("window", "60"), "window"),
+            retry_after=values.get("retry_after", "seconds"),  # type: ignore[arg-type]  # checked on construction
         )
 
 
 def retry_after_value(seconds: float, form: str) -> str:
-    """Return the ``Retry-After`` header that says ``seconds`` from now, never earlier."""
+    """Return the value of a Retry-After header for ``seconds`` from now, rounded up."""
     if form == "date":
         return formatdate(math.ceil(time.time() + seconds), usegmt=True)
     return str(math.ceil(seconds))
 
 
-class Meter:
-    """Counts admitted requests against ``limits``."""
+class RateLimiter:
+    """Counts the admitted requests and applies ``limits`` to them."""
 
     def __init__(self, limits: Limits) -> None:
         self.limits = limits
         self._admitted: dict[RequestKind, deque[float]] = {"reads": deque(), "writes": deque()}
         self._lock = threading.Lock()
 
-    def wait(self, kind: RequestKind) -> float | None:
-        """Count one request and return None, or return the seconds until one is admitted again."""
+    def admit(self, kind: RequestKind) -> float | None:
+        """Count one request and return None. If the window is full, return the seconds until it has room again."""
         allowed = self.limits.reads if kind == "reads" else self.limits.writes
         if not allowed:
             return None
@@ -81,7 +88,7 @@ class Meter:
             return admitted[0] + self.limits.window - now
 
     def headers(self, wait: float) -> dict[str, str]:
-        """Headers of the 429 that asks to wait."""
+        """Return the headers of a 429 that asks the client to wait."""
         if self.limits.retry_after == "none":
             return {}
         return {"Retry-After": retry_after_value(wait, self.limits.retry_after)}

@@ -1,7 +1,7 @@
-"""Who may talk to the sandbox: this machine, and no web page of another origin.
+"""Accept only requests from this machine, and none from web pages of other origins.
 
-A browser on this machine may be led here by a foreign page (DNS rebinding, a form that posts here). The Host header
-tells the first, the Origin header the second.
+A page of another origin can make a browser on this machine send requests here. The Host header reveals DNS rebinding,
+and the Origin header reveals cross-origin forms and scripts.
 """
 
 from __future__ import annotations
@@ -12,7 +12,7 @@ from ipaddress import ip_address
 
 @lru_cache(maxsize=256)
 def is_loopback(host: str) -> bool:
-    """Say whether a Host header names this machine."""
+    """Return whether a Host header names this machine."""
     name = host.rpartition(":")[0] if host.rpartition(":")[2].isdigit() else host
     if name.startswith("[") and name.endswith("]"):
         name = name[1:-1]
@@ -25,5 +25,5 @@ def is_loopback(host: str) -> bool:
 
 
 def is_foreign(origin: str, host: str) -> bool:
-    """Say whether an Origin header names another origin than the one served; no header means no browser."""
+    """Return whether an Origin header names another origin. Clients other than browsers send no such header."""
     return bool(origin) and origin.casefold() != f"http://{host}".casefold()

@@ -1,20 +1,20 @@
-"""What ``/openapi.json`` says beside what FastAPI reads from the routes."""
+"""The parts of ``/openapi.json`` that FastAPI does not derive from the routes."""
 
 from typing import Any
 
 from fastapi import FastAPI
 from fastapi.openapi.utils import get_openapi
 
-from airflow_provider_salesblink.sandbox.errors import MEANINGS
+from airflow_provider_salesblink.sandbox.errors import MESSAGES
 from airflow_provider_salesblink.sandbox.schemas import Failure
 
 TITLE = "SalesBlink sandbox"
 VERSION = "2022-05-01"  # when the classic API was last described by its vendor
 DESCRIPTION = """\
-The classic API of SalesBlink, served at home: nobody gets mail from here.
+The classic API of SalesBlink, served on this machine. The sandbox sends no email.
 
-SalesBlink never documented what its answers look like. The sandbox answers in one of several shapes (`--shapes`);
-the examples show the one it starts with.
+SalesBlink never documented the bodies of its responses. The sandbox offers several shapes (`--shapes`); the examples
+show the default shape.
 """
 
 CAMPAIGN = {"campaignID": "spring-2027", "name": "Spring 2027", "paused": False}
@@ -37,33 +37,33 @@ MEMBER = {
 Responses = dict[int | str, dict[str, Any]]
 
 
-def responses(example: Any, description: str, *also: int) -> Responses:  # noqa: ANN401  # JSON is anything
-    """Describe a call's answers: the good one, the refusals that any call may meet, and those of this one."""
+def responses(example: Any, description: str, *extra_statuses: int) -> Responses:  # noqa: ANN401  # JSON is anything
+    """Return a call's documented responses: the success, the errors common to all calls, and ``extra_statuses``."""
     content = {"application/json": {"schema": _ANSWER, "example": {"success": True, "error": False, "data": example}}}
-    good: Responses = {200: {"description": description, "content": content}}
-    return good | {status: _refusal(status) for status in sorted({401, 406, 429, 500, 503, *also})}
+    success: Responses = {200: {"description": description, "content": content}}
+    return success | {status: _error_response(status) for status in sorted({401, 406, 429, 500, 503, *extra_statuses})}
 
 
-def _refusal(status: int) -> dict[str, Any]:
-    refusal: dict[str, Any] = {"model": Failure, "description": MEANINGS[status]}
+def _error_response(status: int) -> dict[str, Any]:
+    response: dict[str, Any] = {"model": Failure, "description": MESSAGES[status]}
     if status == 429:
         retry_after = {
-            "description": "When to come back: seconds, or a date. May be missing.",
+            "description": "When to retry: a number of seconds or a date. May be missing.",
             "schema": {"type": "string"},
         }
-        refusal["headers"] = {"Retry-After": retry_after}
-    return refusal
+        response["headers"] = {"Retry-After": retry_after}
+    return response
 
 
 _ANSWER = {
-    "description": "An envelope with `data`, one with a name such as `campaigns`, or the bare payload.",
+    "description": "An envelope with `data` or with a name such as `campaigns`, or the bare payload.",
     "anyOf": [{"type": "object"}, {"type": "array", "items": {"type": "object"}}],
 }
 _KEY = {
     "type": "apiKey",
     "in": "header",
     "name": "Authorization",
-    "description": "The bare key as the whole header value; no `Bearer` before it.",
+    "description": "The key alone, without `Bearer`.",
 }
 
 
@@ -79,7 +79,7 @@ def describe(app: FastAPI) -> dict[str, Any]:
     )
     for path in found["paths"].values():
         for operation in path.values():
-            operation["responses"].pop("422", None)  # FastAPI's own; here it is a 400
+            operation["responses"].pop("422", None)  # FastAPI adds it; this API returns 400 instead
     for schema in ("HTTPValidationError", "ValidationError"):
         found["components"]["schemas"].pop(schema, None)
     found["components"]["securitySchemes"] = {"key": _KEY}

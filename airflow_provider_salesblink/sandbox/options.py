@@ -1,4 +1,4 @@
-"""Options that people write: one error, one way to choose among known words, one way to split ``name=value`` lists."""
+"""Parse and check options: known names, numbers, and ``name=value`` lists."""
 
 from __future__ import annotations
 
@@ -9,19 +9,19 @@ if TYPE_CHECKING:
 
 
 class SandboxUsageError(ValueError):
-    """The sandbox was asked for something it does not have; the message names what it has."""
+    """An option or argument of the sandbox is invalid. The message lists the valid values."""
 
 
-def known(word: str, words: Collection[str], what: str) -> str:
-    """Return ``word`` if it is one of ``words``."""
+def require_known(word: str, words: Collection[str], what: str) -> str:
+    """Return ``word``, or raise :class:`SandboxUsageError` if it is not one of ``words``."""
     if word not in words:
         message = f"Unknown {what} '{word}'. Known: {', '.join(words)}"
         raise SandboxUsageError(message)
     return word
 
 
-def number(text: str, what: str) -> float:
-    """Return the finite number of at least 0 that ``text`` says."""
+def parse_number(text: str, what: str) -> float:
+    """Return ``text`` as a finite number of at least 0, or raise :class:`SandboxUsageError`."""
     try:
         value = float(text)
     except ValueError:
@@ -32,22 +32,22 @@ def number(text: str, what: str) -> float:
     return value
 
 
-def whole_number(text: str, what: str) -> int:
-    """Return the whole number of at least 0 that ``text`` says."""
+def parse_whole_number(text: str, what: str) -> int:
+    """Return ``text`` as a whole number of at least 0, or raise :class:`SandboxUsageError`."""
     if not (text.isascii() and text.isdigit()):
         message = f"{what} must be a whole number, not '{text}'"
         raise SandboxUsageError(message)
     return int(text)
 
 
-def pairs(text: str, names: Collection[str], what: str) -> dict[str, str]:
-    """Split ``name=value,name=value``; every name must be one of ``names``."""
+def parse_pairs(text: str, names: Collection[str], what: str) -> dict[str, str]:
+    """Split ``name=value,name=value``. Raise :class:`SandboxUsageError` for a name that is not one of ``names``."""
     found: dict[str, str] = {}
     for part in filter(None, (part.strip() for part in text.split(","))):
         name, equals, value = part.partition("=")
-        known(name.strip(), names, what)
+        require_known(name.strip(), names, what)
         if not equals:
-            message = f"'{part}' has no value: write {name}=..."
+            message = f"'{part}' has no value. Write {name}=..."
             raise SandboxUsageError(message)
         found[name.strip()] = value.strip()
     return found

@@ -1,4 +1,4 @@
-"""The journal: every request that came, as it came, except for the key."""
+"""The log of received requests, without their keys."""
 
 from __future__ import annotations
 
@@ -9,17 +9,17 @@ from typing import Any
 
 @dataclass(frozen=True)
 class Request:
-    """One request.
+    """A received request.
 
-    :param path: raw, as sent, quoted.
-    :param query: raw, without the question mark.
-    :param headers: names in lower case; without ``authorization``.
-    :param authorized: whether it carried a key of this sandbox.
-    :param body: its JSON, or None where it had none.
-    :param status: the status code it was answered with; None if it got no answer (yet).
-    :param at: ``time.monotonic()`` at its arrival.
-    :param connection: the client's port, the same for all requests on one TCP connection.
-    :param fault: what went wrong on purpose, in words that start with the fault's kind.
+    :param path: the path as sent, percent-encoded.
+    :param query: the query as sent, without the question mark.
+    :param headers: the headers with lower-case names, without ``authorization``.
+    :param authorized: whether the request had a valid key of this sandbox.
+    :param body: the JSON body; None if there is none or it is not JSON.
+    :param status: the status code of the response; None if there is no response (yet).
+    :param at: ``time.monotonic()`` when the request arrived.
+    :param connection: the client's port, which is the same for all requests on one TCP connection.
+    :param fault: description of the injected fault, starting with its kind; None if there was no fault.
     """
 
     method: str
@@ -34,8 +34,8 @@ class Request:
     fault: str | None
 
 
-class Journal:
-    """The last ``keep`` requests, in order of arrival."""
+class RequestLog:
+    """The latest ``keep`` requests, in order of arrival."""
 
     def __init__(self, keep: int) -> None:
         self._keep = keep
@@ -43,26 +43,26 @@ class Journal:
         self._next = 0
         self._lock = threading.Lock()
 
-    def note(self, request: Request) -> int:
-        """Write down a request at its arrival; returns its number."""
+    def add(self, request: Request) -> int:
+        """Add a request when it arrives, and return its number."""
         with self._lock:
             number, self._next = self._next, self._next + 1
             self._entries[number] = request
             self._entries.pop(number - self._keep, None)
             return number
 
-    def answered(self, number: int, status: int) -> None:
-        """Write down what a request was answered with."""
+    def set_status(self, number: int, status: int) -> None:
+        """Set the status code of a request's response."""
         with self._lock:
             if number in self._entries:
                 self._entries[number] = replace(self._entries[number], status=status)
 
     def entries(self) -> list[Request]:
-        """All that is kept."""
+        """Return all requests in the log."""
         with self._lock:
             return list(self._entries.values())
 
     def clear(self) -> None:
-        """Forget all requests."""
+        """Remove all requests."""
         with self._lock:
             self._entries.clear()

@@ -1,4 +1,4 @@
-"""Bodies of the classic API's writes: every field required, no other allowed, nothing converted."""
+"""Request bodies of the classic API. All fields are required, others are rejected, and no value is converted."""
 
 from typing import Any
 
@@ -10,7 +10,7 @@ class _Body(BaseModel):
 
 
 class CampaignStatusChange(_Body):
-    """Pauses or resumes a campaign."""
+    """Pause or resume a campaign."""
 
     campaign_id: str = Field(alias="campaignID", description="The id of the campaign.", examples=["spring-2027"])
     pause: bool = Field(description="True pauses, false resumes.")
@@ -21,17 +21,17 @@ class NewProspect(_Body):
 
     campaign_id: str = Field(alias="campaignID", description="The id of the campaign.", examples=["spring-2027"])
     data: dict[str, Any] = Field(
-        description="Columns, usable as macros in mails. Documented are First Name, Last Name, Email and Company; any "
-        "other may stand beside them.",
+        description="Columns, usable as macros in emails. First Name, Last Name, Email and Company are documented; "
+        "other columns are allowed.",
         examples=[{"First Name": "Ana", "Last Name": "Silva", "Email": "ana@example.com", "Company": "Northwind"}],
     )
 
 
 class ProspectFieldChange(_Body):
-    """One column of a prospect."""
+    """A new value for one column of a prospect."""
 
     prospect_id: str = Field(alias="prospectID", description="The id of the prospect.")
-    key: str = Field(description="Column to set. `email` means the address, however its column is spelt.")
+    key: str = Field(description="Column to set. `email` means the email column, however it is spelled.")
     value: str
 
 
@@ -42,7 +42,7 @@ class ProspectReference(_Body):
 
 
 class Failure(BaseModel):
-    """What every refusal looks like."""
+    """The body of an error response."""
 
     success: bool = Field(examples=[False])
     error: bool = Field(examples=[True])

@@ -1,4 +1,4 @@
-"""What a sandbox starts with."""
+"""The data that a sandbox starts with: the built-in demo, or a JSON file."""
 
 from __future__ import annotations
 
@@ -7,13 +7,13 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from airflow_provider_salesblink.sandbox.addresses import compared, email_of
-from airflow_provider_salesblink.sandbox.options import SandboxUsageError, known
+from airflow_provider_salesblink.sandbox.addresses import find_email, normalize_email
+from airflow_provider_salesblink.sandbox.options import SandboxUsageError, require_known
 
 if TYPE_CHECKING:
     from airflow_provider_salesblink.sandbox.store import Store
 
-# A 1x1 PNG: SalesBlink sends pictures in the list of members, and a client should drop them.
+# A 1x1 PNG. SalesBlink includes pictures in the list of members, and a client should drop them.
 PICTURE = "iVBORw0KGgoAAAANSUhEUgAAAAEAAAABCAYAAAAfFcSJAAAADUlEQVR42mNk+M9QDwADhgGAWjR9awAAAABJRU5ErkJggg=="
 TEAM = [
     {"user_name": "Olu Owner", "email": "olu@example.com", "company_name": "Example Ltd", "user_picture": PICTURE},
@@ -48,7 +48,11 @@ DEMO = {
 
 
 def read_seed(seed: str | Path | Mapping[str, Any]) -> Mapping[str, Any]:
-    """Return what ``seed`` stands for: ``demo``, a JSON file, or the content of one."""
+    """Return the seed data.
+
+    :param seed: ``demo``, the path of a JSON file, or the content of such a file.
+    :raises SandboxUsageError: the file cannot be read, or is not a JSON object.
+    """
     if isinstance(seed, Mapping):
         return seed
     if seed == "demo":
@@ -65,38 +69,40 @@ def read_seed(seed: str | Path | Mapping[str, Any]) -> Mapping[str, Any]:
     return content
 
 
-def plant(store: Store, seed: Mapping[str, Any]) -> None:
-    """Put a seed into a store that holds no campaigns; any other is left as it is."""
+def load_seed(store: Store, seed: Mapping[str, Any]) -> None:
+    """Add the seed data to a store without campaigns. A store with campaigns stays unchanged."""
     for name in seed:
-        known(name, ("campaigns", "members"), "key of the seed")
-    with store.together():
+        require_known(name, ("campaigns", "members"), "key of the seed")
+    with store.transaction():
         if store.campaigns():
             return
         for campaign in _objects(seed, "campaigns", "seed"):
-            _plant_campaign(store, campaign)
+            _add_campaign(store, campaign)
         for member in _objects(seed, "members", "seed"):
             store.add_member(member)
 
 
-def _plant_campaign(store: Store, campaign: Mapping[str, Any]) -> None:
+def _add_campaign(store: Store, campaign: Mapping[str, Any]) -> None:
     for key in campaign:
-        known(key, ("id", "name", "paused", "people", "unsubscribed"), "key of a campaign in the seed")
+        require_known(key, ("id", "name", "paused", "people", "unsubscribed"), "key of a campaign in the seed")
     name, wanted_id, paused = campaign.get("name"), campaign.get("id"), campaign.get("paused", False)
     if not isinstance(name, str) or not isinstance(wanted_id, str | None) or not isinstance(paused, bool):
-        message = "A campaign of the seed has a text as its name, and perhaps a text as its id and true as its paused"
+        message = (
+            "A campaign of the seed needs a name (a text). Its id must be a text, and paused must be true or false"
+        )
         raise SandboxUsageError(message)
     added = store.add_campaign(name, paused=paused, id=wanted_id)
-    out = _addresses(campaign)
+    unsubscribed = _unsubscribed_addresses(campaign)
     for person in _objects(campaign, "people", f"campaign '{name}'"):
-        store.add_person(added.id, person, unsubscribed=compared(email_of(person)) in out)
+        store.add_person(added.id, person, unsubscribed=normalize_email(find_email(person)) in unsubscribed)
 
 
-def _addresses(campaign: Mapping[str, Any]) -> set[str]:
+def _unsubscribed_addresses(campaign: Mapping[str, Any]) -> set[str]:
     found = campaign.get("unsubscribed", [])
     if not isinstance(found, list) or not all(isinstance(address, str) for address in found):
         message = f"'unsubscribed' of the campaign '{campaign['name']}' must be a list of addresses"
         raise SandboxUsageError(message)
-    return {compared(address) for address in found}
+    return {normalize_email(address) for address in found}
 
 
 def _objects(parent: Mapping[str, Any], key: str, where: str) -> list[Mapping[str, Any]]:

@@ -1,4 +1,4 @@
-"""The sandbox as a Python object: a server in a thread, and a view of what it holds."""
+"""The sandbox as a Python object: a server in a thread, and access to its data and settings."""
 
 from __future__ import annotations
 
@@ -11,11 +11,11 @@ import uvicorn
 
 from airflow_provider_salesblink.sandbox.activity import Habit, parse_life
 from airflow_provider_salesblink.sandbox.app import app
-from airflow_provider_salesblink.sandbox.fault_middleware import Wire
+from airflow_provider_salesblink.sandbox.fault_middleware import FaultMiddleware
 from airflow_provider_salesblink.sandbox.faults import Fault, parse_faults
-from airflow_provider_salesblink.sandbox.limits import Limits, Meter
+from airflow_provider_salesblink.sandbox.limits import Limits, RateLimiter
 from airflow_provider_salesblink.sandbox.options import SandboxUsageError
-from airflow_provider_salesblink.sandbox.seeds import plant, read_seed
+from airflow_provider_salesblink.sandbox.seeds import load_seed, read_seed
 from airflow_provider_salesblink.sandbox.shapes import Shapes
 from airflow_provider_salesblink.sandbox.state import State
 from airflow_provider_salesblink.sandbox.store import IN_MEMORY, CampaignState, Person, Store
@@ -30,23 +30,23 @@ if TYPE_CHECKING:
 
 HOST = "127.0.0.1"
 STARTUP_SECONDS = 30
-KEEP_ALIVE_SECONDS = 3600  # a client that is paced to a few requests a minute keeps its connection
+KEEP_ALIVE_SECONDS = 3600  # a client with a limit of a few requests a minute keeps its connection
 
 
 class Sandbox:
-    """A SalesBlink on this machine, from ``with`` to the end of its block.
+    """A local SalesBlink that runs for the duration of a ``with`` block.
 
-    :param port: port on 127.0.0.1; 0 = a free one.
-    :param db: a SQLite file that outlives the sandbox; in memory by default.
-    :param seed: ``demo``, a JSON file or its content; a ``db`` that holds campaigns already is left as it is.
-    :param key: the API key; a random one by default.
-    :param faults: what goes wrong from the start, as :class:`Fault` objects or in their text form.
-    :param limits: request limits; none by default.
-    :param shapes: how answers look.
-    :param life: what happens by itself, as :class:`Habit` objects or in their text form; nothing by default.
-    :param random_seed: for faults that hit a share of the requests, and for whom things happen to, so that a test can
-        be repeated.
-    :param keep_requests: how many of the latest requests ``requests`` remembers.
+    :param port: port on 127.0.0.1; 0 = a free port.
+    :param db: SQLite file for all data; in memory by default.
+    :param seed: ``demo``, a JSON file or its content. Ignored if ``db`` already holds campaigns.
+    :param key: API key; a random one by default.
+    :param faults: faults to inject from the start, as :class:`Fault` objects or in their text form.
+    :param limits: rate limits; none by default.
+    :param shapes: the shapes of responses.
+    :param life: events that happen without requests, as :class:`Habit` objects or in their text form; none by default.
+    :param random_seed: seed for random faults and events, so that a test is repeatable.
+    :param keep_requests: number of latest requests to keep in ``requests``.
+    :raises SandboxUsageError: an argument is invalid, or the file, seed or port cannot be used.
     """
 
     def __init__(
@@ -72,11 +72,11 @@ class Sandbox:
             self.shapes = shapes or Shapes()
             self.life = life
             if seed is not None:
-                plant(self._store, read_seed(seed))
+                load_seed(self._store, read_seed(seed))
         except BaseException:
             self._store.close()
             raise
-        self._server = _Server(Wire(app, self._state))
+        self._server = _Server(FaultMiddleware(app, self._state))
 
     def __enter__(self) -> Self:
         try:
@@ -84,94 +84,100 @@ class Sandbox:
         except BaseException:
             self._store.close()
             raise
-        self._state.clock.start()
+        self._state.scheduler.start()
         return self
 
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        self._state.clock.stop()
+        self._state.scheduler.stop()
         self._server.stop()
         self._store.close()
 
-    # What a client needs
+    # Connection
 
     @property
     def url(self) -> str:
-        """Root URL, without a slash at its end."""
+        """Return the root URL, without a trailing slash."""
         return f"http://{HOST}:{self._port}"
 
     @property
     def key(self) -> str:
-        """Key of an administrator."""
+        """Return the key of an administrator."""
         return self._state.key
 
     @property
     def member_key(self) -> str:
-        """Key of somebody who is no administrator: 403 on ``GET /my-team``."""
+        """Return the key of a member who is not an administrator. It gets 403 on ``GET /my-team``."""
         return self._state.member_key
 
-    # What it holds
+    # Data
 
     def add_campaign(self, name: str, *, paused: bool = False, id: str | None = None) -> str:  # noqa: A002
-        """Add a campaign, past the API; returns its id."""
+        """Add a campaign without an API request, and return its id."""
         return self._store.add_campaign(name, paused=paused, id=id).id
 
     def add_person(self, campaign_id: str, fields: Mapping[str, Any], *, unsubscribed: bool = False) -> str:
-        """Add a prospect, past the API; returns its id."""
+        """Add a prospect without an API request, and return its id."""
         if self._store.campaign(campaign_id) is None:
-            message = f"There is no campaign with the id '{campaign_id}'"
+            message = f"There is no campaign with the id '{campaign_id}'. Add it with add_campaign() first"
             raise SandboxUsageError(message)
         return self._store.add_person(campaign_id, fields, unsubscribed=unsubscribed).id
 
     def people(self, campaign_id: str | None = None) -> list[Person]:
-        """People of a campaign, or of all, in order of adding."""
+        """Return the people of one campaign or of all campaigns, in the order they were added."""
         return self._store.people(campaign_id)
 
     def campaigns(self) -> list[CampaignState]:
-        """All campaigns, in order of adding."""
+        """Return all campaigns, in the order they were added."""
         return self._store.campaigns()
 
     @property
     def requests(self) -> list[Request]:
-        """Every request that came in, but for the page's own; oldest first."""
-        return self._state.journal.entries()
+        """Return the received requests, oldest first, without those of the sandbox's own pages."""
+        return self._state.request_log.entries()
 
     @property
     def happened(self) -> list[Happening]:
-        """What happened by itself or by ``happen``; oldest first, the last 10,000."""
-        return self._state.happenings.entries()
+        """Return the last 10,000 events, scheduled or triggered by ``happen``, oldest first."""
+        return self._state.events.entries()
 
     def reset(self) -> None:
-        """Empty the store and the journal; no faults, no limits, no life, the first shapes. The keys stay."""
+        """Remove all data, requests, faults, limits and activity, and restore the default shapes. The keys stay."""
         self._state.reset()
 
-    # What it does
+    # Behavior
 
     def fault(self, operation: str, kind: str, **options: Any) -> None:  # Fault's, each its own type
-        """Let something go wrong; ``options`` are those of :class:`Fault`."""
+        """Add a fault. ``options`` are those of :class:`Fault`."""
         self._state.faults.add([Fault(operation, kind, **options)])
 
     def clear_faults(self) -> None:
-        """Let nothing go wrong any more."""
+        """Remove all faults."""
         self._state.faults.clear()
 
     def happen(self, happening: str, *, to: str | None = None) -> Happening | None:
-        """Let one thing happen now, at random or ``to`` an id; None if nobody and nothing is left for it."""
-        return self._state.happenings.happen(happening, to)
+        """Trigger one event now, for a random prospect or campaign or for the one with the id ``to``.
+
+        Return the event, or None if there is nothing that it can apply to.
+
+        :param happening: the event, for example ``unsubscribe``.
+        :raises SandboxUsageError: the event is unknown, or does not apply to ``to``.
+        """
+        return self._state.events.generate(happening, to)
 
     @property
     def life(self) -> tuple[Habit, ...]:
-        """What happens by itself; setting it starts its clock anew, and ``""`` stops it."""
-        return self._state.clock.habits
+        """Return the scheduled events. Setting it restarts the schedule; ``""`` stops it."""
+        return self._state.scheduler.habits
 
     @life.setter
     def life(self, life: str | Iterable[Habit]) -> None:
-        self._state.clock.keep(parse_life(life) if isinstance(life, str) else life)
+        self._state.scheduler.schedule(parse_life(life) if isinstance(life, str) else life)
 
     @property
     def shapes(self) -> Shapes:
-        """How answers look; may be set while it runs."""
+        """Return the shapes of responses. Can be set while the sandbox runs."""
         return self._state.shapes
 
     @shapes.setter
@@ -180,24 +186,24 @@ class Sandbox:
 
     @property
     def limits(self) -> Limits:
-        """Request limits; setting them starts a new window."""
-        return self._state.meter.limits
+        """Return the rate limits. Setting them starts a new window."""
+        return self._state.rate_limiter.limits
 
     @limits.setter
     def limits(self, limits: Limits) -> None:
-        self._state.meter = Meter(limits)
+        self._state.rate_limiter = RateLimiter(limits)
 
 
 class _Server(uvicorn.Server):
-    """uvicorn in a thread: ready when ``start`` returns, gone when ``stop`` does, and never waiting for a tick."""
+    """uvicorn in a thread. It is ready when ``start`` returns, and has ended when ``stop`` returns."""
 
-    def __init__(self, application: Wire) -> None:
+    def __init__(self, application: FaultMiddleware) -> None:
         config = uvicorn.Config(
             application,
             lifespan="off",
             ws="none",
             log_config=None,
-            # Spoilt answers are meant; what is not meant is logged by the wire.
+            # Injected faults are not errors. FaultMiddleware logs the real ones.
             log_level="critical",
             access_log=False,
             timeout_keep_alive=KEEP_ALIVE_SECONDS,
@@ -210,7 +216,7 @@ class _Server(uvicorn.Server):
         self._thread: threading.Thread | None = None
 
     def start(self, port: int) -> int:
-        """Listen on a port; returns which."""
+        """Start listening, and return the port."""
         listener = _listener(port)
         self._thread = threading.Thread(target=self._serve_on, args=(listener,), name="salesblink-sandbox", daemon=True)
         self._thread.start()
@@ -222,7 +228,7 @@ class _Server(uvicorn.Server):
         return bound
 
     def stop(self) -> None:
-        """Break off whatever is under way, and end."""
+        """Abort open requests and end the thread."""
         if self._thread is None:
             return
         self._loop.call_soon_threadsafe(self._stopping.set)
@@ -231,19 +237,19 @@ class _Server(uvicorn.Server):
 
     def _serve_on(self, listener: socket.socket) -> None:
         try:
-            # asyncio's own loop and no other: the faults set options on its sockets.
+            # Not another event loop such as uvloop: the faults set options on asyncio's sockets.
             asyncio.run(self.serve(sockets=[listener]))
         finally:
             self._ready.set()
 
     async def main_loop(self) -> None:
-        """Wait for ``stop``."""
+        """Wait for ``stop``, instead of checking for it periodically as uvicorn does."""
         self._loop, self._stopping = asyncio.get_running_loop(), asyncio.Event()
         self._ready.set()
         await self._stopping.wait()
 
     async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
-        """Close idle connections in order, and break off those that still wait for an answer."""
+        """Close idle connections normally, and abort those that still wait for a response."""
         for server in self.servers:
             server.close()
         for listener in sockets or ():
@@ -259,7 +265,7 @@ class _Server(uvicorn.Server):
 
 
 def _listener(port: int) -> socket.socket:
-    # Named as TCP, or asyncio leaves Nagle's algorithm on, and every answer waits 40 ms for an acknowledgement.
+    # With the protocol given as TCP, asyncio turns Nagle's algorithm off. Otherwise every response takes 40 ms longer.
     listener = socket.socket(socket.AF_INET, socket.SOCK_STREAM, socket.IPPROTO_TCP)
     try:
         listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)

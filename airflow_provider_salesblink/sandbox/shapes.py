@@ -1,12 +1,12 @@
-"""How answers look. The classic API's bodies were never documented, so a client must read every one of these."""
+"""The shapes of responses. SalesBlink never documented the classic API's, so a client must understand all of these."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass, fields
 from typing import TYPE_CHECKING, Any, Literal, get_args, get_type_hints
 
-from airflow_provider_salesblink.sandbox.addresses import is_email
-from airflow_provider_salesblink.sandbox.options import known, pairs
+from airflow_provider_salesblink.sandbox.addresses import is_email_column
+from airflow_provider_salesblink.sandbox.options import parse_pairs, require_known
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
@@ -18,18 +18,18 @@ Json = dict[str, Any] | list[Any]
 
 @dataclass(frozen=True)
 class Shapes:
-    """The shape of every answer.
+    """The shapes of all responses.
 
-    :param envelope: payload under ``data``, bare, or under its name (``campaigns``, ``prospect``, ...).
-    :param single: one record as an object, or as a list of one.
+    :param envelope: the payload under ``data``, bare, or under its name (``campaigns``, ``prospect``, ...).
+    :param single: a single record as an object, or as a list of one object.
     :param id_style: ``campaignID``/``prospectID`` as documented, ``id``, or ``_id``.
-    :param columns: a prospect's columns flat on the object, or under its ``data``.
-    :param collision: whose value a flat prospect shows where a column has the name of an id or of the state: the API's,
-        or the column's.
-    :param email_key: what the column with the address is called.
-    :param state: how a record tells that it is paused or unsubscribed, if at all.
-    :param acknowledgement: a write answers the record, or only that it succeeded.
-    :param search: a search finds an address in upper and lower case, or only in the spelling that is stored.
+    :param columns: a prospect's columns directly in the object, or under its ``data``.
+    :param collision: which value a flat prospect shows if a column has the name of an id or of the state: the API's
+        value, or the column's.
+    :param email_key: name of the email column.
+    :param state: how a record shows that it is paused or unsubscribed, if at all.
+    :param acknowledgement: a write returns the record, or only that it succeeded.
+    :param search: a search for an address ignores case, or is exact.
     """
 
     envelope: Literal["data", "bare", "named"] = "data"
@@ -44,46 +44,46 @@ class Shapes:
 
     def __post_init__(self) -> None:
         for name, words in choices().items():
-            known(getattr(self, name), words, name)
+            require_known(getattr(self, name), words, name)
 
     @classmethod
     def parse(cls, text: str) -> Shapes:
-        """Read ``envelope=named,id_style=_id``; what is not named keeps its default."""
-        said: dict[str, Any] = dict(pairs(text, choices(), "shape"))
-        return cls(**said)
+        """Parse ``envelope=named,id_style=_id``. All other shapes keep their defaults."""
+        values: dict[str, Any] = dict(parse_pairs(text, choices(), "shape"))
+        return cls(**values)
 
     def campaign(self, campaign: CampaignState) -> dict[str, Any]:
-        """One campaign as the API shows it."""
+        """Return a campaign as the API shows it."""
         key = "campaignID" if self.id_style == "documented" else self.id_style
         return {key: campaign.id, "name": campaign.name} | self._campaign_state(paused=campaign.paused)
 
     def prospect(self, person: Person) -> dict[str, Any]:
-        """One prospect as the API shows it."""
+        """Return a prospect as the API shows it."""
         if self.id_style == "documented":
             ids = {"prospectID": person.id, "campaignID": person.campaign_id}
         else:
             ids = {self.id_style: person.id, "campaign_id": person.campaign_id}
-        columns = {self.email_key if is_email(key) else key: value for key, value in person.fields.items()}
+        columns = {self.email_key if is_email_column(key) else key: value for key, value in person.fields.items()}
         own = ids | self._prospect_state(unsubscribed=person.unsubscribed)
         if self.columns == "data":
             return own | {"data": columns}
         return ids | columns | own if self.collision == "api" else own | columns
 
-    def one(self, name: str, record: Mapping[str, Any]) -> Json:
-        """Answer one record, called ``name`` where the envelope names things."""
-        return self._wrapped(name, [record] if self.single == "list" else dict(record))
+    def wrap_record(self, name: str, record: Mapping[str, Any]) -> Json:
+        """Return the response with one record. A ``named`` envelope uses ``name``."""
+        return self._wrap(name, [record] if self.single == "list" else dict(record))
 
-    def many(self, name: str, records: Iterable[Mapping[str, Any]]) -> Json:
-        """Answer a list of records."""
-        return self._wrapped(name, list(records))
+    def wrap_list(self, name: str, records: Iterable[Mapping[str, Any]]) -> Json:
+        """Return the response with a list of records."""
+        return self._wrap(name, list(records))
 
-    def done(self, name: str, record: Mapping[str, Any]) -> Json:
-        """Acknowledge a write that left ``record``."""
+    def acknowledge(self, name: str, record: Mapping[str, Any]) -> Json:
+        """Return the response to a write that resulted in ``record``."""
         if self.acknowledgement == "record":
-            return self.one(name, record)
+            return self.wrap_record(name, record)
         return {"success": True, "error": False} if self.envelope == "data" else {"success": True}
 
-    def _wrapped(self, name: str, payload: Json) -> Json:
+    def _wrap(self, name: str, payload: Json) -> Json:
         if self.envelope == "bare":
             return payload
         return {name: payload} if self.envelope == "named" else {"success": True, "error": False, "data": payload}
@@ -104,7 +104,7 @@ class Shapes:
 
 
 def choices() -> dict[str, tuple[str, ...]]:
-    """Every name of :class:`Shapes`, with the words it takes."""
+    """Return the values that each field of :class:`Shapes` accepts."""
     return _CHOICES
 
 

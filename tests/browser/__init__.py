@@ -1,1 +1,1 @@
-"""Airflow's UI and the sandbox's page, in a real browser. A package, so that all its tests share one of each."""
+"""Tests of Airflow's UI and the sandbox's page in a real browser. A package, so that they share package fixtures."""

@@ -1,4 +1,4 @@
-"""One browser and one Airflow for all tests here, and none where there is no chromium."""
+"""One browser and one Airflow for all tests in this package. Without Chromium the tests are skipped."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 @pytest.fixture(scope="package")
 def chromium() -> Iterator[Browser]:
     if not find_spec("playwright"):
-        pytest.skip("no playwright: the UI is not looked at in a browser (pip install playwright)")
+        pytest.skip("Playwright not found. Install it to test the UI in a browser: pip install playwright")
     if not browser.found():
         pytest.skip(browser.MISSING)
     with browser.launched() as chromium:
@@ -35,6 +35,6 @@ def page(chromium: Browser) -> Iterator[Page]:
 
 @pytest.fixture(scope="package")
 def studio(chromium: Browser, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Studio]:  # noqa: ARG001
-    """An Airflow that runs, and the SalesBlink behind its connections; not started where no browser would see it."""
+    """Run Airflow and the sandbox of its connections. It depends on the browser, so it does not start without one."""
     with screenshots.open_studio(tmp_path_factory.mktemp("airflow")) as studio:
         yield studio

@@ -1,4 +1,4 @@
-"""The connection: what its form shows and takes, and what the button in the list of connections says."""
+"""The connection form: its fields, what it saves, and the Test button in the list of connections."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ pytestmark = [pytest.mark.generation(3), pytest.mark.timeout(400), pytest.mark.x
 NUMBERS = ("integer", "number")
 
 
-def test_the_form_shows_the_key_and_the_root_url_and_hides_what_is_not_used(page: Page, studio: Studio) -> None:
+def test_the_form_shows_the_key_and_the_root_url_and_hides_unused_fields(page: Page, studio: Studio) -> None:
     form = browser.new_connection(page, studio.airflow, "new")
 
     for name, label in connection_form.RELABELING.items():
@@ -44,7 +44,7 @@ def test_the_form_shows_every_extra_with_its_help_and_its_default(page: Page, st
         assert _value(line, field) == field.default, field.name
 
 
-def test_a_key_is_masked_while_it_is_typed_and_never_comes_back(page: Page, studio: Studio) -> None:
+def test_a_key_is_masked_while_typing_and_is_never_returned(page: Page, studio: Studio) -> None:
     form = browser.new_connection(page, studio.airflow, "masked")
     key = form.get_by_label("API key")
     key.fill(studio.sandbox.key)
@@ -63,7 +63,7 @@ def test_a_key_is_masked_while_it_is_typed_and_never_comes_back(page: Page, stud
     assert not [answer for answer in answers if studio.sandbox.key in answer]
 
 
-def test_what_the_form_saves_is_what_the_hook_takes(page: Page, studio: Studio) -> None:
+def test_the_hook_accepts_what_the_form_saves(page: Page, studio: Studio) -> None:
     form = browser.new_connection(page, studio.airflow, "changed")
     form.get_by_label("API key").fill("any-key")
     shown = browser.extras(form)
@@ -81,7 +81,7 @@ def test_what_the_form_saves_is_what_the_hook_takes(page: Page, studio: Studio) 
 
 
 @pytest.mark.parametrize("good", [True, False], ids=["good", "wrong"])
-def test_the_button_says_what_salesblink_says_to_the_key(page: Page, studio: Studio, good: bool) -> None:
+def test_the_button_shows_whether_salesblink_accepts_the_key(page: Page, studio: Studio, good: bool) -> None:
     conn_id = "good" if good else "wrong"
     key = studio.sandbox.key if good else "a-wrong-key"
     form = browser.new_connection(page, studio.airflow, conn_id)
@@ -92,9 +92,9 @@ def test_the_button_says_what_salesblink_says_to_the_key(page: Page, studio: Stu
 
     _row(page, conn_id).get_by_role("button", name="Test Connection").click()
 
-    said = page.get_by_role("region", name=re.compile("Notifications")).get_by_text(re.compile("^SalesBlink "))
-    said.wait_for()
-    sentence = said.inner_text()
+    notification = page.get_by_role("region", name=re.compile("Notifications")).get_by_text(re.compile("^SalesBlink "))
+    notification.wait_for()
+    sentence = notification.inner_text()
     if good:
         assert sentence.startswith("SalesBlink took the key: its API 'classic' answers")
     else:
@@ -106,7 +106,7 @@ def test_the_button_says_what_salesblink_says_to_the_key(page: Page, studio: Stu
 
 
 def _line(shown: Locator, field: FormField) -> Locator:
-    """A field with its label and its help."""
+    """Return a field with its label and its help text."""
     return shown.get_by_role("group").filter(has=shown.page.get_by_text(field.label, exact=True))
 
 

@@ -1,4 +1,4 @@
-"""The sandbox's page: what it holds, as it changes, and the form that lets something go wrong."""
+"""The sandbox's page: its contents, their updates, and the form that adds faults."""
 
 from __future__ import annotations
 
@@ -14,16 +14,16 @@ if TYPE_CHECKING:
     from airflow_provider_salesblink.sandbox import Sandbox
     from tests.conftest import CampaignUnderTest
 
-# With the tests that need an Airflow: they share the browser.
+# In the same group as the tests that need Airflow, because they share the browser.
 pytestmark = [pytest.mark.generation(3), pytest.mark.xdist_group("real-airflow")]
 
 
-def test_the_page_shows_campaigns_and_people_and_what_changes(
+def test_the_page_shows_campaigns_and_people_and_updates(
     page: Page, sandbox: Sandbox, campaign: CampaignUnderTest
 ) -> None:
     page.goto(sandbox.url)
     _row(page, "Campaigns", "Spring").get_by_text("running").wait_for()
-    page.get_by_text("Nobody yet.").wait_for()
+    page.get_by_text("No prospects yet.").wait_for()
 
     ana = sandbox.add_person(campaign.id, {"Email": "ana@example.com", "Company": "Northwind"})
 
@@ -32,12 +32,10 @@ def test_the_page_shows_campaigns_and_people_and_what_changes(
     assert "Northwind" in row.inner_text()
     sandbox.happen("unsubscribe", to=ana)
     row.get_by_text("unsubscribed").wait_for()
-    _row(page, "Happenings", "unsubscribe").get_by_text("ana@example.com").wait_for()
+    _row(page, "Activity", "unsubscribe").get_by_text("ana@example.com").wait_for()
 
 
-def test_the_form_lets_something_go_wrong_until_it_is_cleared(
-    page: Page, sandbox: Sandbox, client: SalesBlinkClient
-) -> None:
+def test_the_form_adds_and_clears_faults(page: Page, sandbox: Sandbox, client: SalesBlinkClient) -> None:
     page.goto(sandbox.url)
     faults = page.get_by_role("region", name="Faults")
     faults.get_by_role("textbox").fill("campaigns=status:status=503x2")
@@ -51,10 +49,10 @@ def test_the_form_lets_something_go_wrong_until_it_is_cleared(
     sandbox.fault("writes", "reset")
     faults.get_by_text("writes: reset").wait_for()
     faults.get_by_role("button", name="Clear all").click()
-    faults.get_by_text("Nothing goes wrong on purpose.").wait_for()
+    faults.get_by_text("No faults.").wait_for()
 
 
-def test_the_form_says_what_is_no_fault(page: Page, sandbox: Sandbox) -> None:
+def test_the_form_shows_the_error_for_an_invalid_fault(page: Page, sandbox: Sandbox) -> None:
     page.goto(sandbox.url)
     faults = page.get_by_role("region", name="Faults")
     faults.get_by_role("textbox").fill("campaigns=nonsense")
@@ -64,7 +62,7 @@ def test_the_form_says_what_is_no_fault(page: Page, sandbox: Sandbox) -> None:
     assert faults.get_by_role("textbox").input_value() == "campaigns=nonsense"
 
 
-def test_what_people_wrote_is_text_and_no_markup(page: Page, sandbox: Sandbox) -> None:
+def test_data_is_shown_as_text_not_as_markup(page: Page, sandbox: Sandbox) -> None:
     markup = "<img src=x onerror='window.ran = 1'>"
     campaign_id = sandbox.add_campaign(f"Spring {markup}")
     sandbox.add_person(campaign_id, {"Email": f"eve{markup}@example.com", f"Company {markup}": f"Initech {markup}"})
@@ -78,7 +76,7 @@ def test_what_people_wrote_is_text_and_no_markup(page: Page, sandbox: Sandbox) -
     assert page.evaluate("window.ran") is None
 
 
-def test_a_link_to_a_campaign_shows_its_people_alone(page: Page, sandbox: Sandbox) -> None:
+def test_a_link_to_a_campaign_shows_only_its_people(page: Page, sandbox: Sandbox) -> None:
     for number, campaign_id in enumerate(("spring/1", "autumn")):
         sandbox.add_campaign(f"Campaign {campaign_id}", id=campaign_id)
         sandbox.add_person(campaign_id, {"Email": f"p{number}@example.com"})

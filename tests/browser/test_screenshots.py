@@ -1,4 +1,4 @@
-"""The docs' pictures can be taken anew, and show nothing that is secret or of this machine."""
+"""The screenshots of the docs can be retaken, and show no secrets and no paths of this machine."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ LARGEST = 300_000
 
 
 @pytest.mark.parametrize("picture", PICTURES, ids=lambda picture: picture.name)
-def test_a_picture_shows_no_secret_and_no_path(
+def test_a_screenshot_shows_no_secret_and_no_path(
     chromium: Browser, studio: Studio, tmp_path: Path, picture: Picture
 ) -> None:
     with browser.window(chromium, picture.width, picture.height) as page:
@@ -37,9 +37,9 @@ def test_a_picture_shows_no_secret_and_no_path(
         assert str(folder) not in seen
 
 
-def test_the_example_in_the_pictures_succeeded(studio: Studio) -> None:
+def test_the_example_in_the_screenshots_succeeded(studio: Studio) -> None:
     assert studio.ended(LEADS) == "success"
 
 
-def test_the_docs_have_the_pictures_that_are_taken_and_no_others() -> None:
+def test_the_docs_contain_exactly_the_screenshots_that_are_taken() -> None:
     assert {path.name for path in IMAGES.iterdir()} == {picture.name for picture in PICTURES}

@@ -1,4 +1,4 @@
-"""The log of a task that failed: our sentence, and nothing that is secret."""
+"""The log of a failed task shows our error message and no secrets."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 pytestmark = [pytest.mark.generation(3), pytest.mark.timeout(400), pytest.mark.xdist_group("real-airflow")]
 
 
-def test_a_refused_key_is_told_in_the_log_without_the_key_or_the_address(page: Page, studio: Studio) -> None:
+def test_the_log_reports_a_refused_key_without_the_key_or_the_address(page: Page, studio: Studio) -> None:
     assert studio.ended(REFUSED) == "failed"
 
     log = browser.task_log(page, studio.airflow, REFUSED, RUN_ID, "add").inner_text()

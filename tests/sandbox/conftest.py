@@ -1,4 +1,4 @@
-"""One sandbox for all tests, emptied before each, and a client that does nothing on its own."""
+"""One sandbox for all tests, which is reset before each test, and a client without retries."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 
 
 class Call(Protocol):
-    """Sends one request and returns the answer."""
+    """Sends one request and returns the response."""
 
     def __call__(self, method: str, path: str, **options: Any) -> requests.Response: ...
 
@@ -29,7 +29,7 @@ def running() -> Iterator[Sandbox]:
 def sandbox(running: Sandbox) -> Iterator[Sandbox]:
     running.reset()
     yield running
-    # Or it would go on behind tests that have a sandbox of their own.
+    # Otherwise the activity continues during tests that use another sandbox.
     running.life = ""
 
 

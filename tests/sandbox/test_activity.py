@@ -1,4 +1,4 @@
-"""What happens by itself: the text form, every happening as the API shows it, and the clock's beginning and end."""
+"""Activity: the text form, every event as the API shows it, and when the schedule starts and stops."""
 
 from __future__ import annotations
 
@@ -10,8 +10,8 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from airflow_provider_salesblink.sandbox import Habit, Sandbox, SandboxUsageError
-from airflow_provider_salesblink.sandbox.activity import HAPPENINGS, PRESETS, parse_life
-from airflow_provider_salesblink.sandbox.activity_scheduler import Clock
+from airflow_provider_salesblink.sandbox.activity import EVENTS, PRESETS, parse_life
+from airflow_provider_salesblink.sandbox.activity_scheduler import ActivityScheduler
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -23,7 +23,7 @@ OFTEN = "every=0.02"
 
 
 def until(condition: Callable[[], Any], seconds: float = 5) -> Any:
-    """Return what ``condition`` says as soon as it is true."""
+    """Wait until ``condition`` returns something true, and return it."""
     deadline = time.monotonic() + seconds
     while not (found := condition()):
         assert time.monotonic() < deadline, "it did not happen in time"
@@ -31,7 +31,7 @@ def until(condition: Callable[[], Any], seconds: float = 5) -> Any:
     return found
 
 
-def clocks() -> list[threading.Thread]:
+def activity_threads() -> list[threading.Thread]:
     return [thread for thread in threading.enumerate() if thread.name == "salesblink-sandbox-life"]
 
 
@@ -53,13 +53,13 @@ def clocks() -> list[threading.Thread]:
         ("unpause:every=9,calm", (Habit("unpause", 9), *parse_life("calm"))),
     ],
 )
-def test_what_is_read(text: str, habits: tuple[Habit, ...]) -> None:
+def test_text_is_parsed(text: str, habits: tuple[Habit, ...]) -> None:
     assert parse_life(text) == habits
 
 
 @pytest.mark.parametrize("preset", PRESETS)
-def test_a_preset_is_the_whole_life(preset: str) -> None:
-    assert {habit.happening for habit in parse_life(f" {preset} ")} == set(HAPPENINGS)
+def test_a_preset_contains_every_event(preset: str) -> None:
+    assert {habit.happening for habit in parse_life(f" {preset} ")} == set(EVENTS)
 
 
 def test_busy_is_ten_times_calm() -> None:
@@ -71,52 +71,52 @@ def test_busy_is_ten_times_calm() -> None:
 
 
 @pytest.mark.parametrize(
-    ("text", "told"),
+    ("text", "message"),
     [
-        ("sleep:every=3", "Unknown happening 'sleep'. Known: reply, unsubscribe, pause, unpause, appear, calm, busy"),
-        ("reply:soon=3", "Unknown option of a happening 'soon'. Known: every, after"),
-        ("reply:20", "Unknown option of a happening '20'. Known: every, after"),
-        ("reply=20", "'reply=20'. Write happening:every=seconds, with a happening of: reply, unsubscribe, pause"),
-        ("reply", "Happening 'reply': needs every=..., the seconds"),
-        ("replyx2", "Happening 'replyx2': needs every=..., the seconds"),
-        ("reply:after=3", "Happening 'reply:after=3': needs every=..., the seconds"),
-        ("reply:every=0", "Happening 'reply': every must be longer than 0 seconds"),
+        ("sleep:every=3", "Unknown event 'sleep'. Known: reply, unsubscribe, pause, unpause, appear, calm, busy"),
+        ("reply:soon=3", "Unknown option of an event 'soon'. Known: every, after"),
+        ("reply:20", "Unknown option of an event '20'. Known: every, after"),
+        ("reply=20", "'reply=20'. Write event:every=seconds with one of the events: reply, unsubscribe, pause"),
+        ("reply", "Event 'reply': needs every=..., the seconds"),
+        ("replyx2", "Event 'replyx2': needs every=..., the seconds"),
+        ("reply:after=3", "Event 'reply:after=3': needs every=..., the seconds"),
+        ("reply:every=0", "Event 'reply': every must be longer than 0 seconds"),
         ("reply:every=often", "every must be a number of at least 0, not 'often'"),
         ("reply:every=", "every must be a number of at least 0, not ''"),
         ("reply:every=inf", "every must be a number of at least 0, not 'inf'"),
         ("reply:every=1:after=-1", "after must be a number of at least 0, not '-1'"),
-        ("reply:every=1x0", "Happening 'reply': the number of times must be at least 1"),
+        ("reply:every=1x0", "Event 'reply': the number of times must be at least 1"),
         (
             "calm:every=3",
-            "Cannot read the life 'calm:every=3': write calm alone, or what it stands for: reply:every=20",
+            "Cannot parse the activity 'calm:every=3': calm takes no options. Write it out: reply:every=20",
         ),
-        ("busyx2", "Cannot read the life 'busyx2': write busy alone, or what it stands for: reply:every=2,"),
+        ("busyx2", "Cannot parse the activity 'busyx2': busy takes no options. Write it out: reply:every=2,"),
     ],
 )
-def test_what_is_not_known_names_what_is(text: str, told: str) -> None:
+def test_an_error_lists_the_known_names(text: str, message: str) -> None:
     with pytest.raises(SandboxUsageError) as caught:
         parse_life(text)
-    assert told in str(caught.value)
+    assert message in str(caught.value)
 
 
 @pytest.mark.parametrize(
-    ("options", "told"),
+    ("options", "message"),
     [
-        ({"happening": "sleep", "every": 1}, "Unknown happening 'sleep'"),
+        ({"happening": "sleep", "every": 1}, "Unknown event 'sleep'"),
         ({"happening": "reply", "every": float("nan")}, "longer than 0"),
         ({"happening": "reply", "every": -1}, "longer than 0"),
         ({"happening": "reply", "every": 1, "after": -1}, "after must be at least 0"),
     ],
 )
-def test_a_habit_is_checked(options: dict[str, Any], told: str) -> None:
-    with pytest.raises(SandboxUsageError, match=told):
+def test_a_habit_is_checked(options: dict[str, Any], message: str) -> None:
+    with pytest.raises(SandboxUsageError, match=message):
         Habit(**options)
 
 
-# What the API shows
+# What the API returns
 
 
-def test_somebody_replies(sandbox: Sandbox, call: Call, campaign: str) -> None:
+def test_reply_sets_the_time_in_the_replied_column(sandbox: Sandbox, call: Call, campaign: str) -> None:
     ana = sandbox.add_person(campaign, {"Email": "ana@example.com"})
     sandbox.add_person(campaign, {"Email": "eve@example.com"}, unsubscribed=True)
     sandbox.life = f"reply:{OFTEN}"
@@ -127,65 +127,65 @@ def test_somebody_replies(sandbox: Sandbox, call: Call, campaign: str) -> None:
     assert "Replied" not in sandbox.people()[1].fields
 
 
-def test_everybody_opts_out_one_after_the_other_and_then_nobody(sandbox: Sandbox, call: Call, campaign: str) -> None:
+def test_unsubscribe_applies_to_everybody_once(sandbox: Sandbox, call: Call, campaign: str) -> None:
     people = [sandbox.add_person(campaign, {"Email": f"{number}@example.com"}) for number in range(3)]
     sandbox.life = f"unsubscribe:{OFTEN}"
 
     until(lambda: all(_prospect(call, person)["unsubscribed"] for person in people))
 
-    assert sorted(happening.id for happening in sandbox.happened) == sorted(people)
+    assert sorted(event.id for event in sandbox.happened) == sorted(people)
     assert (sandbox.happen("unsubscribe"), sandbox.happen("reply")) == (None, None)
 
 
-def test_a_campaign_is_paused_and_runs_on(sandbox: Sandbox, call: Call, campaign: str) -> None:
+def test_a_campaign_is_paused_and_resumes(sandbox: Sandbox, call: Call, campaign: str) -> None:
     sandbox.life = f"pause:{OFTEN}"
     until(lambda: _campaign(call, campaign)["paused"])
 
     sandbox.life = f"unpause:{OFTEN}"
     until(lambda: not _campaign(call, campaign)["paused"])
 
-    assert [(happening.happening, happening.name) for happening in sandbox.happened] == [
+    assert [(event.happening, event.name) for event in sandbox.happened] == [
         ("pause", "Spring"),
         ("unpause", "Spring"),
     ]
 
 
-def test_somebody_appears(sandbox: Sandbox, call: Call, campaign: str) -> None:
+def test_appear_adds_a_person(sandbox: Sandbox, call: Call, campaign: str) -> None:
     sandbox.life = f"appear:{OFTEN}x1"
 
     (shown,) = until(lambda: call("GET", f"/api/prospects/{campaign}").json()["data"])
 
     assert shown["Email"].endswith("@example.com")
     assert shown["Email"].startswith(shown["First Name"].lower())
-    (happening,) = sandbox.happened
-    assert (happening.id, happening.name) == (shown["prospectID"], shown["Email"])
-    assert abs(happening.at - time.time()) < 10
+    (event,) = sandbox.happened
+    assert (event.id, event.name) == (shown["prospectID"], shown["Email"])
+    assert abs(event.at - time.time()) < 10
 
 
-def test_a_life_with_nobody_in_it_waits_for_somebody(sandbox: Sandbox, call: Call) -> None:
-    sandbox.life = ",".join(f"{happening}:every=0.01" for happening in HAPPENINGS)
+def test_activity_in_an_empty_sandbox_starts_once_there_is_a_campaign(sandbox: Sandbox, call: Call) -> None:
+    sandbox.life = ",".join(f"{event}:every=0.01" for event in EVENTS)
     assert call("GET", "/api/campaigns").json()["data"] == []
 
     sandbox.add_campaign("Spring")
 
-    until(lambda: {happening.happening for happening in sandbox.happened} == set(HAPPENINGS))
+    until(lambda: {event.happening for event in sandbox.happened} == set(EVENTS))
 
 
 # One at a time
 
 
-@pytest.mark.parametrize("happening", HAPPENINGS)
-def test_nothing_is_left_in_an_empty_sandbox(sandbox: Sandbox, happening: str) -> None:
-    assert sandbox.happen(happening) is None
+@pytest.mark.parametrize("event", EVENTS)
+def test_no_event_applies_in_an_empty_sandbox(sandbox: Sandbox, event: str) -> None:
+    assert sandbox.happen(event) is None
     assert sandbox.happened == []
 
 
-def test_it_happens_now_and_to_whom_it_should(sandbox: Sandbox, call: Call, campaign: str) -> None:
+def test_an_event_happens_now_and_only_to_the_given_id(sandbox: Sandbox, call: Call, campaign: str) -> None:
     people = [sandbox.add_person(campaign, {"Email": f"{number}@example.com"}) for number in range(8)]
     other = sandbox.add_campaign("Autumn")
 
-    for happening, to in (("unsubscribe", people[5]), ("reply", people[2]), ("pause", other), ("appear", other)):
-        sandbox.happen(happening, to=to)
+    for event, to in (("unsubscribe", people[5]), ("reply", people[2]), ("pause", other), ("appear", other)):
+        sandbox.happen(event, to=to)
 
     assert [_prospect(call, person)["unsubscribed"] for person in people] == [number == 5 for number in range(8)]
     assert ["Replied" in _prospect(call, person) for person in people] == [number == 2 for number in range(8)]
@@ -193,57 +193,57 @@ def test_it_happens_now_and_to_whom_it_should(sandbox: Sandbox, call: Call, camp
     assert (len(sandbox.people(campaign)), len(sandbox.people(other))) == (8, 1)
 
 
-@pytest.mark.parametrize("happening", HAPPENINGS)
-def test_it_cannot_happen_to_what_is_not_there(sandbox: Sandbox, campaign: str, happening: str) -> None:
+@pytest.mark.parametrize("event", EVENTS)
+def test_an_event_does_not_apply_to_an_unknown_id(sandbox: Sandbox, campaign: str, event: str) -> None:
     sandbox.add_campaign("Autumn", paused=True)
     sandbox.add_person(campaign, {"Email": "ana@example.com"})
 
-    with pytest.raises(SandboxUsageError, match=f"'{happening}' cannot happen to 'nobody'. It means: "):
-        sandbox.happen(happening, to="nobody")
+    with pytest.raises(SandboxUsageError, match=f"'{event}' does not apply to 'nobody'. It means: "):
+        sandbox.happen(event, to="nobody")
     assert sandbox.happened == []
 
 
 @pytest.mark.parametrize(
-    ("happening", "to"), [("unsubscribe", "eve"), ("reply", "eve"), ("pause", "autumn"), ("unpause", "spring")]
+    ("event", "to"), [("unsubscribe", "eve"), ("reply", "eve"), ("pause", "autumn"), ("unpause", "spring")]
 )
-def test_it_happens_to_nobody_who_is_past_it(sandbox: Sandbox, happening: str, to: str) -> None:
+def test_an_event_does_not_apply_where_its_state_is_reached_already(sandbox: Sandbox, event: str, to: str) -> None:
     sandbox.add_campaign("Autumn", paused=True, id="autumn")
     spring = sandbox.add_campaign("Spring", id="spring")
     ids = {"eve": sandbox.add_person(spring, {"Email": "eve@example.com"}, unsubscribed=True)}
 
-    with pytest.raises(SandboxUsageError, match=f"'{happening}' cannot happen"):
-        sandbox.happen(happening, to=ids.get(to, to))
-    happened = sandbox.happen(happening)
-    # Chosen at random: the other one, if there is one.
-    assert (happened.id if happened else None) == {"pause": "spring", "unpause": "autumn"}.get(happening)
+    with pytest.raises(SandboxUsageError, match=f"'{event}' does not apply"):
+        sandbox.happen(event, to=ids.get(to, to))
+    happened = sandbox.happen(event)
+    # A random event applies to the other one, if there is one.
+    assert (happened.id if happened else None) == {"pause": "spring", "unpause": "autumn"}.get(event)
 
 
-def test_an_unknown_happening_names_what_is_known(sandbox: Sandbox) -> None:
+def test_an_unknown_event_lists_the_known_ones(sandbox: Sandbox) -> None:
     with pytest.raises(SandboxUsageError, match=r"Known: reply, unsubscribe, pause, unpause, appear$"):
         sandbox.happen("sleep")
 
 
-# The same again
+# Random seeds
 
 
-def test_the_same_seed_is_the_same_life() -> None:
+def test_the_same_seed_gives_the_same_events() -> None:
     assert _story(1) == _story(1)
     assert _story(1) != _story(2)
 
 
-def test_a_reset_throws_the_same_dice(sandbox: Sandbox) -> None:
+def test_a_reset_restarts_the_random_sequence(sandbox: Sandbox) -> None:
     stories = []
     for _ in range(2):
         sandbox.reset()
         campaign = sandbox.add_campaign("Spring")
         stories.append([sandbox.happen("appear", to=campaign) for _ in range(5)])
 
-    first, second = ([happening.name for happening in story if happening] for story in stories)
+    first, second = ([event.name for event in story if event] for story in stories)
     assert first == second
     assert len(set(first)) == 5
 
 
-def test_whoever_appears_is_new_in_a_file_too(tmp_path: Path) -> None:
+def test_people_who_appear_are_new_in_an_existing_file(tmp_path: Path) -> None:
     for _ in range(2):
         with Sandbox(db=tmp_path / "sandbox.db", seed="demo") as sandbox:
             for _ in range(3):
@@ -253,37 +253,37 @@ def test_whoever_appears_is_new_in_a_file_too(tmp_path: Path) -> None:
     assert len(set(emails)) == len(emails) == 6
 
 
-# The clock
+# The schedule
 
 
-def test_it_ends_after_so_many_times(sandbox: Sandbox, campaign: str) -> None:
+def test_activity_stops_after_the_given_number_of_times(sandbox: Sandbox, campaign: str) -> None:
     sandbox.life = "appear:every=0.01x3"
 
-    until(lambda: not clocks())
+    until(lambda: not activity_threads())
 
     assert len(sandbox.people(campaign)) == 3
 
 
 @pytest.mark.usefixtures("campaign")
-def test_one_comes_as_long_after_another_as_it_says(sandbox: Sandbox) -> None:
+def test_events_keep_their_interval(sandbox: Sandbox) -> None:
     sandbox.life = "appear:every=0.05x7"
 
     until(lambda: len(sandbox.happened) == 7)
 
-    # 0.3 s, and room for a busy machine; a clock that adds up its waits would take 1.35 s.
+    # 0.3 s, and room for a busy machine; a schedule that adds up its delays would take 1.35 s.
     assert sandbox.happened[-1].at - sandbox.happened[0].at < 1
 
 
-def test_the_first_one_comes_after_its_time(sandbox: Sandbox, campaign: str) -> None:
+def test_the_first_event_comes_after_its_delay(sandbox: Sandbox, campaign: str) -> None:
     sandbox.add_person(campaign, {"Email": "ana@example.com"})
     sandbox.life = "pause:every=60:after=0.02,reply:every=0.001:after=60,appear:every=0.05x2"
 
     until(lambda: len(sandbox.people()) == 3)
 
-    assert [happening.happening for happening in sandbox.happened] == ["pause", "appear", "appear"]
+    assert [event.happening for event in sandbox.happened] == ["pause", "appear", "appear"]
 
 
-def test_without_a_life_there_is_no_clock(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_without_activity_there_is_no_thread(monkeypatch: pytest.MonkeyPatch) -> None:
     started: list[str] = []
     start = threading.Thread.start
     monkeypatch.setattr(threading.Thread, "start", lambda thread: (started.append(thread.name), start(thread)))
@@ -296,22 +296,22 @@ def test_without_a_life_there_is_no_clock(monkeypatch: pytest.MonkeyPatch) -> No
     assert started == ["salesblink-sandbox"]
 
 
-def test_it_begins_with_the_sandbox_and_ends_with_it() -> None:
+def test_activity_starts_and_stops_with_the_sandbox() -> None:
     sandbox = Sandbox(seed="demo", life=[Habit("appear", 0.01)])
-    assert clocks() == []
+    assert activity_threads() == []
 
     with sandbox:
         until(lambda: sandbox.happened)
-        (clock,) = clocks()
+        (thread,) = activity_threads()
         happened = len(sandbox.happened)
         until(lambda: len(sandbox.happened) > happened)
 
-    assert not clock.is_alive()
+    assert not thread.is_alive()
 
 
 @pytest.mark.usefixtures("campaign")
 @pytest.mark.parametrize("stop", [lambda sandbox: setattr(sandbox, "life", ""), Sandbox.reset])
-def test_it_can_be_stopped_while_the_sandbox_runs(
+def test_activity_can_be_stopped_while_the_sandbox_runs(
     sandbox: Sandbox, call: Call, stop: Callable[[Sandbox], None]
 ) -> None:
     sandbox.life = "appear:every=0.01"
@@ -319,11 +319,11 @@ def test_it_can_be_stopped_while_the_sandbox_runs(
 
     stop(sandbox)
 
-    assert (sandbox.life, clocks()) == ((), [])
+    assert (sandbox.life, activity_threads()) == ((), [])
     assert call("GET", "/api/campaigns").status_code == 200
 
 
-def test_a_reset_forgets_what_happened(sandbox: Sandbox, campaign: str) -> None:
+def test_a_reset_clears_the_events(sandbox: Sandbox, campaign: str) -> None:
     sandbox.happen("pause", to=campaign)
 
     sandbox.reset()
@@ -332,24 +332,24 @@ def test_a_reset_forgets_what_happened(sandbox: Sandbox, campaign: str) -> None:
 
 
 @pytest.mark.usefixtures("campaign")
-def test_another_life_takes_the_place_of_the_first(sandbox: Sandbox) -> None:
+def test_a_new_schedule_replaces_the_first(sandbox: Sandbox) -> None:
     sandbox.life = "appear:every=0.01"
     until(sandbox.people)
-    (first,) = clocks()
+    (first,) = activity_threads()
 
     sandbox.life = [Habit("reply", 0.01, times=500)]
 
     people = len(sandbox.people())
-    assert (first.is_alive(), len(clocks())) == (False, 1)
+    assert (first.is_alive(), len(activity_threads())) == (False, 1)
     until(lambda: sandbox.happened[-1].happening == "reply")
     assert len(sandbox.people()) == people
 
 
 @pytest.mark.usefixtures("campaign")
-def test_a_life_that_is_none_leaves_the_one_there_is(sandbox: Sandbox) -> None:
+def test_an_invalid_schedule_leaves_the_current_one(sandbox: Sandbox) -> None:
     sandbox.life = "appear:every=0.01"
 
-    with pytest.raises(SandboxUsageError, match="Unknown happening"):
+    with pytest.raises(SandboxUsageError, match="Unknown event"):
         sandbox.life = "sleep:every=1"
 
     assert sandbox.life == (Habit("appear", 0.01),)
@@ -357,65 +357,65 @@ def test_a_life_that_is_none_leaves_the_one_there_is(sandbox: Sandbox) -> None:
     until(lambda: len(sandbox.people()) > people)
 
 
-def test_a_sandbox_with_a_life_that_is_none_does_not_begin() -> None:
-    with pytest.raises(SandboxUsageError, match="Unknown happening 'sleep'"):
+def test_a_sandbox_with_invalid_activity_does_not_start() -> None:
+    with pytest.raises(SandboxUsageError, match="Unknown event 'sleep'"):
         Sandbox(life="sleep:every=1")
 
 
-def test_a_clock_that_has_very_long_to_wait_waits(sandbox: Sandbox) -> None:
+def test_a_very_long_interval_is_accepted(sandbox: Sandbox) -> None:
     sandbox.life = "reply:every=1e300"
-    (clock,) = clocks()
+    (thread,) = activity_threads()
 
-    clock.join(0.1)
+    thread.join(0.1)
 
-    assert clock.is_alive()
+    assert thread.is_alive()
 
 
-def test_a_happening_that_fails_is_logged_and_the_next_one_comes(caplog: pytest.LogCaptureFixture) -> None:
+def test_an_event_that_fails_is_logged_and_the_next_one_follows(caplog: pytest.LogCaptureFixture) -> None:
     seen: list[str] = []
 
-    def happen(happening: str) -> None:
-        seen.append(happening)
+    def generate(event: str) -> None:
+        seen.append(event)
         if len(seen) == 1:
             raise OSError("disk full")
 
-    clock = Clock(happen)
-    clock.keep([Habit("reply", 0.01)])
-    clock.start()
+    scheduler = ActivityScheduler(generate)
+    scheduler.schedule([Habit("reply", 0.01)])
+    scheduler.start()
     until(lambda: len(seen) > 1)
-    clock.stop()
+    scheduler.stop()
 
-    assert caplog.messages == ["The sandbox could not let 'reply' happen"]
+    assert caplog.messages == ["The sandbox could not generate the event 'reply'"]
     assert "disk full" in caplog.text
 
 
-def test_what_a_slow_machine_missed_comes_in_its_order() -> None:
+def test_delayed_events_keep_their_order() -> None:
     seen: list[str] = []
-    go_on = threading.Event()
+    release = threading.Event()
 
-    def happen(happening: str) -> None:
+    def generate(event: str) -> None:
         if seen:
-            go_on.wait(5)
-        seen.append(happening)
+            release.wait(5)
+        seen.append(event)
 
-    clock = Clock(happen)
-    clock.keep([Habit("pause", 1 / 16, after=3 / 32, times=3), Habit("reply", 1 / 32, times=6)])
-    clock.start()
+    scheduler = ActivityScheduler(generate)
+    scheduler.schedule([Habit("pause", 1 / 16, after=3 / 32, times=3), Habit("reply", 1 / 32, times=6)])
+    scheduler.start()
     until(lambda: seen)
     threading.Event().wait(0.25)
-    go_on.set()
+    release.set()
     until(lambda: len(seen) == 9)
-    clock.stop()
+    scheduler.stop()
 
-    # At the same moment (3/32, 5/32), what was named first.
+    # At the same time (3/32, 5/32), the habit listed first comes first.
     assert seen == ["reply", "reply", "pause", "reply", "reply", "pause", "reply", "reply", "pause"]
 
 
-# What people see
+# The page
 
 
 @pytest.mark.usefixtures("campaign")
-def test_the_page_tells_the_life_and_what_happened(sandbox: Sandbox, call: Call) -> None:
+def test_the_page_shows_the_schedule_and_the_events(sandbox: Sandbox, call: Call) -> None:
     sandbox.life = "reply:every=60,pause:every=120:after=90x3,unpause:every=0.5x1"
     for _ in range(60):
         sandbox.happen("appear")
@@ -423,18 +423,22 @@ def test_the_page_tells_the_life_and_what_happened(sandbox: Sandbox, call: Call)
 
     state = call("GET", "/sandbox/state").json()
 
-    assert state["life"] == ["reply every 60 s", "pause every 120 s from 90 s on, 3 times", "unpause every 0.5 s, once"]
+    assert state["life"] == [
+        "reply every 60 s",
+        "pause every 120 s, first after 90 s, 3 times",
+        "unpause every 0.5 s, once",
+    ]
     assert (len(state["happenings"]), state["happenings"][0]["name"]) == (50, "Spring")
     assert state["happenings"][0] == vars(sandbox.happened[-1])
     assert 'id="happenings"' in call("GET", "/").text
 
 
 def _story(random_seed: int) -> list[tuple[str, str]]:
-    """Twenty things that happened by themselves to the demo's people."""
+    """Return twenty scheduled events among the demo's people."""
     with Sandbox(seed="demo", random_seed=random_seed) as sandbox:
         sandbox.life = "appear:every=0.004x8,reply:every=0.005x6,unsubscribe:every=0.01x4,pause:every=0.015x2"
         until(lambda: len(sandbox.happened) == 20)
-        return [(happening.happening, happening.name) for happening in sandbox.happened]
+        return [(event.happening, event.name) for event in sandbox.happened]
 
 
 def _prospect(call: Call, prospect_id: str) -> dict[str, Any]:

@@ -1,4 +1,4 @@
-"""Every documented call."""
+"""All documented calls."""
 
 from __future__ import annotations
 
@@ -38,11 +38,11 @@ def test_campaigns_are_found_by_a_part_of_their_name(sandbox: Sandbox, call: Cal
 
 
 @pytest.mark.parametrize("odd", ["plain", "a/b c", "..", "50%", "ä?&#", "a%2Fb"])
-def test_one_campaign_whatever_its_id(sandbox: Sandbox, call: Call, odd: str) -> None:
+def test_a_campaign_id_may_contain_any_character(sandbox: Sandbox, call: Call, odd: str) -> None:
     from urllib.parse import quote
 
     sandbox.add_campaign("Odd", id=odd)
-    # requests takes dots for steps between folders, so they are quoted too.
+    # requests resolves dots as path segments, so encode them as well.
     quoted = quote(odd, safe="").replace(".", "%2E")
 
     found = call("GET", f"/api/campaign/{quoted}")
@@ -51,7 +51,7 @@ def test_one_campaign_whatever_its_id(sandbox: Sandbox, call: Call, odd: str) ->
     assert call("GET", f"/api/prospects/{quoted}").json()["data"] == []
 
 
-def test_only_a_quoted_slash_is_part_of_an_id(sandbox: Sandbox, call: Call) -> None:
+def test_an_unencoded_slash_is_not_part_of_an_id(sandbox: Sandbox, call: Call) -> None:
     sandbox.add_campaign("Odd", id="a/b")
 
     assert call("GET", "/api/campaign/a/b").status_code == 404
@@ -78,7 +78,7 @@ def test_people_are_found_by_address_in_all_campaigns(sandbox: Sandbox, call: Ca
     assert [(person["prospectID"], person["campaignID"]) for person in found] == [(first, spring), (second, autumn)]
 
 
-def test_nobody_at_an_address_is_an_empty_list(call: Call) -> None:
+def test_an_unknown_address_returns_an_empty_list(call: Call) -> None:
     answered = call("GET", "/api/prospect", params={"term": "nobody@example.com"})
 
     assert (answered.status_code, answered.json()["data"]) == (200, [])

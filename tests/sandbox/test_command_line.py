@@ -1,4 +1,4 @@
-"""``python -m airflow_provider_salesblink.sandbox``, as a process."""
+"""``python -m airflow_provider_salesblink.sandbox``, in a process of its own."""
 
 from __future__ import annotations
 
@@ -66,7 +66,7 @@ def refused(*arguments: str) -> str:
 
 
 @pytest.mark.parametrize("how", [signal.SIGTERM, signal.SIGINT])
-def test_it_greets_serves_and_ends(start: Callable[..., Served], how: signal.Signals) -> None:
+def test_it_prints_its_address_serves_and_stops(start: Callable[..., Served], how: signal.Signals) -> None:
     served = start("--seed", "demo")
     assert [campaign["name"] for campaign in served.call("GET", "/api/campaigns").json()["data"]] == [
         "Spring 2027",
@@ -84,7 +84,7 @@ def test_it_greets_serves_and_ends(start: Callable[..., Served], how: signal.Sig
     assert json.loads(connection) == {"conn_type": "salesblink", "host": served.url, "password": served.key}
 
 
-def test_a_killed_sandbox_has_lost_nothing(start: Callable[..., Served], tmp_path: Path) -> None:
+def test_a_killed_sandbox_loses_nothing(start: Callable[..., Served], tmp_path: Path) -> None:
     options = ("--db", str(tmp_path / "sandbox.db"), "--seed", "demo")
     served = start(*options)
     new = {"campaignID": "spring-2027", "data": {"Email": "gil@example.com"}}
@@ -108,12 +108,12 @@ def test_every_option(start: Callable[..., Served]) -> None:
     answers = [served.call("GET", "/api/campaigns") for _ in range(4)]
 
     assert served.key == "my-key"
-    # The fault hit before the request was counted.
+    # The faulty request does not count toward the limit.
     assert [answer.status_code for answer in answers] == [503, 200, 200, 429]
     assert answers[1].json()[0]["_id"] == "spring-2027"
 
 
-def test_a_life_goes_on_by_itself(start: Callable[..., Served]) -> None:
+def test_activity_happens_without_requests(start: Callable[..., Served]) -> None:
     served = start("--seed", "demo", "--life", "unsubscribe:every=0.05x1")
     deadline = time.monotonic() + 10
 
@@ -149,18 +149,18 @@ def test_the_key_of_the_environment(start: Callable[..., Served]) -> None:
         (["--host", "0.0.0.0"], "unrecognized arguments"),  # noqa: S104  # refused
     ],
 )
-def test_what_is_not_understood_is_told(arguments: list[str], named: str) -> None:
+def test_an_invalid_option_is_an_error(arguments: list[str], named: str) -> None:
     assert named in refused(*arguments)
 
 
-def test_a_port_in_use_is_told(start: Callable[..., Served]) -> None:
+def test_a_port_in_use_is_an_error(start: Callable[..., Served]) -> None:
     port = start().url.rpartition(":")[2]
 
     assert refused("--port", port) == f"Cannot listen on port {port} of 127.0.0.1: Address already in use.\n"
 
 
-def test_help_names_every_fault_shape_and_happening() -> None:
-    told = subprocess.run([*COMMAND, "--help"], capture_output=True, text=True, timeout=20, check=True).stdout
+def test_help_lists_faults_shapes_and_events() -> None:
+    help_text = subprocess.run([*COMMAND, "--help"], capture_output=True, text=True, timeout=20, check=True).stdout
 
     for word in (
         "prospect-unsubscribe",
@@ -173,7 +173,7 @@ def test_help_names_every_fault_shape_and_happening() -> None:
         "calm is",
         "busy is",
     ):
-        assert word in told
+        assert word in help_text
 
 
 def test_it_imports_without_airflow() -> None:

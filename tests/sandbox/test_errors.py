@@ -1,4 +1,4 @@
-"""Every refusal, and which one comes first."""
+"""All error responses, and their order."""
 
 from __future__ import annotations
 
@@ -25,13 +25,13 @@ def assert_refused(answered: Any, status: int, *words: str) -> None:
 
 @pytest.mark.parametrize("key", ["", "wrong", "Bearer {key}", "{key}x", "Ünïcode".encode()])
 def test_a_wrong_key_is_refused(sandbox: Sandbox, call: Call, key: str | bytes) -> None:
-    said = key.format(key=sandbox.key) if isinstance(key, str) else key
+    sent = key.format(key=sandbox.key) if isinstance(key, str) else key
 
-    assert_refused(call("GET", "/api/campaigns", headers={"Authorization": said}), 401, "API key is wrong")
+    assert_refused(call("GET", "/api/campaigns", headers={"Authorization": sent}), 401, "API key is wrong")
     assert not sandbox.requests[-1].authorized
 
 
-def test_what_administrators_see_is_hidden_from_members_and_nothing_else(sandbox: Sandbox, call: Call) -> None:
+def test_a_member_key_is_refused_only_for_administrator_calls(sandbox: Sandbox, call: Call) -> None:
     member = {"Authorization": sandbox.member_key}
 
     assert_refused(call("GET", "/api/my-team", headers=member), 403, "administrators only")
@@ -55,7 +55,7 @@ def test_what_administrators_see_is_hidden_from_members_and_nothing_else(sandbox
         ("GET", "/api/campaigns/", None),
     ],
 )
-def test_what_is_not_there_is_not_found(sandbox: Sandbox, call: Call, method: str, path: str, body: Any) -> None:
+def test_an_unknown_id_or_path_is_not_found(sandbox: Sandbox, call: Call, method: str, path: str, body: Any) -> None:
     assert_refused(call(method, path, json=body), 404, "Not Found")
     assert sandbox.people() == []
 
@@ -71,9 +71,7 @@ def test_what_is_not_there_is_not_found(sandbox: Sandbox, call: Call, method: st
         ("TRACE", OUT, "POST"),
     ],
 )
-def test_another_method_is_refused_before_the_key_is_looked_at(
-    call: Call, method: str, path: str, allowed: str
-) -> None:
+def test_a_wrong_method_is_refused_before_the_key_is_checked(call: Call, method: str, path: str, allowed: str) -> None:
     answered = call(method, path, headers={"Authorization": "wrong"})
 
     assert_refused(answered, 405, "invalid method")
@@ -125,7 +123,7 @@ def test_a_search_needs_a_term(call: Call, path: str) -> None:
         (OUT, 7, "body"),
     ],
 )
-def test_a_body_that_is_not_as_documented_is_refused(
+def test_an_undocumented_body_is_refused(
     sandbox: Sandbox, call: Call, campaign: str, path: str, body: Any, word: str
 ) -> None:
     if isinstance(body, dict) and body.get("campaignID") == "{}":
@@ -156,14 +154,14 @@ def test_a_body_that_is_not_json_is_refused(call: Call, body: bytes) -> None:
 
 
 @pytest.mark.parametrize("content_type", [None, "text/plain", "application/x-www-form-urlencoded", "application/jsonx"])
-def test_a_body_that_does_not_say_it_is_json_is_refused(call: Call, campaign: str, content_type: str | None) -> None:
+def test_a_body_without_the_json_content_type_is_refused(call: Call, campaign: str, content_type: str | None) -> None:
     body = f'{{"campaignID": "{campaign}", "pause": true}}'.encode()
 
     assert_refused(call("POST", STATUS, data=body, headers={"Content-Type": content_type}), 400, "application/json")
 
 
-def test_refusals_come_in_order(sandbox: Sandbox, call: Call) -> None:
-    """Each request has every fault that a later refusal would name."""
+def test_the_checks_have_a_fixed_order(sandbox: Sandbox, call: Call) -> None:
+    """Each request would also fail all later checks."""
     bad: dict[str, str | None] = {"Authorization": "wrong", "Accept": "text/html", "Content-Type": None}
     sandbox.limits = Limits(reads=1, writes=1)
     call("GET", "/api/campaigns")

@@ -35,7 +35,7 @@ from airflow_provider_salesblink.sandbox.faults import parse_faults
         ("*=slow:seconds=0.5:when=after", [Fault("*", "slow", seconds=0.5, when="after")]),
     ],
 )
-def test_what_is_read(text: str, faults: list[Fault]) -> None:
+def test_text_is_parsed(text: str, faults: list[Fault]) -> None:
     assert parse_faults(text) == faults
 
 
@@ -62,14 +62,14 @@ def test_what_is_read(text: str, faults: list[Fault]) -> None:
         ("campaigns=slow:seconds=inf", "at least 0"),
     ],
 )
-def test_what_is_not_known_names_what_is(text: str, named: str) -> None:
+def test_an_error_lists_the_valid_values(text: str, named: str) -> None:
     with pytest.raises(SandboxUsageError) as caught:
         parse_faults(text)
     assert named in str(caught.value)
 
 
 @pytest.mark.parametrize(
-    ("options", "said"),
+    ("options", "text"),
     [
         ({"kind": "reset"}, "reset"),
         ({"kind": "reset", "when": "after"}, "reset after"),
@@ -77,5 +77,5 @@ def test_what_is_not_known_names_what_is(text: str, named: str) -> None:
         ({"kind": "429"}, "429"),
     ],
 )
-def test_how_the_journal_calls_a_fault(options: dict[str, Any], said: str) -> None:
-    assert str(Fault("*", **options)) == said
+def test_how_the_request_log_describes_a_fault(options: dict[str, Any], text: str) -> None:
+    assert str(Fault("*", **options)) == text

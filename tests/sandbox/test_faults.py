@@ -1,4 +1,4 @@
-"""Every fault, on the wire."""
+"""All faults, as a client sees them."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from email.utils import parsedate_to_datetime
 from typing import TYPE_CHECKING, Any
 
 import pytest
-import requests  # noqa: TID251  # its errors are what a client sees
+import requests  # noqa: TID251  # the tests check its errors
 
 from airflow_provider_salesblink.sandbox import Fault, Sandbox
 
@@ -22,7 +22,7 @@ def add(call: Call, campaign: str, **options: Any) -> requests.Response:
 
 
 def raw(sandbox: Sandbox, path: str = "/api/campaigns") -> bytes:
-    """All bytes of an answer, up to the end of the connection, however it comes."""
+    """Return all bytes of a response, up to the end of the connection."""
     with socket.create_connection(("127.0.0.1", int(sandbox.url.rpartition(":")[2])), timeout=5) as connection:
         lines = (f"GET {path} HTTP/1.1", "Host: localhost", f"Authorization: {sandbox.key}", "Connection: close")
         connection.sendall("\r\n".join((*lines, "", "")).encode())
@@ -34,7 +34,7 @@ def raw(sandbox: Sandbox, path: str = "/api/campaigns") -> bytes:
 
 @pytest.mark.parametrize("kind", ["reset", "close"])
 @pytest.mark.parametrize(("when", "people"), [("before", 0), ("after", 1)])
-def test_no_answer(sandbox: Sandbox, call: Call, campaign: str, kind: str, when: Any, people: int) -> None:
+def test_no_response(sandbox: Sandbox, call: Call, campaign: str, kind: str, when: Any, people: int) -> None:
     sandbox.fault("prospect-add", kind, when=when)
 
     with pytest.raises(requests.ConnectionError, match="reset by peer" if kind == "reset" else "closed connection"):
@@ -45,7 +45,7 @@ def test_no_answer(sandbox: Sandbox, call: Call, campaign: str, kind: str, when:
     assert add(call, campaign).status_code == 200
 
 
-def test_a_reset_is_a_reset_and_a_close_is_none(sandbox: Sandbox) -> None:
+def test_reset_sends_rst_and_close_does_not(sandbox: Sandbox) -> None:
     sandbox.fault("campaigns", "reset")
     with pytest.raises(ConnectionResetError):
         raw(sandbox)
@@ -65,7 +65,7 @@ def test_any_status(sandbox: Sandbox, call: Call, campaign: str, status: int, wh
     assert len(sandbox.people()) == people
 
 
-def test_an_answer_without_a_body_keeps_the_connection_in_step(sandbox: Sandbox, call: Call) -> None:
+def test_a_response_without_a_body_keeps_the_connection_usable(sandbox: Sandbox, call: Call) -> None:
     sandbox.fault("campaigns", "status", status=204)
 
     assert call("GET", "/api/campaigns").content == b""
@@ -79,23 +79,23 @@ def test_too_many_requests(sandbox: Sandbox, call: Call, campaign: str, form: An
 
     answered = add(call, campaign)
 
-    said = answered.headers.get("Retry-After")
+    header = answered.headers.get("Retry-After")
     assert (answered.status_code, sandbox.people()) == (429, [])
     if form == "date":
-        assert said is not None
-        assert 6 <= parsedate_to_datetime(said).timestamp() - time.time() <= 8
+        assert header is not None
+        assert 6 <= parsedate_to_datetime(header).timestamp() - time.time() <= 8
     else:
-        assert said == ("7" if form else None)
+        assert header == ("7" if form else None)
 
 
-def test_maintenance_may_say_when_it_ends(sandbox: Sandbox, call: Call) -> None:
+def test_a_503_may_have_retry_after(sandbox: Sandbox, call: Call) -> None:
     sandbox.fault("campaigns", "status", status=503, retry_after=2)
 
     assert call("GET", "/api/campaigns").headers["Retry-After"] == "2"
 
 
 @pytest.mark.parametrize("when", ["before", "after"])
-def test_slow_answers_are_true(sandbox: Sandbox, call: Call, campaign: str, when: Any) -> None:
+def test_slow_returns_the_real_response(sandbox: Sandbox, call: Call, campaign: str, when: Any) -> None:
     sandbox.fault("prospect-add", "slow", seconds=0.3, when=when)
     started = time.monotonic()
 
@@ -106,7 +106,7 @@ def test_slow_answers_are_true(sandbox: Sandbox, call: Call, campaign: str, when
 
 
 @pytest.mark.parametrize(("when", "at_once"), [("before", 0), ("after", 1)])
-def test_a_slow_write_is_done_even_when_nobody_waits_for_it(
+def test_a_slow_write_is_processed_after_the_client_disconnects(
     sandbox: Sandbox, call: Call, campaign: str, when: Any, at_once: int
 ) -> None:
     sandbox.fault("prospect-add", "slow", seconds=0.5, when=when)
@@ -138,7 +138,7 @@ def test_a_maintenance_page(sandbox: Sandbox, call: Call, campaign: str, when: A
     assert len(sandbox.people()) == people
 
 
-def test_half_of_the_json(sandbox: Sandbox, call: Call, campaign: str) -> None:
+def test_truncated_json(sandbox: Sandbox, call: Call, campaign: str) -> None:
     sandbox.fault("campaigns", "truncated")
 
     half, whole = call("GET", "/api/campaigns"), call("GET", "/api/campaigns")
@@ -166,7 +166,7 @@ def test_a_connection_that_breaks_in_the_middle(sandbox: Sandbox, call: Call, ca
 
 
 @pytest.mark.parametrize(("when", "people"), [("before", 0), ("after", 1)])
-def test_a_refusal_that_says_200(sandbox: Sandbox, call: Call, campaign: str, when: Any, people: int) -> None:
+def test_a_refusal_with_status_200(sandbox: Sandbox, call: Call, campaign: str, when: Any, people: int) -> None:
     sandbox.fault("prospect-add", "refused", when=when)
 
     answered = add(call, campaign)
@@ -175,7 +175,7 @@ def test_a_refusal_that_says_200(sandbox: Sandbox, call: Call, campaign: str, wh
     assert len(sandbox.people()) == people
 
 
-def test_a_redirect_goes_where_it_says(sandbox: Sandbox, call: Call, campaign: str) -> None:
+def test_a_redirect_goes_to_its_location(sandbox: Sandbox, call: Call, campaign: str) -> None:
     with Sandbox(key=sandbox.key) as elsewhere:
         sandbox.fault("campaigns", "redirect", location=f"{elsewhere.url}/stolen?x=1")
         answered = call("GET", "/api/campaigns")
@@ -187,7 +187,7 @@ def test_a_redirect_goes_where_it_says(sandbox: Sandbox, call: Call, campaign: s
     assert [person.email for person in sandbox.people(campaign)] == []
 
 
-def test_bytes_that_are_no_json(sandbox: Sandbox, call: Call) -> None:
+def test_a_body_that_is_not_json(sandbox: Sandbox, call: Call) -> None:
     sandbox.fault("campaigns", "garbage")
 
     answered = call("GET", "/api/campaigns")
@@ -207,7 +207,7 @@ def test_bytes_that_are_no_json(sandbox: Sandbox, call: Call) -> None:
         ("prospect-update", ["prospect-update"]),
     ],
 )
-def test_whom_a_fault_hits(sandbox: Sandbox, call: Call, operation: str, hit: list[str]) -> None:
+def test_which_requests_a_fault_affects(sandbox: Sandbox, call: Call, operation: str, hit: list[str]) -> None:
     requests_to = {
         "campaigns": ("GET", "/api/campaigns"),
         "prospect": ("GET", "/api/prospect/x"),
@@ -228,7 +228,7 @@ def test_scripted_faults_come_first_and_in_order(sandbox: Sandbox, call: Call) -
     assert [request.fault for request in sandbox.requests][::3] == ["status 501", "status 599"]
 
 
-def test_a_share_hits_at_random_and_alike_every_time(sandbox: Sandbox, call: Call) -> None:
+def test_a_share_is_random_and_repeatable(sandbox: Sandbox, call: Call) -> None:
     rounds = []
     for _ in range(2):
         sandbox.reset()
@@ -246,7 +246,7 @@ def test_faults_are_cleared(sandbox: Sandbox, call: Call) -> None:
     assert call("GET", "/api/campaigns").status_code == 200
 
 
-def test_the_pages_are_never_hit(sandbox: Sandbox, call: Call) -> None:
+def test_faults_do_not_affect_the_pages(sandbox: Sandbox, call: Call) -> None:
     sandbox.fault("*", "reset", times=None)
 
     assert [call("GET", path).status_code for path in ("/", "/docs", "/openapi.json", "/sandbox/state")] == [200] * 4

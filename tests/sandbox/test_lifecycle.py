@@ -1,4 +1,4 @@
-"""The sandbox as an object: start, reset, stop; what outlives it."""
+"""The sandbox as a Python object: start, reset, stop, and its database file."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ def test_people_and_campaigns_are_plain_values(sandbox: Sandbox, campaign: str) 
     assert sandbox.people("other") == []
 
 
-def test_nobody_joins_a_campaign_that_is_not_there(sandbox: Sandbox) -> None:
+def test_a_person_needs_an_existing_campaign_and_ids_are_unique(sandbox: Sandbox) -> None:
     with pytest.raises(SandboxUsageError, match="no campaign"):
         sandbox.add_person("nope", {})
     sandbox.add_campaign("Spring", id="spring")
@@ -37,7 +37,7 @@ def test_nobody_joins_a_campaign_that_is_not_there(sandbox: Sandbox) -> None:
         sandbox.add_campaign("Spring", id="spring")
 
 
-def test_reset_forgets_everything_but_the_keys(sandbox: Sandbox, call: Call, campaign: str) -> None:
+def test_reset_removes_everything_except_the_keys(sandbox: Sandbox, call: Call, campaign: str) -> None:
     sandbox.add_person(campaign, {"Email": "ana@example.com"})
     sandbox.fault("*", "reset", times=None, share=0.5)
     sandbox.limits, sandbox.shapes, key = Limits(reads=1), Shapes(envelope="bare"), sandbox.key
@@ -49,7 +49,7 @@ def test_reset_forgets_everything_but_the_keys(sandbox: Sandbox, call: Call, cam
     assert [call("GET", "/api/campaigns").status_code for _ in range(20)] == [200] * 20
 
 
-def test_two_sandboxes_stand_side_by_side() -> None:
+def test_two_sandboxes_are_independent() -> None:
     with Sandbox(seed="demo") as one, Sandbox() as other:
         assert one.url != other.url
         assert one.key != other.key
@@ -59,7 +59,7 @@ def test_two_sandboxes_stand_side_by_side() -> None:
         )
 
 
-def test_it_stops_at_once_whatever_is_under_way() -> None:
+def test_it_stops_immediately_despite_open_requests() -> None:
     with Sandbox() as sandbox, requests.Session() as idle:
         idle.get(f"{sandbox.url}/api/campaigns", timeout=5)
         sandbox.fault("*", "slow", seconds=60)
@@ -82,7 +82,7 @@ def test_it_stops_at_once_whatever_is_under_way() -> None:
     assert len(outcome) == 1
 
 
-def test_a_port_in_use_is_told() -> None:
+def test_a_port_in_use_is_an_error() -> None:
     with socket.create_server(("127.0.0.1", 0)) as taken:
         port = taken.getsockname()[1]
         with pytest.raises(SandboxUsageError, match=f"port {port}"), Sandbox(port=port):
@@ -99,20 +99,20 @@ def test_a_file_outlives_the_sandbox_and_is_not_seeded_twice(tmp_path: Path) -> 
         assert [campaign.id for campaign in sandbox.campaigns()].count("spring-2027") == 1
 
 
-def test_a_database_of_something_else_is_left_alone(tmp_path: Path) -> None:
+def test_a_database_of_another_application_stays_unchanged(tmp_path: Path) -> None:
     file = tmp_path / "other.db"
     with sqlite3.connect(file) as other:
         other.execute("CREATE TABLE precious (x)")
     other.close()
     before = file.read_bytes()
 
-    with pytest.raises(SandboxUsageError, match="something else"):
+    with pytest.raises(SandboxUsageError, match="another application"):
         Sandbox(db=file)
 
     assert file.read_bytes() == before
 
 
-def test_what_is_no_database_is_told(tmp_path: Path) -> None:
+def test_a_file_that_is_not_a_database_is_an_error(tmp_path: Path) -> None:
     file = tmp_path / "notes.txt"
     file.write_text("Not a database, but long enough to be looked at as one. " * 20)
 
@@ -122,7 +122,7 @@ def test_what_is_no_database_is_told(tmp_path: Path) -> None:
         Sandbox(db=tmp_path / "no" / "such.db")
 
 
-def test_a_seed_of_ones_own(tmp_path: Path) -> None:
+def test_a_seed_from_a_file(tmp_path: Path) -> None:
     member = {"user_name": "Kim", "email": "kim@example.com"}
     people = [{"Email": "ana@example.com"}, {"email": "ben@example.com"}]
     spring = {"id": "s", "name": "Spring", "paused": True, "people": people, "unsubscribed": ["BEN@example.com"]}
@@ -146,14 +146,14 @@ def test_a_seed_of_ones_own(tmp_path: Path) -> None:
         ("[]", "not a JSON object"),
         ('{"lists": []}', "Known: campaigns, members"),
         ('{"campaigns": {}}', "list of objects"),
-        ('{"campaigns": [{"id": "x"}]}', "as its name"),
+        ('{"campaigns": [{"id": "x"}]}', "needs a name"),
         ('{"campaigns": [{"name": "x", "colour": 1}]}', "Known: id, name, paused, people"),
         ('{"campaigns": [{"name": "x", "people": ["ana@example.com"]}]}', "list of objects"),
         ('{"campaigns": [{"name": "x", "unsubscribed": "ana@example.com"}]}', "list of addresses"),
         ('{"campaigns": [{"id": "x", "name": "x"}, {"id": "x", "name": "y"}]}', "already"),
     ],
 )
-def test_a_seed_that_is_none_is_told_and_leaves_nothing(tmp_path: Path, content: str, named: str) -> None:
+def test_an_invalid_seed_is_an_error_and_adds_nothing(tmp_path: Path, content: str, named: str) -> None:
     file, db = tmp_path / "seed.json", tmp_path / "sandbox.db"
     file.write_text(content)
 
@@ -164,18 +164,18 @@ def test_a_seed_that_is_none_is_told_and_leaves_nothing(tmp_path: Path, content:
         assert sandbox.campaigns() == []
 
 
-def test_a_missing_seed_is_told(tmp_path: Path) -> None:
+def test_a_missing_seed_is_an_error(tmp_path: Path) -> None:
     with pytest.raises(SandboxUsageError, match="No such file"):
         Sandbox(seed=tmp_path / "nowhere.json")
 
 
-def test_a_key_is_fit_for_a_header() -> None:
+def test_a_key_must_be_a_valid_header_value() -> None:
     with pytest.raises(SandboxUsageError, match="ASCII"):
         Sandbox(key="schlüssel")
 
 
 def test_many_threads_at_once(sandbox: Sandbox, campaign: str) -> None:
-    """Requests and the Python interface share one store."""
+    """API requests and the Python interface use the same store."""
 
     def add(number: int) -> None:
         body: dict[str, Any] = {"campaignID": campaign, "data": {"Email": f"r{number}@example.com"}}

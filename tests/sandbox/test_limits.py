@@ -1,4 +1,4 @@
-"""Request limits."""
+"""Rate limits."""
 
 from __future__ import annotations
 
@@ -23,14 +23,14 @@ def add(call: Call, campaign: str) -> int:
     return call("POST", "/api/prospect-add", json={"campaignID": campaign, "data": {}}).status_code
 
 
-def test_beyond_the_limit_nothing_is_done(sandbox: Sandbox, call: Call, campaign: str) -> None:
+def test_requests_beyond_the_limit_change_nothing(sandbox: Sandbox, call: Call, campaign: str) -> None:
     sandbox.limits = Limits(writes=2)
 
     assert [add(call, campaign) for _ in range(4)] == [200, 200, 429, 429]
     assert len(sandbox.people()) == 2
 
 
-def test_reads_and_writes_are_counted_apart_and_keys_together(sandbox: Sandbox, call: Call, campaign: str) -> None:
+def test_reads_and_writes_have_separate_limits_shared_by_all_keys(sandbox: Sandbox, call: Call, campaign: str) -> None:
     sandbox.limits = Limits(reads=1, writes=1)
 
     assert statuses(call, 2) == [200, 429]
@@ -72,15 +72,15 @@ def test_retry_after(sandbox: Sandbox, call: Call, form: Any) -> None:
     answered = call("GET", "/api/campaigns")
 
     assert answered.status_code == 429
-    said = answered.headers.get("Retry-After")
+    header = answered.headers.get("Retry-After")
     if form == "none":
-        assert said is None
+        assert header is None
     elif form == "seconds":
-        assert said in ("19", "20")
+        assert header in ("19", "20")
     else:
-        assert said is not None
-        assert said.endswith("GMT")
-        assert 18 <= parsedate_to_datetime(said).timestamp() - time.time() <= 21
+        assert header is not None
+        assert header.endswith("GMT")
+        assert 18 <= parsedate_to_datetime(header).timestamp() - time.time() <= 21
 
 
 def test_text_form() -> None:
@@ -99,6 +99,6 @@ def test_text_form() -> None:
         ("retry_after=soon", "seconds, date, none"),
     ],
 )
-def test_what_is_not_known_names_what_is(text: str, named: str) -> None:
+def test_an_error_lists_the_valid_values(text: str, named: str) -> None:
     with pytest.raises(SandboxUsageError, match=named):
         Limits.parse(text)

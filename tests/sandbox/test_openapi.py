@@ -1,4 +1,4 @@
-"""Generated requests: against the sandbox's own description, and against the project's of the classic API."""
+"""Generated requests from two descriptions: the sandbox's own, and the project's description of the classic API."""
 
 from __future__ import annotations
 
@@ -34,26 +34,26 @@ def seeded() -> Iterator[Sandbox]:
         yield sandbox
 
 
-# Loaded here rather than in a fixture: Schemathesis 4 makes one test of each operation only from what stands here.
+# Loaded here, not in a fixture: Schemathesis 4 makes one test per operation only from module-level schemas.
 own = schemathesis.openapi.from_dict(app.openapi())
 documented = schemathesis.openapi.from_path(CLASSIC_API)
 for description in (own, documented):
     description.config.update(headers={"Authorization": KEY})
 
 
-def test_the_description_is_the_one_served(seeded: Sandbox) -> None:
+def test_the_served_description_is_the_tested_one(seeded: Sandbox) -> None:
     assert requests.get(f"{seeded.url}/openapi.json", timeout=5).json() == app.openapi()
 
 
 @own.parametrize()
 @QUICKLY
-def test_every_answer_is_as_described(case: schemathesis.Case, seeded: Sandbox) -> None:
+def test_every_response_matches_the_description(case: schemathesis.Case, seeded: Sandbox) -> None:
     case.call_and_validate(base_url=seeded.url)
 
 
 @documented.parametrize()
 @QUICKLY
-def test_nothing_makes_it_fail(case: schemathesis.Case, seeded: Sandbox) -> None:
+def test_no_documented_request_causes_a_server_error(case: schemathesis.Case, seeded: Sandbox) -> None:
     answered = case.call(base_url=f"{seeded.url}/api")
 
     assert answered.status_code < 500

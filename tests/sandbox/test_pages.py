@@ -1,4 +1,4 @@
-"""The pages, what they read and say, and who may not."""
+"""The pages, the calls that they use, and which origins may use them."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
 
 @pytest.mark.parametrize("path", ["/", "/docs"])
-def test_the_pages_stand_alone(call: Call, path: str) -> None:
+def test_the_pages_load_nothing_from_elsewhere(call: Call, path: str) -> None:
     page = call("GET", path)
 
     assert (page.status_code, page.headers["Content-Type"]) == (200, "text/html; charset=utf-8")
@@ -43,13 +43,13 @@ def test_the_state_that_the_page_shows(sandbox: Sandbox, call: Call, campaign: s
     assert (state["limits"]["reads"], state["shapes"]["id_style"]) == (3, "id")
 
 
-def test_the_state_never_tells_a_key(sandbox: Sandbox, call: Call) -> None:
+def test_the_state_contains_no_key(sandbox: Sandbox, call: Call) -> None:
     call("GET", "/api/campaigns")
 
-    told = call("GET", "/sandbox/state").text
+    text = call("GET", "/sandbox/state").text
 
-    assert sandbox.key not in told
-    assert sandbox.member_key not in told
+    assert sandbox.key not in text
+    assert sandbox.member_key not in text
 
 
 def test_the_latest_requests_and_changes_come_first(sandbox: Sandbox, call: Call, campaign: str) -> None:
@@ -68,32 +68,32 @@ def test_the_latest_requests_and_changes_come_first(sandbox: Sandbox, call: Call
 
 
 def test_faults_are_set_and_cleared_over_http(call: Call) -> None:
-    said = call("POST", "/sandbox/faults", json={"faults": "campaigns=status:status=503x2,writes=reset@0.5"})
+    answered = call("POST", "/sandbox/faults", json={"faults": "campaigns=status:status=503x2,writes=reset@0.5"})
 
-    assert said.json() == {"faults": ["campaigns: status 503, 2 more", "writes: reset, 50.0% at random"]}
+    assert answered.json() == {"faults": ["campaigns: status 503, 2 more", "writes: reset, 50.0% at random"]}
     assert call("GET", "/api/campaigns").status_code == 503
     assert call("DELETE", "/sandbox/faults").json() == {"faults": []}
     assert call("GET", "/api/campaigns").status_code == 200
 
 
 @pytest.mark.parametrize("body", [b"", b"{", b"[]", b"{}", b'{"faults": 7}', b'{"faults": "x=y"}'])
-def test_faults_that_are_none_are_refused(call: Call, body: bytes) -> None:
-    said = call("POST", "/sandbox/faults", data=body)
+def test_invalid_faults_are_refused(call: Call, body: bytes) -> None:
+    answered = call("POST", "/sandbox/faults", data=body)
 
-    assert (said.status_code, said.json()["success"]) == (400, False)
+    assert (answered.status_code, answered.json()["success"]) == (400, False)
 
 
 @pytest.mark.parametrize("path", ["/", "/docs", "/openapi.json", "/sandbox/state", "/api/campaigns", "/x"])
 @pytest.mark.parametrize(
     "host", ["evil.example", "127.0.0.1.evil.example", "localhost.evil.example:80", "10.0.0.1", ""]
 )
-def test_only_a_loopback_name_is_answered(sandbox: Sandbox, call: Call, path: str, host: str) -> None:
+def test_other_host_names_are_refused(sandbox: Sandbox, call: Call, path: str, host: str) -> None:
     assert call("GET", path, headers={"Host": host}).status_code == 403
     assert sandbox.requests == []
 
 
 @pytest.mark.parametrize("host", ["localhost", "LOCALHOST:99", "127.0.0.1", "127.1.2.3:80", "[::1]", "[::1]:80"])
-def test_every_loopback_name_is_answered(call: Call, host: str) -> None:
+def test_all_loopback_names_are_accepted(call: Call, host: str) -> None:
     assert call("GET", "/sandbox/state", headers={"Host": host}).status_code == 200
 
 
@@ -111,7 +111,7 @@ def test_pages_of_another_origin_are_refused(sandbox: Sandbox, call: Call, metho
     assert call(method, path, json=body, headers={"Origin": sandbox.url}).status_code == 200
 
 
-def test_the_description_has_every_call(call: Call) -> None:
+def test_the_description_contains_every_call(call: Call) -> None:
     described = call("GET", "/openapi.json").json()
 
     calls = {(method.upper(), path) for path, methods in described["paths"].items() for method in methods}

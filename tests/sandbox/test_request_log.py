@@ -1,4 +1,4 @@
-"""What the sandbox remembers of requests."""
+"""The log of received requests."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     from tests.sandbox.conftest import Call
 
 
-def test_a_request_as_it_came(sandbox: Sandbox, call: Call) -> None:
+def test_a_request_is_logged_as_sent(sandbox: Sandbox, call: Call) -> None:
     before = time.monotonic()
     call("POST", "/api/prospect/a%2Fb%20c?x=%2B&y", json={"a": [1]}, headers={"X-Odd": "Yes"})
 
@@ -27,7 +27,7 @@ def test_a_request_as_it_came(sandbox: Sandbox, call: Call) -> None:
     assert "authorization" not in request.headers
 
 
-def test_connections_are_told_apart(sandbox: Sandbox, call: Call) -> None:
+def test_connections_are_distinguished(sandbox: Sandbox, call: Call) -> None:
     call("GET", "/api/campaigns")
     call("GET", "/api/campaigns")
     requests.get(f"{sandbox.url}/api/campaigns", timeout=5)
@@ -36,13 +36,13 @@ def test_connections_are_told_apart(sandbox: Sandbox, call: Call) -> None:
     assert first == second != third
 
 
-def test_a_body_that_is_not_json_is_none(sandbox: Sandbox, call: Call) -> None:
+def test_a_body_that_is_not_json_is_logged_as_none(sandbox: Sandbox, call: Call) -> None:
     call("POST", "/api/prospect", data=b"{")
 
     assert sandbox.requests[0].body is None
 
 
-def test_the_answer_is_written_down_before_the_client_has_it(sandbox: Sandbox, call: Call) -> None:
+def test_the_status_is_logged_before_the_client_receives_it(sandbox: Sandbox, call: Call) -> None:
     for _ in range(50):
         call("GET", "/api/campaigns")
         assert sandbox.requests[-1].status == 200

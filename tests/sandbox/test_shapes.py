@@ -1,4 +1,4 @@
-"""Every shape of the answers."""
+"""All shapes of responses."""
 
 from __future__ import annotations
 
@@ -128,7 +128,7 @@ def test_states(
     assert {key: found[key] for key in ("unsubscribed", "status") if key in found} == person
 
 
-def test_the_words_of_the_other_states(sandbox: Sandbox, call: Call, ana: str) -> None:
+def test_status_values_of_the_other_states(sandbox: Sandbox, call: Call, ana: str) -> None:
     sandbox.shapes = Shapes(envelope="bare", state="status")
 
     out = call("POST", "/api/prospect-unsubscribe", json={"prospectID": ana}).json()
@@ -164,6 +164,6 @@ def test_text_form() -> None:
     ("text", "named"),
     [("colour=red", "id_style"), ("envelope=paper", "bare"), ("envelope", "no value")],
 )
-def test_what_is_not_known_names_what_is(text: str, named: str) -> None:
+def test_an_error_lists_the_valid_values(text: str, named: str) -> None:
     with pytest.raises(SandboxUsageError, match=named):
         Shapes.parse(text)
