@@ -1,4 +1,4 @@
-"""The tables of the pages list everything there is: operators, sensors, extras, exceptions."""
+"""The tables of the pages list everything there is: operators, sensors, extras, exceptions, modules."""
 
 from __future__ import annotations
 
@@ -8,15 +8,14 @@ from textwrap import dedent
 
 from airflow_provider_salesblink import client, connection_form
 from airflow_provider_salesblink.sensors.prospects import ProspectSensor
+from tests.conftest import ROOT
 from tests.docs.pages import DOCS, classes_of
 
 WAITING = (DOCS / "waiting.md").read_text()
 
 
 def test_the_page_on_the_connection_names_every_extra_and_its_default() -> None:
-    rows = re.findall(
-        r"^\| ((?:`\w+`(?:, )?)+) \|([^|]*)\|", (DOCS / "connection.md").read_text(), flags=re.MULTILINE
-    )
+    rows = re.findall(r"^\| ((?:`\w+`(?:, )?)+) \|([^|]*)\|", (DOCS / "connection.md").read_text(), flags=re.MULTILINE)
     extras = {name: default for names, defaults in rows for name, default in _pairs(names, defaults)}
 
     assert extras == {field.name: str(field.default).lower() for field in connection_form.FIELDS}
@@ -50,3 +49,17 @@ def test_the_code_on_the_page_on_waiting_shows_a_sensor_and_a_payload() -> None:
     sensor.email = "ana@example.com"
     sensor.trigger().condition()
     assert ast.literal_eval(payload.strip())["changes"][0].keys() == {"event", "prospect_id", "key"}
+
+
+def test_every_module_named_on_the_page_on_design_exists() -> None:
+    named = set(re.findall(r"`(?:\w+/)*(\w+\.py)`", (DOCS / "design.md").read_text()))
+
+    assert (
+        named
+        - {
+            path.name
+            for folder in ("airflow_provider_salesblink", "benchmarks")
+            for path in (ROOT / folder).rglob("*.py")
+        }
+        == set()
+    )
