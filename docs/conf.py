@@ -1,7 +1,7 @@
-"""How Sphinx makes the site of these pages: ``make docs``.
+"""The Sphinx configuration of the documentation site: ``make docs``.
 
-The reference is read from the text of the sources, so that no Airflow is needed. The pages are written to be read in
-the repository; links that lead out of this folder lead to the site's own pages here.
+Sphinx reads the reference from the source files, so it needs no Airflow. The pages are written to be read in the
+repository. On the site, links out of this folder lead to the site's own pages.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from sphinx.application import Sphinx
 
-DOCS = Path(__file__).parent
+DOCS = Path(__file__).resolve().parent
 ROOT = DOCS.parent
 PACKAGE = "airflow_provider_salesblink"
 
@@ -27,17 +27,18 @@ PUBLIC = {
         *("hooks.salesblink", "client", "client.classic", "loading", "loading.rows", "sandbox"),
     )
 }
-"""What users import from. The rest of the package may change from one version to the next."""
+"""The modules that users import. The rest of the package may change in any version."""
 
-OF_NO_USE = re.compile(
+NOT_FOR_USERS = re.compile(
     rf"{PACKAGE}\.(operators|sensors|triggers|notifications)\..*"  # Airflow calls these methods
     rf"|{PACKAGE}\.sandbox\.(?!.*\bSandbox\.).*\w\(\)"  # and the sandbox these
     rf"|{PACKAGE}\.hooks\..*(_name|_type|_attr|_widgets\(\)|_behaviour\(\))"  # and the connection form these
-    r"|.*(?<!SalesBlinkError)\.permanent"  # told once, where it comes from
+    r"|.*(?<!SalesBlinkError)\.permanent"  # documented once, on the base class
 )
-"""Members that are for others than users. Methods end in ``()``."""
+"""Members that users do not call. Names of methods end in ``()``."""
 
 TWINS = {"README.md": "index.md", "CHANGELOG.md": "changelog.md", "SECURITY.md": "security.md"}
+"""Files outside this folder, and the pages that include them."""
 
 project = "airflow-provider-salesblink"
 project_copyright = author = "The airflow-provider-salesblink developers"
@@ -64,30 +65,36 @@ autoapi_python_class_content = "class"
 
 
 def setup(app: Sphinx) -> None:
-    """Connect what is below to what Sphinx does."""
+    """Connect the functions below to Sphinx's events."""
     app.connect("autoapi-skip-member", skip)
     app.connect("source-read", lambda _, __, content: relink(content, DOCS))
     app.connect("include-read", lambda _, path, __, content: relink(content, (DOCS / path).parent))
 
 
 def skip(_: Sphinx, what: str, name: str, thing: Any, skipped: bool, __: list[str]) -> bool:  # noqa: ANN401
-    """Whether something stays out of the reference."""
+    """Return whether to leave something out of the reference."""
     if what in ("module", "package"):
         return name not in PUBLIC
     if what == "class":
-        thing.bases = []  # of errors they tell something, of the others how the code is divided up
+        thing.bases = []  # they show how the code is divided up, which users need not know
     is_member = what in ("method", "property", "attribute")
     called = f"{name}()" if what in ("method", "property") else name
-    return skipped or what == "data" or (is_member and OF_NO_USE.fullmatch(called) is not None)
+    return skipped or what == "data" or (is_member and NOT_FOR_USERS.fullmatch(called) is not None)
 
 
 def relink(content: list[str], folder: Path) -> None:
-    """Let the links of a page that stands in ``folder`` of the repository lead to pages of the site."""
+    """Make the links of a page in ``folder`` of the repository lead to pages of the site.
+
+    The README names pages by their paths (``docs/loading.md`` in backquotes), because relative links are broken on a
+    package index. On the site, these paths become links.
+    """
+    if folder.resolve() == ROOT:
+        content[0] = re.sub(r"`docs/([\w-]+\.md)`", r"[`docs/\1`](docs/\1)", content[0])
     content[0] = re.sub(r"\]\((?![a-z]+:|#)([^)#]+)", lambda found: f"]({in_site(folder / found[1])}", content[0])
 
 
 def in_site(target: Path) -> str:
-    """Where the site has what the repository has at ``target``, as seen from this folder."""
+    """Return where the site has a file of the repository, relative to this folder."""
     path = Path(relpath(target, ROOT))
     if path.name in TWINS:
         return TWINS[path.name]

@@ -1,4 +1,4 @@
-"""What the code on the pages finds where it runs: a SalesBlink with a campaign, a file of leads, a warehouse."""
+"""What the code on the pages needs to run: a SalesBlink with a campaign, a file of leads, a warehouse."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ PEOPLE = [
 
 @pytest.fixture
 def place(sandbox: Sandbox, connection: Callable[..., None], monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Path:
-    """A folder to run code in. Eve is in the campaign, and unsubscribed."""
+    """Return a folder to run code in. Eve is in the campaign, and unsubscribed."""
     connection()
     sandbox.add_campaign("Spring 2027", id=CAMPAIGN)
     sandbox.add_person(CAMPAIGN, {"Email": "eve@example.com"}, unsubscribed=True)
@@ -46,7 +46,7 @@ def place(sandbox: Sandbox, connection: Callable[..., None], monkeypatch: pytest
 
 @pytest.fixture
 def conf(place: Path) -> dict[str, str]:
-    """The params of the DAGs on the pages, so that they find what is in the folder."""
+    """Return params for the DAGs on the pages that lead to the files of the folder."""
     return {
         "leads": f"file://{place}/leads.csv",
         "rejected": f"file://{place}/rejected.jsonl",

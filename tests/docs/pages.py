@@ -1,13 +1,15 @@
-"""The pages that users read, and the code on them."""
+"""The pages that users read, the code on them, and the classes that they must name."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
+from importlib import import_module
 from itertools import pairwise
 from typing import TYPE_CHECKING
 
 from markdown_it import MarkdownIt
 
+from airflow_provider_salesblink.provider_info import get_provider_info
 from tests.conftest import ROOT
 
 if TYPE_CHECKING:
@@ -21,7 +23,7 @@ _MARKDOWN = MarkdownIt("commonmark").enable("table")
 
 @dataclass(frozen=True)
 class Block:
-    """A block of code: fenced, with the language that it names, or indented, with none."""
+    """A block of code: fenced, with the language it names, or indented, without a language."""
 
     page: Path
     line: int
@@ -33,7 +35,7 @@ class Block:
 
 
 def blocks(page: Path, language: str | None = None) -> list[Block]:
-    """The blocks of a page in order; with a ``language``, only those that name it."""
+    """Return the blocks of a page in order; with a ``language``, only those that name it."""
     found = [
         Block(page, token.map[0] + 1, token.info.strip(), token.content)
         for token in _MARKDOWN.parse(page.read_text())
@@ -43,12 +45,27 @@ def blocks(page: Path, language: str | None = None) -> list[Block]:
 
 
 def links(page: Path) -> list[str]:
-    """Where the links and pictures of a page lead."""
+    """Return the targets of a page's links and images."""
     tokens = [child for token in _MARKDOWN.parse(page.read_text()) for child in token.children or ()]
     return [str(token.attrs[name]) for token in tokens for name in ("href", "src") if name in token.attrs]
 
 
 def headings(page: Path) -> list[str]:
-    """The headings of a page, as text."""
+    """Return the headings of a page as text."""
     tokens = _MARKDOWN.parse(page.read_text())
     return [text.content for opened, text in pairwise(tokens) if opened.type == "heading_open"]
+
+
+def classes_of(kind: str) -> set[str]:
+    """Return the names of the public classes that Airflow lists as ``kind``, such as ``operators``."""
+    modules = [name for listed in get_provider_info()[kind] for name in listed["python-modules"]]
+    return {name for module in modules for name in public_classes(module)}
+
+
+def public_classes(module: str) -> set[str]:
+    """Return the names of the public classes that a module defines."""
+    return {
+        name
+        for name, thing in vars(import_module(module)).items()
+        if isinstance(thing, type) and thing.__module__ == module and not name.startswith("_")
+    }

@@ -1,4 +1,4 @@
-"""Running what the pages show in processes of its own."""
+"""Run the code of the pages in separate processes."""
 
 from __future__ import annotations
 
@@ -14,16 +14,16 @@ if TYPE_CHECKING:
 
 
 def run_python(*arguments: str, place: Path) -> str:
-    """Run Python in a folder; what it printed."""
+    """Run Python in a folder, and return its output."""
     command = [sys.executable, *arguments]
-    ended = subprocess.run(command, cwd=place, capture_output=True, text=True, timeout=120)
-    assert ended.returncode == 0, ended.stdout + ended.stderr
-    return ended.stdout
+    finished = subprocess.run(command, cwd=place, capture_output=True, text=True, timeout=120)
+    assert finished.returncode == 0, finished.stdout + finished.stderr
+    return finished.stdout
 
 
 @contextmanager
 def served(*arguments: str) -> Iterator[list[str]]:
-    """Run the sandbox's command as a process; the lines that it greets with."""
+    """Run the sandbox's command, and yield the lines it prints at the start."""
     command = [sys.executable, "-m", "airflow_provider_salesblink.sandbox", *arguments]
     process = subprocess.Popen(command, stdout=subprocess.PIPE, text=True)
     try:
@@ -36,6 +36,6 @@ def served(*arguments: str) -> Iterator[list[str]]:
 
 
 def without_port_and_key(greeting: str) -> str:
-    """A line of the greeting without what is another each time."""
+    """Return a line of the greeting without the parts that change: port and key."""
     greeting = re.sub(r"127\.0\.0\.1:\d+", "127.0.0.1:PORT", greeting)
     return re.sub(r'(key |"password": ")[\w.-]+', r"\1KEY", greeting)

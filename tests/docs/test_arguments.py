@@ -1,4 +1,4 @@
-"""The table of a load's arguments is that of its operator."""
+"""The table of a load's arguments has the arguments and defaults of its operator."""
 
 from __future__ import annotations
 
@@ -12,8 +12,8 @@ from airflow_provider_salesblink.operators.loads import AddProspectsOperator
 from tests.docs.pages import DOCS
 
 
-def told(page: str) -> dict[str, Any]:
-    """The arguments of the page's first table and their defaults."""
+def documented(page: str) -> dict[str, Any]:
+    """Return the arguments of the page's first table and their defaults."""
     table = page.split("| argument | default | |\n|---|---|---|\n")[1].split("\n\n")[0]
     rows = [[cell.strip() for cell in row.split("|")[1:3]] for row in table.splitlines()]
     return {
@@ -25,14 +25,14 @@ def told(page: str) -> dict[str, Any]:
 
 def test_the_table_has_each_argument_and_its_default() -> None:
     page = (DOCS / "loading.md").read_text()
-    taken = {
+    accepted = {
         name: None if parameter.default is Parameter.empty else parameter.default
         for operator in (SalesBlinkOperator, AddProspectsOperator)
         for name, parameter in signature(operator.__init__).parameters.items()
         if parameter.kind is Parameter.KEYWORD_ONLY
     }
 
-    assert told(page) == taken
+    assert documented(page) == accepted
 
 
 def test_the_templated_ones_are_named() -> None:

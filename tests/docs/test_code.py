@@ -1,7 +1,7 @@
-"""Each block of code on the pages runs, or is held against what it speaks of.
+"""Each block of code on the pages runs, or is compared with what it describes.
 
-``check_of`` knows the kinds of blocks. One that is of no kind fails, so that no block stays untried: write what it
-needs here, or write the block in a way that can be run.
+``check_of`` knows the kinds of blocks. A block of an unknown kind fails, so no block stays unchecked: add a check here,
+or write the block so that it can run.
 """
 
 from __future__ import annotations
@@ -40,11 +40,11 @@ BLOCKS = [
     for block in blocks(page)
 ]
 SHOWN_ELSEWHERE = ("{toctree}", "{include}", "{literalinclude}")
-"""What Sphinx puts together from files that have tests of their own."""
+"""Directives that Sphinx fills from files with tests of their own."""
 
 
 class Bench:
-    """Where a block is tried: a folder, a sandbox that the connection leads to, an Airflow."""
+    """What a check may use: a folder, the sandbox behind the connection, and an Airflow."""
 
     def __init__(
         self,
@@ -73,10 +73,12 @@ def bench(
 
 
 @pytest.mark.parametrize("block", BLOCKS, ids=str)
-def test_the_code_on_the_pages_is_true(block: Block, bench: Bench) -> None:
+def test_the_code_on_the_pages_works(block: Block, bench: Bench) -> None:
     check = check_of(block)
 
-    assert check is not None, f"Nothing here knows how to try this block of {block.page.name}:\n{block.text}"
+    assert check is not None, (
+        f"There is no check for this block of {block.page.name}; add one to {__name__}:\n{block.text}"
+    )
     check(bench, block)
 
 
@@ -90,7 +92,7 @@ def test_the_code_on_the_pages_is_true(block: Block, bench: Bench) -> None:
         ("", "make demo\nrm -rf /"),
     ],
 )
-def test_a_block_of_another_kind_is_none_that_passes(language: str, text: str) -> None:
+def test_a_block_of_an_unknown_kind_has_no_check(language: str, text: str) -> None:
     assert check_of(Block(DOCS / "loading.md", 1, language, text)) is None
 
 
@@ -114,7 +116,7 @@ def test_a_block_of_another_kind_is_none_that_passes(language: str, text: str) -
         ("", "curl http://127.0.0.1:43443/sandbox/fault -d '{}'"),
     ],
 )
-def test_a_block_that_is_wrong_is_found_out(language: str, text: str, bench: Bench) -> None:
+def test_a_wrong_block_fails_its_check(language: str, text: str, bench: Bench) -> None:
     block = Block(DOCS / "loading.md", 1, language, text)
     check = check_of(block)
 
@@ -166,7 +168,7 @@ def _check_of_fragment(text: str) -> Check | None:
 
 
 def check_dag(bench: Bench, block: Block) -> None:
-    """A file with a DAG: it runs to success."""
+    """Run a file with a DAG to success."""
     (bench.place / "dags").mkdir()
     (bench.place / "dags" / "page.py").write_text(block.text)
     (dag,) = airflow_home.dags_of(bench.place / "dags").values()
@@ -175,50 +177,50 @@ def check_dag(bench: Bench, block: Block) -> None:
 
 
 def check_tests(bench: Bench, block: Block) -> None:
-    """A file with tests: they pass."""
+    """Run a file with tests; they must pass."""
     (bench.place / "test_page.py").write_text(block.text)
     run_python("-m", "pytest", "-q", "-p", "no:cacheprovider", "test_page.py", place=bench.place)
 
 
 def check_script(bench: Bench, block: Block) -> None:
-    """A script: it runs, and prints what the page says below it."""
+    """Run a script; it must print what the page shows below it."""
     printed = run_python("-c", block.text, place=bench.place)
-    below = _beside(block, +1)
+    below = _neighbor(block, +1)
     if below and below.language == "text":
         assert printed == below.text
 
 
 def check_printed(bench: Bench, block: Block) -> None:  # noqa: ARG001
-    """What is below a script is looked at together with it."""
+    """The output below a script is checked together with the script."""
     assert _is_printed(block)
 
 
 def _is_printed(block: Block) -> bool:
-    above = _beside(block, -1)
+    above = _neighbor(block, -1)
     return above is not None and _check_of_fenced(above) is check_script
 
 
-def _beside(block: Block, step: int) -> Block | None:
+def _neighbor(block: Block, step: int) -> Block | None:
     all_of_page = blocks(block.page)
     place = all_of_page.index(block) + step if block in all_of_page else -1
     return all_of_page[place] if 0 <= place < len(all_of_page) else None
 
 
 def check_fragment(bench: Bench, block: Block) -> None:  # noqa: ARG001
-    """A piece of a DAG: its names are there and take these arguments."""
+    """Run a piece of a DAG: its names must exist and take these arguments."""
     names = _public_names()
     exec(dedent(_as_python(block.text)), names)  # noqa: S102
 
 
 def _as_python(text: str) -> str:
-    """``a=b,`` is an argument of a call that the page does not show."""
+    """Return code that can run: ``a=b,`` is an argument of a call that the page does not show."""
     is_argument = re.match(r"\w+=\S", text)
     return f"dict({text})" if is_argument else text
 
 
 def _public_names() -> dict[str, Any]:
-    told = get_provider_info()
-    modules = [name for kind in ("operators", "sensors") for name in told[kind][0]["python-modules"]]
+    info = get_provider_info()
+    modules = [name for kind in ("operators", "sensors") for name in info[kind][0]["python-modules"]]
     package = "airflow_provider_salesblink"
     modules += [f"{package}.assets", f"{package}.triggers.events", f"{package}.notifications.campaigns"]
     names: dict[str, Any] = {}
@@ -235,7 +237,7 @@ def _public_names() -> dict[str, Any]:
 
 
 def check_included(bench: Bench, block: Block) -> None:  # noqa: ARG001
-    """A file of the repository: a page, which has its own turn, or an example, which tests/airflow runs."""
+    """Check that an included file is a page, which is checked itself, or an example, which tests/airflow runs."""
     if block.language.startswith("{toctree}"):
         return
     file = (block.page.parent / block.language.split()[-1]).resolve()
@@ -254,7 +256,7 @@ def check_json(bench: Bench, block: Block) -> None:  # noqa: ARG001
 
 
 def check_greeting(bench: Bench, block: Block) -> None:  # noqa: ARG001
-    """What the sandbox's command prints; `...` stands for what the page leaves out."""
+    """Compare with the output of the sandbox's command; `...` stands for what the page leaves out."""
     with served("--seed", "demo") as lines:
         printed = [without_port_and_key(line) for line in lines]
     shown = [without_port_and_key(line) for line in block.text.splitlines()]
@@ -272,7 +274,7 @@ def check_commands(bench: Bench, block: Block) -> None:
 
 
 def _commands(text: str) -> list[tuple[Callable[[Bench, list[str]], None], list[str]]] | None:
-    """The commands of a block, each with its check; None where one of the lines is none that is known."""
+    """Return the commands of a block, each with its check; None if a line is an unknown command."""
     found = []
     for line in text.replace("\\\n", " ").splitlines():
         check = next((check for start, check in COMMANDS.items() if line.startswith(start)), None)
@@ -303,13 +305,13 @@ def check_export(bench: Bench, words: list[str]) -> None:
 
 
 def check_sandbox(bench: Bench, words: list[str]) -> None:  # noqa: ARG001
-    """The sandbox's command, or options of it: it starts with them, and ends."""
+    """Start the sandbox with its command, or with the given options, and stop it."""
     with served(*(words[3:] if words[0] == "python" else words)) as greeting:
         assert greeting[0].startswith("SalesBlink sandbox at ")
 
 
 def check_benchmark(bench: Bench, words: list[str]) -> None:  # noqa: ARG001
-    """Too long to run: the file is there, and knows the options."""
+    """Check that the file exists and knows the options; a benchmark takes too long to run."""
     code = (ROOT / words[1]).read_text()
     assert all(f'"{word.partition("=")[0]}"' in code for word in words[2:] if word.startswith("--"))
 

@@ -1,4 +1,4 @@
-"""What the page 'From a Python loop to this provider' claims: the loop adds people twice, this provider does not."""
+"""The claims of the page 'From a Python loop to this provider': the loop adds people twice, the provider does not."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ LOOP, SCRIPT, DAG_FILE, *_ = (block.text for block in blocks(PAGE, "python"))
 
 @pytest.fixture(scope="module")
 def script() -> dict[str, Any]:
-    """The names of the page's script, without its last part, which runs it."""
+    """Return the names that the page's script defines, without running its last part."""
     names: dict[str, Any] = {}
     definitions, _, _ = SCRIPT.partition("\nfor way in")
     exec(definitions, names)  # noqa: S102
@@ -36,7 +36,7 @@ def script() -> dict[str, Any]:
 
 @pytest.fixture
 def sandbox(script: dict[str, Any]) -> Iterator[Sandbox]:
-    """The page's bad day."""
+    """Yield a sandbox with the faults of the page's bad day."""
     with Sandbox(faults=script["BAD_DAY"]) as sandbox:
         sandbox.add_campaign("Spring 2027", id=CAMPAIGN)
         yield sandbox
@@ -44,7 +44,7 @@ def sandbox(script: dict[str, Any]) -> Iterator[Sandbox]:
 
 @pytest.fixture
 def leads(script: dict[str, Any], tmp_path: Path) -> Path:
-    """The script's leads as a file."""
+    """Return a file with the script's leads."""
     with (tmp_path / "leads.csv").open("w", newline="") as file:
         writer = csv.DictWriter(file, ["Email"])
         writer.writeheader()
@@ -54,7 +54,7 @@ def leads(script: dict[str, Any], tmp_path: Path) -> Path:
 
 @pytest.fixture
 def run_loop(sandbox: Sandbox, monkeypatch: pytest.MonkeyPatch) -> Callable[[Path], bool]:
-    """Runs the page's loop over a file; whether it came to its end."""
+    """Return a function that runs the page's loop over a file and returns whether it succeeded."""
     monkeypatch.setenv("SALESBLINK_URL", sandbox.url)
     monkeypatch.setenv("SALESBLINK_KEY", sandbox.key)
 
@@ -67,7 +67,7 @@ def run_loop(sandbox: Sandbox, monkeypatch: pytest.MonkeyPatch) -> Callable[[Pat
 
 @pytest.fixture
 def run_provider(run_dag: Callable[..., Any], tmp_path: Path) -> Callable[[Path], bool]:
-    """Runs the page's DAG over a file; whether it succeeded."""
+    """Return a function that runs the page's DAG over a file and returns whether it succeeded."""
     (tmp_path / "dags").mkdir()
     (tmp_path / "dags" / "leads.py").write_text(DAG_FILE)
 
@@ -80,7 +80,7 @@ def run_provider(run_dag: Callable[..., Any], tmp_path: Path) -> Callable[[Path]
 
 
 def figures(of: str) -> tuple[int, int]:
-    """The people, and those added once too often, as the page's table has them."""
+    """Return the numbers of people and of surplus adds from the page's table."""
     (row,) = [line for line in PAGE.read_text().splitlines() if line.startswith(f"| {of} |")]
     _, _, people, twice, _ = row.split("|")
     return _first_number(people), _first_number(twice)
@@ -91,7 +91,7 @@ def _first_number(cell: str) -> int:
 
 
 def counted(sandbox: Sandbox) -> tuple[int, int]:
-    """The people of the campaign, and how many were added once too often."""
+    """Return the numbers of people and of surplus adds in the campaign."""
     stored = Counter(person.email for person in sandbox.people(CAMPAIGN))
     return len(stored), sum(stored.values()) - len(stored)
 
@@ -138,7 +138,7 @@ def test_this_provider_adds_everybody_once(
     assert counted(sandbox) == figures("`AddProspectsOperator`") == (1000, 0)
 
 
-def test_the_loop_adds_whoever_opted_out_and_this_provider_does_not(
+def test_the_loop_adds_people_who_opted_out_and_this_provider_does_not(
     sandbox: Sandbox, run_loop: Callable[[Path], bool], run_provider: Callable[[Path], bool], tmp_path: Path
 ) -> None:
     sandbox.clear_faults()

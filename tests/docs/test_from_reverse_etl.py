@@ -1,4 +1,4 @@
-"""What the page 'Coming from a reverse-ETL service' claims of its DAG."""
+"""The claims of the page 'Coming from a reverse-ETL service' about its DAG."""
 
 from __future__ import annotations
 
@@ -23,13 +23,13 @@ if TYPE_CHECKING:
 
 @pytest.fixture
 def sync(place: Path, conf: dict[str, str], run_dag: Callable[..., Any]) -> Callable[[], str]:
-    """Runs the page's DAG from the warehouse; the state that it ends in."""
+    """Return a function that runs the page's DAG and returns the state of the run."""
     (place / "dags").mkdir()
     (place / "dags" / "sync.py").write_text(DAG_FILE)
 
     def run() -> str:
         (dag,) = airflow_home.dags_of(place / "dags").values()
-        # Tasks whose retries are to come would wait for them.
+        # With retries, failing tasks would wait for the next try.
         for task in dag.tasks:
             task.retries = 0
         return str(run_dag(dag, run_conf={name: conf[name] for name in ("warehouse", "folder")}).state)
@@ -39,7 +39,7 @@ def sync(place: Path, conf: dict[str, str], run_dag: Callable[..., Any]) -> Call
 
 @pytest.fixture
 def query(place: Path) -> Callable[[str], list[tuple[Any, ...]]]:
-    """Asks the warehouse."""
+    """Return a function that queries the warehouse."""
 
     def ask(sql: str) -> list[tuple[Any, ...]]:
         with closing(sqlite3.connect(place / "warehouse.db")) as warehouse, warehouse:
@@ -52,7 +52,7 @@ def in_campaign(sandbox: Sandbox) -> list[str]:
     return sorted(person.email for person in sandbox.people(CAMPAIGN))
 
 
-def test_it_adds_whom_the_model_finds_and_writes_back_what_came_of_it(
+def test_it_adds_the_people_of_the_model_and_writes_back_the_results(
     sandbox: Sandbox, sync: Callable[[], str], query: Callable[[str], list[Any]]
 ) -> None:
     assert sync() == "success"
@@ -66,7 +66,7 @@ def test_it_adds_whom_the_model_finds_and_writes_back_what_came_of_it(
     assert "Email" in reason
 
 
-def test_the_next_night_it_sends_what_differs_and_only_that(
+def test_the_next_night_it_sends_only_what_differs(
     sandbox: Sandbox, sync: Callable[[], str], query: Callable[[str], list[Any]]
 ) -> None:
     sync()

@@ -1,0 +1,65 @@
+"""The tables of the pages list everything there is: operators, sensors, extras, exceptions, modules."""
+
+from __future__ import annotations
+
+import ast
+import re
+from textwrap import dedent
+
+from airflow_provider_salesblink import client, connection_form
+from airflow_provider_salesblink.sensors.prospects import ProspectSensor
+from tests.conftest import ROOT
+from tests.docs.pages import DOCS, classes_of
+
+WAITING = (DOCS / "waiting.md").read_text()
+
+
+def test_the_page_on_the_connection_names_every_extra_and_its_default() -> None:
+    rows = re.findall(r"^\| ((?:`\w+`(?:, )?)+) \|([^|]*)\|", (DOCS / "connection.md").read_text(), flags=re.MULTILINE)
+    extras = {name: default for names, defaults in rows for name, default in _pairs(names, defaults)}
+
+    assert extras == {field.name: str(field.default).lower() for field in connection_form.FIELDS}
+
+
+def _pairs(names: str, defaults: str) -> list[tuple[str, str]]:
+    return list(zip(re.findall(r"\w+", names), [each.strip("` ") for each in defaults.split(",")], strict=True))
+
+
+def test_the_page_on_operators_names_every_operator() -> None:
+    assert classes_of("operators") == set(re.findall(r"`(\w+Operator)\(", (DOCS / "operators.md").read_text()))
+
+
+def test_the_page_on_waiting_names_every_sensor() -> None:
+    assert classes_of("sensors") == set(re.findall(r"`(\w+Sensor)\(", WAITING))
+
+
+def test_the_page_on_errors_names_every_exception_and_whether_it_is_permanent() -> None:
+    rows = re.findall(r"^\| `(\w+Error)` \|[^|]*\| (yes )?\|", (DOCS / "errors.md").read_text(), flags=re.MULTILINE)
+    exceptions = {name: vars(client)[name] for name in client.__all__ if name.endswith("Error")}
+
+    assert {name: bool(permanent) for name, permanent in rows} == {
+        name: kind.permanent for name, kind in exceptions.items() if kind is not client.SalesBlinkError
+    }
+
+
+def test_the_code_on_the_page_on_waiting_shows_a_sensor_and_a_payload() -> None:
+    sensor_code, _, payload = re.findall(r"(?:^    .*\n)+", WAITING, flags=re.MULTILINE)
+
+    sensor = eval(dedent(sensor_code), {"ProspectSensor": ProspectSensor})  # noqa: S307
+    sensor.email = "ana@example.com"
+    sensor.trigger().condition()
+    assert ast.literal_eval(payload.strip())["changes"][0].keys() == {"event", "prospect_id", "key"}
+
+
+def test_every_module_named_on_the_page_on_design_exists() -> None:
+    named = set(re.findall(r"`(?:\w+/)*(\w+\.py)`", (DOCS / "design.md").read_text()))
+
+    assert (
+        named
+        - {
+            path.name
+            for folder in ("airflow_provider_salesblink", "benchmarks")
+            for path in (ROOT / folder).rglob("*.py")
+        }
+        == set()
+    )
