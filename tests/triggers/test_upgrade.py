@@ -21,7 +21,7 @@ from airflow_provider_salesblink.operators.prospects import AddProspectsOperator
 from airflow_provider_salesblink.sensors.campaigns import CampaignSensor
 from airflow_provider_salesblink.sensors.prospects import ProspectSensor
 from airflow_provider_salesblink.triggers import events
-from tests.triggers.running import told
+from tests.triggers.running import result_of
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Callable
@@ -65,7 +65,7 @@ def test_a_deferred_campaign_sensor_continues(
         sandbox.happen("pause", to=campaign.id)
     which = {"campaign_id": None, "campaign_name": None, by: campaign.id if by == "campaign_id" else campaign.name}
 
-    event = told(restored(CAMPAIGN_TRIGGER, {"state": state, **which, **POLLING}))
+    event = result_of(restored(CAMPAIGN_TRIGGER, {"state": state, **which, **POLLING}))
 
     sensor = CampaignSensor(task_id="t", state=state, deferrable=True, **which)  # type: ignore[arg-type]
     assert resumed(sensor, event) == {"outcome": state, "campaign_id": campaign.id}
@@ -79,7 +79,7 @@ def test_a_deferred_prospect_sensor_continues(by: str, sandbox: Sandbox, campaig
     where = {"Stage": {"in": ["Won", "Lost"]}, "Score": {"gte": 5, "exists": True}}
     kwargs = {"campaign_id": campaign.id, **which, "where": where, "unsubscribed": False, **POLLING}
 
-    event = told(restored(PROSPECT_TRIGGER, kwargs))
+    event = result_of(restored(PROSPECT_TRIGGER, kwargs))
 
     sensor = ProspectSensor(task_id="t", campaign_id=campaign.id, prospect_id=person, deferrable=True)
     found = {"outcome": "found", "prospect_id": person, "campaign_id": campaign.id, "unsubscribed": False}
@@ -90,7 +90,7 @@ def test_a_deferred_prospect_sensor_without_conditions_continues(sandbox: Sandbo
     person = sandbox.add_person(campaign.id, ANA)
     kwargs = {"campaign_id": campaign.id, "prospect_id": person, "who": None, "where": None, "unsubscribed": None}
 
-    event = told(restored(PROSPECT_TRIGGER, {**kwargs, **POLLING}))
+    event = result_of(restored(PROSPECT_TRIGGER, {**kwargs, **POLLING}))
 
     sensor = ProspectSensor(task_id="t", campaign_id=campaign.id, prospect_id=person, deferrable=True)
     assert resumed(sensor, event)["prospect_id"] == person
