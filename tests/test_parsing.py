@@ -59,7 +59,7 @@ def test_importing_a_trigger_loads_no_client() -> None:
     loaded = _loaded(_TRIGGERS)
 
     assert [name for name in loaded if not name.startswith("airflow_provider_salesblink")] == []
-    assert _with_any_part(loaded, "client", "line", "loading", "poller", "sandbox", "sensors") == []
+    assert _with_any_part(loaded, "client", "shared_client", "loading", "poller", "sandbox", "sensors") == []
 
 
 def test_every_operator_and_sensor_module_is_among_them() -> None:

@@ -1,4 +1,4 @@
-"""Notifiers for campaigns: what should happen to one when something else fails."""
+"""Notifiers that act on a campaign when something else fails."""
 
 from __future__ import annotations
 
@@ -27,18 +27,18 @@ log = logging.getLogger(__name__)
 
 
 class PauseCampaignNotifier(PrivateTemplates, BaseNotifier):
-    """Pause a campaign: as ``on_failure_callback``, a failing pipeline stops the campaign that it feeds.
+    """Pause a campaign. As ``on_failure_callback``, it stops the campaign that a failing pipeline feeds.
 
-    A task's callback runs on its worker, after the last retry; a DAG's runs in the DAG processor, which gives it
-    ``dag_file_processor_timeout`` (50 s): a pause that has to wait for the request budget may take longer, so prefer
-    tasks (``default_args``). Airflow does not try a callback again, and the failure stays what it was: where pausing
-    fails, the log says that the campaign may go on. Safe to run again.
+    A task's callback runs on its worker, after the last retry. A DAG's callback runs in the DAG processor, which stops
+    it after ``dag_file_processor_timeout`` (50 s). A pause that waits for the rate limit may take longer, so prefer
+    callbacks of tasks (``default_args``). Airflow does not retry a callback. If the pause fails, the log says that the
+    campaign may continue. Safe to run again.
 
-    Exactly one of ``campaign_id`` and ``campaign_name`` says which. From Airflow 3.1 on it may be awaited, as in
-    deadline alerts; what is templated there is rendered only with what Airflow hands over.
+    Pass exactly one of ``campaign_id`` and ``campaign_name``. In Airflow 3.1 and later it also works as the callback of
+    a deadline alert, where templates see only the context that Airflow passes.
 
     :param campaign_id: the campaign's id (templated).
-    :param campaign_name: its full name, which only one campaign may have (templated); costs one more read.
+    :param campaign_name: its full name, which must be unique (templated); costs one more read.
     :param salesblink_conn_id: the Airflow connection that holds the key (templated).
     """
 
@@ -53,21 +53,21 @@ class PauseCampaignNotifier(PrivateTemplates, BaseNotifier):
         **kwargs: Any,
     ) -> None:
         super().__init__(**kwargs)
-        # Now, not when something fails: that is no time to learn of it.
+        # Check now: when something fails, it is too late to learn of a wrong argument.
         exactly_one(campaign_id=campaign_id, campaign_name=campaign_name)
         self.campaign_id = campaign_id
         self.campaign_name = campaign_name
         self.salesblink_conn_id = salesblink_conn_id
 
     def __call__(self, *args: Any) -> None:
-        """Pause the campaign that the context says."""
-        # Rendering overwrites the templates, and one notifier may serve several tasks and runs in one process.
+        """Render the templates with the context, and pause the campaign."""
+        # On a copy: rendering overwrites the templates, and several tasks and runs may share a notifier.
         BaseNotifier.__call__(copy(self), *args)
 
     def render_template_fields(self, context: Context, jinja_env: jinja2.Environment | None = None) -> None:
-        """Replace the templates by what they say."""
+        """Render the templates."""
         with self._alarm():
-            # dag.test() of Airflow 3 hands a DAG's callbacks a DAG that has no environment for templates.
+            # dag.test() of Airflow 3 passes callbacks a DAG without an environment for templates.
             bare = not hasattr(context.get("dag"), "get_template_env")
             super().render_template_fields(context, jinja_env or (self.get_template_env() if bare else None))
 
@@ -78,7 +78,7 @@ class PauseCampaignNotifier(PrivateTemplates, BaseNotifier):
             self._pause(SalesBlinkHook.get_connection(self.salesblink_conn_id))
 
     async def async_notify(self, context: Context) -> None:  # noqa: ARG002
-        """Pause the campaign, in a thread: the event loop goes on meanwhile."""
+        """Pause the campaign in a thread, without blocking the event loop."""
         from airflow.providers.common.compat.connection import get_async_connection
 
         with self._alarm():
@@ -94,7 +94,7 @@ class PauseCampaignNotifier(PrivateTemplates, BaseNotifier):
 
     @contextmanager
     def _alarm(self) -> Iterator[None]:
-        """Say what an error means, whichever it is: of a callback's Airflow tells at most that there was one."""
+        """Log what an error means for the campaign: Airflow logs at most that a callback failed."""
         try:
             yield
         except BaseException as error:
@@ -102,7 +102,7 @@ class PauseCampaignNotifier(PrivateTemplates, BaseNotifier):
 
             which = self.campaign_name if self.campaign_id is None else self.campaign_id
             log.error(
-                "Campaign %s was not paused and may go on mailing people: pause it by hand in SalesBlink. Reason: %s",
+                "Campaign %s was not paused and may keep mailing people. Pause it by hand in SalesBlink. Reason: %s",
                 redacted(repr(which)),
                 redacted(str(error) or type(error).__name__),
             )

@@ -1,1 +1,1 @@
-"""Tasks that wait for something in SalesBlink."""
+"""Sensors: tasks that wait for something in SalesBlink."""

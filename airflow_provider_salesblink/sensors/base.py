@@ -1,4 +1,4 @@
-"""What all SalesBlink sensors share: three ways of waiting with one result."""
+"""The base of all SalesBlink sensors: poke, reschedule and deferrable mode with the same results."""
 
 from __future__ import annotations
 
@@ -31,20 +31,20 @@ if TYPE_CHECKING:
     from airflow_provider_salesblink.waiting.conditions import Verdict
 
 _TIMED_OUT = ("Trigger/execution timeout", "Trigger timeout")
-"""How Airflow 2 and Airflow 3 say that a task was deferred for longer than it may be."""
+"""The errors of Airflow 2 and Airflow 3 for a task that was deferred longer than its timeout."""
 
 
 class SalesBlinkSensor(SalesBlinkTask, BaseSensorOperator):
     """A task that waits for something in SalesBlink.
 
-    What would never come (a wrong key, an unknown campaign, a state that SalesBlink does not tell) fails the task at
-    once. What may pass (429, 5xx, no answer) does not, until ``max_consecutive_failures`` looks in a row failed; then
-    the task's retries are used. In ``reschedule`` mode each look is a process of its own, and failures are not counted:
-    there only ``timeout`` ends the wait.
+    The task fails at once if its condition can never be met: a wrong key, an unknown campaign, a state that SalesBlink
+    does not show. Passing errors (429, 5xx, no answer) do not end the wait until ``max_consecutive_failures`` polls
+    in a row failed; then Airflow retries the task. In ``reschedule`` mode each poll is a new process and failures are
+    not counted, so only ``timeout`` ends the wait.
 
     :param salesblink_conn_id: the Airflow connection that holds the key (templated).
-    :param deferrable: wait in the triggerer, where all who wait at the same place share one request; no worker is held.
-    :param max_consecutive_failures: how many looks in a row may fail in passing.
+    :param deferrable: wait in the triggerer, without a worker. Sensors that need the same list share one request.
+    :param max_consecutive_failures: number of polls in a row that may fail with a passing error.
 
     Airflow's own ``soft_fail``, ``never_fail``, ``silent_fail``, ``exponential_backoff`` and ``max_wait`` work in every
     mode.
@@ -62,7 +62,7 @@ class SalesBlinkSensor(SalesBlinkTask, BaseSensorOperator):
     ) -> None:
         super().__init__(**kwargs)
         if max_consecutive_failures < 1:
-            raise ValueError(f"max_consecutive_failures is {max_consecutive_failures}; at least one look must fail.")
+            raise ValueError(f"max_consecutive_failures is {max_consecutive_failures}; it must be at least 1.")
         self.salesblink_conn_id = salesblink_conn_id
         self.deferrable = deferrable
         self.max_consecutive_failures = max_consecutive_failures
@@ -71,21 +71,21 @@ class SalesBlinkSensor(SalesBlinkTask, BaseSensorOperator):
 
     @abstractmethod
     def trigger(self) -> SalesBlinkTrigger:
-        """What waits for the same in the triggerer.
+        """Return the trigger that waits for the same condition.
 
-        :raises AirflowFailException: the arguments cannot be right.
+        :raises AirflowFailException: an argument is invalid.
         """
 
     @abstractmethod
-    def awaited(self) -> str:
-        """What is waited for, in words without an address."""
+    def describe_condition(self) -> str:
+        """Return the condition in words, without an address."""
 
-    def polling(self) -> dict[str, Any]:
-        """The arguments that all triggers take."""
+    def polling_arguments(self) -> dict[str, Any]:
+        """Return the arguments that all triggers take."""
         return {
             "salesblink_conn_id": self.salesblink_conn_id,
             "poll_interval": self.poke_interval,
-            # In poke mode, Airflow logs what fails in passing and goes on.
+            # As in poke mode, where Airflow logs passing errors and continues.
             "max_consecutive_failures": None if self.silent_fail else self.max_consecutive_failures,
             "backoff": self._backoff(),
         }
@@ -97,47 +97,49 @@ class SalesBlinkSensor(SalesBlinkTask, BaseSensorOperator):
         return {"began": time.time(), "timeout": self.timeout, "longest": longest}
 
     def execute(self, context: Context) -> Any:  # noqa: ANN401
-        """Wait."""
-        # A retry may come to the same object.
+        """Wait until the condition is met; return ids and states for XCom."""
+        # A retry may use the same object.
         self._failures, self._not_before = 0, 0.0
         if not self.deferrable:
-            return self._waited_here(context)
-        self.defer(trigger=self._checked_or_skipped(), method_name="resume", timeout=timedelta(seconds=self.timeout))
+            return self._wait_in_worker(context)
+        self.defer(
+            trigger=self._checked_trigger_or_skip(), method_name="resume", timeout=timedelta(seconds=self.timeout)
+        )
         raise AssertionError("defer() does not return")
 
-    def _waited_here(self, context: Context) -> Any:  # noqa: ANN401
+    def _wait_in_worker(self, context: Context) -> Any:  # noqa: ANN401
         try:
             return super().execute(context)
         except AirflowSensorTimeout as error:
-            message = f"Waited for {self.awaited()}. {error}"
-            # Where it is deferred, Airflow itself skips the task then.
+            message = f"Waited for {self.describe_condition()}. {error}"
+            # In deferrable mode, Airflow itself skips the task.
             raise (AirflowSkipException if self.never_fail else AirflowSensorTimeout)(message) from error
 
-    def _checked_or_skipped(self) -> SalesBlinkTrigger:
-        # What Airflow's own execute() does around poke().
+    def _checked_trigger_or_skip(self) -> SalesBlinkTrigger:
+        # Airflow's own execute() does the same around poke().
         try:
-            return self._checked()
+            return self._checked_trigger()
         except Exception as error:
             if self.never_fail or (self.soft_fail and isinstance(error, AirflowFailException)):
                 raise AirflowSkipException(str(error)) from error
             raise
 
     def resume(self, context: Context, event: dict[str, Any]) -> dict[str, Any]:  # noqa: ARG002
-        """End as the trigger says."""
+        """Return what the trigger found, or raise its reason."""
         from airflow_provider_salesblink.client import ConnectionFailedError
 
         if event["status"] == "met":
             found: dict[str, Any] = event["found"]
-            self.log.info("It has come: %s.", summary(found))
+            self.log.info("Condition met: %s.", summary(found))
             return found
         if event["status"] == "hopeless":
             raise AirflowFailException(event["reason"])
         raise ConnectionFailedError(event["reason"])
 
     def resume_execution(self, next_method: str, next_kwargs: dict[str, Any] | None, context: Context) -> Any:  # noqa: ANN401
-        """As Airflow does, but with a sensor's timeout and ``never_fail`` on Airflow 2 too.
+        """Resume the task as Airflow does, with the same timeout and ``never_fail`` as in poke mode.
 
-        Such a timeout uses no retries; ``never_fail`` skips the task whatever ended the wait, as in poke mode.
+        A timeout uses no retries. ``never_fail`` skips the task, whatever error ended the wait.
         """
         if (next_kwargs or {}).get("error") in _TIMED_OUT:
             next_method, next_kwargs = "timed_out", None
@@ -151,38 +153,38 @@ class SalesBlinkSensor(SalesBlinkTask, BaseSensorOperator):
             raise
 
     def timed_out(self, context: Context) -> None:  # noqa: ARG002
-        """End because it did not come in time.
+        """Raise the error of a wait that timed out.
 
         :raises AirflowSensorTimeout: always.
         """
         raise AirflowSensorTimeout(
-            f"Waited for {self.awaited()}. It did not come within the timeout of {self.timeout:.0f} s, or "
-            "execution_timeout."
+            f"Waited for {self.describe_condition()}. It was not met within the timeout of {self.timeout:.0f} s, or "
+            "within execution_timeout."
         )
 
     def poke(self, context: Context) -> PokeReturnValue:  # noqa: ARG002
-        """Look once."""
+        """Poll once."""
         from airflow_provider_salesblink.client import SalesBlinkError
 
         if time.monotonic() < self._not_before:
             return PokeReturnValue(is_done=False)
         try:
-            verdict = self._looked()
+            verdict = self._look()
         except SalesBlinkError as error:
             if error.permanent:
                 raise AirflowFailException(str(error)) from error
-            return self._failed_in_passing(error)
+            return self._note_passing_error(error)
         except (InvalidConnectionError, AirflowNotFoundException) as error:
             raise AirflowFailException(permanent_error_message(error, self.salesblink_conn_id)) from error
         self._failures = 0
         return self._as_poke(verdict)
 
-    def _looked(self) -> Verdict:
-        resource, condition = self._checked().condition()
-        settled = dict(resource.look(self.hook.get_conn(), [condition]))
-        return settled.get(condition)
+    def _look(self) -> Verdict:
+        resource, condition = self._checked_trigger().condition()
+        decided = dict(resource.look(self.hook.get_conn(), [condition]))
+        return decided.get(condition)
 
-    def _checked(self) -> SalesBlinkTrigger:
+    def _checked_trigger(self) -> SalesBlinkTrigger:
         try:
             trigger = self.trigger()
             trigger.condition()
@@ -197,7 +199,7 @@ class SalesBlinkSensor(SalesBlinkTask, BaseSensorOperator):
             raise AirflowFailException(verdict.reason)
         return PokeReturnValue(is_done=verdict is not None, xcom_value=verdict.found if verdict else None)
 
-    def _failed_in_passing(self, error: SalesBlinkError) -> PokeReturnValue:
+    def _note_passing_error(self, error: SalesBlinkError) -> PokeReturnValue:
         from airflow_provider_salesblink.client import RateLimitedError
 
         self._failures += 1
@@ -206,14 +208,14 @@ class SalesBlinkSensor(SalesBlinkTask, BaseSensorOperator):
         if isinstance(error, RateLimitedError):
             wait = USUAL_WAIT if error.retry_after is None else error.retry_after
             self._not_before = time.monotonic() + wait
-        self.log.warning("Could not look (%d in a row): %s", self._failures, error)
+        self.log.warning("Poll failed (%d in a row): %s", self._failures, error)
         return PokeReturnValue(is_done=False)
 
     def _get_next_poke_interval(self, started_at: Any, run_duration: Callable[[], float], poke_count: int) -> float:  # noqa: ANN401
-        # Airflow waits so long in both modes; a server's word counts more than poke_interval.
+        # Airflow calls this in both modes; Retry-After is a floor for poke_interval.
         usual: float = super()._get_next_poke_interval(started_at, run_duration, poke_count)
         rest = self._not_before - time.monotonic()
         if not self.reschedule:
-            # A worker is held, and would be for nothing after the timeout.
+            # Do not hold a worker beyond the timeout.
             rest = min(rest, self.timeout - run_duration())
         return max(usual, rest)

@@ -19,16 +19,16 @@ if TYPE_CHECKING:
 class CampaignSensor(SalesBlinkSensor):
     """Wait until a campaign is paused, or running.
 
-    Exactly one of ``campaign_id`` and ``campaign_name`` says which. Looks at the list of all campaigns, one request for
-    however many wait in a triggerer. Where SalesBlink does not tell the state, the task fails and names what it told.
-    XCom: ``outcome``, the state, and ``campaign_id``.
+    Pass exactly one of ``campaign_id`` and ``campaign_name``. The sensor polls the list of all campaigns; deferred
+    sensors share that request. If SalesBlink does not show the state, the task fails and names the fields it returned.
+    XCom: ``outcome`` (the state) and ``campaign_id``.
 
     :param campaign_id: the campaign's id (templated).
-    :param campaign_name: its full name, which only one campaign may have (templated).
+    :param campaign_name: its full name, which must be unique (templated).
     :param state: ``paused`` or ``running``.
     :param salesblink_conn_id: the Airflow connection that holds the key (templated).
-    :param deferrable: wait in the triggerer; no worker is held.
-    :param max_consecutive_failures: how many looks in a row may fail in passing.
+    :param deferrable: wait in the triggerer, without a worker.
+    :param max_consecutive_failures: number of polls in a row that may fail with a passing error.
     """
 
     template_fields: Sequence[str] = ("campaign_id", "campaign_name", "salesblink_conn_id")
@@ -48,15 +48,15 @@ class CampaignSensor(SalesBlinkSensor):
         self.campaign_name = campaign_name
         self.state: CampaignState = state
 
-    def awaited(self) -> str:
-        """Which campaign in which state."""
+    def describe_condition(self) -> str:
+        """Return the campaign and the state, in words."""
         from airflow_provider_salesblink.client.redaction import redacted
 
         which = self.campaign_name if self.campaign_id is None else self.campaign_id
         return f"campaign {redacted(str(which))!r} to be {self.state}"
 
     def trigger(self) -> SalesBlinkTrigger:
-        """What waits for the same in the triggerer."""
+        """Return the trigger that waits for the same condition."""
         from airflow_provider_salesblink.client import validation
         from airflow_provider_salesblink.triggers.campaigns import CampaignTrigger
 
@@ -70,5 +70,5 @@ class CampaignSensor(SalesBlinkSensor):
             state=self.state,
             campaign_id=self.campaign_id,
             campaign_name=self.campaign_name,
-            **self.polling(),
+            **self.polling_arguments(),
         )

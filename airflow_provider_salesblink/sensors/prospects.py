@@ -17,23 +17,24 @@ if TYPE_CHECKING:
     from airflow_provider_salesblink.triggers.base import SalesBlinkTrigger
 
 
-class ProspectSensor(Addressed, SalesBlinkSensor):  # type: ignore[misc]  # its email is another thing than Airflow's
-    """Wait until somebody is in a campaign, and what SalesBlink tells of them is as wished.
+class ProspectSensor(Addressed, SalesBlinkSensor):  # type: ignore[misc]  # its email is not Airflow's email
+    """Wait until a person is in a campaign and their data matches.
 
-    Exactly one of ``prospect_id`` and ``email`` says who. Looks at the campaign's list of people, one request for
-    however many wait for people of that campaign in a triggerer. XCom: ``outcome`` "found", ``prospect_id``,
-    ``campaign_id`` and ``unsubscribed``.
+    Pass exactly one of ``prospect_id`` and ``email``. The sensor polls the campaign's list of people; deferred sensors
+    of the same campaign share that request. XCom: ``outcome`` "found", ``prospect_id``, ``campaign_id`` and
+    ``unsubscribed``.
 
     :param campaign_id: the campaign's id (templated).
     :param prospect_id: the prospect's id (templated).
     :param email: the person's address (templated).
-    :param where: field -> the text it shall be, or a test: ``{"in": ["Won", "Lost"]}``, ``{"exists": True}``,
-        ``{"gte": 5}`` (numbers as numbers, else as texts, which suits ISO dates). All must hold. Also as JSON text
-        (templated). While the task is deferred, Airflow stores this as it is; of the address it stores a fingerprint.
-    :param unsubscribed: whether they shall have opted out; None where it does not matter.
+    :param where: field -> the text it must equal, or a test: ``{"in": ["Won", "Lost"]}``, ``{"exists": True}``,
+        ``{"gte": 5}`` (numbers compare as numbers, anything else as text, which suits ISO dates). All must match.
+        JSON text works too (templated). While the task is deferred, Airflow stores ``where`` as it is, and a
+        fingerprint of the address.
+    :param unsubscribed: whether they must have opted out; None accepts both.
     :param salesblink_conn_id: the Airflow connection that holds the key (templated).
-    :param deferrable: wait in the triggerer; no worker is held.
-    :param max_consecutive_failures: how many looks in a row may fail in passing.
+    :param deferrable: wait in the triggerer, without a worker.
+    :param max_consecutive_failures: number of polls in a row that may fail with a passing error.
     """
 
     template_fields: Sequence[str] = ("campaign_id", "prospect_id", "email", "where", "salesblink_conn_id")
@@ -56,18 +57,18 @@ class ProspectSensor(Addressed, SalesBlinkSensor):  # type: ignore[misc]  # its 
         self.where = where
         self.unsubscribed = unsubscribed
 
-    def awaited(self) -> str:
-        """Who in which campaign; of what is asked of them, only the fields' names."""
+    def describe_condition(self) -> str:
+        """Return the person, the campaign and the names of the fields, in words."""
         from airflow_provider_salesblink.client.redaction import redacted
 
         who = "the person with that address" if self.prospect_id is None else f"prospect {self.prospect_id!r}"
         asked = self.where if isinstance(self.where, Mapping) else {}
-        fields = f", with its {', '.join(map(repr, asked))} as asked" if asked else ""
+        fields = f", with matching {', '.join(map(repr, asked))}" if asked else ""
         state = {None: "", True: ", unsubscribed", False: ", not unsubscribed"}[self.unsubscribed]
         return redacted(f"{who} in campaign {self.campaign_id!r}{fields}{state}")
 
     def trigger(self) -> SalesBlinkTrigger:
-        """What waits for the same in the triggerer."""
+        """Return the trigger that waits for the same condition."""
         from airflow_provider_salesblink.client import validation
         from airflow_provider_salesblink.client.identity import fingerprint
         from airflow_provider_salesblink.triggers.prospects import ProspectTrigger
@@ -85,5 +86,5 @@ class ProspectSensor(Addressed, SalesBlinkSensor):  # type: ignore[misc]  # its 
             who=who,
             where=dict(where) if isinstance(where, Mapping) else where,
             unsubscribed=self.unsubscribed,
-            **self.polling(),
+            **self.polling_arguments(),
         )

@@ -1,1 +1,1 @@
-"""Waiting without a worker: what runs in the triggerer."""
+"""Triggers: they wait in the triggerer and hold no worker."""

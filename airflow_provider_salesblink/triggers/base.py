@@ -1,4 +1,4 @@
-"""What all SalesBlink triggers share: the client, and what becomes of a wait."""
+"""The base of all SalesBlink triggers: the shared client, and the events that end a wait."""
 
 from __future__ import annotations
 
@@ -29,21 +29,21 @@ if TYPE_CHECKING:
     from airflow_provider_salesblink.client import SalesBlinkClient
     from airflow_provider_salesblink.waiting.backoff import Backoff
     from airflow_provider_salesblink.waiting.conditions import Hopeless, Met
-    from airflow_provider_salesblink.waiting.connection_reload import Access
+    from airflow_provider_salesblink.waiting.connection_reload import ConnectionDetails
     from airflow_provider_salesblink.waiting.resources import Resource
     from airflow_provider_salesblink.waiting.shared_client import SharedClient
 
 
 class SalesBlinkTrigger(BaseTrigger):
-    """Waits for one thing in SalesBlink, with one poll for all triggers of a triggerer that look at the same.
+    """Wait for one condition. All triggers of a triggerer that need the same resource share one poll.
 
-    Its event holds ``status``: ``met`` with ``found`` (ids and states), ``hopeless`` or ``gave_up`` with ``reason``.
+    The event holds ``status``: ``met`` with ``found`` (ids and states), or ``hopeless`` or ``gave_up`` with ``reason``.
 
     :param salesblink_conn_id: the Airflow connection that holds the key.
-    :param poll_interval: seconds between two looks at most.
-    :param max_consecutive_failures: after so many looks in a row that failed in passing (429, 5xx, no answer) it gives
-        up; None where it never does.
-    :param backoff: lets ``poll_interval`` grow; the arguments ``began``, ``timeout`` and ``longest`` of
+    :param poll_interval: maximum seconds between two polls.
+    :param max_consecutive_failures: number of polls in a row that may fail with a passing error (429, 5xx, no answer)
+        before it gives up; None for no limit.
+    :param backoff: makes ``poll_interval`` grow; the arguments ``began``, ``timeout`` and ``longest`` of
         :class:`waiting.backoff.Backoff`.
     """
 
@@ -63,26 +63,26 @@ class SalesBlinkTrigger(BaseTrigger):
 
     @abstractmethod
     def condition(self) -> tuple[Resource, object]:
-        """Where to look, and for what."""
+        """Return the resource to poll, and the condition."""
 
     @abstractmethod
     def arguments(self) -> dict[str, Any]:
-        """The subclass's own arguments."""
+        """Return the subclass's own arguments."""
 
     def serialize(self) -> tuple[str, dict[str, Any]]:
-        """What the triggerer makes this trigger from."""
+        """Return the class path and the arguments, which Airflow stores."""
         shared = ("salesblink_conn_id", "poll_interval", "max_consecutive_failures")
-        # Only where it is used: a triggerer that is not upgraded yet does not know it.
+        # Only if used: a triggerer of version 0.1.0 does not accept it.
         backoff = {} if self.backoff is None else {"backoff": self.backoff}
         return _path_of(self), {**self.arguments(), **{name: getattr(self, name) for name in shared}, **backoff}
 
     def __repr__(self) -> str:
-        # Airflow's own shows all arguments, and a value that is waited for may be somebody's.
+        # Airflow's own repr shows all arguments, and a value in a condition may be personal data.
         return f"<{type(self).__name__} on {self.salesblink_conn_id}>"
 
     async def run(self) -> AsyncIterator[TriggerEvent]:
-        """Wait, and tell what came of it."""
-        await loaded()
+        """Wait, and yield one event with the result."""
+        await import_waiting()
         from airflow_provider_salesblink.waiting.conditions import Met
         from airflow_provider_salesblink.waiting.connection_reload import UnusableConnectionError
         from airflow_provider_salesblink.waiting.poller import GaveUp
@@ -118,8 +118,8 @@ _WAITING = "airflow_provider_salesblink.waiting.shared_client"
 _LOADED = threading.Event()
 
 
-async def loaded() -> None:
-    """Import what waiting needs, in a thread: it takes some 0.3 s, and the event loop is everybody's."""
+async def import_waiting() -> None:
+    """Import what waiting needs, in a thread: it takes about 0.3 s and would block the event loop."""
     if not _LOADED.is_set():
         await asyncio.to_thread(import_module, _WAITING)
         _LOADED.set()
@@ -127,20 +127,20 @@ async def loaded() -> None:
 
 @asynccontextmanager
 async def shared_client_for(conn_id: str) -> AsyncIterator[SharedClient]:
-    """The client that everything in this event loop shares over a connection.
+    """Yield the client that all triggers of this event loop share over a connection.
 
-    :raises UnusableConnectionError: there is no such connection, or it cannot be used.
+    :raises UnusableConnectionError: the connection does not exist or is invalid.
     """
-    from airflow_provider_salesblink.waiting.shared_client import shared_client_of
+    from airflow_provider_salesblink.waiting.shared_client import join_shared_client
 
-    async with shared_client_of(conn_id, partial(_read, conn_id)) as shared:
+    async with join_shared_client(conn_id, partial(_read, conn_id)) as shared:
         yield shared
 
 
-async def _read(conn_id: str) -> Access:
+async def _read(conn_id: str) -> ConnectionDetails:
     from airflow.providers.common.compat.connection import get_async_connection
 
-    from airflow_provider_salesblink.waiting.connection_reload import Access, UnusableConnectionError
+    from airflow_provider_salesblink.waiting.connection_reload import ConnectionDetails, UnusableConnectionError
 
     hook = SalesBlinkHook(conn_id)
     try:
@@ -148,7 +148,7 @@ async def _read(conn_id: str) -> Access:
     except AirflowNotFoundException as error:
         raise UnusableConnectionError(permanent_error_message(error, conn_id)) from None
     account = (connection.host, connection.schema, connection.port, connection.password)
-    return Access(
+    return ConnectionDetails(
         content=_hashed(*account, connection.extra),
         account=_hashed(*account),
         make_client=partial(_client_of, hook, connection),
@@ -159,7 +159,7 @@ def _client_of(hook: SalesBlinkHook, connection: Connection) -> SalesBlinkClient
     from airflow_provider_salesblink.waiting.connection_reload import UnusableConnectionError
 
     try:
-        # Each request is sent once: what failed is looked at again anyway.
+        # Send each request once: the next poll repeats it anyway.
         return hook.client_of(connection, max_attempts=1)
     except InvalidConnectionError as error:
         raise UnusableConnectionError(str(error)) from error
@@ -169,12 +169,12 @@ _HASH_KEY = secrets.token_bytes(32)
 
 
 def _hashed(*parts: str | int | None) -> bytes:
-    # Keyed, and with another key in each process: from a hash alone, a short key could be guessed.
+    # With a random key: a short API key could be guessed from a plain hash.
     return hashlib.blake2b(json.dumps(parts).encode(), key=_HASH_KEY, digest_size=16).digest()
 
 
 def event(**payload: Any) -> TriggerEvent:
-    """What a trigger tells Airflow, which logs and stores it."""
+    """Return an event with this payload. Airflow logs and stores it."""
     return TriggerEvent(payload)  # type: ignore[no-untyped-call]
 
 

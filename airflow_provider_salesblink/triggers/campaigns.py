@@ -13,14 +13,14 @@ if TYPE_CHECKING:
 
 
 class CampaignTrigger(SalesBlinkTrigger):
-    """Waits until a campaign is paused, or running.
+    """Wait until a campaign is paused, or running.
 
     :param state: ``paused`` or ``running``.
-    :param campaign_id: the campaign's id; exactly one of it and the name.
+    :param campaign_id: the campaign's id. Pass exactly one of ``campaign_id`` and ``campaign_name``.
     :param campaign_name: its full name.
     :param salesblink_conn_id: the Airflow connection that holds the key.
-    :param poll_interval: seconds between two looks at most.
-    :param max_consecutive_failures: after so many failed looks in a row it gives up.
+    :param poll_interval: maximum seconds between two polls.
+    :param max_consecutive_failures: number of failed polls in a row before it gives up.
     """
 
     def __init__(
@@ -32,11 +32,11 @@ class CampaignTrigger(SalesBlinkTrigger):
         self.campaign_name = digits(campaign_name)
 
     def arguments(self) -> dict[str, Any]:
-        """This trigger's own arguments."""
+        """Return this trigger's own arguments."""
         return {"state": self.state, "campaign_id": self.campaign_id, "campaign_name": self.campaign_name}
 
     def condition(self) -> tuple[Resource, object]:
-        """The campaign, in the list of all."""
+        """Return the list of campaigns, and the condition on this one."""
         from airflow_provider_salesblink.waiting.conditions import CampaignIs
         from airflow_provider_salesblink.waiting.resources import AllCampaigns
 

@@ -1,4 +1,4 @@
-"""A trigger for assets that are watched: DAGs that start on what happens to a campaign's people."""
+"""A trigger for asset watchers: it starts DAGs when a campaign's people change."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from airflow.providers.common.compat.triggers import BaseEventTrigger
 
 from airflow_provider_salesblink.arguments import digits
 from airflow_provider_salesblink.connection_form import DEFAULT_CONN_ID
-from airflow_provider_salesblink.triggers.base import event, loaded, shared_client_for
+from airflow_provider_salesblink.triggers.base import event, import_waiting, shared_client_for
 from airflow_provider_salesblink.waiting.changes import KINDS, SHELVES, Cursor, of_kinds
 
 if TYPE_CHECKING:
@@ -27,30 +27,30 @@ if TYPE_CHECKING:
 log = logging.getLogger(__name__)
 
 SHORTEST_INTERVAL = 5.0
-"""Seconds. What was told must be in Airflow's database, about a second later, before the next look forgets it."""
+"""Seconds. Events reach Airflow's database in about a second, which must be before the next poll is remembered."""
 
 AFTER_REFUSAL = 300.0
-"""Seconds until it is tried again after a connection that cannot be used."""
+"""Seconds until the next try if the connection cannot be used."""
 
-AT_ONCE = 100
-"""Changes in one event at most."""
+MOST_CHANGES_PER_EVENT = 100
+"""Maximum number of changes in one event."""
 
 
 class ProspectEventTrigger(BaseEventTrigger):
-    """Tells what happens to the people of a campaign, for an ``AssetWatcher`` (Airflow 3.0 and later).
+    """Report changes to the people of a campaign, for an ``AssetWatcher`` (Airflow 3.0 and later).
 
     Each event's payload holds ``campaign_id`` and ``changes``, up to 100 of them: ``event`` (``appeared``, ``changed``
-    or ``unsubscribed``), ``prospect_id`` and ``key``. No address is in it.
+    or ``unsubscribed``), ``prospect_id`` and ``key``. It holds no address.
 
-    On Airflow 3.3 what was seen is remembered in the asset's state: nothing is lost while no triggerer runs, or when
-    one is killed. What was told just before that may be told again, with the same ``key``. On 3.0 to 3.2 it tells what
-    happens from its start on. The first time it starts, everybody in the campaign is taken as known.
+    On Airflow 3.3 it remembers what it saw in the asset's state, so no change is lost while no triggerer runs or when
+    one is killed. It may then repeat its last changes, with the same ``key``. On 3.0 to 3.2 it reports changes from its
+    start on. When it starts for the first time, it takes everybody in the campaign as known.
 
     :param campaign_id: the campaign's id.
-    :param events: which kinds of changes, in any order; all by default.
+    :param events: the kinds of changes to report, in any order; all by default.
     :param salesblink_conn_id: the Airflow connection that holds the key.
-    :param poll_interval: seconds between two looks, 5 or more.
-    :raises ValueError: an argument cannot be right.
+    :param poll_interval: seconds between two polls, at least 5.
+    :raises ValueError: an argument is invalid.
     """
 
     def __init__(
@@ -64,7 +64,7 @@ class ProspectEventTrigger(BaseEventTrigger):
         super().__init__()  # type: ignore[no-untyped-call]
         self.campaign_id = digits(campaign_id)
         given = list(events)
-        # In one order, without repeats: Airflow knows a watcher by these arguments.
+        # In one order, without repeats: Airflow identifies a watcher by these arguments.
         self.events = [kind for kind in KINDS if kind in given]
         self.salesblink_conn_id = salesblink_conn_id
         self.poll_interval = poll_interval
@@ -74,38 +74,38 @@ class ProspectEventTrigger(BaseEventTrigger):
         if not campaign_id:
             raise ValueError("campaign_id is empty.")
         if poll_interval < SHORTEST_INTERVAL:
-            raise ValueError(f"poll_interval is {poll_interval}; {SHORTEST_INTERVAL:g} seconds are the least.")
+            raise ValueError(f"poll_interval is {poll_interval}; it must be at least {SHORTEST_INTERVAL:g} seconds.")
 
     def serialize(self) -> tuple[str, dict[str, Any]]:
-        """What the triggerer makes this trigger from."""
+        """Return the class path and the arguments, which Airflow stores."""
         names = ("campaign_id", "events", "salesblink_conn_id", "poll_interval")
         return f"{__name__}.{type(self).__name__}", {name: getattr(self, name) for name in names}
 
     async def run(self) -> AsyncIterator[TriggerEvent]:
-        """Tell each change (Airflow 3.0 to 3.2; the request is shared all the same)."""
+        """Yield events with the changes. Airflow 3.0 to 3.2 calls this; requests are shared there too."""
         async with aclosing(_looks(self.salesblink_conn_id, self.campaign_id, self.poll_interval)) as looks:
-            async for each in self._told(looks):
+            async for each in self._events(looks):
                 yield each
 
     def shared_stream_key(self) -> Hashable | None:
-        """All triggers that look as often at the same campaign share what they see."""
+        """Return a key that triggers with the same campaign and interval share, to share their snapshots."""
         return ("salesblink", self.salesblink_conn_id, self.campaign_id, self.poll_interval)
 
     @classmethod
     async def open_shared_stream(cls, kwargs: dict[str, Any]) -> AsyncIterator[Snapshot]:
-        """What each look shows."""
+        """Yield a snapshot from each poll."""
         conn_id, campaign_id, interval = (kwargs[name] for name in _OF_STREAM)
         async with aclosing(_looks(conn_id, campaign_id, interval)) as looks:
             async for snapshot in looks:
                 yield snapshot
 
     async def filter_shared_stream(self, shared_stream: AsyncIterator[Snapshot]) -> AsyncIterator[TriggerEvent]:
-        """Tell each change."""
-        async for each in self._told(shared_stream):
+        """Yield events with the changes."""
+        async for each in self._events(shared_stream):
             yield each
 
-    async def _told(self, looks: AsyncIterator[Snapshot]) -> AsyncIterator[TriggerEvent]:
-        # An asset may have several watchers: what one has told, another may not have.
+    async def _events(self, looks: AsyncIterator[Snapshot]) -> AsyncIterator[TriggerEvent]:
+        # An asset may have several watchers, and each has reported other changes.
         scope = f"{self.salesblink_conn_id}:{self.campaign_id}:{','.join(sorted(self.events))}"
         memory = _Memory(getattr(self, "asset_state_store", None), scope)
         cursor = await memory.cursor()
@@ -116,11 +116,11 @@ class ProspectEventTrigger(BaseEventTrigger):
                 cursor.begin(snapshot)
                 await memory.begin(cursor)
                 continue
-            # Others may look more often at the same; their looks come here too.
+            # Snapshots of watchers with a shorter interval arrive here too.
             if time.monotonic() - seen < self.poll_interval * 0.9:
                 continue
             seen = time.monotonic()
-            # One look late: the events of the look before have reached Airflow's database by now.
+            # One poll late: by now the previous events have reached Airflow's database.
             await memory.keep(cursor)
             for batch in _in_batches(of_kinds(cursor.advance(snapshot), self.events)):
                 yield event(campaign_id=self.campaign_id, changes=batch)
@@ -130,14 +130,14 @@ _OF_STREAM = ("salesblink_conn_id", "campaign_id", "poll_interval")
 
 
 async def _looks(conn_id: str, campaign_id: str, interval: float) -> AsyncGenerator[Snapshot, None]:
-    await loaded()
+    await import_waiting()
     from airflow_provider_salesblink.waiting.connection_reload import UnusableConnectionError
-    from airflow_provider_salesblink.waiting.resources import Everybody, PeopleOf
+    from airflow_provider_salesblink.waiting.resources import CampaignPeople, EveryPerson
 
     while True:
         try:
             async with shared_client_for(conn_id) as shared:
-                watched = shared.poller(PeopleOf(campaign_id)).watch(Everybody(), interval=interval)
+                watched = shared.poller(CampaignPeople(campaign_id)).watch(EveryPerson(), interval=interval)
                 async with aclosing(watched) as snapshots:
                     async for snapshot in snapshots:
                         yield snapshot
@@ -147,22 +147,22 @@ async def _looks(conn_id: str, campaign_id: str, interval: float) -> AsyncGenera
 
 
 class _Memory:
-    """The asset's state, as far as this Airflow has one."""
+    """The asset's state, if this Airflow has one."""
 
     def __init__(self, store: Any, scope: str) -> None:  # noqa: ANN401
         self._store = store
         self._scope = scope
 
     async def cursor(self) -> Cursor | None:
-        """What was seen before; None where nothing is remembered."""
+        """Return what was seen before; None if nothing is remembered."""
         try:
             if self._store is None or not await self._store.aget(self._key("begun")):
                 return None
         except ValueError:
-            # Airflow keeps one trigger for several assets if all its arguments are the same.
+            # Airflow runs one trigger for several assets if all its arguments are equal.
             log.warning(
-                "Several assets are watched by the same trigger, so it cannot remember what it saw: what happens while "
-                "no triggerer runs is not told. Give each asset's trigger another poll_interval."
+                "Several assets share the same trigger, so it cannot remember what it saw: changes while no triggerer "
+                "runs are not reported. Give each asset's trigger a different poll_interval."
             )
             self._store = None
             return None
@@ -170,13 +170,13 @@ class _Memory:
         return Cursor({name: shelf for name, shelf in shelves.items() if shelf})
 
     async def begin(self, cursor: Cursor) -> None:
-        """Remember a campaign for the first time; a beginning that was cut short is none."""
+        """Remember a campaign for the first time. Set ``begun`` last, so that an interrupted start does not count."""
         await self.keep(cursor)
         if self._store is not None:
             await self._store.aset(self._key("begun"), True)
 
     async def keep(self, cursor: Cursor) -> None:
-        """Remember what is new."""
+        """Store the shelves that changed."""
         unsaved: Mapping[str, Any] = cursor.unsaved() if self._store is not None else {}
         for name, shelf in unsaved.items():
             await self._store.aset(self._key(name), shelf)
@@ -186,5 +186,5 @@ class _Memory:
 
 
 def _in_batches(changes: Iterator[Change]) -> Iterator[list[Change]]:
-    while batch := list(islice(changes, AT_ONCE)):
+    while batch := list(islice(changes, MOST_CHANGES_PER_EVENT)):
         yield batch

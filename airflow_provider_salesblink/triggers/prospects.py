@@ -13,17 +13,17 @@ if TYPE_CHECKING:
 
 
 class ProspectTrigger(SalesBlinkTrigger):
-    """Waits until somebody is in a campaign, and is as wished.
+    """Wait until a person is in a campaign and matches.
 
     :param campaign_id: the campaign's id.
-    :param prospect_id: who, by id; exactly one of it and ``who``.
-    :param who: who, by the fingerprint of their address in hexadecimal: Airflow stores a trigger's arguments, and an
-        address should not be among them.
-    :param where: fields and what they shall be.
-    :param unsubscribed: whether they shall have opted out; None where it does not matter.
+    :param prospect_id: the person's id. Pass exactly one of ``prospect_id`` and ``who``.
+    :param who: the fingerprint of the person's address, in hexadecimal. Airflow stores a trigger's arguments, so they
+        must not hold an address.
+    :param where: the fields and the values or tests that they must match.
+    :param unsubscribed: whether they must have opted out; None accepts both.
     :param salesblink_conn_id: the Airflow connection that holds the key.
-    :param poll_interval: seconds between two looks at most.
-    :param max_consecutive_failures: after so many failed looks in a row it gives up.
+    :param poll_interval: maximum seconds between two polls.
+    :param max_consecutive_failures: number of failed polls in a row before it gives up.
     """
 
     def __init__(
@@ -44,23 +44,23 @@ class ProspectTrigger(SalesBlinkTrigger):
         self.unsubscribed = unsubscribed
 
     def arguments(self) -> dict[str, Any]:
-        """This trigger's own arguments."""
+        """Return this trigger's own arguments."""
         names = ("campaign_id", "prospect_id", "who", "where", "unsubscribed")
         return {name: getattr(self, name) for name in names}
 
     def condition(self) -> tuple[Resource, object]:
-        """The person, among those of the campaign."""
+        """Return the campaign's people, and the condition on this person."""
         from airflow_provider_salesblink.waiting.conditions import ProspectIs
-        from airflow_provider_salesblink.waiting.resources import PeopleOf, Somebody
+        from airflow_provider_salesblink.waiting.resources import CampaignPeople, PersonCondition
 
         who = None if self.who is None else bytes.fromhex(self.who)
-        return PeopleOf(self.campaign_id), Somebody(
+        return CampaignPeople(self.campaign_id), PersonCondition(
             ProspectIs({} if self.where is None else self.where, self.unsubscribed), self.prospect_id, who
         )
 
 
 def in_order(value: Any) -> Any:  # noqa: ANN401
-    """A test of fields as it is stored: plain dicts and lists, and sets in one order."""
+    """Return ``where`` as it is stored: plain dicts and lists, and sets as sorted lists."""
     match value:
         case Mapping():
             return {name: in_order(value[name]) for name in sorted(value, key=str)}

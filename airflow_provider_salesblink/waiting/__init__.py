@@ -1,1 +1,1 @@
-"""Waiting for what happens in SalesBlink, many at a time for one request. Without Airflow."""
+"""Wait for changes in SalesBlink; many waits share one request. No Airflow here."""

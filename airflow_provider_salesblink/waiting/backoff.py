@@ -1,4 +1,4 @@
-"""Intervals that grow: the exponential backoff of Airflow's sensors, for those who share a poll."""
+"""The exponential backoff of Airflow's sensors, for waits that share a poll."""
 
 from __future__ import annotations
 
@@ -6,22 +6,22 @@ import math
 import random
 
 _LARGEST_POWER = 64
-"""Of two; longer intervals than these have no meaning."""
+"""The largest power of two that multiplies the first interval."""
 
 _EARLY = 0.1
-"""A look may come early by this part of the interval: two clocks are at work."""
+"""Part of the interval by which a poll may come early: two clocks are involved."""
 
 
 class Backoff:
-    """The interval of one who waits: about twice as long after each of their own looks, with a jitter.
+    """The interval of one wait. It about doubles, with jitter, each time it ends.
 
-    Airflow's formula: after look ``n``, something between ``first * 2 ** (n - 2)`` and twice that, one second at least.
-    Looks that others cause do not count.
+    Airflow's formula: after poll ``n``, a random value between ``first * 2 ** (n - 2)`` and twice that, at least one
+    second. Polls that other waits cause do not count.
 
     :param first: seconds, Airflow's ``poke_interval``.
-    :param began: when the wait began, in seconds since the epoch; it may have been in another process.
-    :param timeout: seconds after which the wait is over; there is a look shortly before that.
-    :param longest: seconds that an interval has at most, Airflow's ``max_wait``; None or 0 where there is no limit.
+    :param began: when the wait began, in seconds since the epoch; possibly in another process.
+    :param timeout: seconds after which the wait ends; one poll comes shortly before that.
+    :param longest: the longest interval in seconds, Airflow's ``max_wait``; None or 0 for no limit.
     :param now: seconds since the epoch.
     """
 
@@ -32,14 +32,14 @@ class Backoff:
         self._began = began
         self._timeout = timeout
         self._longest = longest or math.inf
-        # So many looks bring about such an age, as Airflow reckons too when a sensor is rescheduled.
+        # The number of polls that a wait of this age has had: Airflow's estimate for a rescheduled sensor.
         age = max(now - began, 0.0)
         self._number = int(math.log2(age / (1.5 * max(first, 1.0)) + 0.5) + 1)
         self._grow(now)
         self._keep_within(now)
 
     def looked(self, now: float) -> None:
-        """Lengthen the interval, if it is over."""
+        """Note that a poll begins. Lengthen the interval if it has ended."""
         if now >= self._due - _EARLY * self._step:
             self._grow(now)
         self._keep_within(now)
@@ -51,6 +51,6 @@ class Backoff:
         self._due = now + self._step
 
     def _keep_within(self, now: float) -> None:
-        # Not beyond the end: what comes in the last interval would be missed.
+        # End before the timeout, so that a change in the last interval is still found.
         rest = self._began + self._timeout - now
         self.interval = min(self._step, max(0.9 * rest, 1.0)) if rest > 0 else self._step

@@ -1,4 +1,4 @@
-"""What changed in a campaign from one look to the next, and how to remember what was seen."""
+"""Find what changed in a campaign between two polls, and remember what was seen."""
 
 from __future__ import annotations
 
@@ -17,33 +17,33 @@ ChangeKind = Literal["appeared", "changed", "unsubscribed"]
 KINDS: tuple[ChangeKind, ...] = get_args(ChangeKind)
 
 Change = dict[str, str]
-"""``event``, ``prospect_id`` and ``key``; the same change has the same key whenever it is found."""
+"""``event``, ``prospect_id`` and ``key``. The same change always gets the same key."""
 
 _OPTED_OUT = "!"
 _SHELVES = 128
-"""So many parts the memory is kept in. Airflow's store is meant for values up to 64 KB: 100,000 people fit."""
+"""Number of parts to store the states in. Airflow's store is meant for values up to 64 KB: 100,000 people fit."""
 
 
 class Snapshot:
-    """Everybody in a campaign at a moment: for each id a short text that is another when the person is.
+    """Everybody in a campaign at one moment: for each id, a short hash of the person's data.
 
-    No address and no field's value is in it. People without an id are left out: nobody could tell them apart.
+    It holds no address and no field value. It leaves out people without an id, who cannot be recognized later.
     """
 
     def __init__(self) -> None:
         self.states: dict[str, str] = {}
 
     def add(self, prospect: Prospect) -> None:
-        """Take somebody in."""
+        """Add a person, unless they have no id."""
         if prospect["id"] is not None:
-            told = json.dumps([prospect["email"], prospect["fields"]], sort_keys=True, default=str)
-            self.states[prospect["id"]] = _short(told, 6) + (_OPTED_OUT if prospect["unsubscribed"] else "")
+            data = json.dumps([prospect["email"], prospect["fields"]], sort_keys=True, default=str)
+            self.states[prospect["id"]] = _short(data, 6) + (_OPTED_OUT if prospect["unsubscribed"] else "")
 
 
 class Cursor:
-    """What is known of a campaign's people, and what a new look shows beside it.
+    """The known state of a campaign's people, to compare new snapshots with.
 
-    People who are gone stay known: an answer that leaves somebody out for once must not make them new.
+    People who are gone stay known: an answer that omits a person once must not make them new.
     """
 
     def __init__(self, known: Mapping[str, Mapping[str, str]] | None = None) -> None:
@@ -53,12 +53,15 @@ class Cursor:
         self._unsaved: set[str] = set()
 
     def begin(self, snapshot: Snapshot) -> None:
-        """Know everybody who is there now, as if they had always been."""
+        """Take everybody in ``snapshot`` as known. Report nothing."""
         for prospect_id, state in snapshot.states.items():
             self._know(prospect_id, _with_count(state, 0))
 
     def advance(self, snapshot: Snapshot) -> Iterator[Change]:
-        """What is new in ``snapshot``; it is known afterwards. Who appears unsubscribed is both."""
+        """Yield what is new in ``snapshot``, and take it as known.
+
+        A person who appears already unsubscribed gives two changes.
+        """
         for prospect_id, state in snapshot.states.items():
             known = self._states.get(prospect_id)
             if known is None:
@@ -72,7 +75,7 @@ class Cursor:
     def _compared(self, prospect_id: str, known: str, state: str) -> Iterator[Change]:
         fields, _, count = known.removesuffix(_OPTED_OUT).partition(".")
         if fields != state.removesuffix(_OPTED_OUT):
-            # The number tells a change from the same one made later, after it was taken back.
+            # The count gives a change another key than the same change made later, after it was undone.
             self._know(prospect_id, _with_count(state, int(count) + 1))
             yield _change("changed", prospect_id, count, state.removesuffix(_OPTED_OUT))
         elif known.endswith(_OPTED_OUT) != state.endswith(_OPTED_OUT):
@@ -83,7 +86,7 @@ class Cursor:
         self._unsaved.add(_shelf_of(prospect_id))
 
     def unsaved(self) -> dict[str, dict[str, str]]:
-        """The parts that are other than when this was last asked, for :class:`Cursor` to be made from again."""
+        """Return the shelves that changed since the last call. ``Cursor(known)`` takes them back."""
         shelves: dict[str, dict[str, str]] = {name: {} for name in self._unsaved}
         self._unsaved = set()
         if shelves:
@@ -94,11 +97,11 @@ class Cursor:
 
 
 SHELVES = tuple(str(number) for number in range(_SHELVES))
-"""The names of the parts that :meth:`Cursor.unsaved` may give."""
+"""All names of shelves that :meth:`Cursor.unsaved` may return."""
 
 
 def of_kinds(changes: Iterator[Change], kinds: Collection[str]) -> Iterator[Change]:
-    """Those of the wanted kinds."""
+    """Return the changes of these kinds."""
     return (change for change in changes if change["event"] in kinds)
 
 

@@ -1,4 +1,4 @@
-"""What somebody waits for, and whether what SalesBlink told is it. Pure: no requests, no clock."""
+"""Conditions to wait for, and whether an answer of SalesBlink meets them. Pure: no requests, no clock."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ _TESTS = ("in", "exists", "gte")
 
 @dataclass(frozen=True)
 class Met:
-    """It has come.
+    """The condition is met.
 
     :param found: ids and states for XCom; no address, no field's value.
     """
@@ -32,20 +32,20 @@ class Met:
 
 @dataclass(frozen=True)
 class Hopeless:
-    """It will never come, or could not be seen."""
+    """The condition will never be met, or SalesBlink does not show whether it is."""
 
     reason: str
 
 
 Verdict = Met | Hopeless | None
-"""None: not yet."""
+"""None: undecided, keep waiting."""
 
 
 @dataclass(frozen=True, eq=False)
 class CampaignIs:
-    """A campaign is paused, or running.
+    """The condition that a campaign is paused, or running.
 
-    :param campaign_id: its id, or None where its name says which.
+    :param campaign_id: its id; None if the name identifies it.
     :param campaign_name: its full name.
     """
 
@@ -54,16 +54,16 @@ class CampaignIs:
     campaign_name: str | None = None
 
     def judge(self, named: Sequence[Campaign]) -> Verdict:
-        """Whether it is, by the campaigns that have its id, or its name."""
-        # By id: a list may show the same one twice.
+        """Return a verdict, given the campaigns with this id or name."""
+        # By id: a list may show the same campaign twice.
         found = {each["id"]: each for each in named}
         if len(found) != 1:
             return Hopeless(self._not_one(found))
         (meant,) = found.values()
         if meant["paused"] is None:
             return Hopeless(
-                f"SalesBlink does not say whether campaign {meant['id']} is paused, so {self.state!r} cannot be waited "
-                f"for. {_fields_told(meant['raw'])}"
+                f"SalesBlink does not say whether campaign {meant['id']} is paused, so it is not possible to "
+                f"wait for {self.state!r}. {_fields_shown(meant['raw'])}"
             )
         if meant["paused"] != (self.state == "paused"):
             return None
@@ -73,18 +73,20 @@ class CampaignIs:
         if ids:
             return redacted(
                 f"{len(ids)} campaigns are called {self.campaign_name!r}: {', '.join(ids)}. "
-                "Say with campaign_id which one is meant."
+                "Pass campaign_id to choose one."
             )
         which = f"called {self.campaign_name!r}" if self.campaign_id is None else f"with the id {self.campaign_id!r}"
-        return redacted(f"SalesBlink's list of campaigns has none {which}. Check it, and the key's user.")
+        return redacted(
+            f"SalesBlink's list of campaigns has none {which}. Check it, and check that the key's user may see it."
+        )
 
 
 @dataclass(frozen=True, eq=False)
 class ProspectIs:
-    """Somebody is in a campaign, and what is told of them matches.
+    """The condition that a person is in a campaign and their data matches.
 
-    :param where: field -> text, or tests ``{"in": [...]}``, ``{"exists": true}``, ``{"gte": ...}``; all must hold.
-    :param unsubscribed: whether they have opted out; None where it does not matter.
+    :param where: field -> text, or tests ``{"in": [...]}``, ``{"exists": true}``, ``{"gte": ...}``; all must match.
+    :param unsubscribed: whether they have opted out; None accepts both.
     :raises InvalidInputError: ``where`` holds something else.
     """
 
@@ -93,28 +95,28 @@ class ProspectIs:
 
     def __post_init__(self) -> None:
         if not isinstance(self.where, Mapping):
-            raise InvalidInputError(f"where is a {type(self.where).__name__}: give a mapping of fields to values.")
+            raise InvalidInputError(f"where is a {type(self.where).__name__}: pass a mapping of fields to values.")
         for name, wanted in self.where.items():
             _check(name, wanted)
 
     def judge(self, prospect: Prospect) -> Verdict:
-        """Whether it is so by what SalesBlink tells of the person."""
+        """Return a verdict on one person of the campaign."""
         if self.unsubscribed is not None and prospect["unsubscribed"] is None:
             if self.unsubscribed and isinstance(prospect["raw"].get("status"), str):
-                # This word leaves it open; the word for somebody who opted out will not.
+                # This status leaves it open; the status of a person who opted out will not.
                 return None
             return Hopeless(
-                "SalesBlink does not say whether the prospect has unsubscribed, so that cannot be waited for. "
-                + _fields_told(prospect["raw"])
+                "SalesBlink does not say whether the prospect has unsubscribed, so it is not possible to wait for it. "
+                + _fields_shown(prospect["raw"])
             )
         if self.unsubscribed not in (None, prospect["unsubscribed"]) or not matches(prospect["fields"], self.where):
             return None
-        told = {name: prospect[name] for name in ("campaign_id", "unsubscribed")}
-        return Met({"outcome": "found", "prospect_id": prospect["id"], **told})
+        shown = {name: prospect[name] for name in ("campaign_id", "unsubscribed")}
+        return Met({"outcome": "found", "prospect_id": prospect["id"], **shown})
 
 
 def matches(fields: Mapping[str, Any], where: Where) -> bool:
-    """Whether a prospect's fields are what ``where`` asks for; a documented one is found however it is spelled."""
+    """Return whether a prospect's fields match ``where``. Documented fields match in any spelling."""
     spelled = {documented(name): as_text(value) for name, value in fields.items()}
     return all(
         _holds(as_text(fields[name]) if name in fields else spelled.get(documented(name)), wanted)
@@ -139,7 +141,7 @@ def _passes(found: str | None, test: str, value: Any) -> bool:  # noqa: ANN401
 
 
 def _is_at_least(found: str, least: str) -> bool:
-    """As numbers where the least is one, else as texts, which is right for dates in ISO form."""
+    """Compare as numbers if ``least`` is a number, else as text, which is right for ISO dates."""
     number = _number(least)
     if number is None:
         return found >= least
@@ -162,7 +164,7 @@ def _check(name: object, wanted: object) -> None:
     if not isinstance(wanted, Mapping):
         if as_text(wanted) is None:
             raise InvalidInputError(
-                f"where[{shown}] is a {type(wanted).__name__}: give a text, a number, or a test such as "
+                f"where[{shown}] is a {type(wanted).__name__}: pass a text, a number, or a test such as "
                 '{"in": [...]} or {"exists": true}.'
             )
         return
@@ -185,7 +187,7 @@ def _check_test(shown: str, test: str, value: object) -> None:
         raise InvalidInputError(f"where[{shown}]: 'gte' takes a number or a text.")
 
 
-def _fields_told(raw: Mapping[str, Any]) -> str:
-    # Cut last: half an address would not be found.
+def _fields_shown(raw: Mapping[str, Any]) -> str:
+    # Redact before cutting: half an address would not be recognized.
     names = ", ".join(sorted(redacted(name)[:40] for name in raw)[:30])
-    return f"It told: {names or 'nothing'}."
+    return f"Fields in its answer: {names or 'none'}."

@@ -1,7 +1,6 @@
-"""The client of a connection that may change while many wait over it.
+"""Follow a connection that may change while tasks wait.
 
-The connection is read for everybody who joins, and every few minutes for those who wait already. Those who join
-together share a read.
+The connection is read when a task joins, and every few minutes after that. Tasks that join together share a read.
 """
 
 from __future__ import annotations
@@ -22,24 +21,24 @@ if TYPE_CHECKING:
 
 log = logging.getLogger(__name__)
 
-REREAD = 120.0
-"""Seconds until a connection is read again for those who wait already."""
+RELOAD_INTERVAL = 120.0
+"""Seconds between two reads of a connection while nobody joins."""
 
-APART = 1.0
-"""Seconds between two reads of a connection at least, however many join."""
+SHORTEST_RELOAD_INTERVAL = 1.0
+"""Minimum seconds between two reads of a connection, however many tasks join."""
 
 
 class UnusableConnectionError(Exception):
-    """There is no such connection, or no client can be made from it; the message says why."""
+    """The connection does not exist, or no client can be made from it. The message says why."""
 
 
 @dataclass(frozen=True)
-class Access:
-    """What a connection holds when it is read.
+class ConnectionDetails:
+    """The content of a connection when it was read.
 
-    :param content: equal for equal content; a hash, so that no key lies around.
-    :param account: equal while host and key are the same: these are what SalesBlink limits.
-    :param make_client: makes a client that sends each request once; runs in a thread.
+    :param content: a hash, equal for equal content. The key itself is not kept.
+    :param account: a hash, equal while host and key are the same. SalesBlink limits requests per key.
+    :param make_client: makes a client that sends each request once. Called in a thread.
     """
 
     content: bytes
@@ -47,54 +46,60 @@ class Access:
     make_client: Callable[[], SalesBlinkClient] = field(repr=False)
 
 
-class CurrentClient:
-    """The client that a connection stands for now.
+class ReloadingClient:
+    """The client for the connection's current content.
 
-    A connection that breaks meanwhile ends no wait: those who wait keep the client that they have.
+    If the connection becomes invalid, the last client stays in use and no wait ends.
 
     :param name: the connection, for the log.
     :param read: reads the connection.
-    :param threads: where clients are made and closed.
-    :param changed: called when there is another client, with whether host or key is another too.
+    :param threads: the executor in which clients are made and closed.
+    :param changed: called after the client was replaced; its argument is whether host or key changed.
     """
 
     def __init__(
-        self, name: str, read: Callable[[], Awaitable[Access]], threads: Executor, changed: Callable[[bool], object]
+        self,
+        name: str,
+        read: Callable[[], Awaitable[ConnectionDetails]],
+        threads: Executor,
+        changed: Callable[[bool], object],
     ) -> None:
         self._name = name
         self._read = read
         self._threads = threads
         self._changed = changed
-        self._access: Access | None = None
+        self._access: ConnectionDetails | None = None
         self._client: SalesBlinkClient | None = None
-        self._open_things = ExitStack()
+        self._client_options = ExitStack()
         self._wanted = asyncio.Event()
         self._next_read: asyncio.Future[None] | None = None
         self._task: asyncio.Task[None] | None = None
-        self._complaint = ""
+        self._last_warning = ""
 
     @property
     def client(self) -> SalesBlinkClient:
-        """The client of the last read."""
+        """Return the current client.
+
+        :raises LookupError: the connection has not been read yet.
+        """
         if self._client is None:
             raise LookupError("The connection has not been read.")
         return self._client
 
     @property
     def account(self) -> bytes:
-        """Equal while host and key are the same."""
+        """Return a hash that is equal while host and key are the same."""
         return b"" if self._access is None else self._access.account
 
     async def refresh(self) -> None:
         """Read the connection, or wait for a read that has not begun yet.
 
-        :raises UnusableConnectionError: there is no client to be made from it.
-
-        Raises what reading does, where nothing was read before.
+        :raises UnusableConnectionError: no client can be made from it.
+        :raises Exception: any other error of reading, if there is no client yet.
         """
         loop = asyncio.get_running_loop()
         if self._task is None:
-            # Without the first one's context, which would take all that is logged into its log.
+            # In an empty context: in the first task's, everything would be logged to that task's log.
             self._task = loop.create_task(self._follow(), context=Context())
         if self._next_read is None:
             self._next_read = loop.create_future()
@@ -102,7 +107,7 @@ class CurrentClient:
         await asyncio.shield(self._next_read)
 
     def close(self) -> None:
-        """Let go of the client."""
+        """Stop reading, and close the client."""
         if self._task is not None:
             self._task.cancel()
         if self._client is not None:
@@ -113,10 +118,10 @@ class CurrentClient:
         began = -math.inf
         while True:
             with suppress(TimeoutError):
-                async with asyncio.timeout(REREAD):
+                async with asyncio.timeout(RELOAD_INTERVAL):
                     await self._wanted.wait()
-            # Those who come now still get this read.
-            await asyncio.sleep(max(0.0, began + APART - loop.time()))
+            # Tasks that join during this pause share this read.
+            await asyncio.sleep(max(0.0, began + SHORTEST_RELOAD_INTERVAL - loop.time()))
             began = loop.time()
             await self._read_for_all()
 
@@ -125,24 +130,24 @@ class CurrentClient:
         self._wanted.clear()
         try:
             await self._adopt(await self._read())
-        except Exception as error:  # noqa: BLE001  # it belongs to those who joined, and must not end the reading
+        except Exception as error:  # noqa: BLE001  # goes to the tasks that joined; reading continues
             self._failed(error, waiting)
         else:
-            self._complaint = ""
+            self._last_warning = ""
             if waiting is not None:
                 waiting.set_result(None)
 
-    async def _adopt(self, access: Access) -> None:
+    async def _adopt(self, access: ConnectionDetails) -> None:
         before, old = self._access, self._client
         if before is not None and before.content == access.content:
             return
         client = await asyncio.get_running_loop().run_in_executor(self._threads, access.make_client)
-        kept, self._open_things = self._open_things, ExitStack()
-        # Threads do not wait for the budget: a triggerer that is stopped would wait for them.
-        self._open_things.enter_context(client.waiting_at_most(0))
+        kept, self._client_options = self._client_options, ExitStack()
+        # Threads must not wait for the rate limit: a triggerer that stops would wait for them.
+        self._client_options.enter_context(client.waiting_at_most(0))
         self._access, self._client = access, client
         if before is not None and old is not None:
-            # What is on its way with the old one ends by itself.
+            # Requests in flight with the old client end by themselves.
             self._threads.submit(_close, old, kept)
             self._changed(before.account != access.account)
 
@@ -151,20 +156,20 @@ class CurrentClient:
         if waiting is not None:
             if self._client is None or unusable:
                 waiting.set_exception(error)
-                # Those who wanted to know may all have gone.
+                # Mark it as retrieved: all tasks that waited for it may be gone.
                 waiting.exception()
             else:
                 waiting.set_result(None)
         if self._client is not None:
-            # Of other errors only the kind: who knows what they show.
-            self._complain(str(error) if unusable else type(error).__name__)
+            # Log only the type of other errors: their message might hold a secret.
+            self._warn_once(str(error) if unusable else type(error).__name__)
 
-    def _complain(self, complaint: str) -> None:
-        if complaint != self._complaint:
-            self._complaint = complaint
+    def _warn_once(self, warning: str) -> None:
+        if warning != self._last_warning:
+            self._last_warning = warning
             log.warning(
-                "Connection %r cannot be read again: %s. Whoever waits goes on with what it held before.",
-                self._name, complaint.rstrip("."),
+                "Connection %r cannot be read again: %s. Waits continue with its previous content.",
+                self._name, warning.rstrip("."),
             )  # fmt: skip
 
 

@@ -1,4 +1,4 @@
-"""One poll for all who wait at a resource."""
+"""Poll a resource once for all waits and watchers."""
 
 from __future__ import annotations
 
@@ -23,28 +23,28 @@ if TYPE_CHECKING:
 
 log = logging.getLogger(__name__)
 
-Settled = list[tuple[Any, Any]]
-"""Wishes, and what settled each."""
+Decisions = list[tuple[Any, Any]]
+"""Conditions, each with its verdict or snapshot."""
 
 LONGEST_BACKOFF = 60.0
-"""Seconds between two looks at most, after failures, where the waiters' own interval is not longer."""
+"""Maximum seconds of backoff after failures. Intervals of the waits may be longer."""
 
 AFTER_REFUSAL = 300.0
-"""Seconds until a watcher looks again after an error that a person has to mend."""
+"""Seconds until the next poll for watchers, after an error that a person has to correct."""
 
-_AT_A_STRETCH = 100
-"""So many are told of what they waited for before others in the event loop get their turn."""
+_BATCH = 100
+"""Number of results to deliver before other tasks of the event loop get a turn."""
 
 
 class GaveUp(Exception):  # noqa: N818  # an outcome, not a mistake
-    """SalesBlink could not be asked so many times in a row; the message says why the last time."""
+    """Too many polls failed in a row. The message gives the last error."""
 
 
 class _Member:
-    """One who waits, or watches.
+    """A wait or a watcher.
 
-    :param condition: what is looked for.
-    :param interval: seconds between two looks at most.
+    :param condition: what to look for.
+    :param interval: maximum seconds between two polls.
     """
 
     __slots__ = ("_backoff", "condition", "failures", "interval")
@@ -56,19 +56,19 @@ class _Member:
         self.failures = 0
 
     def looked(self) -> None:
-        """Note that a look begins."""
+        """Note that a poll begins."""
         if self._backoff is not None:
             self._backoff.looked(time.time())
             self.interval = self._backoff.interval
 
     def finish(self, result: Any) -> None:  # noqa: ANN401
-        """Tell what was seen."""
+        """Deliver a verdict or a snapshot."""
 
     def fail(self, error: SalesBlinkError) -> None:
-        """Tell that nothing could be seen."""
+        """Report that a poll failed."""
 
     def crash(self, error: BaseException) -> None:
-        """Tell that there will be no further look."""
+        """Report that polling has ended."""
 
 
 class _Waiter(_Member):
@@ -89,7 +89,7 @@ class _Waiter(_Member):
             return
         self.failures += 1
         if self.most_failures is not None and self.failures >= self.most_failures:
-            self.crash(GaveUp(f"{self.failures} looks in a row failed. The last: {error}"))
+            self.crash(GaveUp(f"{self.failures} polls in a row failed. Last error: {error}"))
 
     def crash(self, error: BaseException) -> None:
         if not self.future.done():
@@ -101,7 +101,7 @@ class _Watcher(_Member):
 
     def __init__(self, condition: object, interval: float) -> None:
         super().__init__(condition, interval)
-        # Only the newest: who cannot keep up loses no change by it.
+        # Only the newest snapshot: it contains all changes, also for a watcher that cannot keep up.
         self.looks: asyncio.Queue[Snapshot | BaseException] = asyncio.Queue(1)
 
     def finish(self, result: Snapshot | BaseException) -> None:
@@ -114,19 +114,19 @@ class _Watcher(_Member):
 
 
 class Poller:
-    """Looks at a resource as often as the most impatient of its members wants, and tells each what concerns it.
+    """Poll a resource at the shortest interval of its members, and deliver each member's result.
 
-    It runs from the first member to the last. A member is told only of looks that began after it came: what was seen
-    before may be over.
+    It runs from the first member to the last. A member gets only results of polls that began after it joined, because
+    older results may be outdated.
 
-    :param look: asks once for the conditions that are there when it does.
+    :param look: sends one request for the conditions that exist at that moment.
     :param name: the resource, for the log.
     :param ended: called when the last member has left.
     """
 
     def __init__(
         self,
-        look: Callable[[Callable[[], tuple[Any, ...]]], Awaitable[Settled]],
+        look: Callable[[Callable[[], tuple[Any, ...]]], Awaitable[Decisions]],
         name: str,
         ended: Callable[[], object],
     ) -> None:
@@ -136,19 +136,19 @@ class Poller:
         self._members: dict[Any, _Member] = {}
         self._shortest = math.inf
         self._began = -math.inf
-        self._asked: tuple[Any, ...] = ()
+        self._polled: tuple[Any, ...] = ()
         self._earliest = 0.0
         self._refused = False
-        self._sooner = asyncio.Event()
+        self._wake_up = asyncio.Event()
         self._failures = 0
         self._task: asyncio.Task[None] | None = None
 
     async def wait(self, condition: object, *, interval: float | Backoff, most_failures: int | None) -> Met | Hopeless:
-        """Wait until ``condition`` is settled.
+        """Wait until ``condition`` is met or hopeless.
 
-        :param interval: seconds between two looks at most.
-        :param most_failures: after so many failed looks in a row it is over; None where they never end it.
-        :raises GaveUp: it is over.
+        :param interval: maximum seconds between two polls.
+        :param most_failures: number of failed polls in a row that ends the wait; None for no limit.
+        :raises GaveUp: that many polls failed.
         """
         waiter = _Waiter(condition, interval, most_failures)
         self._join(waiter)
@@ -158,7 +158,7 @@ class Poller:
             self._leave(waiter)
 
     async def watch(self, condition: object, *, interval: float) -> AsyncGenerator[Snapshot, None]:
-        """What each look shows, endlessly."""
+        """Yield what each poll shows, without end."""
         watcher = _Watcher(condition, interval)
         self._join(watcher)
         try:
@@ -171,23 +171,23 @@ class Poller:
             self._leave(watcher)
 
     def restart(self) -> None:
-        """Look now, if the last look failed: the next one asks another client."""
+        """Poll now if the last poll failed, because there is a new client."""
         if self._failures:
             self._recover()
-            self._hurry()
+            self._look_now()
 
     def _join(self, member: _Member) -> None:
         self._members[member.condition] = member
         if member.interval < self._shortest:
             self._shortest = member.interval
-            self._sooner.set()
+            self._wake_up.set()
         if self._refused:
-            self._hurry()
+            self._look_now()
         if self._task is None:
-            # Without the first member's context, which would take all that is logged into its log.
+            # In an empty context: in the first member's, everything would be logged to that task's log.
             context = Context()
             self._task = asyncio.get_running_loop().create_task(self._run(), context=context)
-            self._task.add_done_callback(self._told, context=context)
+            self._task.add_done_callback(self._report_crash, context=context)
 
     def _leave(self, member: _Member) -> None:
         self._members.pop(member.condition, None)
@@ -199,47 +199,47 @@ class Poller:
         self._task = None
         self._ended()
 
-    def _told(self, task: asyncio.Task[None]) -> None:
+    def _report_crash(self, task: asyncio.Task[None]) -> None:
         if not task.cancelled() and (error := task.exception()) is not None and task is self._task:
-            log.error("%s is not looked at any more: %s", self._name, type(error).__name__)
-            # Before they leave: whoever comes meanwhile gets a look again.
+            log.error("Polling of %s stopped: %s", self._name, type(error).__name__)
+            # Before the members leave: a member that joins meanwhile starts a new poll.
             self._end()
             for member in tuple(self._members.values()):
                 member.crash(error)
 
     async def _run(self) -> None:
-        # Those who start together need not ask together.
+        # With jitter, so that pollers that start together do not poll together.
         await asyncio.sleep(random.uniform(0, min(self._shortest, 10) / 10))
         while True:
-            # Here too: a look may fail before it asks for whom.
+            # Here too: a poll may fail before it calls _begin.
             self._begin()
             try:
-                settled = await self._look(self._begin)
+                decided = await self._look(self._begin)
             except SalesBlinkError as error:
                 self._failed(error)
             else:
                 self._recover()
-                await self._distribute(settled)
+                await self._distribute(decided)
             await self._next_look()
 
     def _begin(self) -> tuple[Any, ...]:
-        """The conditions of those who are told of a look that begins now. It may have had to wait for its turn."""
+        """Return the conditions for a poll that begins now. It may have waited for its turn before."""
         self._began = asyncio.get_running_loop().time()
-        self._asked = tuple(self._members)
+        self._polled = tuple(self._members)
         for member in self._members.values():
             member.looked()
-        return self._asked
+        return self._polled
 
-    def _hurry(self) -> None:
-        """Who comes anew after a refusal wants to hear of it now, not when the watchers look again."""
+    def _look_now(self) -> None:
+        """Poll at once: a new member after a refusal must not wait until the watchers' next poll."""
         self._began, self._earliest = -math.inf, 0.0
-        self._sooner.set()
+        self._wake_up.set()
 
-    async def _distribute(self, settled: Settled) -> None:
-        for number, (condition, result) in enumerate(settled, start=1):
+    async def _distribute(self, decided: Decisions) -> None:
+        for number, (condition, result) in enumerate(decided, start=1):
             if member := self._members.get(condition):
                 member.finish(result)
-            if number % _AT_A_STRETCH == 0:
+            if number % _BATCH == 0:
                 await asyncio.sleep(0)
 
     def _recover(self) -> None:
@@ -252,13 +252,13 @@ class Poller:
     def _failed(self, error: SalesBlinkError) -> None:
         self._failures += 1
         self._refused = error.permanent
-        log.warning("%s could not be looked at (%d in a row): %s", self._name, self._failures, error)
-        for condition in self._asked:
+        log.warning("Polling of %s failed (%d in a row): %s", self._name, self._failures, error)
+        for condition in self._polled:
             if member := self._members.get(condition):
                 member.fail(error)
         self._earliest = asyncio.get_running_loop().time() + self._pause_after(error)
-        if error.permanent and self._members.keys() - set(self._asked):
-            self._hurry()
+        if error.permanent and self._members.keys() - set(self._polled):
+            self._look_now()
 
     def _pause_after(self, error: SalesBlinkError) -> float:
         if error.permanent:
@@ -266,15 +266,15 @@ class Poller:
         return random.uniform(0.5, 1) * min(2.0 ** min(self._failures, 30), LONGEST_BACKOFF)
 
     async def _next_look(self) -> None:
-        """Wait until the shortest interval since the last look began is over, and the pause after a failure."""
+        """Wait for the shortest interval since the last poll began, and for the pause after a failure."""
         loop = asyncio.get_running_loop()
         while True:
             self._shortest = min((each.interval for each in self._members.values()), default=math.inf)
             rest = max(self._began + self._shortest, self._earliest) - loop.time()
             if rest <= 0:
                 return
-            self._sooner.clear()
-            # Not wait_for: that of Python 3.11 swallows a cancellation which comes together with the event.
+            self._wake_up.clear()
+            # Not wait_for: in Python 3.11 it swallows a cancellation that comes together with the event.
             with suppress(TimeoutError):
                 async with asyncio.timeout(rest):
-                    await self._sooner.wait()
+                    await self._wake_up.wait()

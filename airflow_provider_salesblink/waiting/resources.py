@@ -1,4 +1,4 @@
-"""What is looked at: one request, whose answer is for everybody who waits there."""
+"""Resources to poll. One request decides the conditions of all tasks that wait for the resource."""
 
 from __future__ import annotations
 
@@ -17,33 +17,33 @@ if TYPE_CHECKING:
     from airflow_provider_salesblink.waiting.conditions import CampaignIs, ProspectIs, Verdict
 
 
-# What is wished for is compared by identity: two who ask for the same are two.
+# Compared by identity: two tasks with the same condition are two conditions.
 @dataclass(frozen=True, eq=False)
-class Somebody:
-    """One person of a campaign is as wished.
+class PersonCondition:
+    """The condition that one person of a campaign matches.
 
-    :param is_: how they shall be.
-    :param prospect_id: who, by id.
-    :param who: who, as :func:`addresses.fingerprint` of their address; where no id says it.
+    :param expected: what must match.
+    :param prospect_id: the person's id.
+    :param who: without an id, the :func:`identity.fingerprint` of the person's address.
     """
 
-    is_: ProspectIs
+    expected: ProspectIs
     prospect_id: str | None = None
     who: bytes | None = None
 
 
 @dataclass(frozen=True, eq=False)
-class Everybody:
-    """A snapshot of all, each time."""
+class EveryPerson:
+    """The request for a snapshot of the whole campaign from each poll."""
 
 
 class Resource(Protocol):
-    """Something that one request shows."""
+    """What one request to SalesBlink shows."""
 
     def look(self, client: SalesBlinkClient, conditions: Iterable[Any]) -> Iterator[tuple[Any, Verdict | Snapshot]]:
-        """Ask once, and give each condition that is settled with what settled it.
+        """Send one request, and yield each condition that it decides with the verdict, or with a snapshot.
 
-        :raises SalesBlinkError: nothing could be seen.
+        :raises SalesBlinkError: the request failed.
         """
 
 
@@ -52,7 +52,7 @@ class AllCampaigns:
     """The list of campaigns (``GET /campaigns``). Its conditions are :class:`CampaignIs`."""
 
     def look(self, client: SalesBlinkClient, conditions: Iterable[CampaignIs]) -> Iterator[tuple[CampaignIs, Verdict]]:
-        """Ask once, and give each condition that is settled."""
+        """Send one request, and yield each condition that it decides."""
         by_id, by_name = defaultdict(list), defaultdict(list)
         for campaign in client.campaigns.list():
             by_id[campaign["id"]].append(campaign)
@@ -67,25 +67,26 @@ class AllCampaigns:
 
 
 @dataclass(frozen=True)
-class PeopleOf:
-    """Everybody in a campaign (``GET /prospects/<id>``). Its conditions are :class:`Somebody` and :class:`Everybody`.
+class CampaignPeople:
+    """The people of a campaign (``GET /prospects/<id>``).
 
-    However many people there are: they go by one after the other, and none is kept but in snapshots.
+    Its conditions are :class:`PersonCondition` and :class:`EveryPerson`. People are read one at a time; only snapshots
+    keep anything in memory.
     """
 
     campaign_id: str
 
     def look(
-        self, client: SalesBlinkClient, conditions: Iterable[Somebody | Everybody]
-    ) -> Iterator[tuple[Somebody | Everybody, Verdict | Snapshot]]:
-        """Ask once, and give each condition that is settled."""
+        self, client: SalesBlinkClient, conditions: Iterable[PersonCondition | EveryPerson]
+    ) -> Iterator[tuple[PersonCondition | EveryPerson, Verdict | Snapshot]]:
+        """Send one request, and yield each condition that it decides."""
         sought = _Sought(conditions)
         snapshot = Snapshot()
         for prospect in client.prospects.each(self.campaign_id):
             if sought.snapshots:
                 snapshot.add(prospect)
             sought.meet(prospect)
-        yield from sought.settled.items()
+        yield from sought.decided.items()
         for condition in sought.snapshots:
             yield condition, snapshot
 
@@ -94,15 +95,15 @@ class PeopleOf:
 
 
 class _Sought:
-    """Those who are waited for, to be found by what a person shows of themselves."""
+    """The conditions of one poll, indexed by id and by fingerprint of the address."""
 
-    def __init__(self, conditions: Iterable[Somebody | Everybody]) -> None:
-        self.settled: dict[Somebody | Everybody, Verdict] = {}
-        self.snapshots: list[Everybody] = []
-        self._by_id: defaultdict[str, list[Somebody]] = defaultdict(list)
-        self._by_address: defaultdict[bytes, list[Somebody]] = defaultdict(list)
+    def __init__(self, conditions: Iterable[PersonCondition | EveryPerson]) -> None:
+        self.decided: dict[PersonCondition | EveryPerson, Verdict] = {}
+        self.snapshots: list[EveryPerson] = []
+        self._by_id: defaultdict[str, list[PersonCondition]] = defaultdict(list)
+        self._by_address: defaultdict[bytes, list[PersonCondition]] = defaultdict(list)
         for condition in conditions:
-            if isinstance(condition, Everybody):
+            if isinstance(condition, EveryPerson):
                 self.snapshots.append(condition)
             elif condition.prospect_id is not None:
                 self._by_id[condition.prospect_id].append(condition)
@@ -110,20 +111,20 @@ class _Sought:
                 self._by_address[condition.who].append(condition)
 
     def meet(self, prospect: Prospect) -> None:
-        """See what a person means for those who wait for them."""
+        """Judge the conditions that are about this person."""
         waiting = self._by_id.get(prospect["id"], []) if prospect["id"] is not None else []
         if self._by_address and prospect["email"] is not None:
             waiting = waiting + self._with_address(prospect["email"])
         for condition in waiting:
-            # Somebody may be in a campaign more than once; one of them is enough.
-            if not isinstance(self.settled.get(condition), Met):
-                verdict = condition.is_.judge(prospect)
+            # A person may be in a campaign more than once; one match is enough.
+            if not isinstance(self.decided.get(condition), Met):
+                verdict = condition.expected.judge(prospect)
                 if verdict is not None:
-                    self.settled[condition] = verdict
+                    self.decided[condition] = verdict
 
-    def _with_address(self, address: str) -> list[Somebody]:
+    def _with_address(self, address: str) -> list[PersonCondition]:
         waiting = self._by_address.get(fingerprint(address), [])
         if not address.isascii():
-            # Tasks that were deferred before an upgrade wait for what a fingerprint was then.
+            # Tasks that were deferred by version 0.1.0 hold its fingerprints.
             waiting = waiting + self._by_address.get(former_fingerprint(address), [])
         return waiting

@@ -1,4 +1,4 @@
-"""A pipeline that fails pauses the campaign it feeds, and whoever reads the log learns when that did not work."""
+"""A failing pipeline pauses the campaign that it feeds, and the log says so when pausing failed."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 
 pytestmark = pytest.mark.usefixtures("connection")
 
-awaited = pytest.mark.generation(3)
+may_be_awaited = pytest.mark.generation(3)
 """From 3.1 on Airflow awaits notifiers."""
 
 
@@ -155,7 +155,7 @@ def test_with_a_wrong_key_the_failure_stays_what_it_was_and_the_log_says_that_ma
     assert not sandbox.campaigns()[0].paused
     (said,) = alarms(caplog)
     assert said.startswith(
-        f"Campaign '{campaign.id}' was not paused and may go on mailing people: pause it by hand in SalesBlink. "
+        f"Campaign '{campaign.id}' was not paused and may keep mailing people. Pause it by hand in SalesBlink. "
         "Reason: SalesBlink refused the key of connection 'salesblink_default' (401 on POST /api/campaign-status)"
     )
     everything = caplog.text + capfd.readouterr().out
@@ -278,7 +278,7 @@ def test_a_slow_server_does_not_hold_up_the_loop(sandbox: Sandbox, campaign: Any
     assert sandbox.campaigns()[0].paused
 
 
-@awaited
+@may_be_awaited
 def test_it_can_be_awaited_as_deadline_alerts_do(sandbox: Sandbox, campaign: Any) -> None:
     async def alert() -> None:
         await PauseCampaignNotifier(campaign_id="{{ campaign }}", context={"campaign": campaign.id})
@@ -288,7 +288,7 @@ def test_it_can_be_awaited_as_deadline_alerts_do(sandbox: Sandbox, campaign: Any
     assert sandbox.campaigns()[0].paused
 
 
-@awaited
+@may_be_awaited
 def test_a_deadline_alerts_own_trigger_pauses_the_campaign(sandbox: Sandbox, campaign: Any) -> None:
     from airflow.triggers.callback import CallbackTrigger
 
@@ -298,7 +298,7 @@ def test_a_deadline_alerts_own_trigger_pauses_the_campaign(sandbox: Sandbox, cam
     async def alert() -> list[Any]:
         return [event.payload async for event in CallbackTrigger(notifier, given).run()]
 
-    assert [told["state"] for told in asyncio.run(alert())] == ["running", "success"]
+    assert [done["state"] for done in asyncio.run(alert())] == ["running", "success"]
     assert sandbox.campaigns()[0].paused
 
 

@@ -34,7 +34,7 @@ def way(request: pytest.FixtureRequest) -> dict[str, Any]:
 @pytest.fixture(autouse=True)
 def _haste(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("airflow_provider_salesblink.waiting.poller.LONGEST_BACKOFF", 0.02)
-    monkeypatch.setattr("airflow_provider_salesblink.waiting.connection_reload.APART", 0.02)
+    monkeypatch.setattr("airflow_provider_salesblink.waiting.connection_reload.SHORTEST_RELOAD_INTERVAL", 0.02)
 
 
 @pytest.fixture

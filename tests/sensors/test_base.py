@@ -81,9 +81,9 @@ HOPELESS = {
     "name": (CampaignSensor, {"campaign_name": "spring"}, {}, "has none called 'spring'"),
     "names": (
         CampaignSensor, {"campaign_name": "Spring"}, {"twice": True}, "are called 'Spring': spring, s2."),
-    "state": (CampaignSensor, SPRING, {"shapes": UNTOLD}, "It told: campaignID, name."),
+    "state": (CampaignSensor, SPRING, {"shapes": UNTOLD}, "Fields in its answer: campaignID, name."),
     "opt-out": (
-        ProspectSensor, {**ANA, "unsubscribed": True}, {"shapes": UNTOLD}, "It told: Company, Email, "),
+        ProspectSensor, {**ANA, "unsubscribed": True}, {"shapes": UNTOLD}, "Fields in its answer: Company, Email, "),
 }  # fmt: skip
 
 

@@ -125,8 +125,8 @@ def test_a_trigger_that_broke_skips_what_never_fails() -> None:
 def test_a_skip_says_why() -> None:
     sensor = CampaignSensor(task_id="t", campaign_id="c", never_fail=True)
 
-    with pytest.raises(AirflowSkipException, match=r"never_fail is set: 3 looks in a row failed\."):
-        sensor.resume_execution("resume", {"event": {"status": "gave_up", "reason": "3 looks in a row failed."}}, {})
+    with pytest.raises(AirflowSkipException, match=r"never_fail is set: 3 polls in a row failed\."):
+        sensor.resume_execution("resume", {"event": {"status": "gave_up", "reason": "3 polls in a row failed."}}, {})
 
 
 # How often it is looked.

@@ -69,7 +69,7 @@ def test_an_untold_opt_out_matters_only_to_those_who_ask_for_it(sandbox: Sandbox
     sensor = ProspectSensor(task_id="u", campaign_id=campaign.id, prospect_id=ana, unsubscribed=False)
 
     assert indifferent.poke({}).xcom_value["unsubscribed"] is None
-    with pytest.raises(AirflowFailException, match=r"whether the prospect has unsubscribed.*It told: .*Stage"):
+    with pytest.raises(AirflowFailException, match=r"prospect has unsubscribed.*Fields in its answer: .*Stage"):
         sensor.poke({})
 
 

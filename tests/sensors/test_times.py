@@ -1,7 +1,7 @@
 """When sensors look, and when they end because nothing came.
 
 ``dag.test()`` reschedules as a scheduler does, on both versions, but lets no deferral time out. So a scheduler's own
-method is asked here what it tells a task whose trigger ran too long, and the task is resumed with that.
+method is asked here what it reports to a task whose trigger ran too long, and the task is resumed with that.
 """
 
 from __future__ import annotations
@@ -33,7 +33,7 @@ class LateSensor(CampaignSensor):
 
 
 def words_of_a_scheduler() -> str:
-    """What this Airflow's scheduler tells a task whose trigger ran too long."""
+    """What this Airflow's scheduler reports to a task whose trigger ran too long."""
     from airflow.jobs.job import Job
     from airflow.jobs.scheduler_job_runner import SchedulerJobRunner
     from airflow.models.taskinstance import TaskInstance  # noqa: TID251
@@ -73,14 +73,14 @@ def test_a_sensors_timeout_uses_no_retries(
         (CampaignSensor(task_id="t", campaign_name="For ana@example.com", state="running"),
          "campaign 'For <address>' to be running"),
         (ProspectSensor(task_id="t", campaign_id="c", email="ana@example.com", where={"Stage": "Won"}),
-         "the person with that address in campaign 'c', with its 'Stage' as asked"),
+         "the person with that address in campaign 'c', with matching 'Stage'"),
         (ProspectSensor(task_id="t", campaign_id="c", prospect_id="p", unsubscribed=True),
          "prospect 'p' in campaign 'c', unsubscribed"),
     ],
     ids=str,
 )  # fmt: skip
 def test_a_timeout_says_what_was_waited_for_and_shows_nobody(sensor: SalesBlinkSensor, words: str) -> None:
-    with pytest.raises(AirflowSensorTimeout, match=f"^Waited for {words}. It did not come"):
+    with pytest.raises(AirflowSensorTimeout, match=f"^Waited for {words}. It was not met"):
         sensor.timed_out({})
 
 
@@ -109,7 +109,7 @@ def test_a_deferred_sensors_timeout_uses_no_retries(
     assert ran() == ("failed", 1, None)
     assert reasons == [
         f"Waited for campaign '{campaign.id}' to be paused. "
-        "It did not come within the timeout of 60 s, or execution_timeout."
+        "It was not met within the timeout of 60 s, or within execution_timeout."
     ]
 
 
@@ -136,7 +136,7 @@ def test_what_may_pass_is_no_soft_failure() -> None:
     sensor = CampaignSensor(task_id="t", campaign_id="c", soft_fail=True)
 
     with pytest.raises(ConnectionFailedError, match="3 looks"):
-        sensor.resume_execution("resume", {"event": {"status": "gave_up", "reason": "3 looks in a row failed."}}, {})
+        sensor.resume_execution("resume", {"event": {"status": "gave_up", "reason": "3 polls in a row failed."}}, {})
 
 
 # A server's Retry-After.

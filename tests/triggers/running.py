@@ -19,7 +19,7 @@ async def event_of(trigger: Any) -> Any:
         return payload
 
 
-def told(trigger: Any) -> Any:
+def result_of(trigger: Any) -> Any:
     """Run a trigger to its end, alone; give the payload of its one event."""
     return asyncio.run(event_of(trigger))
 

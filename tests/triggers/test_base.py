@@ -14,7 +14,7 @@ from airflow.providers.common.compat.sdk import BaseHook
 from airflow_provider_salesblink.client import SalesBlinkClient
 from airflow_provider_salesblink.triggers.campaigns import CampaignTrigger
 from airflow_provider_salesblink.triggers.prospects import ProspectTrigger
-from tests.triggers.running import USUAL, event_of, told
+from tests.triggers.running import USUAL, event_of, result_of
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -40,7 +40,7 @@ async def looked(sandbox: Sandbox, times: int) -> None:
 def test_a_wrong_key_is_hopeless(connection: Callable[..., None], sandbox: Sandbox) -> None:
     connection(password="not-the-key")
 
-    ended = told(CampaignTrigger(state="paused", campaign_id="c", **USUAL))
+    ended = result_of(CampaignTrigger(state="paused", campaign_id="c", **USUAL))
 
     assert ended["status"] == "hopeless"
     assert "refused the key of connection 'salesblink_default'" in ended["reason"]
@@ -48,7 +48,7 @@ def test_a_wrong_key_is_hopeless(connection: Callable[..., None], sandbox: Sandb
 
 
 def test_a_connection_that_is_not_there_is_hopeless(sandbox: Sandbox) -> None:
-    ended = told(CampaignTrigger(state="paused", campaign_id="c", **{**USUAL, "salesblink_conn_id": "nope"}))
+    ended = result_of(CampaignTrigger(state="paused", campaign_id="c", **{**USUAL, "salesblink_conn_id": "nope"}))
 
     assert ended["status"] == "hopeless"
     assert ended["reason"].startswith("There is no connection 'nope': create one")
@@ -68,7 +68,7 @@ def test_a_connection_that_cannot_work_is_hopeless(
 ) -> None:
     connection(**changed)
 
-    ended = told(CampaignTrigger(state="paused", campaign_id="c", **USUAL))
+    ended = result_of(CampaignTrigger(state="paused", campaign_id="c", **USUAL))
 
     assert ended["status"] == "hopeless"
     assert sentence in ended["reason"]
@@ -79,16 +79,16 @@ def test_a_connection_that_cannot_work_is_hopeless(
 def test_it_gives_up_after_so_many_failures_in_a_row(fault: dict[str, Any], sandbox: Sandbox, campaign: Any) -> None:
     sandbox.fault("campaigns", times=None, **fault)
 
-    ended = told(CampaignTrigger(state="paused", campaign_id=campaign.id, **USUAL))
+    ended = result_of(CampaignTrigger(state="paused", campaign_id=campaign.id, **USUAL))
 
     assert ended["status"] == "gave_up"
-    assert ended["reason"].startswith("2 looks in a row failed. The last: ")
+    assert ended["reason"].startswith("2 polls in a row failed. Last error: ")
     assert "GET /api/campaigns" in ended["reason"]
     # Each look is one request: the connection's max_attempts is for tasks.
     assert len(sandbox.requests) == 2
 
 
-# In a triggerer, beside others.
+# In a triggerer, next to others.
 
 
 def test_all_who_look_at_the_same_share_one_poll(sandbox: Sandbox) -> None:

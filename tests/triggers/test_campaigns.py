@@ -8,7 +8,7 @@ import pytest
 
 from airflow_provider_salesblink.sandbox import Shapes
 from airflow_provider_salesblink.triggers.campaigns import CampaignTrigger
-from tests.triggers.running import USUAL, made_again, told
+from tests.triggers.running import USUAL, made_again, result_of
 
 if TYPE_CHECKING:
     from airflow_provider_salesblink.sandbox import Sandbox
@@ -21,7 +21,7 @@ def test_it_ends_when_the_campaign_is_so(which: str, state: Any, sandbox: Sandbo
     campaign_id = sandbox.add_campaign("Spring", paused=state == "paused")
     meant = {"campaign_id": campaign_id} if which == "campaign_id" else {"campaign_name": "Spring"}
 
-    ended = told(CampaignTrigger(state=state, **meant, **USUAL))
+    ended = result_of(CampaignTrigger(state=state, **meant, **USUAL))
 
     assert ended == {"status": "met", "found": {"outcome": state, "campaign_id": campaign_id}}
 
@@ -38,7 +38,7 @@ def test_which_campaign_must_be_clear(arguments: dict[str, str], sentence: str, 
     for number in (1, 2):
         sandbox.add_campaign("Spring", id=f"s{number}")
 
-    ended = told(CampaignTrigger(state="paused", **arguments, **USUAL))
+    ended = result_of(CampaignTrigger(state="paused", **arguments, **USUAL))
 
     assert ended["status"] == "hopeless"
     assert sentence in ended["reason"]
@@ -47,10 +47,10 @@ def test_which_campaign_must_be_clear(arguments: dict[str, str], sentence: str, 
 def test_a_state_that_is_not_told_is_hopeless(sandbox: Sandbox, campaign: Any) -> None:
     sandbox.shapes = Shapes(state="none")
 
-    ended = told(CampaignTrigger(state="paused", campaign_id=campaign.id, **USUAL))
+    ended = result_of(CampaignTrigger(state="paused", campaign_id=campaign.id, **USUAL))
 
     assert ended["status"] == "hopeless"
-    assert "It told: campaignID, name." in ended["reason"]
+    assert "Fields in its answer: campaignID, name." in ended["reason"]
 
 
 @pytest.mark.parametrize("arguments", [{"campaign_id": "c"}, {"campaign_name": "Spring"}])

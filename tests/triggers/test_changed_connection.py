@@ -121,7 +121,7 @@ def test_one_who_joins_brings_all_to_the_new_server(
 def test_those_who_wait_move_by_themselves_after_a_while(
     old: Sandbox, new: Sandbox, move: Callable[..., None], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(connection_reload, "REREAD", 0.3)
+    monkeypatch.setattr(connection_reload, "RELOAD_INTERVAL", 0.3)
     people, ana = f"/api/prospects/{ID}", new.people(ID)[0].id
 
     async def triggerer() -> Any:
@@ -142,8 +142,8 @@ def test_those_who_wait_move_by_themselves_after_a_while(
 
     async def unsubscribed() -> Any:
         trigger = ProspectEventTrigger(campaign_id=ID, events=["unsubscribed"], poll_interval=0.05)
-        async with aclosing(trigger.run()) as told:
-            return (await anext(told)).payload["changes"][0]["prospect_id"]
+        async with aclosing(trigger.run()) as events:
+            return (await anext(events)).payload["changes"][0]["prospect_id"]
 
     assert asyncio.run(asyncio.wait_for(triggerer(), 30)) == ["met", "met", ana]
 
@@ -243,7 +243,7 @@ def test_a_connection_that_broke_refuses_who_joins_and_keeps_who_waits(
     monkeypatch: pytest.MonkeyPatch,
     caplog: pytest.LogCaptureFixture,
 ) -> None:
-    monkeypatch.setattr(connection_reload, "REREAD", 0.2)
+    monkeypatch.setattr(connection_reload, "RELOAD_INTERVAL", 0.2)
 
     def break_it() -> None:
         if broken == "gone":
@@ -271,7 +271,7 @@ def test_a_connection_that_broke_refuses_who_joins_and_keeps_who_waits(
     # On Airflow 2, the database that is asked then is not there, which it logs.
     ours = [each for each in caplog.records if each.name.startswith("airflow_provider_salesblink")]
     (line,) = [each.getMessage() for each in ours if "cannot be read again" in each.getMessage()]
-    assert "Whoever waits goes on" in line
+    assert "Waits continue with its previous content" in line
     assert old.key not in caplog.text
 
 

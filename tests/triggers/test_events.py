@@ -1,4 +1,4 @@
-"""What happens to a campaign's people, told to watched assets: each change once, and none lost over a restart."""
+"""What happens to a campaign's people, reported to watched assets: each change once, and none lost over a restart."""
 
 from __future__ import annotations
 
@@ -72,8 +72,8 @@ def alone(trigger: ProspectEventTrigger) -> AsyncIterator[Any]:
     return trigger.run()
 
 
-async def told(stream: Any, many: int, first: Callable[[], Any], ready: Callable[[], bool]) -> list[dict[str, Any]]:
-    """The payloads of the first events that tell ``many`` changes in all, after what ``first`` lets happen."""
+async def reported(stream: Any, many: int, first: Callable[[], Any], ready: Callable[[], bool]) -> list[dict[str, Any]]:
+    """The payloads of the first events that report ``many`` changes in all, after what ``first`` lets happen."""
     payloads: list[dict[str, Any]] = []
 
     async def collect() -> None:
@@ -122,7 +122,7 @@ def test_who_is_there_is_known_and_each_kind_is_told(
         sandbox.happen("reply", to=ben)
         sandbox.happen("unsubscribe", to=eve)
 
-    payloads = asyncio.run(told(way(watch()), 3, happen, lambda: looks(sandbox) >= 2))
+    payloads = asyncio.run(reported(way(watch()), 3, happen, lambda: looks(sandbox) >= 2))
 
     assert sorted(changes(payloads)) == sorted([("appeared", new[0]), ("changed", ben), ("unsubscribed", eve)])
     assert {payload["campaign_id"] for payload in payloads} == {campaign.id}
@@ -139,7 +139,7 @@ def test_only_the_kinds_that_are_wanted_are_told(
         sandbox.happen("unsubscribe", to=ben)
 
     trigger = watch(events=["unsubscribed"])
-    payloads = asyncio.run(told(alone(trigger), 1, happen, lambda: looks(sandbox) >= 2))
+    payloads = asyncio.run(reported(alone(trigger), 1, happen, lambda: looks(sandbox) >= 2))
 
     assert changes(payloads) == [("unsubscribed", ben)]
 
@@ -149,13 +149,13 @@ def test_what_happened_while_nobody_watched_is_told_by_the_next(
 ) -> None:
     store = Store()
     ben = sandbox.add_person(campaign.id, {"Email": "ben@example.com"})
-    first = asyncio.run(told(streamed(watch(store)), 1, lambda: sandbox.happen("reply", to=ben), store.begun))
+    first = asyncio.run(reported(streamed(watch(store)), 1, lambda: sandbox.happen("reply", to=ben), store.begun))
     eve = sandbox.add_person(campaign.id, {"Email": "eve@example.com"})
 
-    second = asyncio.run(told(streamed(watch(store)), 2, lambda: None, lambda: True))
+    second = asyncio.run(reported(streamed(watch(store)), 2, lambda: None, lambda: True))
 
     assert changes(first) == [("changed", ben)]
-    # It was killed before it knew that Airflow has the first one: so that is told again, with the same key.
+    # It was killed before it knew that Airflow has the first one: so that is reported again, with the same key.
     assert sorted(changes(second)) == sorted([("changed", ben), ("appeared", eve)])
     assert first[0]["changes"][0] in second[0]["changes"]
     assert "example.com" not in json.dumps(store.kept)
@@ -180,7 +180,7 @@ def test_what_was_told_a_look_ago_is_not_told_again(
         return [event.payload for event in events]
 
     told_before = asyncio.run(two_apart())
-    again = asyncio.run(told(streamed(watch(store)), 1, lambda: None, lambda: True))
+    again = asyncio.run(reported(streamed(watch(store)), 1, lambda: None, lambda: True))
 
     assert changes(told_before) == [("changed", ben), ("changed", eve)]
     assert changes(again) == [("changed", eve)]
@@ -194,11 +194,11 @@ def test_a_beginning_that_was_cut_short_is_none(
         sandbox.add_person(campaign.id, {"Email": f"p{number}@example.com"})
     store.breaks_at = 5
     with pytest.raises(ConnectionError):
-        asyncio.run(told(streamed(watch(store)), 1, lambda: None, lambda: True))
+        asyncio.run(reported(streamed(watch(store)), 1, lambda: None, lambda: True))
     store.breaks_at = None
 
     payloads = asyncio.run(
-        told(streamed(watch(store)), 1, lambda: sandbox.happen("appear", to=campaign.id), store.begun)
+        reported(streamed(watch(store)), 1, lambda: sandbox.happen("appear", to=campaign.id), store.begun)
     )
 
     assert [event for event, _ in changes(payloads)] == ["appeared"]
@@ -210,12 +210,12 @@ def test_watchers_of_one_asset_that_want_other_things_remember_for_themselves(
     store = Store()
     ben = sandbox.add_person(campaign.id, {"Email": "ben@example.com"})
     asyncio.run(
-        told(streamed(watch(store, events=["changed"])), 1, lambda: sandbox.happen("reply", to=ben), store.begun)
+        reported(streamed(watch(store, events=["changed"])), 1, lambda: sandbox.happen("reply", to=ben), store.begun)
     )
     one = set(store.kept)
     sandbox.happen("unsubscribe", to=ben)
     asyncio.run(
-        told(
+        reported(
             streamed(watch(store, events=["appeared"])),
             1,
             lambda: sandbox.happen("appear", to=campaign.id),
@@ -242,7 +242,7 @@ def test_many_changes_come_in_several_events(
     for number in range(250):
         sandbox.add_person(campaign.id, {"Email": f"p{number}@example.com"})
 
-    payloads = asyncio.run(told(streamed(watch(store)), 250, lambda: None, lambda: True))
+    payloads = asyncio.run(reported(streamed(watch(store)), 250, lambda: None, lambda: True))
 
     assert [len(payload["changes"]) for payload in payloads] == [100, 100, 50]
 
@@ -254,7 +254,7 @@ def test_a_trigger_of_several_assets_goes_on_without_a_memory_and_says_so(
     caplog: pytest.LogCaptureFixture,
 ) -> None:
     payloads = asyncio.run(
-        told(
+        reported(
             streamed(watch(OfSeveralAssets())),
             1,
             lambda: sandbox.happen("appear", to=campaign.id),
@@ -263,7 +263,7 @@ def test_a_trigger_of_several_assets_goes_on_without_a_memory_and_says_so(
     )
 
     assert [event for event, _ in changes(payloads)] == ["appeared"]
-    assert "Several assets are watched by the same trigger" in caplog.text
+    assert "Several assets share the same trigger" in caplog.text
 
 
 def test_a_connection_that_is_not_there_is_tried_again(
@@ -276,16 +276,16 @@ def test_a_connection_that_is_not_there_is_tried_again(
 ) -> None:
     monkeypatch.setattr(events, "AFTER_REFUSAL", 0.1)
     connection(password="")
-    mended = False
+    corrected = False
 
     def ready() -> bool:
-        nonlocal mended
-        if not mended and "has no API key" in caplog.text:
+        nonlocal corrected
+        if not corrected and "has no API key" in caplog.text:
             connection()
-            mended = True
+            corrected = True
         return looks(sandbox) >= 2
 
-    payloads = asyncio.run(told(streamed(watch()), 1, lambda: sandbox.happen("appear", to=campaign.id), ready))
+    payloads = asyncio.run(reported(streamed(watch()), 1, lambda: sandbox.happen("appear", to=campaign.id), ready))
 
     assert [event for event, _ in changes(payloads)] == ["appeared"]
     assert f"Campaign {campaign.id} cannot be watched: Connection 'salesblink_default' has no API key" in caplog.text
@@ -296,7 +296,7 @@ def test_looks_of_others_do_not_make_it_faster(
 ) -> None:
     sandbox.add_person(campaign.id, {"Email": "ben@example.com"})
 
-    async def beside() -> list[Any]:
+    async def both() -> list[Any]:
         fast = asyncio.create_task(anext(alone(watch(poll_interval=0.05))))
         slow = asyncio.create_task(anext(alone(watch(poll_interval=1.0))))
         await until(lambda: looks(sandbox) >= 4)
@@ -308,7 +308,7 @@ def test_looks_of_others_do_not_make_it_faster(
             await slow
         return [after_fast, asyncio.get_running_loop().time() - began]
 
-    after_fast, after_slow = asyncio.run(beside())
+    after_fast, after_slow = asyncio.run(both())
     assert after_fast < 0.5 < after_slow < 2
 
 
@@ -330,7 +330,7 @@ def test_it_survives_airflows_serialization(watch: Callable[..., ProspectEventTr
         ({"events": []}, r"events is \[\]; it takes some of 'appeared', 'changed', 'unsubscribed'"),
         ({"events": ["opened"]}, r"events is \['opened'\]; it takes some of"),
         ({"campaign_id": ""}, "campaign_id is empty"),
-        ({"poll_interval": 1}, "poll_interval is 1; 5 seconds are the least"),
+        ({"poll_interval": 1}, "poll_interval is 1; it must be at least 5 seconds"),
     ],
 )
 def test_wrong_arguments_are_refused_when_the_dag_is_read(

@@ -11,7 +11,7 @@ from airflow.providers.common.compat.sdk import TaskDeferred
 from airflow_provider_salesblink.sandbox import Shapes
 from airflow_provider_salesblink.sensors.prospects import ProspectSensor
 from airflow_provider_salesblink.triggers.prospects import ProspectTrigger
-from tests.triggers.running import USUAL, made_again, stored, told
+from tests.triggers.running import USUAL, made_again, result_of, stored
 
 if TYPE_CHECKING:
     from airflow_provider_salesblink.sandbox import Sandbox
@@ -21,11 +21,11 @@ ADDRESS = "Ana@example.com"
 
 def deferred(**arguments: Any) -> Any:
     """The trigger for which a sensor is deferred."""
-    with pytest.raises(TaskDeferred) as told:
+    with pytest.raises(TaskDeferred) as raised:
         ProspectSensor(
             task_id="t", deferrable=True, poke_interval=0.02, max_consecutive_failures=1, **arguments
         ).execute({})
-    return told.value.trigger
+    return raised.value.trigger
 
 
 @pytest.fixture
@@ -39,7 +39,7 @@ def test_it_ends_when_the_person_is_so(who: str, ana: str, campaign: Any) -> Non
     meant = {"email": ADDRESS} if who == "email" else {"prospect_id": ana}
     where = {"Stage": {"in": ("Won", "Lost")}, "Score": {"gte": 5, "exists": True}}
 
-    ended = told(made_again(deferred(campaign_id=campaign.id, where=where, unsubscribed=False, **meant)))
+    ended = result_of(made_again(deferred(campaign_id=campaign.id, where=where, unsubscribed=False, **meant)))
 
     found = {"outcome": "found", "prospect_id": ana, "campaign_id": campaign.id, "unsubscribed": False}
     assert ended == {"status": "met", "found": found}
@@ -48,14 +48,14 @@ def test_it_ends_when_the_person_is_so(who: str, ana: str, campaign: Any) -> Non
 def test_an_untold_opt_out_is_hopeless_for_those_who_ask_for_it(sandbox: Sandbox, ana: str, campaign: Any) -> None:
     sandbox.shapes = Shapes(state="none")
 
-    ended = told(ProspectTrigger(campaign_id=campaign.id, prospect_id=ana, unsubscribed=True, **USUAL))
+    ended = result_of(ProspectTrigger(campaign_id=campaign.id, prospect_id=ana, unsubscribed=True, **USUAL))
 
     assert ended["status"] == "hopeless"
-    assert "It told: Email, Score, Stage, campaignID, prospectID." in ended["reason"]
+    assert "Fields in its answer: Email, Score, Stage, campaignID, prospectID." in ended["reason"]
 
 
 def test_an_unknown_campaign_is_hopeless() -> None:
-    ended = told(ProspectTrigger(campaign_id="a/b", prospect_id="p", **USUAL))
+    ended = result_of(ProspectTrigger(campaign_id="a/b", prospect_id="p", **USUAL))
 
     assert ended["status"] == "hopeless"
     assert "404 on GET /api/prospects/" in ended["reason"]
@@ -92,7 +92,7 @@ def test_the_address_is_in_nothing_that_airflow_keeps_or_shows(
         sandbox.fault("prospects", **fault)
     trigger = deferred(campaign_id=campaign.id, email=ADDRESS)
 
-    ended = told(trigger)
+    ended = result_of(trigger)
 
     assert ended["status"] == ("met" if fault is None else "hopeless" if fault.get("status") == 401 else "gave_up")
     assert caplog.records

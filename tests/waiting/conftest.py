@@ -14,9 +14,9 @@ import pytest
 from airflow_provider_salesblink.client import SalesBlinkClient
 from airflow_provider_salesblink.client.retry import Policy
 from airflow_provider_salesblink.waiting import connection_reload
-from airflow_provider_salesblink.waiting.connection_reload import Access
+from airflow_provider_salesblink.waiting.connection_reload import ConnectionDetails
 from airflow_provider_salesblink.waiting.resources import AllCampaigns
-from airflow_provider_salesblink.waiting.shared_client import _clients, shared_client_of
+from airflow_provider_salesblink.waiting.shared_client import _clients, join_shared_client
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Coroutine, Iterator
@@ -53,7 +53,7 @@ async def for_a_while(seconds: float) -> None:
 def waiting(
     shared: SharedClient, condition: Any, resource: Any = None, *, interval: float = 0.05, most: int = 10
 ) -> asyncio.Task[Any]:
-    """Somebody who waits."""
+    """Start a wait for a condition."""
 
     async def wait() -> Any:
         return await shared.poller(resource or AllCampaigns()).wait(condition, interval=interval, most_failures=most)
@@ -96,17 +96,17 @@ class Connection:
         self.made.append(self._stack.enter_context(SalesBlinkClient(**self.given())))
         return self.made[-1]
 
-    async def read(self) -> Access:
+    async def read(self) -> ConnectionDetails:
         """Read the connection; the tests change ``options`` and ``broken`` meanwhile."""
         self.reads += 1
         if self.broken is not None:
             raise self.broken
         given = self.given()
         account = _bytes([given["api_key"], given["base_url"]])
-        return Access(content=_bytes(given), account=account, make_client=self.make_client)
+        return ConnectionDetails(content=_bytes(given), account=account, make_client=self.make_client)
 
     def shared_client(self, name: str = "crm") -> AbstractAsyncContextManager[SharedClient]:
-        return shared_client_of(name, self.read)
+        return join_shared_client(name, self.read)
 
     @property
     def looks(self) -> list[float]:
@@ -124,7 +124,7 @@ def _bytes(value: object) -> bytes:
 
 @pytest.fixture(autouse=True)
 def _in_haste(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(connection_reload, "APART", 0.05)
+    monkeypatch.setattr(connection_reload, "SHORTEST_RELOAD_INTERVAL", 0.05)
 
 
 @pytest.fixture

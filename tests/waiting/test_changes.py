@@ -16,8 +16,8 @@ LARGEST = 65_536
 
 
 def person(id_: str | None, *, unsubscribed: bool | None = False, email: str | None = None, **fields: Any) -> Any:
-    told = {"id": id_, "email": email, "campaign_id": "c1", "unsubscribed": unsubscribed}
-    return {**told, "fields": fields, "raw": {}}
+    given = {"id": id_, "email": email, "campaign_id": "c1", "unsubscribed": unsubscribed}
+    return {**given, "fields": fields, "raw": {}}
 
 
 def look(*people: Any) -> Snapshot:
@@ -33,7 +33,7 @@ def begun(*people: Any) -> Cursor:
     return cursor
 
 
-def told(cursor: Cursor, *people: Any) -> list[tuple[str, str]]:
+def reported(cursor: Cursor, *people: Any) -> list[tuple[str, str]]:
     return [(change["event"], change["prospect_id"]) for change in cursor.advance(look(*people))]
 
 
@@ -60,16 +60,19 @@ def test_the_order_of_fields_is_no_change() -> None:
 
 @pytest.mark.parametrize("other", [{"a": 2}, {"a": "1"}, {"a": 1, "b": None}, {}, {"a": [1]}, {"a": {"b": 1}}], ids=str)
 def test_every_other_field_is_a_change(other: dict[str, Any]) -> None:
-    assert told(begun(person("p1", a=1)), person("p1", **other)) == [("changed", "p1")]
+    assert reported(begun(person("p1", a=1)), person("p1", **other)) == [("changed", "p1")]
 
 
 def test_another_address_is_a_change() -> None:
-    assert told(begun(person("p1", email="a@example.com")), person("p1", email="b@example.com")) == [("changed", "p1")]
+    assert reported(begun(person("p1", email="a@example.com")), person("p1", email="b@example.com")) == [
+        ("changed", "p1")
+    ]
 
 
 def test_the_beginning_is_no_news() -> None:
     assert (
-        told(begun(person("p1"), person("p2", unsubscribed=True)), person("p1"), person("p2", unsubscribed=True)) == []
+        reported(begun(person("p1"), person("p2", unsubscribed=True)), person("p1"), person("p2", unsubscribed=True))
+        == []
     )
 
 
@@ -88,8 +91,8 @@ def test_the_beginning_is_no_news() -> None:
 def test_what_is_new(now: Any, events: list[str]) -> None:
     cursor = begun(person("p1", a=1))
 
-    assert [event for event, _ in told(cursor, now)] == events
-    assert told(cursor, now) == [], "it is known afterwards"
+    assert [event for event, _ in reported(cursor, now)] == events
+    assert reported(cursor, now) == [], "it is known afterwards"
 
 
 def test_a_change_taken_back_and_made_again_has_another_key() -> None:
@@ -104,8 +107,8 @@ def test_a_change_taken_back_and_made_again_has_another_key() -> None:
 def test_who_comes_back_to_the_list_is_not_told_twice() -> None:
     cursor = begun(person("p1", unsubscribed=True))
 
-    assert told(cursor) == []
-    assert told(cursor, person("p1", unsubscribed=True)) == []
+    assert reported(cursor) == []
+    assert reported(cursor, person("p1", unsubscribed=True)) == []
 
 
 def test_keys_are_of_the_change_and_nothing_else() -> None:
@@ -133,10 +136,10 @@ def test_what_is_not_saved_yet_is_what_changed_since() -> None:
     assert sum(map(len, first.values())) == 500
     assert cursor.unsaved() == {}
 
-    assert told(cursor, *people) == []
+    assert reported(cursor, *people) == []
     assert cursor.unsaved() == {}
 
-    assert told(cursor, *people[:-1], person("p499", a=1)) == [("changed", "p499")]
+    assert reported(cursor, *people[:-1], person("p499", a=1)) == [("changed", "p499")]
     (shelf,) = cursor.unsaved().items()
     assert shelf[1].keys() == first[shelf[0]].keys()
     assert shelf[1]["p499"] != first[shelf[0]]["p499"]

@@ -135,17 +135,19 @@ def test_a_wrong_where_shows_no_address(where: Any) -> None:
 
 
 @pytest.mark.parametrize(
-    ("told", "wanted", "outcome"),
+    ("shown_state", "wanted", "outcome"),
     [
         (True, True, "met"), (False, True, "not yet"), (True, False, "not yet"), (False, False, "met"),
         (True, None, "met"), (False, None, "met"), (None, None, "met"),
         (None, True, "hopeless"), (None, False, "hopeless"),
     ],
 )  # fmt: skip
-def test_an_opt_out_that_is_not_told_is_hopeless_where_it_matters(
-    told: bool | None, wanted: bool | None, outcome: str
+def test_an_opt_out_that_is_not_shown_is_hopeless_where_it_matters(
+    shown_state: bool | None, wanted: bool | None, outcome: str
 ) -> None:
-    shown = {"prospectID": "p1", "campaignID": "c1", "Email": ANA} | ({} if told is None else {"unsubscribed": told})
+    shown = {"prospectID": "p1", "campaignID": "c1", "Email": ANA} | (
+        {} if shown_state is None else {"unsubscribed": shown_state}
+    )
 
     verdict = ProspectIs(unsubscribed=wanted).judge(decoding.prospect(shown))
 
@@ -160,7 +162,7 @@ def test_what_is_found_of_a_prospect_is_ids_and_states() -> None:
     )
 
 
-def test_a_state_that_is_not_told_names_the_fields_that_are_and_no_value() -> None:
+def test_a_state_that_is_not_shown_names_the_fields_that_are_and_no_value() -> None:
     long_address = f"{'ana.maria.' * 5}x@example.com"
     shown = {"prospectID": "p1", "Email": ANA, "Stage": "Won", long_address: "secret"}
 
@@ -179,7 +181,7 @@ def campaign(id_: str, name: str | None = None, **state: Any) -> Any:
 
 
 @pytest.mark.parametrize(
-    ("told", "wanted", "met"),
+    ("shown_state", "wanted", "met"),
     [
         ({"paused": True}, "paused", True), ({"paused": False}, "paused", False),
         ({"paused": True}, "running", False), ({"paused": False}, "running", True),
@@ -187,18 +189,18 @@ def campaign(id_: str, name: str | None = None, **state: Any) -> Any:
     ],
     ids=str,
 )  # fmt: skip
-def test_a_campaign_is_what_is_waited_for_or_not_yet(told: dict[str, Any], wanted: Any, met: bool) -> None:
-    verdict = CampaignIs(wanted, campaign_id="c1").judge([campaign("c1", **told)])
+def test_a_campaign_is_what_is_waited_for_or_not_yet(shown_state: dict[str, Any], wanted: Any, met: bool) -> None:
+    verdict = CampaignIs(wanted, campaign_id="c1").judge([campaign("c1", **shown_state)])
 
     assert verdict == (Met({"outcome": wanted, "campaign_id": "c1"}) if met else None)
 
 
-@pytest.mark.parametrize("told", [{}, {"status": "draft"}, {"paused": "yes"}, {"paused": None}], ids=str)
-def test_a_campaign_whose_state_is_not_told_is_hopeless(told: dict[str, Any]) -> None:
-    verdict = CampaignIs("paused", "c1").judge([campaign("c1", "Spring", owner=ANA, **told)])
+@pytest.mark.parametrize("shown_state", [{}, {"status": "draft"}, {"paused": "yes"}, {"paused": None}], ids=str)
+def test_a_campaign_whose_state_is_not_shown_is_hopeless(shown_state: dict[str, Any]) -> None:
+    verdict = CampaignIs("paused", "c1").judge([campaign("c1", "Spring", owner=ANA, **shown_state)])
 
     assert isinstance(verdict, Hopeless)
-    assert all(word in verdict.reason for word in ("c1", "'paused'", "campaignID", "owner", *told))
+    assert all(word in verdict.reason for word in ("c1", "'paused'", "campaignID", "owner", *shown_state))
     assert not any(hidden in verdict.reason for hidden in ("@", "Spring", "draft", "yes"))
 
 

@@ -14,7 +14,7 @@ from airflow_provider_salesblink.waiting import shared_client as shared_client_m
 from airflow_provider_salesblink.waiting.conditions import CampaignIs, Hopeless, Met, ProspectIs
 from airflow_provider_salesblink.waiting.connection_reload import UnusableConnectionError
 from airflow_provider_salesblink.waiting.poller import GaveUp
-from airflow_provider_salesblink.waiting.resources import Everybody, PeopleOf, Somebody
+from airflow_provider_salesblink.waiting.resources import CampaignPeople, EveryPerson, PersonCondition
 from tests.waiting.conftest import Connection, for_a_while, run, until, waiting
 
 if TYPE_CHECKING:
@@ -42,7 +42,7 @@ def hurried(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def watching(shared: SharedClient, campaign_id: str, *, interval: float = 0.05) -> Any:
-    return aclosing(shared.poller(PeopleOf(campaign_id)).watch(Everybody(), interval=interval))  # type: ignore[type-var]
+    return aclosing(shared.poller(CampaignPeople(campaign_id)).watch(EveryPerson(), interval=interval))  # type: ignore[type-var]
 
 
 @pytest.mark.parametrize(
@@ -90,16 +90,16 @@ def test_what_may_pass_ends_a_wait_only_when_it_does_not(
         async with connection.shared_client() as shared:
             soon = waiting(shared, CampaignIs("running", campaign.id), interval=0.02, most=1)
             later = waiting(shared, CampaignIs("running", campaign.id), interval=0.02, most=2)
-            with pytest.raises(GaveUp, match=r"1 looks in a row failed\. The last: .*" + words):
+            with pytest.raises(GaveUp, match=r"1 polls in a row failed\. Last error: .*" + words):
                 await soon
-            with pytest.raises(GaveUp, match=r"2 looks in a row failed\. The last: .*" + words):
+            with pytest.raises(GaveUp, match=r"2 polls in a row failed\. Last error: .*" + words):
                 await later
 
     run(story())
     assert len(connection.looks) == 2
 
 
-def test_failures_are_counted_anew_after_a_success(
+def test_failures_are_counted_from_zero_after_a_success(
     sandbox: Sandbox, connection: Connection, campaign: CampaignUnderTest
 ) -> None:
     async def story() -> None:
@@ -111,7 +111,7 @@ def test_failures_are_counted_anew_after_a_success(
                 await until(lambda count=count: len(connection.looks) >= count + 4)
             assert not waiter.done()
             sandbox.fault("campaigns", "status", status=503, times=3)
-            with pytest.raises(GaveUp, match="3 looks"):
+            with pytest.raises(GaveUp, match="3 polls in a row"):
                 await waiter
 
     run(story())
@@ -140,12 +140,12 @@ def test_a_refusal_of_a_look_that_began_before_somebody_came_is_not_theirs(
 
     async def story() -> None:
         async with connection.shared_client() as shared:
-            early = waiting(shared, Somebody(ANYBODY, "p0"), PeopleOf("c1"))
+            early = waiting(shared, PersonCondition(ANYBODY, "p0"), CampaignPeople("c1"))
             await until(lambda: connection.looks)
             await for_a_while(0.1)
             sandbox.add_campaign("Made meanwhile", id="c1")
             person = sandbox.add_person("c1", {"Email": "ana@example.com"})
-            late = waiting(shared, Somebody(ANYBODY, person), PeopleOf("c1"), interval=interval)
+            late = waiting(shared, PersonCondition(ANYBODY, person), CampaignPeople("c1"), interval=interval)
             refused = await early
             assert isinstance(refused, Hopeless)
             assert "(404 on GET /api/prospects/c1)" in refused.reason
@@ -206,7 +206,7 @@ def test_watchers_sit_out_what_passes(
     run(story())
 
 
-def test_a_key_that_was_mended_in_the_connection_is_used(
+def test_a_key_that_was_corrected_in_the_connection_is_used(
     sandbox: Sandbox,
     connection: Connection,
     campaign: CampaignUnderTest,
@@ -229,12 +229,12 @@ def test_a_key_that_was_mended_in_the_connection_is_used(
 
 
 @pytest.mark.parametrize("interval", [0.05, 600])
-@pytest.mark.parametrize("mended", [False, True])
+@pytest.mark.parametrize("corrected", [False, True])
 def test_who_comes_while_watchers_sit_out_a_refusal_is_told_at_once(
-    interval: float, mended: bool, sandbox: Sandbox, connection: Connection, campaign: CampaignUnderTest
+    interval: float, corrected: bool, sandbox: Sandbox, connection: Connection, campaign: CampaignUnderTest
 ) -> None:
     person = sandbox.add_person(campaign.id, {"Email": "ana@example.com"})
-    sandbox.fault("prospects", "status", status=401, times=1 if mended else None)
+    sandbox.fault("prospects", "status", status=401, times=1 if corrected else None)
 
     async def story() -> None:
         async with connection.shared_client() as shared, watching(shared, campaign.id, interval=600) as snapshots:
@@ -242,10 +242,12 @@ def test_who_comes_while_watchers_sit_out_a_refusal_is_told_at_once(
             await until(lambda: connection.looks)
             await for_a_while(0.2)
             began = time.monotonic()
-            verdict = await waiting(shared, Somebody(ANYBODY, person), PeopleOf(campaign.id), interval=interval)
+            verdict = await waiting(
+                shared, PersonCondition(ANYBODY, person), CampaignPeople(campaign.id), interval=interval
+            )
             assert time.monotonic() - began < LATENCY
-            assert isinstance(verdict, Met if mended else Hopeless)
-            if mended:
+            assert isinstance(verdict, Met if corrected else Hopeless)
+            if corrected:
                 assert (await watched).states.keys() == {person}
             else:
                 assert not watched.done()
@@ -265,14 +267,14 @@ def test_no_address_is_logged(
 
     async def story() -> None:
         async with connection.shared_client() as shared:
-            of_somebody = waiting(shared, Somebody(ANYBODY, "p0"), PeopleOf("ana@example.com"), most=2)
+            of_somebody = waiting(shared, PersonCondition(ANYBODY, "p0"), CampaignPeople("ana@example.com"), most=2)
             by_name = waiting(shared, CampaignIs("running", campaign_name="ana@example.com"), most=9)
-            told = await asyncio.gather(of_somebody, by_name, return_exceptions=True)
-            assert [type(each) for each in told] == [Hopeless, Hopeless]
-            assert not any("ana@" in str(each) for each in told)
+            results = await asyncio.gather(of_somebody, by_name, return_exceptions=True)
+            assert [type(each) for each in results] == [Hopeless, Hopeless]
+            assert not any("ana@" in str(each) for each in results)
 
     run(story())
-    assert "could not be looked at" in caplog.text
+    assert "failed (1 in a row)" in caplog.text
     assert "ana@" not in caplog.text
 
 
@@ -284,7 +286,9 @@ def test_a_connection_that_broke_ends_no_wait_that_would_not_end_anyway(
     async def story() -> None:
         async with connection.shared_client() as shared:
             connection.broken = UnusableConnectionError("There is no connection 'crm'.")
-            assert isinstance(await waiting(shared, Somebody(ANYBODY, "p0"), PeopleOf(campaign.id)), Hopeless)
+            assert isinstance(
+                await waiting(shared, PersonCondition(ANYBODY, "p0"), CampaignPeople(campaign.id)), Hopeless
+            )
             assert isinstance(await waiting(shared, CampaignIs("running", campaign.id)), Met)
 
     run(story())

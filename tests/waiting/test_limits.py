@@ -13,7 +13,7 @@ from airflow_provider_salesblink.client import rate_limit
 from airflow_provider_salesblink.sandbox import Limits
 from airflow_provider_salesblink.waiting import shared_client as shared_client_module
 from airflow_provider_salesblink.waiting.conditions import CampaignIs, Met, ProspectIs
-from airflow_provider_salesblink.waiting.resources import PeopleOf, Somebody
+from airflow_provider_salesblink.waiting.resources import CampaignPeople, PersonCondition
 from tests.waiting.conftest import Connection, for_a_while, run, until, waiting
 
 if TYPE_CHECKING:
@@ -28,8 +28,10 @@ ARRIVAL = 0.15
 
 
 def crowd(shared: SharedClient, ids: list[str]) -> list[asyncio.Task[Any]]:
-    """Somebody waits in each campaign, for nobody who is there."""
-    return [waiting(shared, Somebody(ProspectIs(), "p0"), PeopleOf(id_), interval=0.02, most=99) for id_ in ids]
+    """Start a wait in each campaign, for a person who is not there."""
+    return [
+        waiting(shared, PersonCondition(ProspectIs(), "p0"), CampaignPeople(id_), interval=0.02, most=99) for id_ in ids
+    ]
 
 
 async def gone(waiters: list[asyncio.Task[Any]]) -> None:
@@ -103,7 +105,7 @@ def test_a_429_that_does_not_say_for_how_long_is_the_usual_wait(
 def test_what_queues_for_a_thread_keeps_it_too(
     sandbox: Sandbox, connection: Connection, ids: list[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(shared_client_module, "AT_ONCE", 2)
+    monkeypatch.setattr(shared_client_module, "MOST_CONCURRENT_REQUESTS", 2)
     sandbox.fault("prospects", "slow", seconds=0.5)
     sandbox.fault("prospects", "429", retry_after=1)
 
@@ -126,7 +128,10 @@ def test_with_a_server_that_limits_everybody_is_looked_at(
         async with connection.shared_client() as shared:
             waiters = [
                 waiting(shared, CampaignIs("running", ids[0])),
-                *(waiting(shared, Somebody(ProspectIs(), person), PeopleOf(id_)) for id_, person in people),
+                *(
+                    waiting(shared, PersonCondition(ProspectIs(), person), CampaignPeople(id_))
+                    for id_, person in people
+                ),
             ]
             assert all(isinstance(verdict, Met) for verdict in await asyncio.gather(*waiters))
 
@@ -159,12 +164,12 @@ def test_the_budget_is_kept_and_nobody_starves(
     run(story())
     looks = connection.looks
     assert all(later - earlier > WINDOW - ARRIVAL for earlier, later in zip(looks, looks[budget:], strict=False))
-    # Whoever was there first may have used up the budget before the others came; from then on all take turns.
+    # The first poller may use up the budget before the others start; after that all take turns.
     turns = [request.path for request in connection.sandbox.requests][budget + 1 :]
     rounds = [turns[start : start + len(ids)] for start in range(len(turns) - len(ids) + 1)]
     assert all(len(set(each)) == len(ids) for each in rounds), turns
     (warning,) = (record.getMessage() for record in caplog.records)
-    assert "(6 lists) needs more reads than the budget has" in warning
+    assert "polling 6 lists needs more reads than the rate limit allows" in warning
     assert "poll_interval" in warning
 
 

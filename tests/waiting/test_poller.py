@@ -1,4 +1,4 @@
-"""Many wait, one asks: who is told what, when, and what is left behind. Over a real socket, in real event loops."""
+"""Many waits, one poll: who gets which result, when, and what is left behind. Real sockets and event loops."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ import pytest
 
 from airflow_provider_salesblink.waiting.changes import Snapshot
 from airflow_provider_salesblink.waiting.conditions import CampaignIs, Met, ProspectIs
-from airflow_provider_salesblink.waiting.resources import AllCampaigns, Everybody, PeopleOf, Somebody
+from airflow_provider_salesblink.waiting.resources import AllCampaigns, CampaignPeople, EveryPerson, PersonCondition
 from tests.waiting.conftest import Connection, for_a_while, no_clients, poll_threads, run, until, waiting
 
 if TYPE_CHECKING:
@@ -35,7 +35,7 @@ class Broken:
         self.looks += 1
         if self.looks > self._after:
             raise RuntimeError("about ana@example.com")
-        return iter([(condition, Snapshot()) for condition in conditions if isinstance(condition, Everybody)])
+        return iter([(condition, Snapshot()) for condition in conditions if isinstance(condition, EveryPerson)])
 
     def __str__(self) -> str:
         return "something broken"
@@ -101,10 +101,10 @@ def test_an_impatient_one_is_served_and_the_pace_goes_back_when_it_leaves(
             assert len(connection.looks) == 4
             await waiting(shared, CampaignIs("running", campaign.id), interval=0.3)
             await for_a_while(0.6)
-            assert len(connection.looks) == 5, "who was told is no reason to look again"
+            assert len(connection.looks) == 5, "a delivered result is no reason to look again"
             sandbox.happen("pause", to=campaign.id)
             await waiting(shared, CampaignIs("paused", campaign.id), interval=0.05)
-            assert isinstance(await slow, Met), "it is told of looks that others wanted"
+            assert isinstance(await slow, Met), "it gets results of polls that others wanted"
 
     run(story())
 
@@ -196,9 +196,9 @@ def test_several_resources_at_once(sandbox: Sandbox, connection: Connection) -> 
     async def story() -> None:
         async with connection.shared_client() as shared:
             people = [sandbox.add_person(id_, {"Email": "ana@example.com"}) for id_ in ids]
-            conditions = [Somebody(ProspectIs(unsubscribed=True), person) for person in people]
+            conditions = [PersonCondition(ProspectIs(unsubscribed=True), person) for person in people]
             waiters = [
-                waiting(shared, condition, PeopleOf(id_)) for condition, id_ in zip(conditions, ids, strict=True)
+                waiting(shared, condition, CampaignPeople(id_)) for condition, id_ in zip(conditions, ids, strict=True)
             ]
             everything = waiting(shared, CampaignIs("paused", ids[0]))
             await until(lambda: len(connection.looks_at()) == 21)
@@ -218,7 +218,7 @@ def test_watchers_get_every_new_snapshot(sandbox: Sandbox, connection: Connectio
         async with (
             connection.shared_client() as shared,
             aclosing(
-                shared.poller(PeopleOf(campaign.id)).watch(Everybody(), interval=0.05)  # type: ignore[type-var]
+                shared.poller(CampaignPeople(campaign.id)).watch(EveryPerson(), interval=0.05)  # type: ignore[type-var]
             ) as snapshots,
         ):
             for number in range(5):
@@ -237,7 +237,7 @@ def test_a_watcher_that_cannot_keep_up_gets_the_newest(
         async with (
             connection.shared_client() as shared,
             aclosing(
-                shared.poller(PeopleOf(campaign.id)).watch(Everybody(), interval=0.02)  # type: ignore[type-var]
+                shared.poller(CampaignPeople(campaign.id)).watch(EveryPerson(), interval=0.02)  # type: ignore[type-var]
             ) as snapshots,
         ):
             await anext(snapshots)
@@ -257,7 +257,7 @@ def test_a_mistake_reaches_everybody(connection: Connection, caplog: pytest.LogC
     async def story() -> None:
         async with connection.shared_client() as shared:
             broken = Broken(after=1)
-            watcher = shared.poller(broken).watch(Everybody(), interval=0.05)
+            watcher = shared.poller(broken).watch(EveryPerson(), interval=0.05)
             waiters = [waiting(shared, object(), broken) for _ in range(5)]
             assert (await anext(watcher)).states == {}
             with pytest.raises(RuntimeError):
@@ -266,7 +266,7 @@ def test_a_mistake_reaches_everybody(connection: Connection, caplog: pytest.LogC
             assert not shared._pollers
 
     run(story())
-    assert "something broken is not looked at any more: RuntimeError" in caplog.text
+    assert "something broken stopped: RuntimeError" in caplog.text
     assert "@" not in caplog.text
 
 
@@ -275,7 +275,7 @@ def test_who_comes_after_a_mistake_gets_a_look_of_their_own(connection: Connecti
         async with connection.shared_client() as shared:
             broken = Broken(after=1)
             # Busy with what it saw, so that it has not left when the other comes.
-            async with aclosing(shared.poller(broken).watch(Everybody(), interval=0.05)) as snapshots:  # type: ignore[type-var]
+            async with aclosing(shared.poller(broken).watch(EveryPerson(), interval=0.05)) as snapshots:  # type: ignore[type-var]
                 await anext(snapshots)
                 await until(lambda: broken.looks == 2)
                 await for_a_while(0.1)

@@ -1,4 +1,4 @@
-"""One look is one request, whoever waits for whatever."""
+"""One poll is one request, whatever the tasks wait for."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from airflow_provider_salesblink.client import NotFoundError, SalesBlinkClient, 
 from airflow_provider_salesblink.client.identity import fingerprint, former_fingerprint
 from airflow_provider_salesblink.waiting.changes import Snapshot
 from airflow_provider_salesblink.waiting.conditions import CampaignIs, Hopeless, Met, ProspectIs
-from airflow_provider_salesblink.waiting.resources import AllCampaigns, Everybody, PeopleOf, Somebody
+from airflow_provider_salesblink.waiting.resources import AllCampaigns, CampaignPeople, EveryPerson, PersonCondition
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -24,12 +24,12 @@ if TYPE_CHECKING:
 HUNDREDS = 300
 
 
-def by_address(address: str, *condition: Any) -> Somebody:
-    return Somebody(ProspectIs(*condition), who=fingerprint(address))
+def by_address(address: str, *condition: Any) -> PersonCondition:
+    return PersonCondition(ProspectIs(*condition), who=fingerprint(address))
 
 
-def by_id(prospect_id: str, *condition: Any) -> Somebody:
-    return Somebody(ProspectIs(*condition), prospect_id)
+def by_id(prospect_id: str, *condition: Any) -> PersonCondition:
+    return PersonCondition(ProspectIs(*condition), prospect_id)
 
 
 class TellingClient:
@@ -44,12 +44,12 @@ class TellingClient:
 
 
 def person(id_: str | None, email: str | None, *, unsubscribed: bool | None = False, **fields: Any) -> Prospect:
-    told = {"campaign_id": "c1", "unsubscribed": unsubscribed, "fields": fields, "raw": {}}
-    return {"id": id_, "email": email, **told}  # type: ignore[typeddict-item]
+    given = {"campaign_id": "c1", "unsubscribed": unsubscribed, "fields": fields, "raw": {}}
+    return {"id": id_, "email": email, **given}  # type: ignore[typeddict-item]
 
 
 def seen(people: Iterable[Prospect], *conditions: Any) -> dict[Any, Any]:
-    return dict(PeopleOf("c1").look(TellingClient(people), conditions))  # type: ignore[arg-type]
+    return dict(CampaignPeople("c1").look(TellingClient(people), conditions))  # type: ignore[arg-type]
 
 
 def test_hundreds_of_campaigns_are_one_request(sandbox: Sandbox, client: SalesBlinkClient) -> None:
@@ -57,12 +57,12 @@ def test_hundreds_of_campaigns_are_one_request(sandbox: Sandbox, client: SalesBl
     conditions = [CampaignIs("paused", id_) for id_ in ids]
     conditions += [CampaignIs("paused", campaign_name=f"No. {number}") for number in range(HUNDREDS)]
 
-    settled = dict(AllCampaigns().look(client, conditions))
+    decided = dict(AllCampaigns().look(client, conditions))
 
     assert [request.path for request in sandbox.requests] == ["/api/campaigns"]
-    assert list(settled) == [condition for number, condition in enumerate(conditions) if number % 2 == 0]
-    assert [settled[condition].found["campaign_id"] for condition in conditions[:HUNDREDS:2]] == ids[::2]
-    assert [settled[condition].found["campaign_id"] for condition in conditions[HUNDREDS::2]] == ids[::2]
+    assert list(decided) == [condition for number, condition in enumerate(conditions) if number % 2 == 0]
+    assert [decided[condition].found["campaign_id"] for condition in conditions[:HUNDREDS:2]] == ids[::2]
+    assert [decided[condition].found["campaign_id"] for condition in conditions[HUNDREDS::2]] == ids[::2]
 
 
 def test_what_no_campaign_is_called_is_hopeless(client: SalesBlinkClient, campaign: CampaignUnderTest) -> None:
@@ -72,14 +72,14 @@ def test_what_no_campaign_is_called_is_hopeless(client: SalesBlinkClient, campai
         CampaignIs("running", campaign.id),
     ]
 
-    settled = dict(AllCampaigns().look(client, conditions))
+    decided = dict(AllCampaigns().look(client, conditions))
 
-    assert [type(settled[condition]) for condition in conditions] == [Hopeless, Hopeless, Met]
+    assert [type(decided[condition]) for condition in conditions] == [Hopeless, Hopeless, Met]
 
 
 @pytest.mark.parametrize("address", ["ana@bücher.example", "josé@example.com", "ana@example.com"])
 def test_who_was_waited_for_before_an_upgrade_is_still_found(address: str) -> None:
-    condition = Somebody(ProspectIs(), who=former_fingerprint(address.upper()))
+    condition = PersonCondition(ProspectIs(), who=former_fingerprint(address.upper()))
     now = by_address(address.upper())
 
     assert set(seen([person("p1", address)], condition, now)) == {condition, now}
@@ -94,24 +94,24 @@ def test_hundreds_of_people_are_one_request(
     ]
     conditions = [by_id(id_, {}, True) for id_ in ids]
     conditions += [by_address(f" p{number}@EXAMPLE.COM\t", {}, True) for number in range(HUNDREDS)]
-    everybody = Everybody()
+    everybody = EveryPerson()
 
-    settled = dict(PeopleOf(campaign.id).look(client, [*conditions, everybody]))
+    decided = dict(CampaignPeople(campaign.id).look(client, [*conditions, everybody]))
 
     assert [request.path for request in sandbox.requests] == [f"/api/prospects/{campaign.id}"]
-    assert isinstance(settled[everybody], Snapshot)
-    assert list(settled[everybody].states) == ids
-    met = {condition: settled[condition].found["prospect_id"] for condition in conditions if condition in settled}
+    assert isinstance(decided[everybody], Snapshot)
+    assert list(decided[everybody].states) == ids
+    met = {condition: decided[condition].found["prospect_id"] for condition in conditions if condition in decided}
     assert met == dict(list(zip(conditions, ids * 2, strict=True))[::3])
 
 
 def test_who_is_not_there_is_waited_for(client: SalesBlinkClient, campaign: CampaignUnderTest) -> None:
-    assert dict(PeopleOf(campaign.id).look(client, [by_id("p0"), by_address("ana@example.com")])) == {}
+    assert dict(CampaignPeople(campaign.id).look(client, [by_id("p0"), by_address("ana@example.com")])) == {}
 
 
 def test_a_campaign_that_is_not_there_is_an_error(sandbox: Sandbox, client: SalesBlinkClient) -> None:
     with pytest.raises(NotFoundError):
-        list(PeopleOf("c0").look(client, [by_id("p0")]))
+        list(CampaignPeople("c0").look(client, [by_id("p0")]))
 
     assert len(sandbox.requests) == 1
 
@@ -130,27 +130,27 @@ def test_somebody_twice_in_a_campaign_is_met_once(order: int) -> None:
         person("p3", "ana@example.com", Stage="Lost"),
     ]  # fmt: skip
 
-    settled = seen(people[::order], condition)
+    decided = seen(people[::order], condition)
 
-    assert isinstance(settled[condition], Met)
-    assert settled[condition].found["prospect_id"] == "p2"
+    assert isinstance(decided[condition], Met)
+    assert decided[condition].found["prospect_id"] == "p2"
 
 
 def test_who_has_no_id_or_no_address_is_nobody_else() -> None:
     people = [person(None, None), person(None, "ana@example.com"), person("p1", None), person("p2", "")]
     nameless, blank, ana, first = by_id(""), by_address(""), by_address("ana@example.com"), by_id("p1")
-    everybody = Everybody()
+    everybody = EveryPerson()
 
-    settled = seen(people, nameless, ana, first, everybody, blank)
+    decided = seen(people, nameless, ana, first, everybody, blank)
 
-    assert nameless not in settled
-    assert settled[ana].found["prospect_id"] is None
-    assert settled[first].found["prospect_id"] == "p1"
-    assert settled[everybody].states.keys() == {"p1", "p2"}
+    assert nameless not in decided
+    assert decided[ana].found["prospect_id"] is None
+    assert decided[first].found["prospect_id"] == "p1"
+    assert decided[everybody].states.keys() == {"p1", "p2"}
 
 
 def test_a_wish_for_nobody_in_particular_is_never_met() -> None:
-    assert seen([person("p1", "ana@example.com")], Somebody(ProspectIs())) == {}
+    assert seen([person("p1", "ana@example.com")], PersonCondition(ProspectIs())) == {}
 
 
 def peak_memory(people: int, *conditions: Any) -> int:
@@ -168,7 +168,7 @@ def test_people_go_by_and_are_not_kept() -> None:
     few, many = (peak_memory(people, by_id("p1"), by_address("x@example.com")) for people in (100, 15_000))
 
     assert many < few + 1_000_000
-    assert peak_memory(15_000, Everybody()) > few + 1_500_000, "a snapshot is kept, so the measure can see it"
+    assert peak_memory(15_000, EveryPerson()) > few + 1_500_000, "a snapshot is kept, so the measure can see it"
 
 
 def test_a_long_list_is_read_from_a_file(
@@ -178,10 +178,10 @@ def test_a_long_list_is_read_from_a_file(
     ids = [sandbox.add_person(campaign.id, {"Email": f"p{number}@example.com"}) for number in range(50)]
     conditions = [by_id(id_) for id_ in ids]
 
-    assert dict(PeopleOf(campaign.id).look(client, conditions)).keys() == set(conditions)
+    assert dict(CampaignPeople(campaign.id).look(client, conditions)).keys() == set(conditions)
 
 
-@pytest.mark.parametrize("resource", [AllCampaigns, lambda: PeopleOf("c1")])
+@pytest.mark.parametrize("resource", [AllCampaigns, lambda: CampaignPeople("c1")])
 def test_the_same_resource_is_equal_however_often_it_is_made(resource: Any) -> None:
     assert resource() == resource()
-    assert len({resource(), resource(), PeopleOf("c2")}) == 2
+    assert len({resource(), resource(), CampaignPeople("c2")}) == 2

@@ -16,7 +16,7 @@ from tests.waiting.conftest import DEADLINE, Connection, no_clients, poll_thread
 
 if TYPE_CHECKING:
     from airflow_provider_salesblink.sandbox import Sandbox
-    from airflow_provider_salesblink.waiting.connection_reload import Access
+    from airflow_provider_salesblink.waiting.connection_reload import ConnectionDetails
     from tests.conftest import CampaignUnderTest
 
 
@@ -30,7 +30,7 @@ class Making:
         self._failures = failures
         connection.read = self  # type: ignore[assignment, method-assign]
 
-    async def __call__(self) -> Access:
+    async def __call__(self) -> ConnectionDetails:
         self.calls += 1
         await self.may_end.wait()
         if self.calls <= self._failures:
