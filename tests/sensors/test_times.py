@@ -135,7 +135,7 @@ def test_what_may_pass_is_no_soft_failure() -> None:
     # In poke mode Airflow lets such errors through, too.
     sensor = CampaignSensor(task_id="t", campaign_id="c", soft_fail=True)
 
-    with pytest.raises(ConnectionFailedError, match="3 looks"):
+    with pytest.raises(ConnectionFailedError, match="3 polls in a row"):
         sensor.resume_execution("resume", {"event": {"status": "gave_up", "reason": "3 polls in a row failed."}}, {})
 
 
