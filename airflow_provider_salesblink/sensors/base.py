@@ -19,7 +19,7 @@ from airflow.providers.common.compat.sdk import (
 
 from airflow_provider_salesblink.connection_form import DEFAULT_CONN_ID, InvalidConnectionError
 from airflow_provider_salesblink.operators.base import summary
-from airflow_provider_salesblink.task_mixins import USUAL_WAIT, SalesBlinkTask, permanent_error_message
+from airflow_provider_salesblink.task_mixins import USUAL_WAIT, SalesBlinkTaskMixin, permanent_error_message
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -34,7 +34,7 @@ _TIMED_OUT = ("Trigger/execution timeout", "Trigger timeout")
 """How Airflow 2 and Airflow 3 say that a task was deferred for longer than it may be."""
 
 
-class SalesBlinkSensor(SalesBlinkTask, BaseSensorOperator):
+class SalesBlinkSensor(SalesBlinkTaskMixin, BaseSensorOperator):
     """A task that waits for something in SalesBlink.
 
     What would never come (a wrong key, an unknown campaign, a state that SalesBlink does not tell) fails the task at

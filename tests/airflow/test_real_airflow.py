@@ -54,7 +54,7 @@ def test_the_connection_is_tested_through_the_rest_api(airflow: RealAirflow, san
     wrong = airflow.api("connections/test", {**ui.connection(sandbox.url, "no-key"), "connection_id": "another"})
 
     assert good["status"] is True
-    assert good["message"].startswith("SalesBlink took the key: its API 'classic' answers")
+    assert good["message"].startswith("SalesBlink accepted the key: its API 'classic' answers")
     assert wrong["status"] is False
     assert "SalesBlink refused the key" in wrong["message"]
     assert "no-key" not in wrong["message"]

@@ -96,7 +96,7 @@ def test_the_button_says_what_salesblink_says_to_the_key(page: Page, studio: Stu
     said.wait_for()
     sentence = said.inner_text()
     if good:
-        assert sentence.startswith("SalesBlink took the key: its API 'classic' answers")
+        assert sentence.startswith("SalesBlink accepted the key: its API 'classic' answers")
     else:
         assert re.match(r"SalesBlink refused the key \(.*Create a key under Integrations in SalesBlink", sentence)
     assert key not in page.content()

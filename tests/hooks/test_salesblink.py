@@ -106,9 +106,9 @@ def test_a_host_is_written_in_any_of_airflows_ways(
         ({"host": "https://user:pass@run.salesblink.io"}, "holds a user, a query or a fragment"),
         ({"extra": {"read_per_minute": 3}}, "unknown extra 'read_per_minute'. Known: api_version, deletes_per_minute"),
         ({"extra": {"timeout": "soon"}}, "extra 'timeout' takes a number"),
-        ({"extra": {"timeout": 0}}, "extra 'timeout' starts at 1"),
-        ({"extra": {"max_attempts": 0}}, "extra 'max_attempts' starts at 1"),
-        ({"extra": {"writes_per_minute": -1}}, "extra 'writes_per_minute' starts at 0"),
+        ({"extra": {"timeout": 0}}, "extra 'timeout' must be at least 1"),
+        ({"extra": {"max_attempts": 0}}, "extra 'max_attempts' must be at least 1"),
+        ({"extra": {"writes_per_minute": -1}}, "extra 'writes_per_minute' must be at least 0"),
         ({"extra": {"reads_per_minute": 1.5}}, "extra 'reads_per_minute' takes a whole number"),
         ({"extra": {"dry_run": "perhaps"}}, "extra 'dry_run' takes true or false"),
         ({"extra": {"api_version": "v1"}}, "extra 'api_version' takes 'classic'"),
@@ -133,7 +133,7 @@ def test_a_good_key_is_told_which_api_answers(connection: Callable[..., None]) -
 
     assert SalesBlinkHook().test_connection() == (
         True,
-        "SalesBlink took the key: its API 'classic' answers (v1 does not).",
+        "SalesBlink accepted the key: its API 'classic' answers (v1 does not).",
     )
 
 
@@ -243,5 +243,5 @@ def test_a_broken_extra_is_an_error_rather_than_no_extras(monkeypatch: pytest.Mo
     broken.extra = "[1]"
     monkeypatch.setattr(SalesBlinkHook, "get_connection", lambda *_: broken)
 
-    with pytest.raises(InvalidConnectionError, match="the extra is no JSON object"):
+    with pytest.raises(InvalidConnectionError, match="the extra is not a JSON object"):
         hook.get_conn()

@@ -110,7 +110,9 @@ def test_where_it_cannot_be_known_who_gave_the_address_the_error_says_so(sandbox
     assert other.email == "ana@example.com"
 
     for made in (same, search):
-        with pytest.raises(AirflowFailException, match=r"equals default_args\['email'\].*give email= where") as failed:
+        with pytest.raises(
+            AirflowFailException, match=r"equals default_args\['email'\].*pass email= to the operator itself"
+        ) as failed:
             made.execute({})
         assert "boss@" not in str(failed.value)
     assert not sandbox.requests

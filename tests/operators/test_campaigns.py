@@ -47,7 +47,7 @@ def test_a_pause_that_fails_says_that_the_campaign_may_go_on(
 
     with pytest.raises(AirflowFailException, match="refused the key"):
         PauseCampaignOperator(task_id="t", campaign_id="spring").execute({})
-    assert task_log() == ["The campaign is not known to be paused, and may go on."]
+    assert task_log() == ["The campaign may still be running: pausing it may have failed."]
 
     with pytest.raises(AirflowFailException, match="refused the key"):
         UnpauseCampaignOperator(task_id="t", campaign_id="spring").execute({})
@@ -86,7 +86,7 @@ def test_a_name_means_the_one_campaign_that_has_it_in_full(sandbox: Sandbox) -> 
 @pytest.mark.parametrize(
     ("names", "sentence"),
     [
-        (["Summer"], "No campaign is called 'Spring'. Give its full name, or its id."),
+        (["Summer"], "No campaign is called 'Spring'. Pass its full name, or its id."),
         (["Spring sale"], "No campaign is called 'Spring'; similar: 'Spring sale'."),
         (["spring"], "No campaign is called 'Spring'; similar: 'spring'."),
         (["Spring", "Spring"], "2 campaigns are called 'Spring': "),
@@ -110,7 +110,7 @@ def test_a_name_that_is_nobodys_or_two_campaigns_stops_before_anything_is_sent(
 def test_both_or_neither_of_id_and_name_is_an_error_before_anything_is_sent(
     operator: type[PauseCampaignOperator], given: dict[str, str], sandbox: Sandbox
 ) -> None:
-    with pytest.raises(AirflowFailException, match="exactly one of campaign_id and campaign_name"):
+    with pytest.raises(AirflowFailException, match="exactly one of campaign_id or campaign_name"):
         operator(task_id="t", **given).execute({})
 
     assert not sandbox.requests

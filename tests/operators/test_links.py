@@ -58,7 +58,7 @@ def test_what_is_no_web_address_gives_no_link(
 ) -> None:
     monkeypatch.setenv(ROOT, root)
     assert campaign_page("spring") == ""
-    assert "[salesblink] campaign_page_root is no web address" in caplog.text
+    assert "[salesblink] campaign_page_root is not an http(s) URL" in caplog.text
 
 
 def test_a_rendered_id_needs_no_xcom() -> None:

@@ -134,7 +134,7 @@ def test_the_same_person_in_two_tasks_at_once_is_added_once(sandbox: Sandbox, ca
 
     with ThreadPoolExecutor(len(operators)) as pool:
         # Airflow 2.11 lets only its own thread call execute().
-        told = list(pool.map(lambda operator: operator.act(operator.hook.get_conn()), operators))
+        told = list(pool.map(lambda operator: operator.call_salesblink(operator.hook.get_conn()), operators))
 
     assert sorted(each["outcome"] for each in told) == ["added", "skipped", "skipped"]
     assert len(sandbox.people()) == 1
@@ -331,8 +331,8 @@ def test_nothing_to_change_sends_nothing(sandbox: Sandbox, campaign: CampaignUnd
 @pytest.mark.parametrize(
     ("given", "sentence"),
     [
-        ({"fields": {"A": "b"}}, "exactly one of prospect_id and email; neither"),
-        ({"fields": {"A": "b"}, "prospect_id": "p", "email": "a@b.c"}, "exactly one of prospect_id and email; both"),
+        ({"fields": {"A": "b"}}, "exactly one of prospect_id or email; got neither"),
+        ({"fields": {"A": "b"}, "prospect_id": "p", "email": "a@b.c"}, "exactly one of prospect_id or email; got both"),
         ({"fields": {}, "prospect_id": "p"}, "fields is empty"),
         ({"fields": {"A": ["b"]}, "prospect_id": "p"}, "fields['A'] is a list"),
         ({"fields": {"A": None}, "prospect_id": "p"}, "fields['A'] is a NoneType"),
@@ -411,7 +411,7 @@ def test_nobody_to_unsubscribe_fails_unless_that_is_fine(who: dict[str, str]) ->
 
 @pytest.mark.parametrize("given", [{}, {"prospect_id": "p", "email": "a@b.c"}])
 def test_unsubscribe_wants_exactly_one_of_id_and_address(given: dict[str, str], sandbox: Sandbox) -> None:
-    with pytest.raises(AirflowFailException, match="exactly one of prospect_id and email"):
+    with pytest.raises(AirflowFailException, match="exactly one of prospect_id or email"):
         UnsubscribeOperator(task_id="t", **given).execute({})
 
     assert not sandbox.requests
