@@ -1,4 +1,4 @@
-"""What all tests share: a SalesBlink of their own, and a client that talks to it."""
+"""Fixtures for all tests: a SalesBlink sandbox of their own, and a client that calls it."""
 
 from __future__ import annotations
 
@@ -20,22 +20,22 @@ from tests.redis_server import new_server
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
-# Before anything imports Airflow: it reads its settings then.
+# Airflow reads its settings when it is imported, so this comes first.
 airflow_home.use_home(Path(tempfile.mkdtemp(prefix="airflow-home-")))
 
 ROOT = Path(__file__).parents[1]
 GENERATION = int(version("apache-airflow").partition(".")[0])
 HASTE = Policy(max_attempts=5, settling_time=0.0, backoff=0.001, longest_backoff=0.01, rate_limit_window=0.01)
-"""The policy of the tests: decides as the real one does, and waits a thousandth as long."""
+"""The retry policy of the tests: it decides as the real one does, and waits a thousandth as long."""
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
-    """``--nothing-skipped``, for a machine that has all that the tests can use."""
+    """Add ``--nothing-skipped``, for a machine that has everything the tests can use."""
     parser.addoption("--nothing-skipped", action="store_true", help="fail if a test is skipped")
 
 
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
-    """Leave out what only the other generation of Airflow has: that is nothing which was skipped here."""
+    """Deselect tests of the other generation of Airflow, so that they do not count as skipped."""
     others = [item for item in items if (mark := item.get_closest_marker("generation")) and mark.args != (GENERATION,)]
     if others:
         config.hook.pytest_deselected(items=others)
@@ -43,7 +43,7 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
 
 
 def pytest_sessionfinish(session: pytest.Session) -> None:
-    """Let the session fail if something was skipped that must not be."""
+    """Fail the session if a test was skipped and ``--nothing-skipped`` is set."""
     reporter = session.config.pluginmanager.get_plugin("terminalreporter")
     if session.config.getoption("nothing_skipped") and reporter and reporter.stats.get("skipped"):
         session.exitstatus = pytest.ExitCode.TESTS_FAILED
@@ -84,7 +84,7 @@ def client(sandbox: Sandbox) -> Iterator[SalesBlinkClient]:
 
 @pytest.fixture
 def connection(sandbox: Sandbox, monkeypatch: pytest.MonkeyPatch) -> Callable[..., None]:
-    """Sets the connection ``salesblink_default``: to the sandbox, but for what is given."""
+    """Return a function that sets the connection ``salesblink_default`` to the sandbox, with the given changes."""
 
     def connect(**changed: Any) -> None:
         extra = {"reads_per_minute": 0, "writes_per_minute": 0, "timeout": 5, **changed.pop("extra", {})}
@@ -97,19 +97,19 @@ def connection(sandbox: Sandbox, monkeypatch: pytest.MonkeyPatch) -> Callable[..
 
 @pytest.fixture(scope="session")
 def airflow_database() -> None:
-    """A database of Airflow for this session."""
+    """Make an Airflow database for this session."""
     airflow_home.make_database()
 
 
 @pytest.fixture
 def run_dag(airflow_database: None, connection: Callable[..., None]) -> Callable[..., Any]:  # noqa: ARG001
-    """Runs a DAG to its end in a real Airflow, against the sandbox; gives the run."""
+    """Return a function that runs a DAG to its end in a real Airflow, against the sandbox, and returns the run."""
     return airflow_home.run
 
 
 @pytest.fixture(scope="session")
 def redis_server() -> Iterator[Any]:
-    """A real server of the Redis protocol."""
+    """Start a real server of the Redis protocol."""
     server = new_server()
     server.start()
     yield server
@@ -118,6 +118,6 @@ def redis_server() -> Iterator[Any]:
 
 @pytest.fixture
 def redis_url(redis_server: Any) -> str:
-    """The URL of an empty Redis server."""
+    """Return the URL of an empty Redis server."""
     redis_server.client().flushall()
     return f"redis://127.0.0.1:{redis_server.port}"

@@ -1,4 +1,4 @@
-"""What Airflow is told about the provider holds up against Airflow itself."""
+"""Airflow itself accepts the provider's metadata, and everything it names exists."""
 
 from __future__ import annotations
 

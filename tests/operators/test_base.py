@@ -1,4 +1,4 @@
-"""What all operators share: which errors end a task, and waiting without a worker."""
+"""What all operators share: which errors fail a task at once, and waiting without a worker slot."""
 
 from __future__ import annotations
 
