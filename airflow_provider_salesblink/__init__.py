@@ -1,1 +1,1 @@
-"""SalesBlink for Apache Airflow."""
+"""An Apache Airflow provider for SalesBlink."""

@@ -1,6 +1,6 @@
 """Campaigns as Airflow assets (datasets in Airflow 2): ``salesblink://<workspace>/campaign/<id>``.
 
-The workspace is a name of your choice for a SalesBlink account: two accounts may have campaigns of the same id.
+The workspace is a name that you choose for a SalesBlink account: campaigns of two accounts may have the same id.
 """
 
 from __future__ import annotations
@@ -24,12 +24,12 @@ _CONTROL = re.compile(r"[\x00-\x1f\x7f]")
 
 
 def campaign_asset(workspace: str, campaign_id: str, *, extra: dict[str, Any] | None = None) -> Asset:
-    """The asset of a campaign, its id quoted as URIs need it.
+    """Return the asset of a campaign, with the id quoted for the URI.
 
     :param workspace: your name for the SalesBlink account; case does not matter.
-    :param campaign_id: the campaign's id as SalesBlink tells it.
-    :param extra: what Airflow keeps beside the asset.
-    :raises ValueError: a part that cannot be one.
+    :param campaign_id: the campaign's id as SalesBlink returns it.
+    :param extra: extra data that Airflow stores with the asset.
+    :raises ValueError: the workspace or the id is not valid.
     """
     from airflow.providers.common.compat.sdk import Asset
 
@@ -37,40 +37,40 @@ def campaign_asset(workspace: str, campaign_id: str, *, extra: dict[str, Any] | 
 
 
 def campaign_uri(workspace: str, campaign_id: str) -> str:
-    """The URI of a campaign, for whoever makes their own ``Asset`` or ``Dataset``.
+    """Return the URI of a campaign, to use in an ``Asset`` or ``Dataset`` of your own.
 
-    :raises ValueError: a part that cannot be one.
+    :raises ValueError: the workspace or the id is not valid.
     """
     return f"{SCHEME}://{_workspace(workspace)}/campaign/{_quoted(campaign_id)}"
 
 
 def sanitize_uri(uri: SplitResult) -> SplitResult:
-    """The one spelling of a campaign's URI; Airflow calls this for every asset of the scheme.
+    """Return a campaign's URI in its normalized form. Airflow calls this for every asset of the scheme.
 
-    :raises ValueError: it is no campaign's URI: what is wrong with it, and the form it should have.
+    :raises ValueError: it is not a campaign's URI. The message says what is wrong, and shows the form.
     """
-    superfluous = _superfluous(uri)
-    if superfluous:
-        raise _wrong(f"holds {superfluous}")
+    extra = _part_that_must_not_be_there(uri)
+    if extra:
+        raise _invalid(f"has {extra}, which is not allowed")
     workspace, campaign_id = _workspace(uri.netloc), _unquoted(_id_in(uri.path))
     return uri._replace(netloc=workspace, path=f"/campaign/{_quoted(campaign_id)}")
 
 
 def dataset_name(uri: str) -> tuple[str, str]:
-    """A campaign's URI as OpenLineage names data sets: the namespace, and the name in it."""
+    """Return OpenLineage's namespace and name for a campaign's URI."""
     parts = urlsplit(uri)
     return f"{parts.scheme}://{parts.netloc}", parts.path.lstrip("/")
 
 
 def openlineage_dataset(asset: Asset, lineage_context: object) -> Dataset:  # noqa: ARG001
-    """The asset as OpenLineage names data sets; Airflow calls this for inlets and outlets of the scheme."""
+    """Return the OpenLineage dataset of an asset. Airflow calls this for inlets and outlets of the scheme."""
     from airflow.providers.common.compat.openlineage.facet import Dataset
 
     namespace, name = dataset_name(asset.uri)
     return Dataset(namespace=namespace, name=name)
 
 
-def _superfluous(uri: SplitResult) -> str | None:
+def _part_that_must_not_be_there(uri: SplitResult) -> str | None:
     parts = {"a user": "@" in uri.netloc, "a port": ":" in uri.netloc, "a query": uri.query, "a fragment": uri.fragment}
     return next((name for name, found in parts.items() if found), None)
 
@@ -78,9 +78,9 @@ def _superfluous(uri: SplitResult) -> str | None:
 def _workspace(given: str) -> str:
     workspace = given.lower()
     if not workspace:
-        raise _wrong("has no workspace")
+        raise _invalid("has no workspace")
     if not _WORKSPACE.fullmatch(workspace):
-        raise _wrong("has a workspace with other characters than letters, digits and, between them, '.', '-' and '_'")
+        raise _invalid("has an invalid workspace: use letters and digits and, between them, '.', '-' and '_'")
     return workspace
 
 
@@ -89,30 +89,30 @@ def _id_in(path: str) -> str:
         case ["", "campaign", campaign_id]:
             return campaign_id
         case ["", "campaign"]:
-            raise _wrong("has no campaign id")
+            raise _invalid("has no campaign id")
         case ["", "campaign", _, *_]:
-            raise _wrong("has a '/' in the campaign's id (write it as %2F)")
-    raise _wrong("has another path than that of a campaign")
+            raise _invalid("has a '/' in the campaign's id (write it as %2F)")
+    raise _invalid("does not have the path of a campaign")
 
 
 def _unquoted(campaign_id: str) -> str:
     if _STRAY_PERCENT.search(campaign_id):
-        raise _wrong("has a '%' that quotes nothing (write it as %25)")
+        raise _invalid("has a '%' without two hex digits after it (write it as %25)")
     try:
         return unquote(campaign_id, errors="strict")
     except UnicodeDecodeError:
-        raise _wrong("quotes bytes that are no UTF-8") from None
+        raise _invalid("has quoted bytes that are not UTF-8") from None
 
 
 def _quoted(campaign_id: str) -> str:
     if not campaign_id.strip():
-        raise _wrong("has no campaign id")
-    # What the client refuses as an id.
+        raise _invalid("has no campaign id")
+    # The client refuses these as an id.
     if campaign_id in (".", "..") or "@" in campaign_id or _CONTROL.search(campaign_id):
-        raise _wrong("has a campaign id that is a dot, an address, or holds a line break or control character")
+        raise _invalid("has a campaign id that is a dot, an address, or holds a line break or control character")
     return quote(campaign_id, safe="")
 
 
-def _wrong(what: str) -> ValueError:
-    # Without the URI: a password may be in it.
+def _invalid(what: str) -> ValueError:
+    # Do not show the URI: it may contain a password.
     return ValueError(f"The asset's URI {what}. Its form: {FORM}")

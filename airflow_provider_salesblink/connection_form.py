@@ -1,7 +1,7 @@
-"""The SalesBlink connection: its form, defined once, and what its extras may hold.
+"""The fields of the SalesBlink connection: one table for the form in Airflow's UI and for validation.
 
-Airflow 3.2 and later build the form from ``conn-fields`` and ``ui-field-behaviour`` of the provider info; earlier ones
-from methods of the hook. Both are made from ``FIELDS``, and so is the validation: they cannot drift apart.
+Airflow 3.2 and later build the form from ``conn-fields`` and ``ui-field-behaviour`` of the provider info; earlier
+versions build it from methods of the hook. Both forms and the validation are made from ``FIELDS``.
 """
 
 from __future__ import annotations
@@ -23,13 +23,13 @@ RELABELING = {"host": "Root URL", "password": "API key"}
 PLACEHOLDERS = {
     "host": DEFAULT_ROOT_URL,
     "password": "from SalesBlink: Integrations > API",
-    # They test no saved connection that has none.
+    # Those versions cannot test a saved connection without a port.
     "port": "443, for the Test button of Airflow 3.3.1 and 3.3.2",
 }
 
 
 class InvalidConnectionError(ValueError):
-    """A connection that cannot work: the message says which field is wrong and what it may hold."""
+    """A connection that cannot work. The message names the wrong field and the values it takes."""
 
 
 @dataclass(frozen=True)
@@ -37,8 +37,8 @@ class FormField:
     """An extra of the connection.
 
     :param kind: the JSON type of its values.
-    :param least: the least number it takes.
-    :param choices: the texts it takes; empty for any.
+    :param least: the smallest number that it takes.
+    :param choices: the texts that it takes; empty for any text.
     """
 
     name: str
@@ -54,17 +54,17 @@ FIELDS = (
     FormField(
         "api_version",
         "API version",
-        "Which of SalesBlink's APIs serves the calls. classic is the campaign and prospect API under /api.",
+        "The SalesBlink API to call. classic is the campaign and prospect API under /api.",
         "string",
         "classic",
         choices=("classic",),
     ),
     FormField("timeout", "Timeout", "Seconds to wait for an answer.", "number", 30, least=1),
-    FormField("max_attempts", "Attempts", "How often a call is sent at most when it fails.", "integer", 5, least=1),
+    FormField("max_attempts", "Attempts", "How many times to send a call that fails, at most.", "integer", 5, least=1),
     FormField(
         "reads_per_minute",
         "Reads a minute",
-        "Budget of reads for all tasks that use this key; 0 for no limit. SalesBlink allows about 30.",
+        "Rate limit of reads for all tasks that use this key; 0 for no limit. SalesBlink allows about 30.",
         "integer",
         30,
         least=0,
@@ -72,7 +72,7 @@ FIELDS = (
     FormField(
         "writes_per_minute",
         "Writes a minute",
-        "Budget of writes for all tasks that use this key; 0 for no limit. SalesBlink allows about 15.",
+        "Rate limit of writes for all tasks that use this key; 0 for no limit. SalesBlink allows about 15.",
         "integer",
         15,
         least=0,
@@ -80,7 +80,7 @@ FIELDS = (
     FormField(
         "deletes_per_minute",
         "Deletes a minute",
-        "Budget of deletes for all tasks that use this key; 0 for no limit. SalesBlink allows about 10.",
+        "Rate limit of deletes for all tasks that use this key; 0 for no limit. SalesBlink allows about 10.",
         "integer",
         10,
         least=0,
@@ -88,19 +88,19 @@ FIELDS = (
     FormField(
         "pacing_url",
         "Pacing store",
-        "Where the budget is counted. Empty: a file that the processes of this machine share. "
-        "redis://host:6379/0: a server that all workers share.",
+        "Where requests are counted for the rate limits. Empty: a file that the processes of this machine share. "
+        "redis://host:6379/1: a server that all workers share (not /0, where Celery usually keeps its queue).",
         "string",
         "",
     ),
     FormField(
         "dry_run",
         "Dry run",
-        "Reads go through; writes are logged and not sent.",
+        "Send reads; log writes instead of sending them.",
         "boolean",
         False,
     ),
-    FormField("verify_tls", "Verify TLS", "Whether the server's certificate must be valid.", "boolean", True),
+    FormField("verify_tls", "Verify TLS", "Require a valid server certificate.", "boolean", True),
 )
 
 _BY_NAME = {field.name: field for field in FIELDS}
@@ -109,11 +109,11 @@ _TRUTH = {"true": True, "1": True, "yes": True, "on": True, "false": False, "0":
 
 
 def settings(extras: Mapping[str, Any], *, conn_id: str) -> dict[str, Any]:
-    """The extras of a connection as values of their kinds. What is left out or empty is not in the result.
+    """Return the extras of a connection, each converted to its type. Missing and empty extras are left out.
 
-    Texts are taken where they spell a value: connections given as a URI have nothing else.
+    A text that spells a value counts as that value: in a connection given as a URI, every extra is text.
 
-    :raises InvalidConnectionError: an extra that no field has, or a value that its field does not take.
+    :raises InvalidConnectionError: an extra is unknown, or has a value that its field does not take.
     """
     unknown = sorted(set(extras) - set(_BY_NAME))
     if unknown:
@@ -132,10 +132,10 @@ def _value(field: FormField, value: object, conn_id: str) -> Any:  # noqa: ANN40
     if found is None or (field.choices and found not in field.choices):
         takes = f"takes {_in_words(field)}"
     elif field.least is not None and not field.least <= found < math.inf:
-        takes = f"starts at {field.least:g}"
+        takes = f"must be at least {field.least:g}"
     else:
         return found
-    # Without the value: an extra is where people put secrets by mistake.
+    # Do not show the value: people put secrets into extras by mistake.
     raise InvalidConnectionError(f"Connection {conn_id!r}: extra {field.name!r} {takes}.")
 
 
@@ -166,13 +166,11 @@ def _number(kind: str, text: str) -> float | None:
 def _in_words(field: FormField) -> str:
     if field.choices:
         return " or ".join(map(repr, field.choices))
-    return {"boolean": "true or false", "integer": "a whole number", "number": "a number", "string": "a text"}[
-        field.kind
-    ]
+    return _IN_WORDS[field.kind]
 
 
 def conn_fields() -> dict[str, dict[str, Any]]:
-    """The extras as the provider info's ``conn-fields`` (Airflow 3.2 and later)."""
+    """Return the extras as the provider info's ``conn-fields`` (Airflow 3.2 and later)."""
     return {
         field.name: {"label": field.label, "description": field.description, "schema": _schema(field)}
         for field in FIELDS
@@ -189,14 +187,14 @@ def _schema(field: FormField) -> dict[str, Any]:
 
 
 def field_behaviour() -> dict[str, Any]:
-    """How the standard fields look, as the hook's ``get_ui_field_behaviour`` gives it (up to Airflow 3.1)."""
+    """Return the hook's ``get_ui_field_behaviour``: how the form shows the standard fields (up to Airflow 3.1)."""
     return {"hidden_fields": HIDDEN_FIELDS, "relabeling": RELABELING, "placeholders": PLACEHOLDERS}
 
 
 def form_widgets() -> dict[str, Any]:
-    """The extras as WTForms fields (up to Airflow 3.1; the imports are there only then).
+    """Return the extras as WTForms fields (up to Airflow 3.1; later versions do not have these imports).
 
-    Airflow 3.0 and 3.1 put stand-ins in place of just the names used here. Ranges are left to :func:`settings`.
+    Airflow 3.0 and 3.1 replace exactly the names used here with stand-ins. :func:`settings` checks ranges.
     """
     from flask_appbuilder.fieldwidgets import BS3TextFieldWidget
     from flask_babel import lazy_gettext

@@ -1,10 +1,10 @@
-"""What Airflow asks a provider: which connection type, hooks and operators this package brings."""
+"""The provider's metadata for Airflow: its connection type, hooks, operators and the rest."""
 
 from __future__ import annotations
 
 from typing import Any
 
-from airflow_provider_salesblink import assets, config, connection_form
+from airflow_provider_salesblink import airflow_config, assets, connection_form
 
 PACKAGE_NAME = "airflow-provider-salesblink"
 
@@ -18,9 +18,9 @@ _ASSET_URIS = {
 
 
 def get_provider_info() -> dict[str, Any]:
-    """The provider's metadata, found through the ``apache_airflow_provider`` entry point."""
+    """Return the provider's metadata. The entry point ``apache_airflow_provider`` leads Airflow here."""
     return {
-        # Airflow refuses a provider whose name is not its distribution's.
+        # Airflow rejects a provider whose package name differs from the name of its distribution.
         "package-name": PACKAGE_NAME,
         "name": "SalesBlink",
         "description": "Add people to SalesBlink campaigns, change them, stop campaigns, honour opt-outs.",
@@ -37,7 +37,7 @@ def get_provider_info() -> dict[str, Any]:
         "triggers": _modules("triggers", "campaigns", "events", "prospects"),
         "notifications": ["airflow_provider_salesblink.notifications.campaigns.PauseCampaignNotifier"],
         "extra-links": ["airflow_provider_salesblink.links.CampaignLink"],
-        "config": config.sections(),
+        "config": airflow_config.config_sections(),
         # Airflow 3 reads the first, Airflow 2 the second.
         "asset-uris": [_ASSET_URIS],
         "dataset-uris": [_ASSET_URIS],

@@ -1,4 +1,4 @@
-"""What operators and sensors have in common: the hook, people kept out of sight, and which errors end a task."""
+"""What operators and sensors share: the hook, masking of personal data, and which errors fail a task at once."""
 
 from __future__ import annotations
 
@@ -9,57 +9,57 @@ from airflow.providers.common.compat.sdk import AirflowNotFoundException, mask_s
 
 from airflow_provider_salesblink.connection_form import InvalidConnectionError
 from airflow_provider_salesblink.hooks.salesblink import SalesBlinkHook
-from airflow_provider_salesblink.rendering import PrivateTemplates
+from airflow_provider_salesblink.template_rendering import PrivateTemplates
 
 if TYPE_CHECKING:
     from airflow.providers.common.compat.sdk import BaseOperator
 
 USUAL_WAIT = 60.0
-"""Seconds to wait after a 429 that does not say how long: SalesBlink's limits are per minute."""
+"""Seconds to wait after a 429 that names no time: SalesBlink's limits are per minute."""
 
 _NO_ALERTS = {"email_on_failure": False, "email_on_retry": False}
 
 
-class SalesBlinkTask(PrivateTemplates):
-    """Mixed into Airflow's classes of tasks, before them."""
+class SalesBlinkTaskMixin(PrivateTemplates):
+    """A mixin for operators and sensors; it comes before Airflow's base class."""
 
     salesblink_conn_id: str
 
     def _do_render_template_fields(self, *args: Any, **kwargs: Any) -> None:
-        # Airflow logs what it rendered and shows it to every user of its UI. Only here are both the rendered values
-        # of a mapped task and those of any other seen before that; tests/airflow/test_privacy.py watches it.
+        # Airflow logs the rendered values and shows them to every user of its UI. This is the only place that sees
+        # them before that for mapped and for ordinary tasks; tests/airflow/test_privacy.py fails if Airflow changes it.
         try:
             super()._do_render_template_fields(*args, **kwargs)
         finally:
             self.mask_personal_data()
 
     def mask_personal_data(self) -> None:
-        """Keep the people among the rendered arguments out of Airflow's log and UI."""
+        """Mask the addresses in the rendered arguments, so that Airflow's log and UI do not show them."""
         names = cast("BaseOperator", self).template_fields
         _mask_addresses([getattr(self, name, None) for name in names])
 
     @cached_property
     def hook(self) -> SalesBlinkHook:
-        """The hook of this task's connection."""
+        """Return the hook of this task's connection."""
         return SalesBlinkHook(self.salesblink_conn_id)
 
 
-class Addressed:
-    """Mixed into tasks whose ``email`` is the person they are about.
+class PersonEmailMixin:
+    """A mixin for tasks whose ``email`` is the address of the person they are about.
 
-    Airflow's own tasks have an argument of that name too: who gets a mail when a task fails. A person from a campaign
-    must not get that mail, and the recipients of the alerts, which ``default_args`` give to every task, are not the
-    person. So the alert mails are off here; callbacks and notifiers do the same job.
+    Airflow's own tasks have an argument ``email`` too: the recipient of its alert mails, which ``default_args`` passes
+    to every task. A person in a campaign must not get alert mails, and the task must not act on the recipient of the
+    alerts. So alert mails are off for these tasks; use callbacks or notifiers instead.
 
     :param email: the person's address.
     """
 
-    hint = ""
-    """What to say where no ``email`` came."""
+    missing_email_hint = ""
+    """A sentence to append to the error when there is no ``email``."""
     _email_is_given = False
 
     def __new__(cls, *args: Any, **kwargs: Any) -> Any:  # noqa: ANN401, ARG004
-        """Note whether ``email`` is given: only here is that seen before Airflow fills in ``default_args``."""
+        """Note whether the DAG passes ``email``; later, Airflow has filled in ``default_args``."""
         made = super().__new__(cls)
         object.__setattr__(made, "_email_is_given", "email" in kwargs)
         return made
@@ -69,31 +69,31 @@ class Addressed:
         super().__init__(**{**kwargs, **_NO_ALERTS, "email": None})
         self.email = email
         if is_default and not self._email_is_given:
-            # Airflow's doing, or that of a subclass which passes on the same address: that cannot be known.
+            # Either Airflow filled it in, or a subclass passes on the same address: nothing here can say which.
             self.email = None
-            self.hint = (
-                " An email came that equals default_args['email'], which Airflow passes to every task: it is taken for "
-                "the recipient of alert mails. If it is the person, give email= where the task is made."
+            self.missing_email_hint = (
+                " The email that the task got equals default_args['email'], which Airflow passes to every task as the "
+                "recipient of alert mails, so it is not used. If it is the person, pass email= to the operator itself."
             )
 
     @classmethod
     def partial(cls, **kwargs: Any) -> Any:  # noqa: ANN401
-        """The task with some of its arguments, to be mapped over others with ``expand``."""
+        """Return the task with some of its arguments, to be mapped over others with ``expand``."""
         made = super().partial(**kwargs)  # type: ignore[misc]
         if "email" not in kwargs:
-            # What Airflow put there is the alert's recipients, and it would keep expand(email=...) from working.
+            # Airflow put the recipient of the alerts there, which would make expand(email=...) fail.
             made.kwargs.pop("email", None)
         made.kwargs.update(_NO_ALERTS)
         return made
 
 
 def permanent_error_message(error: Exception, conn_id: str) -> str | None:
-    """What to say when ``error`` ends a task at once, since it would come again; None where it may pass."""
+    """Return the message for a task that must fail at once because ``error`` would repeat; None for a temporary one."""
     if isinstance(error, AirflowNotFoundException):
         return (
-            f"There is no connection {conn_id!r}: create one of type SalesBlink, or say with salesblink_conn_id which "
-            "one to use. If it is an environment variable, Airflow could not read it: it takes JSON, with extras under "
-            "'extra'."
+            f"There is no connection {conn_id!r}: create one of type SalesBlink, or set salesblink_conn_id to one that "
+            "exists. If it is an environment variable, Airflow could not read it: it must be JSON, with the extras "
+            "under 'extra'."
         )
     if isinstance(error, InvalidConnectionError) or getattr(error, "permanent", False):
         return str(error)

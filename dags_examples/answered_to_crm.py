@@ -1,6 +1,7 @@
-"""Wait until a lead has answered, and hand them over; whoever does not answer in a week stays in the campaign.
+"""Wait until a lead replies, and hand them over to the CRM.
 
-The wait holds no worker: it is the triggerer's, where all who wait for people of a campaign share one request.
+A lead who does not reply within a week stays in the campaign. The wait holds no worker slot: it runs in the
+triggerer, where all waits for people of one campaign share one request.
 """
 
 from __future__ import annotations
@@ -16,7 +17,7 @@ from airflow_provider_salesblink.sensors.prospects import ProspectSensor
 
 with DAG(
     "answered_to_crm",
-    description="Hand a lead over to the CRM as soon as they answer a SalesBlink campaign",
+    description="Hand a lead over to the CRM as soon as they reply to a SalesBlink campaign",
     doc_md=__doc__,
     schedule=None,
     start_date=datetime(2026, 1, 1),  # noqa: DTZ001  # Airflow takes it as UTC
@@ -24,7 +25,7 @@ with DAG(
     tags=["salesblink", "example"],
     params={
         "campaign_id": Param("spring-2027", type="string", description="The campaign the lead is in"),
-        "prospect_id": Param("", type="string", description="The lead's id: in the XCom of the task that added them"),
+        "prospect_id": Param("", type="string", description="The lead's id, from the XCom of the task that added them"),
     },
 ):
     running = CampaignSensor(
@@ -47,10 +48,10 @@ with DAG(
 
     @task
     def hand_over(lead: dict[str, Any]) -> str:
-        """Stands for yours: a deal in the CRM, a message to the owner."""
+        """Replace this with your own code: create a deal in the CRM, or send a message to its owner."""
         return str(lead["prospect_id"])
 
-    # The campaign's texts and filters can tell by it that a person has taken over.
+    # So the campaign's texts and filters can treat this lead differently from now on.
     mark = UpdateProspectOperator(
         task_id="mark", prospect_id="{{ params.prospect_id }}", fields={"Stage": "With sales"}
     )

@@ -1,7 +1,7 @@
-"""Pause a campaign, work on its data, let it go on.
+"""Pause a campaign, work on its data, and unpause it.
 
-The pause is a setup and its end a teardown: the campaign goes on even when the work fails. A campaign that somebody had
-paused before is left paused: nothing of the window runs.
+The pause is a setup task and the unpause a teardown task: the campaign is unpaused even if the work fails. If the
+campaign was paused before, it stays paused and the tasks of the window are skipped.
 """
 
 from __future__ import annotations
@@ -33,7 +33,7 @@ with DAG(
 
     @task.short_circuit
     def is_running(campaign: dict[str, Any]) -> bool:
-        """Whether there is anything to pause: unknown counts as running."""
+        """Return whether there is anything to pause. An unknown state counts as running."""
         return campaign["paused"] is not True
 
     pause = PauseCampaignOperator(task_id="pause", campaign_id="{{ params.campaign_id }}").as_setup()
@@ -41,17 +41,17 @@ with DAG(
 
     @task
     def work(people: dict[str, Any]) -> int:
-        """Stands for yours: correct the CRM, deduplicate, wait for a batch."""
+        """Replace this with your own code: correct the CRM, remove duplicates, wait for a batch."""
         return int(people["count"])
 
     unpause = UnpauseCampaignOperator(task_id="unpause", campaign_id="{{ params.campaign_id }}")
 
     @task
     def finish() -> None:
-        """Fails with the work: the teardown, which succeeds all the same, would otherwise speak for the whole run."""
+        """Fail the run if the work fails: the teardown succeeds then, and alone it would make the run a success."""
 
     is_running(look.output) >> pause >> people
     worked = work(people.output)
     worked >> finish()
-    # Fails the run as well: a campaign that stays paused should be seen.
+    # A failed teardown fails the run too: somebody should notice a campaign that stays paused.
     worked >> unpause.as_teardown(setups=pause, on_failure_fail_dagrun=True)

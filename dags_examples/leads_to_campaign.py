@@ -1,11 +1,11 @@
 """Put the leads of a CSV file into a SalesBlink campaign.
 
-Everybody whose row says that they want no mail is unsubscribed, whatever else happens. Each other row is checked, and
-added by a task of its own: who is in the campaign is left alone, who opted out stays out. One of the people is updated,
-and if anything fails the campaign is paused.
+The DAG unsubscribes everybody whose row says that they want no mail, whatever else happens. It checks each other row
+and adds the person in a task of their own; people who are in the campaign or opted out are left alone. It then updates
+one of the people. If anything fails, it pauses the campaign.
 
-People travel in files, not through XCom: a database that every Airflow user can read is no place for addresses. The
-files are removed when everybody is added; after a failure they stay for the tasks that are cleared.
+Tasks pass people to each other in files, not in XCom: every Airflow user can read XCom, so it must not hold addresses.
+The files are removed when everybody is added; after a failure they stay, so that tasks can be cleared and run again.
 """
 
 from __future__ import annotations
@@ -51,22 +51,26 @@ with DAG(
         "campaign_id": Param("spring-2027", type="string", description="The campaign to add people to"),
         "leads": Param(f"file://{HERE}/leads.csv", type="string", description="The CSV file, on any object storage"),
         "work_folder": Param(
-            f"file://{HERE.parent}/.demo/leads", type="string", description="Where people wait; all workers must see it"
+            f"file://{HERE.parent}/.demo/leads",
+            type="string",
+            description="Folder for the files that pass people between tasks; all workers must share it",
         ),
     },
 ):
 
     @task
     def check_leads(params: dict[str, str], run_id: str) -> list[str]:
-        """Write each good row to a file of its own; the paths are what the next tasks get."""
+        """Write each valid row to a file of its own, and return the paths."""
         folder = _folder(params, run_id)
-        # Who says no in any row is not added by another.
+        # A "no" in one row also counts for other rows of the same person.
         done = _opted_out(params)
         paths = []
         for number, row in enumerate(_rows(params), start=2):
             address = _person(row)
             if _wants_mail(row) is None or "@" not in address:
-                log.warning("Row %d is left out: no e-mail address, or neither yes nor no to mail.", number)
+                log.warning(
+                    "Row %d is left out: it has no email address, or 'Wants mail' is neither yes nor no.", number
+                )
             elif address not in done:
                 path = folder / f"row-{number:05}.json"
                 path.write_text(json.dumps({name: row[name] for name in COLUMNS}))
@@ -76,7 +80,7 @@ with DAG(
 
     @task
     def find_opted_out(params: dict[str, str]) -> list[str]:
-        """The ids of those who want no more mail."""
+        """Return the ids of the people who want no more mail."""
         from airflow_provider_salesblink.client import SalesBlinkError
 
         prospects = SalesBlinkHook().get_conn().prospects
@@ -85,21 +89,21 @@ with DAG(
             return [found["id"] for address in addresses for found in prospects.search(address) if found["id"]]
         except SalesBlinkError as error:
             if error.permanent:
-                # A wrong key, say: no retry would help.
+                # A retry would not help, as with a wrong key.
                 raise AirflowFailException(str(error)) from error
             raise
 
     @task
     def first_added(results: list[dict[str, str]]) -> str:
-        """The id of one of the people."""
+        """Return the id of one of the people."""
         known = [result["prospect_id"] for result in results if result["prospect_id"]]
         if not known:
-            raise AirflowSkipException("SalesBlink told no id; this is so in a dry run.")
+            raise AirflowSkipException("SalesBlink returned no id, which is normal in a dry run.")
         return known[0]
 
     @task
     def remove_files(params: dict[str, str], run_id: str) -> None:
-        """Leave no addresses behind."""
+        """Remove the files, which hold addresses."""
         folder = _folder(params, run_id)
         for path in folder.iterdir():
             path.unlink()
@@ -107,7 +111,7 @@ with DAG(
 
     @task(trigger_rule="none_failed")
     def finish(results: list[dict[str, str]]) -> dict[str, int]:
-        """Count what happened; fails with the run, while the pause before it succeeds."""
+        """Count the outcomes. Fails if an earlier task fails, so that a successful pause does not hide the failure."""
         outcomes = [result["outcome"] for result in results]
         return {outcome: outcomes.count(outcome) for outcome in sorted(set(outcomes))}
 

@@ -1,8 +1,8 @@
-"""Every night: bring the people of a file into a campaign, and what could not be loaded to somebody's attention.
+"""Every night, load the people of a file into a campaign, and report the rows that could not be loaded.
 
-New people are added, people whose columns changed are updated, and nobody is added twice, however often the task runs.
-Nobody is mailed who said no: the file's own column says it, a list of suppressed people does, or SalesBlink itself.
-Rows that cannot be loaded go into a file with their reasons; the other rows are loaded.
+The load adds new people and updates people whose columns changed. It adds nobody twice, however often the task runs. It
+adds nobody who opted out according to the file's own column, a suppression list, or SalesBlink. Rows that cannot be
+loaded go into a file with their reasons; the other rows are loaded.
 """
 
 from __future__ import annotations
@@ -33,10 +33,12 @@ with DAG(
         "suppressed": Param(
             f"file://{HERE}/suppressed.txt",
             type="string",
-            description="Addresses, domains or SHA-256 of addresses, one a line",
+            description="Addresses, domains or SHA-256 hashes of addresses, one per line",
         ),
         "rejected": Param(
-            f"file://{HERE.parent}/.demo/rejected.jsonl", type="string", description="Where refused rows go, one a line"
+            f"file://{HERE.parent}/.demo/rejected.jsonl",
+            type="string",
+            description="File for the refused rows, one per line",
         ),
     },
 ):
@@ -48,18 +50,18 @@ with DAG(
         opt_out_columns=["Unsubscribed"],
         suppression_path="{{ params.suppressed }}",
         rejected_path="{{ params.rejected }}",
-        # More would mean that the source is broken rather than a few rows of it.
+        # More refused rows than this mean that the whole source is broken, rather than a few rows.
         max_rejected=100,
     )
 
     @task.short_circuit
     def anything_refused(report: dict[str, Any]) -> bool:
-        """Whether somebody has to look."""
+        """Return whether any row was refused."""
         return bool(report["rejected"])
 
     @task
     def hand_over(report: dict[str, Any]) -> str:
-        """Stands for yours: open a ticket, post the path to a channel. The path, not the people."""
+        """Replace this with your own code: open a ticket, or post the path (not the people) to a channel."""
         return f"{report['rejected']} rows were refused: {report['rejected_path']}"
 
     anything_refused(load.output) >> hand_over(load.output)

@@ -1,7 +1,7 @@
 """Keep the people of a campaign up to date, and pause the campaign when that fails.
 
-A campaign that goes on while its data pipeline is broken mails people on the strength of old or half data. So whichever
-task fails, its retries spent, the campaign stops until somebody has looked; nothing but a person lets it go on.
+A campaign that keeps running on bad data keeps mailing people. So when any task fails after its last retry, the
+campaign is paused. It stays paused until a person checks the data and unpauses it.
 """
 
 from __future__ import annotations
@@ -29,19 +29,19 @@ with DAG(
     default_args={
         "retries": 2,
         "retry_delay": timedelta(minutes=5),
-        # Of each task rather than of the DAG: the worker that has failed pauses the campaign, at once.
+        # On each task rather than on the DAG: the worker whose task fails then pauses the campaign at once.
         "on_failure_callback": PauseCampaignNotifier(campaign_id="{{ params.campaign_id }}"),
     },
     params={
         "campaign_id": Param("spring-2027", type="string", description="The campaign to update"),
         "people": Param(f"file://{HERE}/regions/north.csv", type="string", description="CSV, on any object storage"),
-        "least_rows": Param(2, type="integer", description="Fewer rows mean that the export is broken"),
+        "least_rows": Param(2, type="integer", description="With fewer rows, the export counts as broken"),
     },
 ):
 
     @task
     def check_export(params: dict[str, Any]) -> int:
-        """Stands for yours: whatever would make the data unfit to mail people by."""
+        """Replace this with your own checks that the data is good enough to mail people."""
         rows = len(ObjectStoragePath(params["people"]).read_text().splitlines()) - 1
         if rows < params["least_rows"]:
             raise AirflowFailException(f"{params['people']} has {max(rows, 0)} rows; the export is broken.")

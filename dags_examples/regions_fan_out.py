@@ -1,7 +1,7 @@
-"""One load for each file of a folder, all at once, into one campaign, under one budget.
+"""Load all files of a folder into one campaign, each file in a mapped task of its own, several at a time.
 
-The loads share the request budget of the key, and the people they are about to add: somebody who is in two files is
-added once.
+The loads share the key's rate limit. They also share reservations of the people they are adding: a person who is in two
+files is added once.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ HERE = Path(__file__).parent
 
 with DAG(
     "regions_fan_out",
-    description="Load the files of a folder into a SalesBlink campaign, side by side",
+    description="Load the files of a folder into a SalesBlink campaign, in parallel",
     doc_md=__doc__,
     schedule=None,
     start_date=datetime(2026, 1, 1),  # noqa: DTZ001  # Airflow takes it as UTC
@@ -33,7 +33,7 @@ with DAG(
 
     @task
     def find_files(params: dict[str, str]) -> list[str]:
-        """The files to load."""
+        """Return the paths of the files to load."""
         return sorted(str(path) for path in ObjectStoragePath(params["folder"]).iterdir() if path.suffix == ".csv")
 
     loads = AddProspectsOperator.partial(
@@ -42,7 +42,7 @@ with DAG(
 
     @task
     def add_up(reports: list[dict[str, Any]]) -> dict[str, int]:
-        """What all of them did."""
+        """Return the sum of the counts of all loads."""
         names = ("rows", "added", "there", "taken_by_others", "opted_out", "rejected")
         return {name: sum(report[name] for report in reports) for name in names}
 

@@ -1,6 +1,6 @@
-"""Report who is on the team and how many campaigns run.
+"""Report how many members a team has and how many of its campaigns are running.
 
-The members, who are people with addresses, go into a file; XCom holds the counts.
+Names and addresses of the members go into a file; XCom holds only the counts.
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ with DAG(
     default_args={"retries": 2, "retry_delay": timedelta(minutes=1)},
     params={
         "output": Param(
-            f"file://{HERE.parent}/.demo/team.jsonl", type="string", description="Where the members go, one a line"
+            f"file://{HERE.parent}/.demo/team.jsonl", type="string", description="File for the members, one per line"
         )
     },
 ):
@@ -36,14 +36,14 @@ with DAG(
 
     @task
     def report(members: dict[str, Any], campaigns: dict[str, Any]) -> dict[str, int]:
-        """The figures."""
+        """Return the counts."""
         states = [campaign["paused"] for campaign in campaigns["campaigns"]]
         return {
             "members": members["count"],
             "campaigns": campaigns["count"],
             "paused": states.count(True),
             "running": states.count(False),
-            "state not told": states.count(None),
+            "state unknown": states.count(None),
         }
 
     report(members.output, campaigns.output)

@@ -1,7 +1,7 @@
-"""Start when somebody unsubscribes from a campaign, and tell the warehouse (Airflow 3.0 and later).
+"""Start when somebody unsubscribes from a campaign, and store the opt-out in a warehouse (Airflow 3.0 and later).
 
-The triggerer looks at the campaign once a minute, however many DAGs wait for it. An opt-out may be told twice, after a
-triggerer was killed, say; its key is the same then, and the table's primary key drops it.
+The triggerer reads the campaign once a minute, however many DAGs wait for it. It may report an opt-out twice, for
+example after it was killed. Both reports have the same key, so the table's primary key drops the second one.
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ unsubscribes.watchers = [
 
 with DAG(
     "unsubscribes_to_warehouse",
-    description="Tell the warehouse of everybody who unsubscribes from a SalesBlink campaign",
+    description="Store everybody who unsubscribes from a SalesBlink campaign in a warehouse",
     doc_md=__doc__,
     schedule=[unsubscribes],
     start_date=datetime(2026, 1, 1),  # noqa: DTZ001  # Airflow takes it as UTC
@@ -35,14 +35,16 @@ with DAG(
     tags=["salesblink", "example"],
     params={
         "warehouse": Param(
-            f"{HERE.parent}/.demo/warehouse.sqlite", type="string", description="Stands for your warehouse"
+            f"{HERE.parent}/.demo/warehouse.sqlite",
+            type="string",
+            description="A SQLite file in place of your warehouse",
         )
     },
 ):
 
     @task
-    def tell(params: dict[str, Any], triggering_asset_events: dict[Any, Any]) -> int:
-        """The ids of those who opted out; the CRM they came from knows the rest."""
+    def store_opt_outs(params: dict[str, Any], triggering_asset_events: dict[Any, Any]) -> int:
+        """Store the ids of the people who opted out, and return how many there are."""
         payloads = [event.extra["payload"] for event in triggering_asset_events[unsubscribes]]
         rows = [
             (change["key"], payload["campaign_id"], change["prospect_id"])
@@ -55,4 +57,4 @@ with DAG(
             warehouse.executemany("INSERT OR IGNORE INTO opt_out VALUES (?, ?, ?)", rows)
         return len(rows)
 
-    tell()
+    store_opt_outs()

@@ -1,4 +1,4 @@
-"""The connection form: one table, two generations of Airflow."""
+"""The connection form: one table makes the form of each generation of Airflow, and the validation."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Parsing a DAG costs nothing: operators and sensors load neither the client nor the libraries behind it."""
+"""Parsing a DAG is cheap: operators and sensors import neither the client nor its libraries."""
 
 from __future__ import annotations
 
@@ -50,12 +50,12 @@ def test_importing_every_operator_and_sensor_loads_only_what_is_ours_and_light()
     loaded = _loaded(_LOADED)
 
     assert [name for name in loaded if not name.startswith("airflow_provider_salesblink")] == []
-    # What waits in the triggerer is loaded by a task that is deferred.
+    # A task that is deferred imports the trigger.
     assert _with_any_part(loaded, "client", "loading", "sandbox", "triggers", "waiting") == []
 
 
 def test_importing_a_trigger_loads_no_client() -> None:
-    # A triggerer's event loop stands still while it imports.
+    # Imports block the triggerer's event loop.
     loaded = _loaded(_TRIGGERS)
 
     assert [name for name in loaded if not name.startswith("airflow_provider_salesblink")] == []

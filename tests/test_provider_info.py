@@ -1,4 +1,4 @@
-"""What Airflow is told about the provider holds up against Airflow itself."""
+"""Airflow itself accepts the provider's metadata, and everything it names exists."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ import jsonschema
 import pytest
 from airflow.providers.common.compat.sdk import BaseNotifier, conf
 
-from airflow_provider_salesblink import config
+from airflow_provider_salesblink import airflow_config
 from airflow_provider_salesblink.provider_info import PACKAGE_NAME, get_provider_info
 
 
@@ -61,7 +61,9 @@ def test_the_configuration_has_its_defaults() -> None:
 
     ProvidersManager().initialize_providers_configuration()
 
-    assert conf.get(config.SECTION, config.CAMPAIGN_PAGE_ROOT) == config.CAMPAIGN_PAGE_ROOT_DEFAULT
+    assert (
+        conf.get(airflow_config.SECTION, airflow_config.CAMPAIGN_PAGE_ROOT) == airflow_config.CAMPAIGN_PAGE_ROOT_DEFAULT
+    )
 
 
 def test_airflows_providers_manager_offers_the_connection_type(airflow_database: None) -> None:  # noqa: ARG001

@@ -1,1 +1,1 @@
-"""The hook."""
+"""The hook that turns an Airflow connection into a client."""

@@ -1,4 +1,4 @@
-"""The hook: an Airflow connection becomes a client."""
+"""The hook: it turns an Airflow connection into a SalesBlink client."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from airflow.providers.common.compat.sdk import BaseHook
 
 from airflow_provider_salesblink import connection_form
 from airflow_provider_salesblink.connection_form import InvalidConnectionError
-from airflow_provider_salesblink.executors import refusal_of_adds
+from airflow_provider_salesblink.executor_check import why_adds_are_refused
 
 if TYPE_CHECKING:
     from airflow.providers.common.compat.sdk import Connection
@@ -21,10 +21,10 @@ if TYPE_CHECKING:
 
 
 class SalesBlinkHook(BaseHook):
-    """SalesBlink through an Airflow connection.
+    """A hook that creates SalesBlink clients from an Airflow connection.
 
-    :param salesblink_conn_id: the connection of type ``salesblink``: its password is the API key, its host the root
-        URL (empty: SalesBlink's own), its extras are those of :data:`connection_form.FIELDS`.
+    :param salesblink_conn_id: a connection of type ``salesblink``. Its password is the API key, its host the root URL
+        (empty: SalesBlink's own), and its extras are those of :data:`connection_form.FIELDS`.
     """
 
     conn_name_attr = "salesblink_conn_id"
@@ -38,18 +38,18 @@ class SalesBlinkHook(BaseHook):
 
     @classmethod
     def get_connection_form_widgets(cls) -> dict[str, Any]:
-        """The form's own fields, for Airflow up to 3.1."""
+        """Return the form's extra fields, for Airflow up to 3.1."""
         return connection_form.form_widgets()
 
     @classmethod
     def get_ui_field_behaviour(cls) -> dict[str, Any]:
-        """How the form's standard fields look, for Airflow up to 3.1."""
+        """Return how the form shows the standard fields, for Airflow up to 3.1."""
         return connection_form.field_behaviour()
 
     def get_conn(self) -> SalesBlinkClient:
-        """The client of this connection; the same one each time.
+        """Return the client of this connection; the same one each time.
 
-        :raises InvalidConnectionError: the connection holds no key, an unknown extra or a value that is none.
+        :raises InvalidConnectionError: the connection has no key, an unknown extra or an invalid value.
         """
         return self._client
 
@@ -58,11 +58,13 @@ class SalesBlinkHook(BaseHook):
         return self.client_of(self.get_connection(self.salesblink_conn_id))
 
     def client_of(self, connection: Connection, **changed: Any) -> SalesBlinkClient:
-        """A new client of a connection that is fetched already, as asynchronous code does; the caller closes it.
+        """Return a new client for a connection that the caller has already fetched, as async code does.
+
+        The caller closes the client.
 
         :param connection: this hook's connection.
-        :param changed: arguments of the client that differ from what the connection says.
-        :raises InvalidConnectionError: as :meth:`get_conn`.
+        :param changed: arguments of the client that replace those from the connection.
+        :raises InvalidConnectionError: see :meth:`get_conn`.
         """
         from airflow_provider_salesblink.client import InvalidInputError, SalesBlinkClient
 
@@ -83,7 +85,7 @@ class SalesBlinkHook(BaseHook):
             "api_key": connection.password,
             "base_url": _root_url(connection),
             "key_name": f"the key of connection {self.salesblink_conn_id!r}",
-            "adds_refused": "" if settings.get("pacing_url") else refusal_of_adds(self.salesblink_conn_id),
+            "adds_refused": "" if settings.get("pacing_url") else why_adds_are_refused(self.salesblink_conn_id),
             **settings,
         }
 
@@ -93,32 +95,32 @@ class SalesBlinkHook(BaseHook):
         except ValueError:
             extras = None
         if not isinstance(extras, dict):
-            raise InvalidConnectionError(f"Connection {self.salesblink_conn_id!r}: the extra is no JSON object.")
+            raise InvalidConnectionError(f"Connection {self.salesblink_conn_id!r}: the extra is not a JSON object.")
         return extras
 
     def test_connection(self) -> tuple[bool, str]:
-        """Whether the key works, and in one sentence which of SalesBlink's APIs answer to it or what is wrong.
+        """Return whether the key works, and one sentence: which of SalesBlink's APIs accept it, or what is wrong.
 
-        Sends one read to each API, outside the budget.
+        Sends one read to each API, which the rate limit does not count.
         """
         from airflow_provider_salesblink.client import InvalidInputError
         from airflow_provider_salesblink.client.probe import probe
 
         try:
-            asked = self._client_arguments(self.get_connection(self.salesblink_conn_id))
+            arguments = self._client_arguments(self.get_connection(self.salesblink_conn_id))
             findings = probe(
-                asked["api_key"],
-                asked["base_url"],
-                timeout=asked.get("timeout", 30),
-                verify_tls=asked.get("verify_tls", True),
+                arguments["api_key"],
+                arguments["base_url"],
+                timeout=arguments.get("timeout", 30),
+                verify_tls=arguments.get("verify_tls", True),
             )
         except (InvalidConnectionError, InvalidInputError) as error:
             return False, str(error)
-        return _in_one_sentence(findings, asked.get("api_version", "classic"))
+        return _as_sentence(findings, arguments.get("api_version", "classic"))
 
 
 def _root_url(connection: Connection) -> str:
-    """The root URL in whichever of the ways that Airflow has of writing one: a URL, or host, port and scheme."""
+    """Return the root URL from the connection, which holds either a URL or a host, a port and a scheme."""
     host = (connection.host or "").strip()
     if not host:
         return connection_form.DEFAULT_ROOT_URL
@@ -129,10 +131,10 @@ def _root_url(connection: Connection) -> str:
     return host
 
 
-def _in_one_sentence(findings: list[Finding], wanted: str) -> tuple[bool, str]:
+def _as_sentence(findings: list[Finding], wanted: str) -> tuple[bool, str]:
     chosen = next(finding for finding in findings if finding.version == wanted)
     others = [finding for finding in findings if finding is not chosen]
     if chosen.error is None:
-        return True, f"SalesBlink took the key: its API {wanted!r} answers ({'; '.join(map(str, others))})."
+        return True, f"SalesBlink accepted the key: its API {wanted!r} answers ({'; '.join(map(str, others))})."
     answering = [finding.version for finding in others if finding.error is None]
     return False, f"{chosen.error} {f'Its API {answering[0]!r} does answer.' if answering else ''}".rstrip()

@@ -10,12 +10,12 @@ from typing import TYPE_CHECKING, Any
 
 from airflow.providers.common.compat.sdk import BaseNotifier
 
-from airflow_provider_salesblink.arguments import normalize_arguments
+from airflow_provider_salesblink.argument_types import normalize_arguments
 from airflow_provider_salesblink.connection_form import DEFAULT_CONN_ID
 from airflow_provider_salesblink.hooks.salesblink import SalesBlinkHook
 from airflow_provider_salesblink.operators.base import exactly_one
 from airflow_provider_salesblink.operators.campaigns import chosen_campaign
-from airflow_provider_salesblink.rendering import PrivateTemplates
+from airflow_provider_salesblink.template_rendering import PrivateTemplates
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence

@@ -1,1 +1,1 @@
-"""The operators."""
+"""Operators that call SalesBlink."""

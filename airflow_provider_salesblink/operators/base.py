@@ -1,4 +1,4 @@
-"""What all SalesBlink operators share: the connection, which errors end a task, and waiting without a worker."""
+"""The base classes of all SalesBlink operators, and helpers for their arguments and XCom results."""
 
 from __future__ import annotations
 
@@ -13,11 +13,16 @@ from airflow.providers.common.compat.sdk import (
     BaseOperator,
 )
 
-from airflow_provider_salesblink.arguments import json_argument, normalize_arguments
+from airflow_provider_salesblink.argument_types import json_argument, normalize_arguments
 from airflow_provider_salesblink.assets import SCHEME
 from airflow_provider_salesblink.connection_form import DEFAULT_CONN_ID, InvalidConnectionError
-from airflow_provider_salesblink.executors import refusal_of_adds
-from airflow_provider_salesblink.task_mixins import USUAL_WAIT, Addressed, SalesBlinkTask, permanent_error_message
+from airflow_provider_salesblink.executor_check import why_adds_are_refused
+from airflow_provider_salesblink.task_mixins import (
+    USUAL_WAIT,
+    PersonEmailMixin,
+    SalesBlinkTaskMixin,
+    permanent_error_message,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
@@ -29,29 +34,29 @@ if TYPE_CHECKING:
 log = logging.getLogger(__name__)
 
 __all__ = [
-    "AddressedOperator",
+    "PersonOperator",
     "SalesBlinkOperator",
     "exactly_one",
     "json_argument",
     "one_of",
     "outcome",
-    "shown",
+    "redacted_names",
     "summary",
 ]
 
 
-class SalesBlinkOperator(SalesBlinkTask, BaseOperator):
+class SalesBlinkOperator(SalesBlinkTaskMixin, BaseOperator):
     """A task that calls SalesBlink.
 
-    An error that would come again (wrong key, unknown id, bad argument) fails the task at once; a passing one uses
-    the task's retries. A 429 that outlasts the client's own attempts defers the task until the time the server names:
-    no worker slot is held and no retry is used.
+    A permanent error (wrong key, unknown id, bad argument) fails the task at once. A temporary error uses the task's
+    retries. When SalesBlink still answers 429 after the client's last attempt, the task is deferred until the time
+    that SalesBlink names; it then holds no worker slot and uses no retry.
 
-    ``outlets`` may hold the assets of campaigns (:mod:`airflow_provider_salesblink.assets`): their events carry what
-    goes to XCom as their ``extra``. A dry run gives them no event.
+    ``outlets`` may hold the assets of campaigns (:mod:`airflow_provider_salesblink.assets`). The ``extra`` of their
+    events is what the task leaves in XCom. A dry run creates no event for them.
 
     :param salesblink_conn_id: the Airflow connection that holds the key (templated).
-    :param max_wait: most seconds that the task lets itself be deferred, all times together.
+    :param max_wait: the most seconds that the task may be deferred after 429s, all deferrals together.
     """
 
     ui_color = "#e8f0fe"
@@ -63,75 +68,54 @@ class SalesBlinkOperator(SalesBlinkTask, BaseOperator):
         self.owner_name: str | None = None
 
     @abstractmethod
-    def act(self, client: SalesBlinkClient) -> dict[str, Any]:
-        """Do the task's one thing; what is returned goes to XCom: ids, counts and an outcome, never addresses."""
-
-    def begin(self, context: Context) -> None:
-        """Take from the context what the task needs of it, and bring the arguments into their types."""
-        normalize_arguments(self)
-        self.owner_name = _name_of(context)
+    def call_salesblink(self, client: SalesBlinkClient) -> dict[str, Any]:
+        """Do the task's work and return what goes to XCom: ids, counts and an outcome, never addresses."""
 
     def execute(self, context: Context) -> dict[str, Any]:
         """Run the task."""
-        self.begin(context)
-        return self._tell(context, self._act(waited=0.0))
+        self.prepare(context)
+        return self._report(context, self._call_or_defer(waited=0.0))
 
-    def resume(self, context: Context, event: Any = None, waited: float = 0.0, **carried: Any) -> dict[str, Any]:  # noqa: ANN401, ARG002
-        """Run the task again after it was deferred for ``waited`` seconds in all, with what :meth:`carried` gave."""
-        self.begin(context)
-        self.take_up(carried)
-        return self._tell(context, self._act(waited=waited))
+    def resume(self, context: Context, event: Any = None, waited: float = 0.0, **saved: Any) -> dict[str, Any]:  # noqa: ANN401, ARG002
+        """Run the task again after a deferral.
 
-    def _tell(self, context: Context, result: dict[str, Any]) -> dict[str, Any]:
-        self.log.info("Outcome: %s.", summary(result))
-        self.outlets = _with_events(self.outlets, result, context.get("outlet_events"))
-        return result
+        :param waited: seconds that the task was deferred so far.
+        :param saved: what :meth:`state_to_save` returned.
+        """
+        self.prepare(context)
+        self.restore_state(saved)
+        return self._report(context, self._call_or_defer(waited=waited))
 
-    def _act(self, waited: float) -> dict[str, Any]:
+    def prepare(self, context: Context) -> None:
+        """Convert the arguments to their types, and read the task's name from the context."""
+        normalize_arguments(self)
+        self.owner_name = _reservation_owner(context)
+
+    def _call_or_defer(self, waited: float) -> dict[str, Any]:
         from airflow_provider_salesblink.client import RateLimitedError, SalesBlinkError
 
         try:
-            return self.act(self.hook.get_conn())
+            return self.call_salesblink(self.hook.get_conn())
         except RateLimitedError as error:
             limited = error
         except (SalesBlinkError, InvalidConnectionError, AirflowNotFoundException) as error:
-            sentence = permanent_error_message(error, self.salesblink_conn_id)
-            if sentence is None and not self.may_run_again(error):
-                sentence = str(error)
-            if sentence is not None:
-                raise AirflowFailException(sentence) from error
+            message = permanent_error_message(error, self.salesblink_conn_id)
+            if message is None and not self.may_run_again(error):
+                message = str(error)
+            if message is not None:
+                raise AirflowFailException(message) from error
             raise
-        return self._deferred(limited, waited)
+        return self._defer_until_allowed(limited, waited)
 
-    def check_reservations_are_shared(self, client: SalesBlinkClient) -> None:
-        """Refuse to add people where workers of other machines cannot see who is being added.
-
-        :raises AirflowFailException: an executor is not local and the connection has no ``pacing_url``.
-        """
-        refusal = refusal_of_adds(self.salesblink_conn_id, getattr(self, "executor", None))
-        if refusal and not client.has_pacing_url and not client.dry_run:
-            raise AirflowFailException(refusal)
-
-    def may_run_again(self, error: Exception) -> bool:  # noqa: ARG002
-        """Whether a retry of the task after a passing ``error`` does no harm."""
-        return True
-
-    def carried(self, limited: RateLimitedError) -> dict[str, Any]:  # noqa: ARG002
-        """What the task should know when it is resumed."""
-        return {}
-
-    def take_up(self, carried: dict[str, Any]) -> None:
-        """Go on from what :meth:`carried` gave before the task was deferred."""
-
-    def _deferred(self, limited: RateLimitedError, waited: float) -> dict[str, Any]:
+    def _defer_until_allowed(self, limited: RateLimitedError, waited: float) -> dict[str, Any]:
         from airflow.providers.common.compat.standard.triggers import TimeDeltaTrigger
 
         from airflow_provider_salesblink.client import BudgetSpentError
 
-        # No wait at all is not what a server means that still refuses after all attempts; and it would never end.
+        # A server that still refuses after all attempts does not mean "0 seconds"; deferring for that would never end.
         wait = limited.retry_after if limited.retry_after and limited.retry_after >= 1 else USUAL_WAIT
         if isinstance(limited, BudgetSpentError):
-            # Our own doing, and it ends; only the server's word is a reason to give up.
+            # The client's own rate limit, which always frees up: only SalesBlink's 429s count toward max_wait.
             waited -= wait
         elif waited + wait > self.max_wait:
             self.log.error(
@@ -145,87 +129,115 @@ class SalesBlinkOperator(SalesBlinkTask, BaseOperator):
         self.defer(
             trigger=TimeDeltaTrigger(timedelta(seconds=wait)),
             method_name="resume",
-            kwargs={"waited": waited + wait, **self.carried(limited)},
+            kwargs={"waited": waited + wait, **self.state_to_save(limited)},
         )
         raise AssertionError("defer() does not return")
 
+    def _report(self, context: Context, result: dict[str, Any]) -> dict[str, Any]:
+        self.log.info("Outcome: %s.", summary(result))
+        self.outlets = _publish_to_outlets(self.outlets, result, context.get("outlet_events"))
+        return result
 
-class AddressedOperator(Addressed, SalesBlinkOperator):  # type: ignore[misc]  # its email is another thing
-    """A task that acts on the person with an address.
+    # What a subclass may override or call.
+
+    def state_to_save(self, limited: RateLimitedError) -> dict[str, Any]:  # noqa: ARG002
+        """Return what :meth:`resume` needs to know after the deferral, as values that JSON has."""
+        return {}
+
+    def restore_state(self, saved: dict[str, Any]) -> None:
+        """Take over what :meth:`state_to_save` returned before the task was deferred."""
+
+    def may_run_again(self, error: Exception) -> bool:  # noqa: ARG002
+        """Return whether the task may be retried after a temporary ``error`` without doing harm."""
+        return True
+
+    def check_reservations_are_shared(self, client: SalesBlinkClient) -> None:
+        """Raise if workers on other machines could not see which people this task is adding.
+
+        :raises AirflowFailException: an executor is not local and the connection has no ``pacing_url``.
+        """
+        reason = why_adds_are_refused(self.salesblink_conn_id, getattr(self, "executor", None))
+        if reason and not client.has_pacing_url and not client.dry_run:
+            raise AirflowFailException(reason)
+
+
+class PersonOperator(PersonEmailMixin, SalesBlinkOperator):  # type: ignore[misc]  # email means something else there
+    """A task about the person with a given address.
 
     :param email: the person's address.
     """
 
-    def searched(self, client: SalesBlinkClient) -> list[Prospect]:
-        """Return the prospects with the address, perhaps none.
+    def search_prospects(self, client: SalesBlinkClient) -> list[Prospect]:
+        """Return the prospects with the address; the list may be empty.
 
-        :raises InvalidInputError: no address came.
+        :raises InvalidInputError: ``email`` is None.
         """
         from airflow_provider_salesblink.client import InvalidInputError
 
         if self.email is None:
-            raise InvalidInputError(f"There is no email; a template may have found nothing.{self.hint}")
+            raise InvalidInputError(f"email is None; its template may have found nothing.{self.missing_email_hint}")
         return client.prospects.search(self.email)
 
-    def of_address(self, client: SalesBlinkClient) -> list[Prospect]:
-        """Return every prospect with the address.
+    def require_prospects(self, client: SalesBlinkClient) -> list[Prospect]:
+        """Return every prospect with the address, at least one.
 
-        :raises InvalidInputError: no address came.
-        :raises NotFoundError: there is none.
+        :raises InvalidInputError: ``email`` is None.
+        :raises NotFoundError: no prospect has the address.
         """
         from airflow_provider_salesblink.client import NotFoundError
 
-        found = self.searched(client)
+        found = self.search_prospects(client)
         if not found:
             raise NotFoundError("No prospect has this address. Check it, and that the key's user may see the campaign.")
         return found
 
 
-def _name_of(context: Context) -> str | None:
-    """A name for the task that a retry of it has too, so that it knows its own reservations; None outside a run."""
+def _reservation_owner(context: Context) -> str | None:
+    """Return a name that a retry of the task has too, so that it recognizes its reservations; None outside a run."""
     task = context.get("ti")
     return f"{task.dag_id}/{task.run_id}/{task.task_id}/{task.map_index}" if task else None
 
 
+# Checks of arguments.
+
+
 def exactly_one(*, hint: str = "", **given: object) -> None:
-    """Check that one of the arguments is given.
+    """Raise unless exactly one of the arguments has a value.
 
-    Called when the task runs: before that the arguments are templates, or not there yet (mapped tasks).
+    Call it when the task runs: before that, arguments are still templates, or missing (mapped tasks).
 
-    :param hint: a sentence that follows the error's.
-    :raises AirflowFailException: none or several are.
+    :param hint: a sentence to append to the error.
+    :raises AirflowFailException: none or several have a value.
     """
     named = [name for name, value in given.items() if value is not None]
     if len(named) != 1:
         which = "both" if named else "neither"
-        raise AirflowFailException(f"Give exactly one of {' and '.join(given)}; {which} of them came.{hint}")
+        raise AirflowFailException(f"Pass exactly one of {' or '.join(given)}; got {which}.{hint}")
 
 
 def one_of(argument: str, value: object, words: tuple[str, ...]) -> None:
-    """Check an argument that takes one of some words; when the DAG is read, since it is no template.
+    """Raise unless ``value`` is one of the words that ``argument`` takes.
 
-    :raises ValueError: it is none of them.
+    Call it when the DAG is parsed: such an argument has no template.
+
+    :raises ValueError: the value is not among the words.
     """
     if value not in words:
         raise ValueError(f"{argument} is {value!r}; it takes {', '.join(map(repr, words))}.")
 
 
-def shown(names: Iterable[str]) -> list[str]:
-    """Names of columns as they may be shown: somebody may have put an address into one."""
-    from airflow_provider_salesblink.client.redaction import redacted
-
-    return [redacted(name) for name in names]
+# What a task leaves in XCom, and what its log shows of it.
 
 
 def outcome(word: str, *, dry_run: bool = False, **found: Any) -> dict[str, Any]:
-    """What a task leaves in XCom: its outcome, and the ids and counts it found."""
+    """Return what a task leaves in XCom: its outcome, and the ids and counts in ``found``."""
     if dry_run:
         return {"outcome": "dry_run", "would_be": word, **found}
     return {"outcome": word, **found}
 
 
 def summary(result: Mapping[str, Any]) -> str:
-    """What a task leaves in XCom, for its log: lists as their lengths."""
+    """Return a task's XCom result as one line for its log: lists as their lengths, addresses redacted."""
     from airflow_provider_salesblink.client.redaction import redacted
 
     found = {name: len(value) if isinstance(value, list) else value for name, value in result.items()}
@@ -233,36 +245,46 @@ def summary(result: Mapping[str, Any]) -> str:
     return redacted(", ".join([word, *(f"{name} {value}" for name, value in found.items())]))
 
 
-def _with_events(outlets: Sequence[Any], result: dict[str, Any], events: Any) -> list[Any]:  # noqa: ANN401
-    """Put ``result`` into the events of those outlets that are SalesBlink's, however they are referenced.
+def redacted_names(names: Iterable[str]) -> list[str]:
+    """Return names of columns with the addresses in them redacted: a column may be named after a person."""
+    from airflow_provider_salesblink.client.redaction import redacted
+
+    return [redacted(name) for name in names]
+
+
+# Outlets: the events of campaigns' assets carry the task's result.
+
+
+def _publish_to_outlets(outlets: Sequence[Any], result: dict[str, Any], events: Any) -> list[Any]:  # noqa: ANN401
+    """Put ``result`` into the events of the outlets that are SalesBlink's: assets, references to them, aliases.
 
     :param events: the context's ``outlet_events``; None outside a run.
-    :return: the outlets that shall have an event: in a dry run nothing happened to those that are SalesBlink's.
+    :return: the outlets to keep. After a dry run, those that are SalesBlink's are left out: nothing happened to them.
     """
     if events is None:
         return list(outlets)
-    ours = [_is_uri(_uri_of(outlet, events)) for outlet in outlets]
-    of_aliases = [each for outlet in outlets for each in _added_to_alias(outlet, events)]
+    ours = [_is_salesblink_uri(_outlet_uri(outlet, events)) for outlet in outlets]
+    alias_events = [each for outlet in outlets for each in _alias_events(outlet, events)]
     if result.get("outcome") == "dry_run":
-        for added, event in of_aliases:
+        for added, event in alias_events:
             added.remove(event)
         return [outlet for outlet, is_ours in zip(outlets, ours, strict=True) if not is_ours]
     for outlet, is_ours in zip(outlets, ours, strict=True):
         if is_ours:
             events[outlet].extra.update(result)
-    for _, event in of_aliases:
+    for _, event in alias_events:
         _extra_of(event).update(result)
     return list(outlets)
 
 
-def _uri_of(outlet: Any, events: Any) -> str:  # noqa: ANN401
+def _outlet_uri(outlet: Any, events: Any) -> str:  # noqa: ANN401
     if hasattr(outlet, "uri") or not _is_reference(outlet):
         return str(getattr(outlet, "uri", ""))
     try:
         # Only Airflow knows which asset has the name.
         return str(events[outlet].key.uri)
     except Exception as error:  # noqa: BLE001
-        # The people are in; a retry for the sake of an event would not be worth it.
+        # SalesBlink has the people by now: do not retry the whole task for an event.
         log.warning("The outlet %r could not be looked up (%s).", outlet, type(error).__name__)
         return ""
 
@@ -272,16 +294,16 @@ def _is_reference(outlet: object) -> bool:
     return type(outlet).__name__ in ("AssetNameRef", "AssetUriRef")
 
 
-def _added_to_alias(outlet: Any, events: Any) -> list[tuple[list[Any], Any]]:  # noqa: ANN401
-    """Return the events of SalesBlink's assets that were added to an alias, each with the list that it is in."""
+def _alias_events(outlet: Any, events: Any) -> list[tuple[list[Any], Any]]:  # noqa: ANN401
+    """Return the events of SalesBlink's assets that were added to an alias, each with the list that holds it."""
     if type(outlet).__name__ not in ("AssetAlias", "DatasetAlias"):
         return []
     accessor = events[outlet]
     added = getattr(accessor, "asset_alias_events", None) or getattr(accessor, "dataset_alias_events", [])
-    return [(added, event) for event in added if _is_uri(_target_of(event))]
+    return [(added, event) for event in added if _is_salesblink_uri(_target_uri(event))]
 
 
-def _target_of(event: Any) -> str:  # noqa: ANN401
+def _target_uri(event: Any) -> str:  # noqa: ANN401
     # A dict in Airflow 2.
     return str(event["dest_dataset_uri"] if isinstance(event, dict) else event.dest_asset_key.uri)
 
@@ -291,5 +313,5 @@ def _extra_of(event: Any) -> dict[str, Any]:  # noqa: ANN401
     return extra
 
 
-def _is_uri(uri: str) -> bool:
+def _is_salesblink_uri(uri: str) -> bool:
     return uri.startswith(f"{SCHEME}://")

@@ -1,4 +1,4 @@
-"""Operators for campaigns: find them, stop them, let them go on."""
+"""Operators for campaigns: list, search, get, pause and unpause them."""
 
 from __future__ import annotations
 
@@ -16,16 +16,16 @@ if TYPE_CHECKING:
 class ListCampaignsOperator(SalesBlinkOperator):
     """List all campaigns that the key can see.
 
-    XCom: ``outcome`` "found", ``count``, and ``campaigns``, each with ``id``, ``name`` and ``paused`` (None where
+    XCom: ``outcome`` "found", ``count``, and ``campaigns``, each with ``id``, ``name`` and ``paused`` (None if
     SalesBlink does not say).
 
     :param salesblink_conn_id: the Airflow connection that holds the key (templated).
-    :param max_wait: most seconds to be deferred after 429s.
+    :param max_wait: the most seconds that the task may be deferred after 429s.
     """
 
     template_fields: Sequence[str] = ("salesblink_conn_id",)
 
-    def act(self, client: SalesBlinkClient) -> dict[str, Any]:
+    def call_salesblink(self, client: SalesBlinkClient) -> dict[str, Any]:
         """List the campaigns."""
         return _found(client.campaigns.list())
 
@@ -33,11 +33,12 @@ class ListCampaignsOperator(SalesBlinkOperator):
 class SearchCampaignsOperator(SalesBlinkOperator):
     """List the campaigns whose name contains a term.
 
-    XCom: ``outcome`` "found" (also when none is), ``count``, and ``campaigns`` as :class:`ListCampaignsOperator`.
+    XCom: ``outcome`` "found" (also if the list is empty), ``count``, and ``campaigns`` as in
+    :class:`ListCampaignsOperator`.
 
-    :param term: a name or a part of it (templated).
+    :param term: a name or a part of one (templated).
     :param salesblink_conn_id: the Airflow connection that holds the key (templated).
-    :param max_wait: most seconds to be deferred after 429s.
+    :param max_wait: the most seconds that the task may be deferred after 429s.
     """
 
     template_fields: Sequence[str] = ("term", "salesblink_conn_id")
@@ -46,20 +47,19 @@ class SearchCampaignsOperator(SalesBlinkOperator):
         super().__init__(**kwargs)
         self.term = term
 
-    def act(self, client: SalesBlinkClient) -> dict[str, Any]:
+    def call_salesblink(self, client: SalesBlinkClient) -> dict[str, Any]:
         """Search the campaigns."""
         return _found(client.campaigns.search(self.term))
 
 
 class GetCampaignOperator(SalesBlinkOperator):
-    """Look at one campaign.
+    """Get one campaign by id. The task fails if there is no such campaign.
 
-    XCom: ``outcome`` "found", ``campaign_id``, ``name``, ``paused`` (None where SalesBlink does not say). Fails when
-    there is no such campaign.
+    XCom: ``outcome`` "found", ``campaign_id``, ``name`` and ``paused`` (None if SalesBlink does not say).
 
     :param campaign_id: the campaign's id (templated).
     :param salesblink_conn_id: the Airflow connection that holds the key (templated).
-    :param max_wait: most seconds to be deferred after 429s.
+    :param max_wait: the most seconds that the task may be deferred after 429s.
     """
 
     template_fields: Sequence[str] = ("campaign_id", "salesblink_conn_id")
@@ -69,14 +69,14 @@ class GetCampaignOperator(SalesBlinkOperator):
         super().__init__(**kwargs)
         self.campaign_id = campaign_id
 
-    def act(self, client: SalesBlinkClient) -> dict[str, Any]:
+    def call_salesblink(self, client: SalesBlinkClient) -> dict[str, Any]:
         """Read the campaign."""
-        told = _told(client.campaigns.get(self.campaign_id))
-        return outcome("found", campaign_id=told.pop("id"), **told)
+        found = _for_xcom(client.campaigns.get(self.campaign_id))
+        return outcome("found", campaign_id=found.pop("id"), **found)
 
 
 class _SetPausedOperator(SalesBlinkOperator):
-    """Pause or unpause; the subclass says which."""
+    """Pause or unpause a campaign, as the subclass says."""
 
     template_fields: Sequence[str] = ("campaign_id", "campaign_name", "salesblink_conn_id")
     operator_extra_links = (CampaignLink(),)
@@ -87,67 +87,69 @@ class _SetPausedOperator(SalesBlinkOperator):
         self.campaign_id = campaign_id
         self.campaign_name = campaign_name
 
-    def act(self, client: SalesBlinkClient) -> dict[str, Any]:
-        """Set the campaign's state."""
+    def call_salesblink(self, client: SalesBlinkClient) -> dict[str, Any]:
+        """Pause or unpause the campaign."""
         from airflow_provider_salesblink.client import SalesBlinkError
 
         try:
             campaign_id = chosen_campaign(client, self.campaign_id, self.campaign_name)
-            answered = client.campaigns.pause(campaign_id) if self.paused else client.campaigns.unpause(campaign_id)
+            answer = client.campaigns.pause(campaign_id) if self.paused else client.campaigns.unpause(campaign_id)
         except SalesBlinkError:
             if self.paused:
-                self.log.warning("The campaign is not known to be paused, and may go on.")
+                self.log.warning("The campaign may still be running: pausing it may have failed.")
             raise
         word = "paused" if self.paused else "unpaused"
-        return outcome(word, dry_run=answered.get("dry_run", False), campaign_id=campaign_id)
+        return outcome(word, dry_run=answer.get("dry_run", False), campaign_id=campaign_id)
 
 
 class PauseCampaignOperator(_SetPausedOperator):
     """Pause a campaign: its upcoming tasks stop.
 
-    Exactly one of ``campaign_id`` and ``campaign_name`` says which. Safe to run again.
+    Pass exactly one of ``campaign_id`` and ``campaign_name``. Safe to run again.
+
     XCom: ``outcome`` "paused" and ``campaign_id``.
 
     :param campaign_id: the campaign's id (templated).
-    :param campaign_name: its full name, which only one campaign may have (templated); costs one more read.
+    :param campaign_name: the campaign's full name, which must be unique (templated). Costs one more read.
     :param salesblink_conn_id: the Airflow connection that holds the key (templated).
-    :param max_wait: most seconds to be deferred after 429s.
+    :param max_wait: the most seconds that the task may be deferred after 429s.
     """
 
     paused = True
 
 
 class UnpauseCampaignOperator(_SetPausedOperator):
-    """Let a paused campaign go on.
+    """Unpause a campaign: it continues sending.
 
-    Exactly one of ``campaign_id`` and ``campaign_name`` says which. Safe to run again.
+    Pass exactly one of ``campaign_id`` and ``campaign_name``. Safe to run again.
+
     XCom: ``outcome`` "unpaused" and ``campaign_id``.
 
     :param campaign_id: the campaign's id (templated).
-    :param campaign_name: its full name, which only one campaign may have (templated); costs one more read.
+    :param campaign_name: the campaign's full name, which must be unique (templated). Costs one more read.
     :param salesblink_conn_id: the Airflow connection that holds the key (templated).
-    :param max_wait: most seconds to be deferred after 429s.
+    :param max_wait: the most seconds that the task may be deferred after 429s.
     """
 
     paused = False
 
 
 def chosen_campaign(client: SalesBlinkClient, campaign_id: str | None, campaign_name: str | None) -> str:
-    """The id of the campaign that one of the two arguments says.
+    """Return the id of the campaign that one of the two arguments names.
 
-    :raises AirflowFailException: none or both are given.
+    :raises AirflowFailException: none or both have a value.
     :raises NotFoundError: no campaign has the name.
-    :raises InvalidInputError: several have it.
+    :raises InvalidInputError: several campaigns have the name.
     """
     exactly_one(campaign_id=campaign_id, campaign_name=campaign_name)
     return cast("str", campaign_id) if campaign_name is None else id_of_campaign(client, campaign_name)
 
 
 def id_of_campaign(client: SalesBlinkClient, name: str) -> str:
-    """The id of the one campaign that is called ``name``.
+    """Return the id of the one campaign whose name is ``name``.
 
-    :raises NotFoundError: none is.
-    :raises InvalidInputError: several are.
+    :raises NotFoundError: no campaign has the name.
+    :raises InvalidInputError: several campaigns have the name.
     """
     from airflow_provider_salesblink.client import InvalidInputError, NotFoundError
 
@@ -156,20 +158,20 @@ def id_of_campaign(client: SalesBlinkClient, name: str) -> str:
     if not named:
         others = ", ".join(repr(campaign["name"]) for campaign in similar[:5])
         raise NotFoundError(
-            f"No campaign is called {name!r}{f'; similar: {others}' if others else ''}. Give its full name, or its id."
+            f"No campaign is called {name!r}{f'; similar: {others}' if others else ''}. Pass its full name, or its id."
         )
     if len(named) > 1:
         raise InvalidInputError(
-            f"{len(named)} campaigns are called {name!r}: {', '.join(named)}. Say with campaign_id which one is meant."
+            f"{len(named)} campaigns are called {name!r}: {', '.join(named)}. Pass the campaign_id of one of them."
         )
     return named[0]
 
 
 def _found(campaigns: list[Campaign]) -> dict[str, Any]:
-    return outcome("found", count=len(campaigns), campaigns=[_told(campaign) for campaign in campaigns])
+    return outcome("found", count=len(campaigns), campaigns=[_for_xcom(campaign) for campaign in campaigns])
 
 
-def _told(campaign: Campaign) -> dict[str, Any]:
+def _for_xcom(campaign: Campaign) -> dict[str, Any]:
     from airflow_provider_salesblink.client.redaction import redacted
 
     # A campaign may be named after a person.

@@ -1,4 +1,4 @@
-"""Files that people go through instead of XCom, on any object storage that Airflow knows."""
+"""Files that hold people, so that XCom does not: read and write them on any object storage that Airflow supports."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 from airflow.providers.common.compat.sdk import AirflowFailException, ObjectStoragePath
 
-from airflow_provider_salesblink.arguments import json_argument, path_text
+from airflow_provider_salesblink.argument_types import json_argument, path_text
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Mapping
@@ -22,22 +22,24 @@ _PATH = re.compile(r"[^\[\](){}<>'\"=\s][^\[\](){}<>'\"=\n\r]*")
 
 
 def check_path(path: str | None, argument: str = "output_path") -> None:
-    """Check a path before anything is read for it.
+    """Raise unless ``path`` can be the path of a file. Call it before anything is sent.
 
-    :raises AirflowFailException: it is empty, the text of a template that found nothing, or a folder.
+    :raises AirflowFailException: the path is empty, "None" (its template found nothing), or a folder.
     """
     if path is None:
         return
     if path.strip() in ("", "None"):
-        raise AirflowFailException(f"{argument} is {path!r}: its template found nothing. Leave it out for no file.")
-    with _final(argument, path):
+        raise AirflowFailException(
+            f"{argument} is {path!r}: its template found nothing. Leave it out if there is no file."
+        )
+    with _fail_for_good(argument, path):
         is_folder = ObjectStoragePath(path).is_dir()
     if is_folder:
-        raise AirflowFailException(f"{argument} is a folder: name a file in it.")
+        raise AirflowFailException(f"{argument} is a folder: pass the path of a file in it.")
 
 
 def is_same(path: str, other: str | None) -> bool:
-    """Whether two paths are those of one file."""
+    """Return whether two paths mean the same file."""
     return other is not None and _resolved(path) == _resolved(other)
 
 
@@ -51,25 +53,25 @@ def _is_local(path: ObjectStoragePath) -> bool:
 
 
 def write_records(path: str | None, records: Iterable[Mapping[str, Any]]) -> dict[str, Any]:
-    """Write records to ``path``, one JSON object a line, without the API's own objects.
+    """Write records to ``path``, one JSON object per line, without ``raw``, the API's own object.
 
-    :return: for XCom: the path, or nothing where none is given.
+    :return: the path, for XCom; an empty dict if ``path`` is None.
     """
     if path is None:
         return {}
     from airflow_provider_salesblink.loading.report import json_line
 
-    told = ({name: value for name, value in record.items() if name != "raw"} for record in records)
-    write_lines(path, map(json_line, told))
+    public = ({name: value for name, value in record.items() if name != "raw"} for record in records)
+    write_lines(path, map(json_line, public))
     return {"path": path}
 
 
 def write_lines(path: str, lines: Iterable[str], argument: str = "output_path") -> None:
-    """Write lines to ``path``, one after the other.
+    """Write lines to ``path``, each as it comes from the iterable.
 
-    :raises AirflowFailException: it cannot be written, and will not be able to either.
+    :raises AirflowFailException: the file cannot be written, and a retry would not help.
     """
-    with _final(argument, path):
+    with _fail_for_good(argument, path):
         opened = _target(path).open("w", encoding="utf-8")  # type: ignore[no-untyped-call]
     with opened as file:
         for line in lines:
@@ -81,7 +83,7 @@ _JSON = (".json", ".jsonl", ".ndjson")
 _FOREIGN = {
     **dict.fromkeys((".xlsx", ".xlsm", ".xlsb", ".xls", ".ods", ".numbers"), "Save the spreadsheet as CSV UTF-8."),
     **dict.fromkeys((".parquet", ".avro", ".orc", ".feather", ".arrow"), "Write the table as CSV or as JSON lines."),
-    **dict.fromkeys((".zip", ".bz2", ".xz", ".zst", ".7z", ".tar", ".tgz"), "Unpack it, or pack the file with gzip."),
+    **dict.fromkeys((".zip", ".bz2", ".xz", ".zst", ".7z", ".tar", ".tgz"), "Unpack it, or compress it with gzip."),
 }
 
 
@@ -94,13 +96,14 @@ def open_rows(
 ) -> Iterator[Source]:
     """Open the rows of a CSV or JSON file, which may be packed with gzip.
 
+    :param columns: the source's column names to SalesBlink's; None for all columns as they are.
     :param csv_options: how a CSV file is written, as :func:`rows.from_csv` takes it.
     :param opt_out_columns: the columns that say who opted out.
-    :raises AirflowFailException: it is not there, cannot be read, or is neither by its name.
+    :raises AirflowFailException: the file does not exist, cannot be read, or is neither CSV nor JSON by its name.
     """
     from airflow_provider_salesblink.loading.rows import ColumnNames, from_csv, from_jsonl
 
-    with _final("rows_path", path):
+    with _fail_for_good("rows_path", path):
         source = ObjectStoragePath(path)
         is_folder = source.is_dir()
     if is_folder:
@@ -108,7 +111,7 @@ def open_rows(
     suffix = _kind_by_name(source.name)
     if csv_options is not None and suffix in _JSON:
         raise AirflowFailException(f"csv_options is for CSV files, and rows_path ends in {suffix!r}.")
-    with _final("rows_path", path):
+    with _fail_for_good("rows_path", path):
         file = source.open("rb")  # type: ignore[no-untyped-call]
     with file:
         names = ColumnNames(columns, opt_out_columns)
@@ -116,19 +119,22 @@ def open_rows(
 
 
 def _kind_by_name(name: str) -> str:
-    """The suffix that says how the rows of a file are written."""
+    """Return the suffix that says how the rows of a file are written.
+
+    :raises AirflowFailException: it is not a suffix of CSV or JSON files.
+    """
     suffix = PurePath(name.lower().removesuffix(".gz")).suffix
     if suffix not in (*_CSV, *_JSON):
         known = ", ".join((*_CSV, *_JSON))
         remedy = f" {_FOREIGN[suffix]}" if suffix in _FOREIGN else ""
         raise AirflowFailException(
-            f"rows_path ends in {suffix!r}: give a file in {known}, each also with .gz behind it.{remedy}"
+            f"rows_path ends in {suffix!r}: give a file in {known}, each also with .gz at the end.{remedy}"
         )
     return suffix
 
 
 class Rows:
-    """A source that can be read more than once."""
+    """A source of rows that can be read more than once: each iteration opens it again."""
 
     def __init__(self, opened: Callable[..., AbstractContextManager[Source]], *arguments: Any) -> None:
         self._opened = opened
@@ -140,9 +146,9 @@ class Rows:
 
 
 def read_columns(data: object) -> object:
-    """Return a person's columns, given as they are, as the text of a JSON object, or as the path of a file with one.
+    """Return a person's columns from a dict, JSON text, or the path of a file that holds one JSON object.
 
-    :raises AirflowFailException: the file is not there or cannot be read, or the text is no JSON.
+    :raises AirflowFailException: the file does not exist or cannot be read, or the text is not JSON.
     """
     data = path_text(data)
     if not isinstance(data, str):
@@ -152,19 +158,19 @@ def read_columns(data: object) -> object:
     try:
         return json.loads(_read(data))
     except ValueError:
-        raise AirflowFailException(f"The file that data names{_shown(data)} holds no JSON object.") from None
+        raise AirflowFailException(f"The file{_shown(data)} that data points to does not hold a JSON object.") from None
 
 
 @contextmanager
-def _final(argument: str, path: str) -> Iterator[None]:
-    """Within it, what would come again ends the task, and names the argument; a passing error stays what it is."""
+def _fail_for_good(argument: str, path: str) -> Iterator[None]:
+    """Raise AirflowFailException, with the argument's name, for file errors that a retry would repeat."""
     try:
         yield
     except (FileNotFoundError, PermissionError, IsADirectoryError, NotADirectoryError) as error:
-        why = f"{type(error).__name__}); it must be there for each worker"
+        why = f"{type(error).__name__}); every worker must be able to use this path"
     except (ImportError, ValueError) as error:
-        # No driver for this kind of storage.
-        why = f"{error}); a storage needs its Airflow provider: s3:// apache-airflow-providers-amazon[s3fs], for one"
+        # There is no driver for this kind of storage.
+        why = f"{error}); a storage needs its Airflow provider, like apache-airflow-providers-amazon[s3fs] for s3://"
     else:
         return
     raise AirflowFailException(f"{argument} {path!r} cannot be used ({why}.")
@@ -174,7 +180,7 @@ def _target(path: str) -> ObjectStoragePath:
     target = ObjectStoragePath(path)
     if _is_local(target):
         target.parent.mkdir(parents=True, exist_ok=True)
-        # People are in it.
+        # It holds personal data: only its owner may read it.
         Path(target.path).touch(mode=0o600)
     return target
 
@@ -184,15 +190,15 @@ def _read(path: str) -> str:
         return str(ObjectStoragePath(path).read_text(encoding="utf-8"))
     except (OSError, ValueError, ImportError) as error:
         raise AirflowFailException(
-            f"data is a text, so it should be JSON or the path of a JSON file, but the file{_shown(path)} cannot be "
-            f"read ({type(error).__name__}). A template gives the Python text of a dict: pass the task's .output "
-            "instead, or write {{ ... | tojson }}."
+            f"data is a text, so it must be JSON or the path of a JSON file, but the file{_shown(path)} cannot be "
+            f"read ({type(error).__name__}). If it is a template, it renders a dict as Python text: pass the task's "
+            ".output instead, or write {{ ... | tojson }}."
         ) from None
 
 
 def _shown(path: str) -> str:
     from airflow_provider_salesblink.client.redaction import redacted
 
-    # What has brackets or quotes is the text of an object, and a person may be in it.
+    # A text with brackets or quotes is an object rather than a path, and may hold personal data.
     is_path = _PATH.fullmatch(path) and not any(sign in path for sign in "@;,\uff20")
     return f" {redacted(path)!r}" if is_path else ""

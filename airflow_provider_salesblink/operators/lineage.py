@@ -1,4 +1,4 @@
-"""Loads as OpenLineage tells of them: from a file or table to ``salesblink://``."""
+"""What OpenLineage reports of a load: data goes from a file or table to ``salesblink://``."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from urllib.parse import urlsplit
 
 from airflow.providers.common.compat.sdk import ObjectStoragePath
 
-from airflow_provider_salesblink.arguments import path_text
+from airflow_provider_salesblink.argument_types import path_text
 from airflow_provider_salesblink.assets import SCHEME, campaign_uri, dataset_name
 
 if TYPE_CHECKING:
@@ -25,12 +25,12 @@ def of_load(
     inlets: Iterable[object],
     result: Mapping[str, Any],
 ) -> OperatorLineage[Any, Any]:
-    """What a load read and wrote.
+    """Return what a load read and wrote.
 
-    :param campaign: the campaign's URI, as :func:`campaign_of` gives it.
-    :param rows_path: the file that the rows came from; None where a list was given.
-    :param inlets: where the rows of a list came from, as the DAG says.
-    :param result: what the task leaves in XCom; empty if it came to nothing.
+    :param campaign: the campaign's URI, as :func:`campaign_of` returns it.
+    :param rows_path: the file that the rows came from; None if they came as a list.
+    :param inlets: the task's inlets, which say where the rows of a list came from.
+    :param result: what the task leaves in XCom; empty if it failed.
     """
     from airflow.providers.openlineage.extractors import OperatorLineage
 
@@ -42,7 +42,7 @@ def of_load(
 
 
 def campaign_of(outlets: Iterable[object], campaign_id: str, conn_id: str) -> str:
-    """The campaign's URI: that of the outlet which is this campaign, else with the connection for a workspace."""
+    """Return the campaign's URI: that of a matching outlet, or else one with the connection's id as the workspace."""
     uris = [str(getattr(outlet, "uri", "")) for outlet in outlets]
     ours = [uri for uri in uris if uri.startswith(f"{SCHEME}://")]
     by_workspace = {uri: _uri(urlsplit(uri).netloc, campaign_id) for uri in ours}
@@ -53,7 +53,7 @@ def _uri(workspace: str, campaign_id: str) -> str:
     try:
         return campaign_uri(workspace, campaign_id)
     except ValueError:
-        # Connections may have names that no workspace can have.
+        # The id of a connection may have characters that a workspace may not have.
         return campaign_uri("default", campaign_id)
 
 
@@ -62,8 +62,8 @@ def _campaign(uri: str, result: Mapping[str, Any]) -> Dataset:
 
     namespace, name = dataset_name(uri)
     written = sum(result.get(what, 0) for what in ("added", "updated", "unsubscribed"))
-    told: dict[str, OutputDatasetFacet] = {"outputStatistics": OutputStatisticsOutputDatasetFacet(rowCount=written)}
-    return OutputDataset(namespace=namespace, name=name, outputFacets=told if result else {})
+    facets: dict[str, OutputDatasetFacet] = {"outputStatistics": OutputStatisticsOutputDatasetFacet(rowCount=written)}
+    return OutputDataset(namespace=namespace, name=name, outputFacets=facets if result else {})
 
 
 def _file(path: str) -> Dataset:

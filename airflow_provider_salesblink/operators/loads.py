@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any, get_args
 
 from airflow.providers.common.compat.sdk import AirflowFailException, ObjectStoragePath
 
-from airflow_provider_salesblink.arguments import path_text
+from airflow_provider_salesblink.argument_types import path_text
 from airflow_provider_salesblink.choices import Mode, OptOuts, OptOutScope
 from airflow_provider_salesblink.links import CampaignLink
 from airflow_provider_salesblink.operators.base import SalesBlinkOperator, exactly_one, json_argument, one_of
@@ -125,16 +125,16 @@ class AddProspectsOperator(SalesBlinkOperator):
             self.rows = _OutOfSight(self.rows)
         super().mask_personal_data()
 
-    def take_up(self, carried: dict[str, Any]) -> None:
+    def restore_state(self, saved: dict[str, Any]) -> None:
         """Go on counting."""
-        self._done_before = carried.get("done_before", {})
+        self._done_before = saved.get("done_before", {})
 
-    def carried(self, limited: RateLimitedError) -> dict[str, Any]:
+    def state_to_save(self, limited: RateLimitedError) -> dict[str, Any]:
         """What was sent before the task was deferred, so that the last part can tell of all."""
         report: Report | None = getattr(limited, "report", None)
         return {"done_before": report.done() if report else self._done_before}
 
-    def act(self, client: SalesBlinkClient) -> dict[str, Any]:
+    def call_salesblink(self, client: SalesBlinkClient) -> dict[str, Any]:
         """Load."""
         from airflow_provider_salesblink.client import validation
         from airflow_provider_salesblink.loading import LoadFailedError, load

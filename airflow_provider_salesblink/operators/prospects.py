@@ -1,20 +1,20 @@
-"""Operators for prospects, the people in campaigns: add, change, unsubscribe, look."""
+"""Operators for prospects, the people in campaigns: add, update, unsubscribe, search, list and get them."""
 
 from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any, cast, get_args
 
-from airflow_provider_salesblink.arguments import path_text
+from airflow_provider_salesblink.argument_types import path_text
 from airflow_provider_salesblink.choices import OnExisting, OptOutUnknown
 from airflow_provider_salesblink.links import CampaignLink
 from airflow_provider_salesblink.operators.base import (
-    AddressedOperator,
+    PersonOperator,
     SalesBlinkOperator,
     exactly_one,
     json_argument,
     one_of,
     outcome,
-    shown,
+    redacted_names,
 )
 from airflow_provider_salesblink.operators.files import check_path, read_columns, write_records
 from airflow_provider_salesblink.operators.loads import AddProspectsOperator
@@ -37,27 +37,27 @@ __all__ = [
 
 
 class AddProspectOperator(SalesBlinkOperator):
-    """Add one person to a campaign, unless they are there or opted out.
+    """Add one person to a campaign, unless they are in it already or opted out.
 
-    The person is looked up by address first (two reads), and reserved while they are added, so that running the task
-    again, for whatever reason, or another with the same person beside it, mails nobody twice; except with
-    ``on_existing="add"``, which asks for just that. Whoever is known as unsubscribed, in this campaign or another, is
-    never added.
+    The task looks the person up by address first (two reads) and reserves them while it adds them. So nobody is mailed
+    twice when the task runs again, or when another task adds the same person at the same time. The exception is
+    ``on_existing="add"``, which asks for a second enrolment. A person who is unsubscribed in this campaign or, as far
+    as the key can see, in another one is never added.
 
-    XCom: ``outcome``, ``campaign_id``, ``prospect_id`` (None where SalesBlink does not tell it). Outcomes: "added";
-    "skipped", the person was there; "updated" or "unchanged" with ``on_existing="update"``; "opted_out".
+    XCom: ``outcome``, ``campaign_id`` and ``prospect_id`` (None if SalesBlink does not return it). Outcomes: "added";
+    "skipped" if the person was in the campaign; "updated" or "unchanged" with ``on_existing="update"``; "opted_out".
 
     :param campaign_id: the campaign's id (templated).
-    :param data: the person's columns, ``Email`` among them, also as JSON text (templated); or the path of a file that
-        holds them as one JSON object (any object storage), which keeps people out of XCom, rendered templates and the
-        Airflow UI. As in a load, values become text, None is no value, and an empty text changes nothing of a person
-        who is there.
+    :param data: the person's columns, which must include ``Email``, as a dict or JSON text (templated); or the path of
+        a file that holds them as one JSON object (any object storage). A file keeps people out of XCom, rendered
+        templates and the Airflow UI. Values become text, None counts as missing, and an empty text leaves the value of
+        an existing person as it is.
     :param on_existing: what to do with a person who is in the campaign: leave them ("skip"), set the columns that
-        differ ("update"), or enrol them a second time ("add").
-    :param opt_out_unknown: what to do with a person who is in SalesBlink already, but of whom it does not say whether
-        they opted out: fail the task ("fail"), or add them ("add").
+        differ ("update"), or enroll them a second time ("add").
+    :param opt_out_unknown: what to do with a person in SalesBlink whose record does not say whether they opted out:
+        fail the task ("fail") or add them ("add").
     :param salesblink_conn_id: the Airflow connection that holds the key (templated).
-    :param max_wait: most seconds to be deferred after 429s.
+    :param max_wait: the most seconds that the task may be deferred after 429s.
     """
 
     template_fields: Sequence[str] = ("campaign_id", "data", "salesblink_conn_id")
@@ -81,8 +81,8 @@ class AddProspectOperator(SalesBlinkOperator):
         self.on_existing = on_existing
         self.opt_out_unknown = opt_out_unknown
 
-    def act(self, client: SalesBlinkClient) -> dict[str, Any]:
-        """Look the person up and add them."""
+    def call_salesblink(self, client: SalesBlinkClient) -> dict[str, Any]:
+        """Look the person up, and add them if they may be added."""
         from airflow_provider_salesblink.loading.add_person import add_person
 
         self.check_reservations_are_shared(client)
@@ -102,7 +102,7 @@ class AddProspectOperator(SalesBlinkOperator):
         )
 
     def may_run_again(self, error: Exception) -> bool:
-        """Not after a write in doubt with ``on_existing="add"``: nothing would keep the retry from adding twice."""
+        """Return False after an ambiguous write with ``on_existing="add"``: a retry could enroll the person again."""
         from airflow_provider_salesblink.client import AmbiguousWriteError
 
         return super().may_run_again(error) and not (
@@ -110,19 +110,19 @@ class AddProspectOperator(SalesBlinkOperator):
         )
 
 
-class UpdateProspectOperator(AddressedOperator):
+class UpdateProspectOperator(PersonOperator):
     """Set fields of a prospect: one call for each field that differs, none for the others.
 
-    Exactly one of ``prospect_id`` and ``email`` says who; an address stands for every prospect that has it, one for
-    each campaign the person is in. Safe to run again.
+    Pass exactly one of ``prospect_id`` and ``email``. An address means every prospect that has it, one for each
+    campaign the person is in. Safe to run again.
 
-    XCom: ``outcome`` "updated" or "unchanged", ``prospect_ids``, and ``fields``, the names of those that were set.
+    XCom: ``outcome`` "updated" or "unchanged", ``prospect_ids``, and ``fields``, the names of the fields that were set.
 
     :param prospect_id: the prospect's id (templated).
-    :param email: the person's address (templated). Not Airflow's ``email``: alert mails are off for this operator.
-    :param fields: column -> value, or such an object as JSON text (templated).
+    :param email: the person's address (templated). It replaces Airflow's ``email``, so this task sends no alert mails.
+    :param fields: a dict of column to value, or the same as JSON text (templated).
     :param salesblink_conn_id: the Airflow connection that holds the key (templated).
-    :param max_wait: most seconds to be deferred after 429s.
+    :param max_wait: the most seconds that the task may be deferred after 429s.
     """
 
     template_fields: Sequence[str] = ("prospect_id", "email", "fields", "salesblink_conn_id")
@@ -135,39 +135,39 @@ class UpdateProspectOperator(AddressedOperator):
         self.prospect_id = prospect_id
         self.fields = fields
 
-    def act(self, client: SalesBlinkClient) -> dict[str, Any]:
-        """Compare and set."""
+    def call_salesblink(self, client: SalesBlinkClient) -> dict[str, Any]:
+        """Read the prospects and set the fields that differ."""
         from airflow_provider_salesblink.client import validation
         from airflow_provider_salesblink.loading.add_person import id_of, set_differing
         from airflow_provider_salesblink.loading.column_conflicts import ColumnConflicts
 
-        exactly_one(prospect_id=self.prospect_id, email=self.email, hint=self.hint)
+        exactly_one(prospect_id=self.prospect_id, email=self.email, hint=self.missing_email_hint)
         wanted = validation.changes(json_argument("fields", self.fields, dict))
         ColumnConflicts(client).refuse_reserved(wanted)
         by_id = self.email is None
-        found = [client.prospects.get(cast("str", self.prospect_id))] if by_id else self.of_address(client)
+        found = [client.prospects.get(cast("str", self.prospect_id))] if by_id else self.require_prospects(client)
         unclear = ColumnConflicts(client, found[0]["campaign_id"])
         prospects = list(unclear.learn(found))
         sent, dry_run = set_differing(client, prospects, wanted, unclear)
-        self.log.info("Fields set: %s.", ", ".join(shown(sent)) or "none")
+        self.log.info("Fields set: %s.", ", ".join(redacted_names(sent)) or "none")
         word = "updated" if sent else "unchanged"
-        return outcome(word, dry_run=dry_run, prospect_ids=[id_of(found) for found in prospects], fields=shown(sent))
+        ids = [id_of(prospect) for prospect in prospects]
+        return outcome(word, dry_run=dry_run, prospect_ids=ids, fields=redacted_names(sent))
 
 
-class UnsubscribeOperator(AddressedOperator):
-    """Stop all outreach to a person. SalesBlink offers no way back.
+class UnsubscribeOperator(PersonOperator):
+    """Stop all outreach to a person. SalesBlink offers no way to undo this.
 
-    Exactly one of ``prospect_id`` and ``email`` says who; an address stands for every prospect that has it. Safe to
-    run again.
+    Pass exactly one of ``prospect_id`` and ``email``. An address means every prospect that has it. Safe to run again.
 
-    XCom: ``outcome`` "unsubscribed", "unchanged" (by address, where SalesBlink says that they were) or "missing";
-    ``prospect_ids``.
+    XCom: ``outcome`` and ``prospect_ids``. Outcomes: "unsubscribed"; "unchanged" if SalesBlink shows that every
+    prospect with the address was unsubscribed before; "missing" if nobody was found and ``missing_ok`` is set.
 
     :param prospect_id: the prospect's id (templated).
-    :param email: the person's address (templated). Not Airflow's ``email``: alert mails are off for this operator.
-    :param missing_ok: whether nobody with this id or address is a success.
+    :param email: the person's address (templated). It replaces Airflow's ``email``, so this task sends no alert mails.
+    :param missing_ok: succeed if no prospect has this id or address (default: fail).
     :param salesblink_conn_id: the Airflow connection that holds the key (templated).
-    :param max_wait: most seconds to be deferred after 429s.
+    :param max_wait: the most seconds that the task may be deferred after 429s.
     """
 
     template_fields: Sequence[str] = ("prospect_id", "email", "salesblink_conn_id")
@@ -179,23 +179,23 @@ class UnsubscribeOperator(AddressedOperator):
         self.prospect_id = prospect_id
         self.missing_ok = missing_ok
 
-    def act(self, client: SalesBlinkClient) -> dict[str, Any]:
-        """Find the prospects and unsubscribe each, whatever becomes of the others."""
+    def call_salesblink(self, client: SalesBlinkClient) -> dict[str, Any]:
+        """Find the prospects and unsubscribe each one, even if another one fails."""
         from airflow_provider_salesblink.client import NotFoundError, validation
         from airflow_provider_salesblink.loading.add_person import id_of
 
-        exactly_one(prospect_id=self.prospect_id, email=self.email, hint=self.hint)
+        exactly_one(prospect_id=self.prospect_id, email=self.email, hint=self.missing_email_hint)
         if self.email is None:
-            return self._unsubscribed(client, {validation.identifier("prospect_id", self.prospect_id): None})
+            return self._unsubscribe_each(client, {validation.identifier("prospect_id", self.prospect_id): None})
         try:
-            found = self.of_address(client)
+            found = self.require_prospects(client)
         except NotFoundError:
             if not self.missing_ok:
                 raise
             found = []
-        return self._unsubscribed(client, {id_of(each): each for each in found})
+        return self._unsubscribe_each(client, {id_of(each): each for each in found})
 
-    def _unsubscribed(self, client: SalesBlinkClient, found: Mapping[str, Prospect | None]) -> dict[str, Any]:
+    def _unsubscribe_each(self, client: SalesBlinkClient, found: Mapping[str, Prospect | None]) -> dict[str, Any]:
         from airflow_provider_salesblink.client import NotFoundError, RateLimitedError, SalesBlinkError
 
         written, missing = [], []
@@ -210,14 +210,14 @@ class UnsubscribeOperator(AddressedOperator):
             except NotFoundError as error:
                 missing.append(error)
             except RateLimitedError as error:
-                # The key is limited: nobody else is asked for before the server's time.
+                # The limit holds for the whole key, so the calls for the other prospects would fail too.
                 failed = error
                 break
             except SalesBlinkError as error:
-                # What may pass counts more: the next try takes up both.
+                # Prefer a temporary error: the task's next try then handles all of them.
                 failed = error if failed is None or failed.permanent else failed
         there = len(found) - len(missing)
-        self.log.info("Prospects: %d; unsubscribed now: %d; not there: %d.", there, len(written), len(missing))
+        self.log.info("Prospects: %d; unsubscribed now: %d; not found: %d.", there, len(written), len(missing))
         if failed or (missing and not self.missing_ok):
             raise failed or missing[0]
         word = "unsubscribed" if written else "unchanged" if there else "missing"
@@ -225,16 +225,16 @@ class UnsubscribeOperator(AddressedOperator):
         return outcome(word, dry_run=any(each.get("dry_run", False) for each in written), prospect_ids=ids)
 
 
-class SearchProspectOperator(AddressedOperator):
-    """Look up a person by address.
+class SearchProspectOperator(PersonOperator):
+    """Search for a person by address.
 
-    XCom: ``outcome`` "found" (also when nobody is), ``count``, ``prospect_ids``, ``campaign_ids``, and
-    ``unsubscribed``: whether any of the prospects is (None where SalesBlink does not say).
+    XCom: ``outcome`` "found" (also if nobody was found), ``count``, ``prospect_ids``, ``campaign_ids``, and
+    ``unsubscribed``: whether any of the prospects is unsubscribed (None if SalesBlink does not say).
 
-    :param email: the person's address (templated). Not Airflow's ``email``: alert mails are off for this operator.
-    :param output_path: where to write the prospects, one JSON object a line (templated; any object storage).
+    :param email: the person's address (templated). It replaces Airflow's ``email``, so this task sends no alert mails.
+    :param output_path: the file to write the prospects to, one JSON object per line (any object storage; templated).
     :param salesblink_conn_id: the Airflow connection that holds the key (templated).
-    :param max_wait: most seconds to be deferred after 429s.
+    :param max_wait: the most seconds that the task may be deferred after 429s.
     """
 
     template_fields: Sequence[str] = ("email", "output_path", "salesblink_conn_id")
@@ -243,10 +243,10 @@ class SearchProspectOperator(AddressedOperator):
         super().__init__(email=email, **kwargs)
         self.output_path: str | None = path_text(output_path)
 
-    def act(self, client: SalesBlinkClient) -> dict[str, Any]:
-        """Search."""
+    def call_salesblink(self, client: SalesBlinkClient) -> dict[str, Any]:
+        """Search, and write the prospects to the file."""
         check_path(self.output_path)
-        found = self.searched(client)
+        found = self.search_prospects(client)
         said = [each["unsubscribed"] for each in found if each["unsubscribed"] is not None]
         return outcome(
             "found",
@@ -259,15 +259,16 @@ class SearchProspectOperator(AddressedOperator):
 
 
 class ListProspectsOperator(SalesBlinkOperator):
-    """List everybody in a campaign.
+    """List all prospects of a campaign.
 
-    XCom: ``outcome`` "found", ``campaign_id``, ``count``, ``unsubscribed`` (how many are known to be),
-    ``prospect_ids``, and ``path`` where one is given. The people themselves go only into the file.
+    XCom: ``outcome`` "found", ``campaign_id``, ``count``, ``unsubscribed`` (the number of prospects that SalesBlink
+    shows as unsubscribed), ``prospect_ids``, and ``path`` if ``output_path`` is set. Addresses and columns go only into
+    the file.
 
     :param campaign_id: the campaign's id (templated).
-    :param output_path: where to write the prospects, one JSON object a line (templated; any object storage).
+    :param output_path: the file to write the prospects to, one JSON object per line (any object storage; templated).
     :param salesblink_conn_id: the Airflow connection that holds the key (templated).
-    :param max_wait: most seconds to be deferred after 429s.
+    :param max_wait: the most seconds that the task may be deferred after 429s.
     """
 
     template_fields: Sequence[str] = ("campaign_id", "output_path", "salesblink_conn_id")
@@ -278,8 +279,8 @@ class ListProspectsOperator(SalesBlinkOperator):
         self.campaign_id = campaign_id
         self.output_path: str | None = path_text(output_path)
 
-    def act(self, client: SalesBlinkClient) -> dict[str, Any]:
-        """List the campaign's people."""
+    def call_salesblink(self, client: SalesBlinkClient) -> dict[str, Any]:
+        """List the prospects, and write them to the file."""
         check_path(self.output_path)
         found = client.prospects.list(self.campaign_id)
         return outcome(
@@ -293,15 +294,15 @@ class ListProspectsOperator(SalesBlinkOperator):
 
 
 class GetProspectOperator(SalesBlinkOperator):
-    """Look at one prospect.
+    """Get one prospect by id. The task fails if there is no such prospect.
 
-    XCom: ``outcome`` "found", ``prospect_id``, ``campaign_id``, ``unsubscribed`` (None where SalesBlink does not
-    say), ``fields`` (the names of the columns), and ``path`` where one is given. Fails when there is none.
+    XCom: ``outcome`` "found", ``prospect_id``, ``campaign_id``, ``unsubscribed`` (None if SalesBlink does not say),
+    ``fields`` (the names of the columns), and ``path`` if ``output_path`` is set. The values go only into the file.
 
     :param prospect_id: the prospect's id (templated).
-    :param output_path: where to write the prospect as one line of JSON (templated; any object storage).
+    :param output_path: the file to write the prospect to, as one line of JSON (any object storage; templated).
     :param salesblink_conn_id: the Airflow connection that holds the key (templated).
-    :param max_wait: most seconds to be deferred after 429s.
+    :param max_wait: the most seconds that the task may be deferred after 429s.
     """
 
     template_fields: Sequence[str] = ("prospect_id", "output_path", "salesblink_conn_id")
@@ -312,8 +313,8 @@ class GetProspectOperator(SalesBlinkOperator):
         self.prospect_id = prospect_id
         self.output_path: str | None = path_text(output_path)
 
-    def act(self, client: SalesBlinkClient) -> dict[str, Any]:
-        """Read the prospect."""
+    def call_salesblink(self, client: SalesBlinkClient) -> dict[str, Any]:
+        """Read the prospect, and write it to the file."""
         check_path(self.output_path)
         found = client.prospects.get(self.prospect_id)
         return outcome(
@@ -321,6 +322,6 @@ class GetProspectOperator(SalesBlinkOperator):
             prospect_id=found["id"],
             campaign_id=found["campaign_id"],
             unsubscribed=found["unsubscribed"],
-            fields=shown(sorted(found["fields"])),
+            fields=redacted_names(sorted(found["fields"])),
             **write_records(self.output_path, [found]),
         )

@@ -1,10 +1,10 @@
-"""The operator for the team behind the key."""
+"""The operator for the team that the key belongs to."""
 
 from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from airflow_provider_salesblink.arguments import path_text
+from airflow_provider_salesblink.argument_types import path_text
 from airflow_provider_salesblink.operators.base import SalesBlinkOperator, outcome
 from airflow_provider_salesblink.operators.files import check_path, write_records
 
@@ -16,14 +16,14 @@ if TYPE_CHECKING:
 
 
 class ListMembersOperator(SalesBlinkOperator):
-    """List the members of the key's team.
+    """List the members of the team that the key belongs to.
 
-    XCom: ``outcome`` "found", ``count``, and ``path`` where one is given. The members themselves, who are people
-    with addresses, go only into the file.
+    XCom: ``outcome`` "found", ``count``, and ``path`` if ``output_path`` is set. Names and addresses go only into the
+    file.
 
-    :param output_path: where to write the members, one JSON object a line (templated; any object storage).
+    :param output_path: the file to write the members to, one JSON object per line (any object storage; templated).
     :param salesblink_conn_id: the Airflow connection that holds the key (templated).
-    :param max_wait: most seconds to be deferred after 429s.
+    :param max_wait: the most seconds that the task may be deferred after 429s.
     """
 
     template_fields: Sequence[str] = ("output_path", "salesblink_conn_id")
@@ -32,8 +32,8 @@ class ListMembersOperator(SalesBlinkOperator):
         super().__init__(**kwargs)
         self.output_path: str | None = path_text(output_path)
 
-    def act(self, client: SalesBlinkClient) -> dict[str, Any]:
-        """List the team."""
+    def call_salesblink(self, client: SalesBlinkClient) -> dict[str, Any]:
+        """List the members, and write them to the file."""
         check_path(self.output_path)
         members = client.team.list()
         return outcome("found", count=len(members), **write_records(self.output_path, members))

@@ -19,7 +19,7 @@ from airflow.providers.common.compat.sdk import (
 
 from airflow_provider_salesblink.connection_form import DEFAULT_CONN_ID, InvalidConnectionError
 from airflow_provider_salesblink.operators.base import summary
-from airflow_provider_salesblink.task_mixins import USUAL_WAIT, SalesBlinkTask, permanent_error_message
+from airflow_provider_salesblink.task_mixins import USUAL_WAIT, SalesBlinkTaskMixin, permanent_error_message
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -34,7 +34,7 @@ _TIMED_OUT = ("Trigger/execution timeout", "Trigger timeout")
 """The errors of Airflow 2 and Airflow 3 for a task that was deferred longer than its timeout."""
 
 
-class SalesBlinkSensor(SalesBlinkTask, BaseSensorOperator):
+class SalesBlinkSensor(SalesBlinkTaskMixin, BaseSensorOperator):
     """A task that waits for something in SalesBlink.
 
     The task fails at once if its condition can never be met: a wrong key, an unknown campaign, a state that SalesBlink

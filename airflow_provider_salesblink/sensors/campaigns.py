@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any, get_args
 
-from airflow_provider_salesblink.arguments import normalize_arguments
+from airflow_provider_salesblink.argument_types import normalize_arguments
 from airflow_provider_salesblink.choices import CampaignState
 from airflow_provider_salesblink.links import CampaignLink
 from airflow_provider_salesblink.operators.base import exactly_one, one_of

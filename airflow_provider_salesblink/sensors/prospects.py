@@ -5,11 +5,11 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
-from airflow_provider_salesblink.arguments import normalize_arguments
+from airflow_provider_salesblink.argument_types import normalize_arguments
 from airflow_provider_salesblink.links import CampaignLink
 from airflow_provider_salesblink.operators.base import exactly_one, json_argument
 from airflow_provider_salesblink.sensors.base import SalesBlinkSensor
-from airflow_provider_salesblink.task_mixins import Addressed
+from airflow_provider_salesblink.task_mixins import PersonEmailMixin
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from airflow_provider_salesblink.triggers.base import SalesBlinkTrigger
 
 
-class ProspectSensor(Addressed, SalesBlinkSensor):  # type: ignore[misc]  # its email is not Airflow's email
+class ProspectSensor(PersonEmailMixin, SalesBlinkSensor):  # type: ignore[misc]  # its email is not Airflow's email
     """Wait until a person is in a campaign and their data matches.
 
     Pass exactly one of ``prospect_id`` and ``email``. The sensor polls the campaign's list of people; deferred sensors
@@ -75,7 +75,7 @@ class ProspectSensor(Addressed, SalesBlinkSensor):  # type: ignore[misc]  # its 
 
         normalize_arguments(self)
         where = self.where = json_argument("where", self.where, dict)
-        exactly_one(prospect_id=self.prospect_id, email=self.email, hint=self.hint)
+        exactly_one(prospect_id=self.prospect_id, email=self.email, hint=self.missing_email_hint)
         validation.identifier("campaign_id", self.campaign_id)
         if self.prospect_id is not None:
             validation.identifier("prospect_id", self.prospect_id)

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 from airflow.providers.common.compat.triggers import BaseEventTrigger
 
-from airflow_provider_salesblink.arguments import digits
+from airflow_provider_salesblink.argument_types import digits
 from airflow_provider_salesblink.connection_form import DEFAULT_CONN_ID
 from airflow_provider_salesblink.triggers.base import event, import_waiting, shared_client_for
 from airflow_provider_salesblink.waiting.changes import KINDS, SHELVES, Cursor, of_kinds

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Set
 from typing import TYPE_CHECKING, Any
 
-from airflow_provider_salesblink.arguments import digits
+from airflow_provider_salesblink.argument_types import digits
 from airflow_provider_salesblink.triggers.base import SalesBlinkTrigger
 
 if TYPE_CHECKING:

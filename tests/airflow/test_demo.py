@@ -1,4 +1,4 @@
-"""``make demo``: the main job on real input, twice on the same state."""
+"""``make demo``: it loads real input twice; the second run adds nobody."""
 
 from __future__ import annotations
 

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
 EXAMPLES = ROOT / "dags_examples"
 WATCHES_ASSETS = find_spec("airflow.sdk") is not None
-"""From Airflow 3 on. tests/airflow/test_triggerer.py runs the example that does."""
+"""True from Airflow 3 on. tests/airflow/test_triggerer.py runs the example that watches an asset."""
 FILES = [path for path in EXAMPLES.glob("*.py") if WATCHES_ASSETS or "AssetWatcher" not in path.read_text()]
 
 
@@ -100,7 +100,7 @@ def test_leads_to_campaign_burns_no_retry_on_a_wrong_key(
     assert {task.try_number for task in run.get_task_instances() if task.state == "failed"} == {1}
 
 
-def test_who_wants_no_mail_in_any_row_gets_none(
+def test_a_person_who_wants_no_mail_in_any_row_gets_none(
     examples: dict[str, Any], sandbox: Sandbox, run_dag: Callable[..., Any], tmp_path: Path
 ) -> None:
     sandbox.add_person("spring-2027", {"Email": "ana@x.yz"})
@@ -162,7 +162,7 @@ def test_the_maintenance_window_unpauses_after_work_that_failed(
 def test_the_maintenance_window_fails_when_the_campaign_stays_paused(
     examples: dict[str, Any], sandbox: Sandbox, run_dag: Callable[..., Any]
 ) -> None:
-    sandbox.fault("campaign-status", "slow", seconds=0)  # the pause goes through, its end does not
+    sandbox.fault("campaign-status", "slow", seconds=0)  # the pause succeeds, the unpause fails
     sandbox.fault("campaign-status", "status", status=403)
 
     run = run_dag(examples["campaign_maintenance_window"])
@@ -220,7 +220,7 @@ def test_a_night_without_refused_rows_bothers_nobody(
     assert len(sandbox.people("spring-2027")) == 7
 
 
-# Written out, because dag.test() leaves the conf of one run in the params of the next.
+# A parameter for each run, because dag.test() keeps the conf of one run in the params of the next.
 NORTH = {"people": f"file://{EXAMPLES}/regions/north.csv"}
 
 

@@ -1,4 +1,4 @@
-"""What OpenLineage writes of a load, with its own file transport, in a real Airflow."""
+"""The OpenLineage events of a load in a real Airflow, written with OpenLineage's file transport."""
 
 from __future__ import annotations
 
@@ -37,15 +37,15 @@ with DAG("lineage", schedule=None, start_date=datetime(2026, 1, 1)):
         inlets=[Dataset(namespace="sqlite://warehouse", name="main.leads")],
     )
     pause = PauseCampaignOperator(task_id="pause", campaign_id="spring", outlets=[campaign_asset("acme", "spring")])
-    # First: in one process, Airflow takes the files that were written before for its outputs.
+    # The pause comes first: in one process, Airflow counts files that were written before as its outputs.
     pause >> named >> table
 """
 CAMPAIGN = ("salesblink://acme", "campaign/spring")
 
 
 @pytest.fixture
-def told(sandbox: Sandbox, tmp_path: Path) -> Callable[..., dict[str, dict[str, Any]]]:
-    """The last event of each task."""
+def run_lineage_dag(sandbox: Sandbox, tmp_path: Path) -> Callable[..., dict[str, dict[str, Any]]]:
+    """Return a function that runs the DAG and returns the last event of each task."""
     sandbox.add_campaign("Spring", id="spring")
     (tmp_path / "rows.csv").write_text(ROWS)
     (tmp_path / "lineage.py").write_text(
@@ -81,17 +81,17 @@ def datasets(found: list[dict[str, Any]]) -> list[tuple[str, str]]:
 
 
 def test_a_load_leads_from_its_file_or_table_to_the_campaign(
-    told: Callable[..., dict[str, dict[str, Any]]], tmp_path: Path
+    run_lineage_dag: Callable[..., dict[str, dict[str, Any]]], tmp_path: Path
 ) -> None:
-    events = told()
+    events = run_lineage_dag()
 
     named, table, pause = (events[f"lineage.{task_id}"] for task_id in ("named", "table", "pause"))
     assert datasets(named["inputs"]) == [("file", f"{tmp_path}/rows.csv")]
     assert datasets(named["outputs"]) == [CAMPAIGN, ("file", f"{tmp_path}/rejected.jsonl")]
     assert named["outputs"][0]["outputFacets"]["outputStatistics"]["rowCount"] == 2
     assert datasets(table["inputs"]) == [("sqlite://warehouse", "main.leads")]
-    # It has no outlet: the connection stands for the workspace.
+    # It has no outlet, so the connection's id is the workspace.
     assert datasets(table["outputs"]) == [("salesblink://salesblink_default", "campaign/spring")]
     assert table["outputs"][0]["outputFacets"]["outputStatistics"]["rowCount"] == 1
-    # Airflow itself translates the outlets of tasks that say nothing else.
+    # Airflow itself reports the outlets of tasks without lineage of their own.
     assert datasets(pause["outputs"]) == [CAMPAIGN]

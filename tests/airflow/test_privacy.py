@@ -1,4 +1,4 @@
-"""After a run with faults at DEBUG, neither key nor address is in logs, exceptions, XCom or rendered templates."""
+"""After runs with faults and DEBUG logs, no key or address is in logs, exceptions, XCom or rendered templates."""
 
 from __future__ import annotations
 
@@ -58,7 +58,7 @@ with DAG("waiting", schedule=None, start_date=datetime(2026, 1, 1), render_templ
         ProspectSensor(task_id="both_" + name, prospect_id="p", email="ben@example.com", **SPRING, **way)
         ProspectSensor(task_id="nowhere_" + name, email="ben@example.com", campaign_id="eve@example.com", **SOON, **way)
         CampaignSensor(task_id="wrongly_named_" + name, campaign_id="For finn@example.com", **SOON, **way)
-        # A value that is waited for, and a campaign's name, are the trigger's arguments: Airflow 3 logs them at DEBUG.
+        # The awaited value and the campaign's name are arguments of the trigger: Airflow 3 logs them at DEBUG.
         if name != "deferrable":
             where = {"Owner": "{{ 'owner' }}@example.com"}
             ProspectSensor(task_id="where_" + name, email="eve@example.com", where=where, **SPRING, **way)
@@ -150,7 +150,7 @@ def _leaks(text: str, *private: str) -> list[str]:
         line[:300]
         for line in text.splitlines()
         if any(each in line.lower() for each in private)
-        # Airflow 3's dag.test() writes at DEBUG what it is asked to mask; the supervisor of a real task does not.
+        # Airflow 3's dag.test() logs the secrets to mask at DEBUG; the supervisor of a real task does not.
         and "MaskSecret(" not in line
     ]
 

@@ -48,13 +48,13 @@ def airflow(sandbox: Sandbox, tmp_path_factory: pytest.TempPathFactory) -> Itera
         yield airflow
 
 
-@pytest.mark.generation(3)  # Airflow 2 has its REST API in a webserver, which is not started here
+@pytest.mark.generation(3)  # Airflow 2 serves its REST API from a webserver, which this test does not start
 def test_the_connection_is_tested_through_the_rest_api(airflow: RealAirflow, sandbox: Sandbox) -> None:
     good = airflow.api("connections/test", ui.connection(sandbox.url, sandbox.key))
     wrong = airflow.api("connections/test", {**ui.connection(sandbox.url, "no-key"), "connection_id": "another"})
 
     assert good["status"] is True
-    assert good["message"].startswith("SalesBlink took the key: its API 'classic' answers")
+    assert good["message"].startswith("SalesBlink accepted the key: its API 'classic' answers")
     assert wrong["status"] is False
     assert "SalesBlink refused the key" in wrong["message"]
     assert "no-key" not in wrong["message"]
@@ -71,7 +71,7 @@ def test_the_examples_run_under_a_real_scheduler(airflow: RealAirflow, sandbox: 
     assert {dag_id: airflow.run_state(dag_id, run_id) for dag_id, run_id in runs.items()} == dict.fromkeys(
         EXAMPLES, "success"
     )
-    # Only now: a look that falls into the maintenance window would see a paused campaign, and the next is a minute off.
+    # Only now: a poll during the maintenance window would see a paused campaign, and the next poll is a minute later.
     (lead,) = [person.id for person in sandbox.people("spring-2027") if not person.unsubscribed][:1]
     answered = "answered_to_crm"
     waits = airflow.trigger(answered, {"prospect_id": lead})

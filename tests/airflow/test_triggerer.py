@@ -1,4 +1,4 @@
-"""A triggerer that is killed and started again loses no wait and no event: tried with a real one."""
+"""A real triggerer that is killed and started again loses no wait and no event."""
 
 from __future__ import annotations
 
@@ -98,7 +98,7 @@ def sandbox() -> Iterator[Sandbox]:
 
 @pytest.fixture(scope="module")
 def homes() -> Iterator[tuple[Sandbox, Sandbox]]:
-    """Where the connection that moves leads to first, and then."""
+    """Start two sandboxes: the connection points to the first one, and later to the second."""
     with Sandbox() as old, Sandbox() as new:
         for each in (old, new):
             each.add_campaign("Autumn", id=WAITED_FOR)
@@ -133,7 +133,7 @@ def connection_to(sandbox: Sandbox) -> dict[str, Any]:
 
 
 def _example(warehouse: Path) -> str:
-    """The example as it is, but for where its warehouse is, and that it looks more often."""
+    """Write the example DAG with another warehouse and shorter intervals."""
     text = (ROOT / "dags_examples" / f"{EXAMPLE}.py").read_text()
     for old, new in {
         'events=["unsubscribed"])': f'events=["unsubscribed"], poll_interval={INTERVAL})',
@@ -144,7 +144,7 @@ def _example(warehouse: Path) -> str:
     return text
 
 
-def test_who_waits_hears_of_what_happened_while_no_triggerer_ran(airflow: RealAirflow, sandbox: Sandbox) -> None:
+def test_a_wait_notices_what_happened_while_no_triggerer_ran(airflow: RealAirflow, sandbox: Sandbox) -> None:
     (ana,) = (person.id for person in sandbox.people(WAITED_FOR))
     run = airflow.trigger("waits")
     both = {f"/api/prospects/{WAITED_FOR}", "/api/campaigns"}
@@ -164,8 +164,8 @@ def test_who_waits_hears_of_what_happened_while_no_triggerer_ran(airflow: RealAi
     assert_logs_are_clean(airflow, sandbox)
 
 
-@pytest.mark.generation(3)  # Airflow 2 watches no assets
-def test_each_change_is_told_whenever_the_triggerer_is_killed(
+@pytest.mark.generation(3)  # Airflow 2 has no asset watchers
+def test_each_change_is_reported_whenever_the_triggerer_is_killed(
     airflow: RealAirflow, sandbox: Sandbox, warehouse: Path
 ) -> None:
     began = time.monotonic()
@@ -180,21 +180,21 @@ def test_each_change_is_told_whenever_the_triggerer_is_killed(
         assert happened is not None
         return events[happening], happened.id
 
-    def all_told(expected: list[tuple[str, str]]) -> bool:
+    def all_reported(expected: list[tuple[str, str]]) -> bool:
         return counted(airflow, "any") >= Counter(expected)
 
-    # While it runs.
+    # While the triggerer runs.
     expected = [happens("appear", WATCHED), happens("unsubscribe", ben), happens("reply", eve)]
     hugo = expected[0][1]
-    airflow.wait_until("the first changes are told", lambda: all_told(expected))
-    # What was told is not forgotten yet: it will be told again.
+    airflow.wait_until("the first changes are reported", lambda: all_reported(expected))
+    # The triggerer has not stored what it reported, so it will report it again.
     kills.append(kill(airflow))
     assert_silence(sandbox)
-    # While it is dead.
+    # While the triggerer is dead.
     expected += [happens("appear", WATCHED), happens("unsubscribe", hugo), happens("reply", eve)]
     airflow.start("triggerer")
-    airflow.wait_until("what happened meanwhile is told", lambda: all_told(expected))
-    # It is killed when it has seen something, and Airflow may or may not know of it.
+    airflow.wait_until("what happened meanwhile is reported", lambda: all_reported(expected))
+    # The triggerer is killed after it has seen a change, and Airflow may or may not know of the change.
     expected += [happens("appear", WATCHED)]
     kira = expected[-1][1]
     looks = len(looks_at(sandbox))
@@ -202,7 +202,7 @@ def test_each_change_is_told_whenever_the_triggerer_is_killed(
     kills.append(kill(airflow))
     expected += [happens("unsubscribe", kira)]
     airflow.start("triggerer")
-    airflow.wait_until("all is told", lambda: all_told(expected))
+    airflow.wait_until("everything is reported", lambda: all_reported(expected))
     airflow.wait_until("two more looks", lambda: len(looks_at(sandbox)) > looks + 4)
 
     assert counted(airflow, "any") == Counter(expected)
@@ -244,7 +244,7 @@ def test_a_connection_that_is_changed_takes_all_who_wait_with_it(
         assert airflow.tasks("moves", run) == {"paused": ("success", 1)}
     if AIRFLOW_3:
         uri = f"salesblink://moving/campaign/{WAITED_FOR}"
-        (event,) = airflow.wait_until("the watcher tells", lambda: airflow.asset_events(uri))
+        (event,) = airflow.wait_until("the watcher reports", lambda: airflow.asset_events(uri))
         assert [change["event"] for change in event["payload"]["changes"]] == ["unsubscribed"]
     logs = "".join(airflow.logs().values())
     assert logs.count("Connection 'movable' has changed") == 1
@@ -263,7 +263,7 @@ def changes(airflow: RealAirflow, watched: str) -> list[dict[str, str]]:
 
 
 def counted(airflow: RealAirflow, watched: str) -> Counter[tuple[str, str]]:
-    """How often each was told, what has the same key counted once."""
+    """Count the reports of each change; those with the same key count once."""
     by_key = {change["key"]: (change["event"], change["prospect_id"]) for change in changes(airflow, watched)}
     return Counter(by_key.values())
 
@@ -281,12 +281,12 @@ def looks_at(sandbox: Sandbox) -> list[Any]:
 
 def assert_silence(sandbox: Sandbox) -> None:
     before = len(sandbox.requests)
-    time.sleep(2)  # noqa: TID251  # nothing is to come
+    time.sleep(2)  # noqa: TID251  # long enough for a request that must not come
     assert len(sandbox.requests) == before
 
 
 def assert_one_look_an_interval(looks: list[float], kills: list[float]) -> None:
-    """However many watch, and whenever they came."""
+    """Assert one request per interval, however many watch and whenever they started."""
     gaps = [
         later - earlier for earlier, later in pairwise(looks) if not any(earlier < killed < later for killed in kills)
     ]

@@ -96,7 +96,7 @@ def test_the_button_shows_whether_salesblink_accepts_the_key(page: Page, studio:
     notification.wait_for()
     sentence = notification.inner_text()
     if good:
-        assert sentence.startswith("SalesBlink took the key: its API 'classic' answers")
+        assert sentence.startswith("SalesBlink accepted the key: its API 'classic' answers")
     else:
         assert re.match(r"SalesBlink refused the key \(.*Create a key under Integrations in SalesBlink", sentence)
     assert key not in page.content()

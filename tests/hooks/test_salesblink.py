@@ -106,9 +106,9 @@ def test_a_host_is_written_in_any_of_airflows_ways(
         ({"host": "https://user:pass@run.salesblink.io"}, "holds a user, a query or a fragment"),
         ({"extra": {"read_per_minute": 3}}, "unknown extra 'read_per_minute'. Known: api_version, deletes_per_minute"),
         ({"extra": {"timeout": "soon"}}, "extra 'timeout' takes a number"),
-        ({"extra": {"timeout": 0}}, "extra 'timeout' starts at 1"),
-        ({"extra": {"max_attempts": 0}}, "extra 'max_attempts' starts at 1"),
-        ({"extra": {"writes_per_minute": -1}}, "extra 'writes_per_minute' starts at 0"),
+        ({"extra": {"timeout": 0}}, "extra 'timeout' must be at least 1"),
+        ({"extra": {"max_attempts": 0}}, "extra 'max_attempts' must be at least 1"),
+        ({"extra": {"writes_per_minute": -1}}, "extra 'writes_per_minute' must be at least 0"),
         ({"extra": {"reads_per_minute": 1.5}}, "extra 'reads_per_minute' takes a whole number"),
         ({"extra": {"dry_run": "perhaps"}}, "extra 'dry_run' takes true or false"),
         ({"extra": {"api_version": "v1"}}, "extra 'api_version' takes 'classic'"),
@@ -128,30 +128,28 @@ def test_a_connection_that_cannot_work_says_why_before_anything_is_sent(
     assert not sandbox.requests
 
 
-def test_a_good_key_is_told_which_api_answers(connection: Callable[..., None]) -> None:
+def test_a_good_key_shows_which_api_answers(connection: Callable[..., None]) -> None:
     connection()
 
     assert SalesBlinkHook().test_connection() == (
         True,
-        "SalesBlink took the key: its API 'classic' answers (v1 does not).",
+        "SalesBlink accepted the key: its API 'classic' answers (v1 does not).",
     )
 
 
-def test_a_wrong_key_is_told_so(connection: Callable[..., None]) -> None:
+def test_a_wrong_key_is_reported(connection: Callable[..., None]) -> None:
     connection(password="wrong-key")
 
     good, sentence = SalesBlinkHook().test_connection()
 
     assert not good
-    # Without the connection's id: what Airflow's UI tests has one that nobody gave it.
+    # The connection's id is not shown: Airflow's UI tests a temporary connection with a random id.
     assert sentence.startswith("SalesBlink refused the key (401 on GET /api/my-team)")
     assert sentence.endswith("and put it in its place.")
     assert "wrong-key" not in sentence
 
 
-def test_a_members_key_is_told_that_this_is_for_administrators(
-    connection: Callable[..., None], sandbox: Sandbox
-) -> None:
+def test_a_members_key_is_reported_as_not_an_administrators(connection: Callable[..., None], sandbox: Sandbox) -> None:
     connection(password=sandbox.member_key)
 
     good, sentence = SalesBlinkHook().test_connection()
@@ -160,7 +158,7 @@ def test_a_members_key_is_told_that_this_is_for_administrators(
     assert "keeps this for administrators (403 on GET /api/my-team)" in sentence
 
 
-def test_nobody_at_the_address_is_told_so(connection: Callable[..., None]) -> None:
+def test_an_address_without_a_server_is_reported(connection: Callable[..., None]) -> None:
     with HTTPServer(("127.0.0.1", 0), BaseHTTPRequestHandler) as server:
         port = server.server_port
     connection(host=f"http://127.0.0.1:{port}")
@@ -207,7 +205,7 @@ def some_web_server(request: pytest.FixtureRequest) -> Iterator[str]:
 
 
 @pytest.mark.parametrize("some_web_server", [_NewApiOnly], indirect=True)
-def test_an_account_that_only_the_other_api_answers_is_told_so(
+def test_an_account_that_only_the_other_api_answers_is_reported(
     connection: Callable[..., None], some_web_server: str
 ) -> None:
     connection(host=some_web_server)
@@ -219,7 +217,7 @@ def test_an_account_that_only_the_other_api_answers_is_told_so(
     assert sentence.endswith(" Its API 'v1' does answer.")
 
 
-def test_a_server_that_is_not_salesblink_is_told_so(connection: Callable[..., None], some_web_server: str) -> None:
+def test_a_server_that_is_not_salesblink_is_reported(connection: Callable[..., None], some_web_server: str) -> None:
     connection(host=some_web_server)
 
     good, sentence = SalesBlinkHook().test_connection()
@@ -228,7 +226,9 @@ def test_a_server_that_is_not_salesblink_is_told_so(connection: Callable[..., No
     assert "The answer is not SalesBlink's (200 on GET /api/my-team): it is an HTML page" in sentence
 
 
-def test_a_connection_that_cannot_work_is_no_traceback_in_the_test_either(connection: Callable[..., None]) -> None:
+def test_the_connection_test_shows_no_traceback_for_a_connection_that_cannot_work(
+    connection: Callable[..., None],
+) -> None:
     connection(password=None)
 
     assert SalesBlinkHook().test_connection()[0] is False
@@ -243,5 +243,5 @@ def test_a_broken_extra_is_an_error_rather_than_no_extras(monkeypatch: pytest.Mo
     broken.extra = "[1]"
     monkeypatch.setattr(SalesBlinkHook, "get_connection", lambda *_: broken)
 
-    with pytest.raises(InvalidConnectionError, match="the extra is no JSON object"):
+    with pytest.raises(InvalidConnectionError, match="the extra is not a JSON object"):
         hook.get_conn()

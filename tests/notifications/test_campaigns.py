@@ -223,7 +223,7 @@ def test_a_template_that_cannot_be_rendered_says_so(dag: DAG, caplog: pytest.Log
 
 @pytest.mark.parametrize("given", [{}, {"campaign_id": "a", "campaign_name": "b"}])
 def test_both_or_neither_of_id_and_name_is_an_error_when_the_dag_is_read(given: dict[str, str]) -> None:
-    with pytest.raises(AirflowFailException, match="exactly one of campaign_id and campaign_name"):
+    with pytest.raises(AirflowFailException, match="exactly one of campaign_id or campaign_name"):
         PauseCampaignNotifier(**given)
 
 

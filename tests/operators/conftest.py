@@ -1,4 +1,4 @@
-"""What the operators' tests share: people in campaigns, and what was written."""
+"""Fixtures of the operators' tests: a connection, the writes that arrived, and the tasks' log."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ def _connected(connection: Callable[..., None]) -> None:
 
 @pytest.fixture
 def writes(sandbox: Sandbox) -> Callable[[], list[tuple[str, Any]]]:
-    """The writes that reached SalesBlink so far: last part of the path, and body."""
+    """Return the writes that reached SalesBlink so far: the last part of the path, and the body."""
     return lambda: [
         (request.path.rsplit("/", 1)[-1], request.body) for request in sandbox.requests if request.method == "POST"
     ]
@@ -33,7 +33,7 @@ def writes(sandbox: Sandbox) -> Callable[[], list[tuple[str, Any]]]:
 
 @pytest.fixture
 def task_log(monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture) -> Callable[[], list[str]]:
-    """What operators have logged themselves, wherever this Airflow would send it."""
+    """Return what operators logged, wherever this version of Airflow sends it."""
     caplog.set_level(logging.INFO, "tests.task")
     monkeypatch.setattr(SalesBlinkOperator, "log", logging.getLogger("tests.task"))
     ours = Path(operators.__file__).parent
@@ -42,7 +42,7 @@ def task_log(monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture) 
 
 @pytest.fixture
 def dag() -> Any:
-    """An empty DAG to put tasks into."""
+    """Return an empty DAG to put tasks into."""
     from airflow.providers.common.compat.sdk import DAG
 
     return DAG("under_test", schedule=None, start_date=datetime(2026, 1, 1))  # noqa: DTZ001

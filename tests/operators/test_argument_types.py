@@ -1,4 +1,4 @@
-"""Arguments that come in another type: numbers of native rendering, path objects, JSON text."""
+"""Arguments that arrive in another type: numbers from native rendering, path objects, JSON text."""
 
 from __future__ import annotations
 
@@ -229,15 +229,15 @@ def test_every_path_may_be_an_object(kind: Any, sandbox: Sandbox, campaign: Any,
         rejected_path=kind(tmp_path / "rejected.jsonl"),
         max_rejected=1,
     )
-    told = load.execute({})
+    result = load.execute({})
     ListProspectsOperator(task_id="c", campaign_id=campaign.id, output_path=kind(tmp_path / "out.jsonl")).execute({})
     members = ListMembersOperator(task_id="d", output_path=kind(tmp_path / "members.jsonl")).execute({})
 
     assert {person.email for person in sandbox.people(campaign.id)} == {"ana@example.com", "ben@example.com"}
     assert (tmp_path / "rejected.jsonl").read_text()
     assert len((tmp_path / "out.jsonl").read_text().splitlines()) == 2
-    json.dumps([told, members])
-    assert told["rejected_path"].endswith("rejected.jsonl")
+    json.dumps([result, members])
+    assert result["rejected_path"].endswith("rejected.jsonl")
 
 
 def test_a_path_object_is_a_template_and_may_come_from_a_task(
@@ -360,11 +360,11 @@ def test_an_argument_that_renders_to_nothing_is_not_taken_as_left_out(
 def test_one_opt_out_column_may_be_a_text(campaign: CampaignUnderTest, tmp_path: Path) -> None:
     (tmp_path / "people.csv").write_text("Email,Unsubscribed\nana@example.com,yes\nbo@example.com,no\n")
 
-    told = AddProspectsOperator(
+    result = AddProspectsOperator(
         task_id="load", campaign_id=campaign.id, rows_path=tmp_path / "people.csv", opt_out_columns="Unsubscribed"
     ).execute({})
 
-    assert (told["added"], told["opted_out"]) == (1, 1)
+    assert (result["added"], result["opted_out"]) == (1, 1)
 
 
 @pytest.mark.parametrize("cell", ["12.50", "1e5", "1.10", "Zoé \U0001f600", "5E3"])

@@ -1,4 +1,4 @@
-"""What all operators share: which errors end a task, and waiting without a worker."""
+"""What all operators share: which errors fail a task at once, and waiting without a worker slot."""
 
 from __future__ import annotations
 
@@ -200,10 +200,10 @@ def test_templates_are_rendered_and_mapped_in_a_real_run(
 class Asking(ListCampaignsOperator):
     """A subclass that renders a text of its own."""
 
-    def act(self, client: Any) -> dict[str, Any]:
+    def call_salesblink(self, client: Any) -> dict[str, Any]:
         with pytest.raises(Exception, match="'nothing' is undefined"):
             self.render_template("{{ nothing.there }}", {})
-        return super().act(client)
+        return super().call_salesblink(client)
 
 
 def test_a_subclass_may_render_by_itself() -> None:

@@ -1,4 +1,4 @@
-"""``email`` is the person to act on: never whom Airflow tells of a failure, nor the other way round."""
+"""``email`` is the person to act on, never the recipient of Airflow's alert mails, nor the other way round."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
     from airflow_provider_salesblink.sandbox import Sandbox
 
-ADDRESSED = [
+PERSON_OPERATORS = [
     (UpdateProspectOperator, {"fields": {"A": "b"}}),
     (UnsubscribeOperator, {}),
     (SearchProspectOperator, {}),
@@ -32,7 +32,7 @@ def dag_with_alerts(email: Any = ("oncall@example.com",)) -> DAG:
     return DAG("alerts", schedule=None, start_date=datetime(2026, 1, 1), default_args=alerts)  # noqa: DTZ001
 
 
-@pytest.mark.parametrize(("operator", "arguments"), ADDRESSED)
+@pytest.mark.parametrize(("operator", "arguments"), PERSON_OPERATORS)
 def test_the_person_gets_no_mail_when_the_task_fails(operator: Any, arguments: dict[str, Any]) -> None:
     with dag_with_alerts():
         made = operator(task_id="t", email="ana@example.com", **arguments)
@@ -46,7 +46,7 @@ def test_the_person_gets_no_mail_when_the_task_fails(operator: Any, arguments: d
 
 
 @pytest.mark.parametrize("operator", [UpdateProspectOperator, UnsubscribeOperator])
-def test_whom_the_alerts_go_to_is_not_taken_for_the_person(operator: Any) -> None:
+def test_the_recipient_of_the_alerts_is_not_taken_for_the_person(operator: Any) -> None:
     arguments = {"fields": {"A": "b"}} if operator is UpdateProspectOperator else {}
     with dag_with_alerts():
         made = operator(task_id="t", prospect_id="p1", **arguments)
@@ -71,7 +71,7 @@ def test_a_mapped_address_works_in_a_dag_with_alerts(
     ]
 
 
-@pytest.mark.parametrize(("operator", "arguments"), [*ADDRESSED, (ProspectSensor, {"campaign_id": "c"})])
+@pytest.mark.parametrize(("operator", "arguments"), [*PERSON_OPERATORS, (ProspectSensor, {"campaign_id": "c"})])
 def test_a_person_who_gets_the_alerts_too_may_be_given(operator: Any, arguments: dict[str, Any]) -> None:
     with dag_with_alerts("boss@example.com"):
         made = operator(task_id="t", email="boss@example.com", **arguments)
@@ -110,7 +110,9 @@ def test_where_it_cannot_be_known_who_gave_the_address_the_error_says_so(sandbox
     assert other.email == "ana@example.com"
 
     for made in (same, search):
-        with pytest.raises(AirflowFailException, match=r"equals default_args\['email'\].*give email= where") as failed:
+        with pytest.raises(
+            AirflowFailException, match=r"equals default_args\['email'\].*pass email= to the operator itself"
+        ) as failed:
             made.execute({})
         assert "boss@" not in str(failed.value)
     assert not sandbox.requests

@@ -1,4 +1,4 @@
-"""A task's outlets: campaigns as assets, whose events carry what the task did."""
+"""A task's outlets: the events of campaigns' assets carry the task's result."""
 
 from __future__ import annotations
 
@@ -28,11 +28,11 @@ EVENTS = f"SELECT a.uri, e.extra FROM {KIND}_event e JOIN {KIND} a ON a.id = e.{
 
 @pytest.fixture
 def run(run_dag: Callable[..., Any], dag: Any) -> Callable[[], list[tuple[str, Any]]]:
-    """Runs the DAG in a real Airflow; gives the events that it then has in its database and had not before."""
+    """Return a function that runs the DAG in a real Airflow and returns the new events in its database."""
 
     def run() -> list[tuple[str, Any]]:
         if AIRFLOW_2:
-            dag.sync_to_db()  # as the scheduler does: Airflow 2 has no events of datasets it does not know
+            dag.sync_to_db()  # as the scheduler does: Airflow 2 stores no events of datasets that it does not know
         before = len(_events())
         assert run_dag(dag).state == "success"
         return _events()[before:]
@@ -52,10 +52,10 @@ def test_the_event_of_a_campaigns_asset_carries_the_result(
     with dag:
         AddProspectOperator(task_id="add", campaign_id=campaign.id, data={"Email": "ana@example.com"}, outlets=[asset])
 
-    told = run()
+    events = run()
 
     (person,) = sandbox.people(campaign.id)
-    assert told == [
+    assert events == [
         (
             f"salesblink://acme/campaign/{campaign.id}",
             {"outcome": "added", "campaign_id": campaign.id, "prospect_id": person.id},
@@ -72,10 +72,10 @@ def test_the_event_of_a_load_has_counts_and_no_addresses(campaign: Any, dag: Any
             outlets=[campaign_asset("acme", campaign.id)],
         )
 
-    ((_, told),) = run()
+    ((_, extra),) = run()
 
-    assert (told["outcome"], told["rows"], told["added"]) == ("loaded", 3, 3)
-    assert "example.com" not in json.dumps(told)
+    assert (extra["outcome"], extra["rows"], extra["added"]) == ("loaded", 3, 3)
+    assert "example.com" not in json.dumps(extra)
 
 
 def test_other_outlets_are_left_alone(campaign: Any, dag: Any, run: Callable[[], Any]) -> None:
@@ -86,24 +86,26 @@ def test_other_outlets_are_left_alone(campaign: Any, dag: Any, run: Callable[[],
             outlets=[Asset(uri="x-crm://leads"), campaign_asset("acme", campaign.id)],
         )
 
-    told = dict(run())
+    events = dict(run())
 
-    assert told.keys() == {"x-crm://leads", f"salesblink://acme/campaign/{campaign.id}"}
-    assert "outcome" not in told["x-crm://leads"]
-    assert told[f"salesblink://acme/campaign/{campaign.id}"]["outcome"] == "paused"
+    assert events.keys() == {"x-crm://leads", f"salesblink://acme/campaign/{campaign.id}"}
+    assert "outcome" not in events["x-crm://leads"]
+    assert events[f"salesblink://acme/campaign/{campaign.id}"]["outcome"] == "paused"
 
 
-def test_each_mapped_task_tells_of_its_own(campaign: Any, dag: Any, run: Callable[[], Any], sandbox: Sandbox) -> None:
+def test_each_mapped_task_publishes_its_own_result(
+    campaign: Any, dag: Any, run: Callable[[], Any], sandbox: Sandbox
+) -> None:
     sandbox.add_person(campaign.id, {"Email": "ana@example.com"})
     with dag:
         AddProspectOperator.partial(
             task_id="add", campaign_id=campaign.id, outlets=[campaign_asset("acme", campaign.id)]
         ).expand(data=[{"Email": "ana@example.com"}, {"Email": "ben@example.com"}])
 
-    assert sorted(told["outcome"] for _, told in run()) == ["added", "skipped"]
+    assert sorted(extra["outcome"] for _, extra in run()) == ["added", "skipped"]
 
 
-def test_a_task_that_was_deferred_tells_too(
+def test_a_deferred_task_publishes_its_result_too(
     sandbox: Sandbox, connection: Callable[..., None], campaign: Any, dag: Any, run: Callable[[], Any]
 ) -> None:
     connection(extra={"max_attempts": 1})
@@ -111,10 +113,10 @@ def test_a_task_that_was_deferred_tells_too(
     with dag:
         PauseCampaignOperator(task_id="pause", campaign_id=campaign.id, outlets=[campaign_asset("acme", campaign.id)])
 
-    told = run()
+    events = run()
 
     assert len(sandbox.requests) == 2
-    assert told == [(f"salesblink://acme/campaign/{campaign.id}", {"outcome": "paused", "campaign_id": campaign.id})]
+    assert events == [(f"salesblink://acme/campaign/{campaign.id}", {"outcome": "paused", "campaign_id": campaign.id})]
 
 
 def test_a_dry_run_gives_campaigns_no_event(
@@ -142,21 +144,21 @@ def test_what_the_user_put_into_the_event_stays(campaign: Any, dag: Any, run: Ca
     with dag:
         PauseCampaignOperator(task_id="pause", campaign_id=campaign.id, outlets=[asset], pre_execute=note)
 
-    assert [told for _, told in run()] == [{"batch": 7, "outcome": "paused", "campaign_id": campaign.id}]
+    assert [extra for _, extra in run()] == [{"batch": 7, "outcome": "paused", "campaign_id": campaign.id}]
 
 
 @pytest.mark.generation(3)  # datasets have no names
-def test_an_outlet_by_another_name_tells_too(campaign: Any, dag: Any, run: Callable[[], Any]) -> None:
+def test_an_outlet_by_another_name_carries_the_result_too(campaign: Any, dag: Any, run: Callable[[], Any]) -> None:
     uri = campaign_asset("acme", campaign.id).uri
     with dag:
         first = PauseCampaignOperator(task_id="a", campaign_id=campaign.id, outlets=[Asset(name="spring", uri=uri)])
         second = PauseCampaignOperator(task_id="b", campaign_id=campaign.id, outlets=[Asset.ref(uri=uri)])
         first >> second
 
-    assert [(uri, told["outcome"]) for uri, told in run()] == [(uri, "paused"), (uri, "paused")]
+    assert [(uri, extra["outcome"]) for uri, extra in run()] == [(uri, "paused"), (uri, "paused")]
 
 
-def test_an_alias_among_the_outlets_is_the_users(campaign: Any, dag: Any, run: Callable[[], Any]) -> None:
+def test_an_alias_among_the_outlets_gets_no_event_of_ours(campaign: Any, dag: Any, run: Callable[[], Any]) -> None:
     if AIRFLOW_2:
         from airflow.datasets import DatasetAlias as AssetAlias
     else:
@@ -182,7 +184,7 @@ def test_a_consumer_reads_the_outcome(campaign: Any, dag: Any, run: Callable[[],
     assert (tmp_path / "read").read_text() == "paused"
 
 
-def test_outside_a_run_there_is_nobody_to_tell(campaign: Any) -> None:
+def test_outside_a_run_there_are_no_events_to_fill(campaign: Any) -> None:
     asset = campaign_asset("acme", campaign.id)
     operator = PauseCampaignOperator(task_id="pause", campaign_id=campaign.id, outlets=[asset])
 
@@ -190,7 +192,7 @@ def test_outside_a_run_there_is_nobody_to_tell(campaign: Any) -> None:
     assert operator.outlets == [asset]
 
 
-# Outlets that only name the asset.
+# Outlets that only refer to the asset.
 
 SPRING_URI = "salesblink://acme/campaign/{}"
 
@@ -204,7 +206,7 @@ def test_a_dry_run_gives_a_referenced_campaign_no_event_and_a_real_run_one_with_
     ours, other = Asset(name=f"spring {campaign.id}", uri=uri), Asset(name="by reference", uri="x-crm://by-reference")
     refs = [Asset.ref(**{by: getattr(asset, by)}) for asset in (ours, other)]
     with dag:
-        # Airflow knows an asset only from a DAG that has it.
+        # Airflow knows an asset only if a DAG has it.
         known = task(task_id="known", outlets=[other], inlets=[ours])(lambda: None)()
         known >> PauseCampaignOperator(task_id="pause", campaign_id=campaign.id, outlets=refs)
         PauseCampaignOperator(task_id="whole", campaign_id=campaign.id, outlets=[ours])
@@ -212,10 +214,10 @@ def test_a_dry_run_gives_a_referenced_campaign_no_event_and_a_real_run_one_with_
     connection(extra={"dry_run": True})
     assert [found for found, _ in run()] == [other.uri, other.uri]
     connection()
-    told = [each for each in run() if each[0] == uri]
+    events = [each for each in run() if each[0] == uri]
 
-    assert [extra["outcome"] for _, extra in told] == ["paused", "paused"]
-    assert [extra["campaign_id"] for _, extra in told] == [campaign.id, campaign.id]
+    assert [extra["outcome"] for _, extra in events] == ["paused", "paused"]
+    assert [extra["campaign_id"] for _, extra in events] == [campaign.id, campaign.id]
 
 
 def test_a_dry_run_gives_no_event_by_an_alias_either(
@@ -237,6 +239,6 @@ def test_a_dry_run_gives_no_event_by_an_alias_either(
     connection(extra={"dry_run": True})
     assert [uri for uri, _ in run()] == ["x-crm://others"]
     connection()
-    told = dict(run())
-    assert told["x-crm://others"] == {"batch": 7}
-    assert told[ours.uri] == {"batch": 7, "outcome": "paused", "campaign_id": campaign.id}
+    events = dict(run())
+    assert events["x-crm://others"] == {"batch": 7}
+    assert events[ours.uri] == {"batch": 7, "outcome": "paused", "campaign_id": campaign.id}

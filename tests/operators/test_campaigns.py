@@ -25,18 +25,18 @@ if TYPE_CHECKING:
 def test_pausing_stops_a_campaign_and_says_which(sandbox: Sandbox) -> None:
     campaign_id = sandbox.add_campaign("Spring")
 
-    told = PauseCampaignOperator(task_id="t", campaign_id=campaign_id).execute({})
+    result = PauseCampaignOperator(task_id="t", campaign_id=campaign_id).execute({})
 
-    assert told == {"outcome": "paused", "campaign_id": campaign_id}
+    assert result == {"outcome": "paused", "campaign_id": campaign_id}
     assert sandbox.campaigns()[0].paused
 
 
 def test_unpausing_lets_it_go_on(sandbox: Sandbox) -> None:
     campaign_id = sandbox.add_campaign("Spring", paused=True)
 
-    told = UnpauseCampaignOperator(task_id="t", campaign_id=campaign_id).execute({})
+    result = UnpauseCampaignOperator(task_id="t", campaign_id=campaign_id).execute({})
 
-    assert told == {"outcome": "unpaused", "campaign_id": campaign_id}
+    assert result == {"outcome": "unpaused", "campaign_id": campaign_id}
     assert not sandbox.campaigns()[0].paused
 
 
@@ -47,14 +47,14 @@ def test_a_pause_that_fails_says_that_the_campaign_may_go_on(
 
     with pytest.raises(AirflowFailException, match="refused the key"):
         PauseCampaignOperator(task_id="t", campaign_id="spring").execute({})
-    assert task_log() == ["The campaign is not known to be paused, and may go on."]
+    assert task_log() == ["The campaign may still be running: pausing it may have failed."]
 
     with pytest.raises(AirflowFailException, match="refused the key"):
         UnpauseCampaignOperator(task_id="t", campaign_id="spring").execute({})
     assert len(task_log()) == 1
 
 
-def test_a_task_s_log_tells_its_outcome_in_a_line(sandbox: Sandbox, task_log: Callable[[], list[str]]) -> None:
+def test_a_tasks_log_shows_its_outcome_in_one_line(sandbox: Sandbox, task_log: Callable[[], list[str]]) -> None:
     sandbox.add_campaign("Spring", id="spring")
 
     ListCampaignsOperator(task_id="t").execute({})
@@ -77,22 +77,22 @@ def test_a_name_means_the_one_campaign_that_has_it_in_full(sandbox: Sandbox) -> 
     sandbox.add_campaign("Spring sale")
     spring = sandbox.add_campaign("Spring")
 
-    told = PauseCampaignOperator(task_id="t", campaign_name="Spring").execute({})
+    result = PauseCampaignOperator(task_id="t", campaign_name="Spring").execute({})
 
-    assert told["campaign_id"] == spring
+    assert result["campaign_id"] == spring
     assert [campaign.id for campaign in sandbox.campaigns() if campaign.paused] == [spring]
 
 
 @pytest.mark.parametrize(
     ("names", "sentence"),
     [
-        (["Summer"], "No campaign is called 'Spring'. Give its full name, or its id."),
+        (["Summer"], "No campaign is called 'Spring'. Pass its full name, or its id."),
         (["Spring sale"], "No campaign is called 'Spring'; similar: 'Spring sale'."),
         (["spring"], "No campaign is called 'Spring'; similar: 'spring'."),
         (["Spring", "Spring"], "2 campaigns are called 'Spring': "),
     ],
 )
-def test_a_name_that_is_nobodys_or_two_campaigns_stops_before_anything_is_sent(
+def test_a_name_of_no_campaign_or_of_two_stops_before_anything_is_sent(
     names: list[str], sentence: str, sandbox: Sandbox, writes: Callable[[], list[Any]]
 ) -> None:
     for name in names:
@@ -110,7 +110,7 @@ def test_a_name_that_is_nobodys_or_two_campaigns_stops_before_anything_is_sent(
 def test_both_or_neither_of_id_and_name_is_an_error_before_anything_is_sent(
     operator: type[PauseCampaignOperator], given: dict[str, str], sandbox: Sandbox
 ) -> None:
-    with pytest.raises(AirflowFailException, match="exactly one of campaign_id and campaign_name"):
+    with pytest.raises(AirflowFailException, match="exactly one of campaign_id or campaign_name"):
         operator(task_id="t", **given).execute({})
 
     assert not sandbox.requests
@@ -147,9 +147,9 @@ def test_a_search_finds_parts_of_names(sandbox: Sandbox) -> None:
     sandbox.add_campaign("Winter")
     spring = sandbox.add_campaign("Spring sale")
 
-    told = SearchCampaignsOperator(task_id="t", term="spring").execute({})
+    result = SearchCampaignsOperator(task_id="t", term="spring").execute({})
 
-    assert [found["id"] for found in told["campaigns"]] == [spring]
+    assert [found["id"] for found in result["campaigns"]] == [spring]
 
 
 def test_a_search_without_a_hit_is_a_success() -> None:
@@ -171,7 +171,7 @@ def test_one_campaign_is_looked_at_by_id(sandbox: Sandbox) -> None:
     }
 
 
-def test_a_state_that_salesblink_does_not_tell_is_not_guessed(sandbox: Sandbox) -> None:
+def test_a_state_that_salesblink_does_not_return_is_not_guessed(sandbox: Sandbox) -> None:
     campaign_id = sandbox.add_campaign("Spring", paused=True)
     sandbox.shapes = Shapes(state="none")
 
@@ -181,9 +181,9 @@ def test_a_state_that_salesblink_does_not_tell_is_not_guessed(sandbox: Sandbox) 
 def test_a_campaign_named_after_a_person_does_not_leak_the_address(sandbox: Sandbox) -> None:
     sandbox.add_campaign("For ana@example.com")
 
-    (told,) = ListCampaignsOperator(task_id="t").execute({})["campaigns"]
+    (campaign,) = ListCampaignsOperator(task_id="t").execute({})["campaigns"]
 
-    assert told["name"] == "For <address>"
+    assert campaign["name"] == "For <address>"
 
 
 def test_a_dry_run_changes_nothing_and_says_so(
@@ -192,7 +192,7 @@ def test_a_dry_run_changes_nothing_and_says_so(
     connection(extra={"dry_run": True})
     campaign_id = sandbox.add_campaign("Spring")
 
-    told = PauseCampaignOperator(task_id="t", campaign_name="Spring").execute({})
+    result = PauseCampaignOperator(task_id="t", campaign_name="Spring").execute({})
 
-    assert told == {"outcome": "dry_run", "would_be": "paused", "campaign_id": campaign_id}
+    assert result == {"outcome": "dry_run", "would_be": "paused", "campaign_id": campaign_id}
     assert writes() == []

@@ -1,4 +1,4 @@
-"""Tasks by address where a column of the person has the name of one of SalesBlink's keys: never another person."""
+"""Tasks by address act on the right person even if a column has the name of one of SalesBlink's own fields."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ NOT_SURE = "does not show for sure which prospect is meant.*Nothing was done to 
 
 
 def shows_another(shapes: Shapes, column: str) -> bool:
-    """Whether what a flat answer shows as the id is another prospect's."""
+    """Return whether a flat response shows another prospect's id."""
     if shapes.columns == "data":
         return False
     names = ["prospectID", "_id", "id"]
@@ -51,7 +51,7 @@ def acting(operator: str) -> dict[str, Any]:
 @pytest.mark.parametrize("operator", ["unsubscribe", "update"])
 @pytest.mark.parametrize(("shapes", "column"), [
     (shapes, column) for shapes in EVERY_SHAPE for column in ("id", "_id", "prospectID")
-    # A name that only SalesBlink uses, hidden by a column that nobody can load any more: no answer would show it.
+    # A name that only SalesBlink uses, hidden by a column that cannot be loaded any longer: no response shows it.
     if (shapes.id_style, shapes.collision, column) not in HIDDEN
 ], ids=str)  # fmt: skip
 def test_the_person_meant_is_acted_on_or_nobody(
@@ -127,7 +127,7 @@ def test_a_column_that_says_opted_out_does_not_keep_the_opt_out_from_being_sent(
 
 
 @pytest.mark.parametrize("state", ["none", "status"])
-def test_a_column_status_is_no_proof_that_somebody_did_not_opt_out(
+def test_a_column_status_does_not_prove_that_somebody_did_not_opt_out(
     state: Any, sandbox: Sandbox, campaign: CampaignUnderTest, writes: Writes
 ) -> None:
     out = {"Email": "ana@example.com", "status": "active"}

@@ -53,12 +53,12 @@ def test_the_root_is_configured(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 @pytest.mark.parametrize("root", ["javascript:alert(1)//", "//example.com/", "campaigns/", "file:///etc/", "https://"])
-def test_what_is_no_web_address_gives_no_link(
+def test_a_root_that_is_not_a_web_address_gives_no_link(
     root: str, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
     monkeypatch.setenv(ROOT, root)
     assert campaign_page("spring") == ""
-    assert "[salesblink] campaign_page_root is no web address" in caplog.text
+    assert "[salesblink] campaign_page_root is not an http(s) URL" in caplog.text
 
 
 def test_a_rendered_id_needs_no_xcom() -> None:
@@ -70,7 +70,7 @@ def test_a_rendered_id_needs_no_xcom() -> None:
     "template", ["{{ params.c }}", "{% if true %}nope{% endif %}", "{%- set x = 1 %}nope", "{# which #}nope"]
 )
 def test_a_template_is_never_taken_for_an_id(template: str, run_dag: Callable[..., Any], dag: Any) -> None:
-    """Airflow 2 asks its webserver, which has only the template of a task that failed."""
+    """On Airflow 2 the webserver builds the link, and it has only the template of a task that failed."""
     dag.params["c"] = "nope"
     with dag:
         GetCampaignOperator(task_id="get", campaign_id=template)
@@ -95,7 +95,7 @@ def test_a_key_given_as_an_id_is_in_no_link() -> None:
 def test_after_a_run_each_task_has_its_link(
     sandbox: Sandbox, campaign: Any, run_dag: Callable[..., Any], dag: Any
 ) -> None:
-    """A campaign by name, by a template, and none."""
+    """Make tasks with a campaign by name, by a template, and without one."""
     sandbox.add_person(campaign.id, {"Email": "ana@example.com"})
     (ana,) = sandbox.people(campaign.id)
     with dag:
@@ -116,7 +116,7 @@ def test_after_a_run_each_task_has_its_link(
 
 
 def link_of(operator: Any, instance: Any) -> str:
-    """What Airflow's UI shows: from 3 on what the worker left, before that what the webserver makes of the template."""
+    """Return the link in Airflow's UI: from Airflow 3 on the worker's, before that the webserver's."""
     key = instance.key
     if AIRFLOW_2:
         return CampaignLink().get_link(operator, ti_key=key)

@@ -79,14 +79,14 @@ def test_some_rejects_may_be_fine(campaign: CampaignUnderTest, tmp_path: Path) -
 @pytest.mark.parametrize(
     ("given", "sentence"),
     [
-        ({}, "exactly one of rows and rows_path; neither"),
-        ({"rows": [], "rows_path": "x.csv"}, "exactly one of rows and rows_path; both"),
+        ({}, "exactly one of rows or rows_path; got neither"),
+        ({"rows": [], "rows_path": "x.csv"}, "exactly one of rows or rows_path; got both"),
         ({"rows_path": "people.xlsx"}, "rows_path ends in '.xlsx': give a file in .csv"),
         (
             {"rows_path": "People.Parquet"},
             "rows_path ends in '.parquet': give a file in .csv, .tsv, .txt, .json,",
         ),
-        ({"rows_path": "people.xlsx.gz"}, "each also with .gz behind it. Save the spreadsheet as CSV UTF-8."),
+        ({"rows_path": "people.xlsx.gz"}, "each also with .gz at the end. Save the spreadsheet as CSV UTF-8."),
         (
             {"rows_path": "people.jsonl", "csv_options": {}},
             "csv_options is for CSV files, and rows_path ends in '.jsonl'",

@@ -1,4 +1,4 @@
-"""Operators for prospects: nobody is added twice, nobody who opted out is added, and only differences are sent."""
+"""Operators for prospects: they add nobody twice, add nobody who opted out, and send only what differs."""
 
 from __future__ import annotations
 
@@ -40,22 +40,22 @@ def add(campaign: CampaignUnderTest, data: Any = ANA, **options: Any) -> dict[st
 
 
 def test_a_person_is_added_with_their_columns(sandbox: Sandbox, campaign: CampaignUnderTest) -> None:
-    told = add(campaign)
+    result = add(campaign)
 
     (person,) = sandbox.people(campaign.id)
-    assert told == {"outcome": "added", "campaign_id": campaign.id, "prospect_id": person.id}
+    assert result == {"outcome": "added", "campaign_id": campaign.id, "prospect_id": person.id}
     assert person.fields == ANA
 
 
 @pytest.mark.parametrize("spelling", ["ana@example.com", " Ana@Example.COM "])
-def test_who_is_there_is_skipped_however_the_address_is_written(
+def test_an_existing_person_is_skipped_however_the_address_is_written(
     spelling: str, sandbox: Sandbox, campaign: CampaignUnderTest, writes: Writes
 ) -> None:
     there = sandbox.add_person(campaign.id, ANA)
 
-    told = add(campaign, {"Email": spelling})
+    result = add(campaign, {"Email": spelling})
 
-    assert told == {"outcome": "skipped", "campaign_id": campaign.id, "prospect_id": there}
+    assert result == {"outcome": "skipped", "campaign_id": campaign.id, "prospect_id": there}
     assert writes() == []
 
 
@@ -63,17 +63,17 @@ def test_an_airflow_retry_adds_nobody_twice(sandbox: Sandbox, campaign: Campaign
     sandbox.fault("prospect-add", "reset", when="after")
     sandbox.fault("prospects", "status", status=503, times=None)
     with pytest.raises((AmbiguousWriteError, ServerError)):
-        add(campaign)  # the first try cannot know whether it added the person, or cannot look
+        add(campaign)  # the first try cannot know whether it added the person, or cannot look them up
     sandbox.clear_faults()
 
     assert add(campaign)["outcome"] in ("added", "skipped")
     assert len(sandbox.people(campaign.id)) == 1
 
 
-def test_a_write_in_doubt_fails_the_try_and_the_next_one_looks_first(
+def test_an_ambiguous_write_fails_the_try_and_the_next_try_looks_first(
     sandbox: Sandbox, campaign: CampaignUnderTest
 ) -> None:
-    sandbox.fault("prospects", "slow", seconds=0)  # the look before the add goes through, the one after it does not
+    sandbox.fault("prospects", "slow", seconds=0)  # the lookup before the add succeeds, the one after it does not
     sandbox.fault("prospects", "status", status=500, times=None)
     sandbox.fault("prospect-add", "reset", when="after")
     with pytest.raises(AmbiguousWriteError):
@@ -96,13 +96,13 @@ def test_a_retry_is_not_kept_out_by_the_reservation_of_the_try_before_it(
         AddProspectOperator(task_id="t", campaign_id=campaign.id, data=ANA).execute(context)
     sandbox.clear_faults()
 
-    told = AddProspectOperator(task_id="t", campaign_id=campaign.id, data=ANA).execute(context)
+    result = AddProspectOperator(task_id="t", campaign_id=campaign.id, data=ANA).execute(context)
 
-    assert told["outcome"] == "added"
+    assert result["outcome"] == "added"
     assert len(sandbox.people()) == 1
 
 
-def test_a_write_in_doubt_is_final_where_nothing_keeps_the_retry_from_adding_twice(
+def test_an_ambiguous_write_fails_the_task_where_a_retry_could_add_twice(
     sandbox: Sandbox, campaign: CampaignUnderTest
 ) -> None:
     sandbox.fault("prospects", "slow", seconds=0)
@@ -120,9 +120,9 @@ def test_a_second_enrolment_with_a_lost_answer_is_one_more_and_not_the_first(
     first = sandbox.add_person(campaign.id, ANA)
     sandbox.fault("prospect-add", "reset", when=when)
 
-    told = add(campaign, on_existing="add")
+    result = add(campaign, on_existing="add")
 
-    assert [person.id for person in sandbox.people()] == [first, told["prospect_id"]]
+    assert [person.id for person in sandbox.people()] == [first, result["prospect_id"]]
 
 
 def test_the_same_person_in_two_tasks_at_once_is_added_once(sandbox: Sandbox, campaign: CampaignUnderTest) -> None:
@@ -134,9 +134,9 @@ def test_the_same_person_in_two_tasks_at_once_is_added_once(sandbox: Sandbox, ca
 
     with ThreadPoolExecutor(len(operators)) as pool:
         # Airflow 2.11 lets only its own thread call execute().
-        told = list(pool.map(lambda operator: operator.act(operator.hook.get_conn()), operators))
+        results = list(pool.map(lambda operator: operator.call_salesblink(operator.hook.get_conn()), operators))
 
-    assert sorted(each["outcome"] for each in told) == ["added", "skipped", "skipped"]
+    assert sorted(each["outcome"] for each in results) == ["added", "skipped", "skipped"]
     assert len(sandbox.people()) == 1
 
 
@@ -159,7 +159,7 @@ def test_an_add_that_was_refused_does_not_keep_the_next_one_out(sandbox: Sandbox
     assert add(campaign)["outcome"] == "added"
 
 
-def test_who_may_have_opted_out_is_not_added_unless_that_is_said_to_be_fine(
+def test_a_person_who_may_have_opted_out_is_not_added_unless_the_task_allows_it(
     sandbox: Sandbox, campaign: CampaignUnderTest, writes: Writes
 ) -> None:
     sandbox.add_person(sandbox.add_campaign("Other"), ANA, unsubscribed=True)
@@ -189,15 +189,15 @@ def test_the_campaign_is_searched_even_when_the_search_does_not_know_the_person(
 
 @pytest.mark.parametrize("on_existing", ["skip", "update", "add"])
 @pytest.mark.parametrize("elsewhere", [False, True])
-def test_who_opted_out_is_never_added_or_touched_again(
+def test_a_person_who_opted_out_is_never_added_or_touched_again(
     on_existing: Any, elsewhere: bool, sandbox: Sandbox, campaign: CampaignUnderTest, writes: Writes
 ) -> None:
     where = sandbox.add_campaign("Other") if elsewhere else campaign.id
     there = sandbox.add_person(where, {"Email": "ANA@example.com"}, unsubscribed=True)
 
-    told = add(campaign, on_existing=on_existing)
+    result = add(campaign, on_existing=on_existing)
 
-    assert told == {"outcome": "opted_out", "campaign_id": campaign.id, "prospect_id": there}
+    assert result == {"outcome": "opted_out", "campaign_id": campaign.id, "prospect_id": there}
     assert writes() == []
 
 
@@ -206,9 +206,9 @@ def test_update_sets_just_the_columns_that_differ(
 ) -> None:
     there = sandbox.add_person(campaign.id, {**ANA, "Company": "Contoso", "Size": "5"})
 
-    told = add(campaign, {**ANA, "Size": 5, "Note": None}, on_existing="update")
+    result = add(campaign, {**ANA, "Size": 5, "Note": None}, on_existing="update")
 
-    assert told["outcome"] == "updated"
+    assert result["outcome"] == "updated"
     assert writes() == [("prospect", {"prospectID": there, "key": "Company", "value": "Northwind"})]
 
 
@@ -299,11 +299,11 @@ def test_fields_that_differ_are_set_and_the_others_are_not_sent(
 ) -> None:
     there = sandbox.add_person(campaign.id, ANA)
 
-    told = UpdateProspectOperator(
+    result = UpdateProspectOperator(
         task_id="t", prospect_id=there, fields={"First Name": "Ana", "Company": "Acme", "Size": 12}
     ).execute({})
 
-    assert told == {"outcome": "updated", "prospect_ids": [there], "fields": ["Company", "Size"]}
+    assert result == {"outcome": "updated", "prospect_ids": [there], "fields": ["Company", "Size"]}
     assert writes() == [
         ("prospect", {"prospectID": there, "key": "Company", "value": "Acme"}),
         ("prospect", {"prospectID": there, "key": "Size", "value": "12"}),
@@ -313,26 +313,26 @@ def test_fields_that_differ_are_set_and_the_others_are_not_sent(
 def test_an_address_stands_for_every_prospect_that_has_it(sandbox: Sandbox, campaign: CampaignUnderTest) -> None:
     ids = [sandbox.add_person(campaign.id, ANA), sandbox.add_person(sandbox.add_campaign("Other"), ANA)]
 
-    told = UpdateProspectOperator(task_id="t", email="ANA@example.com", fields={"Company": "Acme"}).execute({})
+    result = UpdateProspectOperator(task_id="t", email="ANA@example.com", fields={"Company": "Acme"}).execute({})
 
-    assert told == {"outcome": "updated", "prospect_ids": ids, "fields": ["Company"]}
+    assert result == {"outcome": "updated", "prospect_ids": ids, "fields": ["Company"]}
     assert {person.fields["Company"] for person in sandbox.people()} == {"Acme"}
 
 
 def test_nothing_to_change_sends_nothing(sandbox: Sandbox, campaign: CampaignUnderTest, writes: Writes) -> None:
     there = sandbox.add_person(campaign.id, ANA)
 
-    told = UpdateProspectOperator(task_id="t", prospect_id=there, fields={"company": "Northwind"}).execute({})
+    result = UpdateProspectOperator(task_id="t", prospect_id=there, fields={"company": "Northwind"}).execute({})
 
-    assert told == {"outcome": "unchanged", "prospect_ids": [there], "fields": []}
+    assert result == {"outcome": "unchanged", "prospect_ids": [there], "fields": []}
     assert writes() == []
 
 
 @pytest.mark.parametrize(
     ("given", "sentence"),
     [
-        ({"fields": {"A": "b"}}, "exactly one of prospect_id and email; neither"),
-        ({"fields": {"A": "b"}, "prospect_id": "p", "email": "a@b.c"}, "exactly one of prospect_id and email; both"),
+        ({"fields": {"A": "b"}}, "exactly one of prospect_id or email; got neither"),
+        ({"fields": {"A": "b"}, "prospect_id": "p", "email": "a@b.c"}, "exactly one of prospect_id or email; got both"),
         ({"fields": {}, "prospect_id": "p"}, "fields is empty"),
         ({"fields": {"A": ["b"]}, "prospect_id": "p"}, "fields['A'] is a list"),
         ({"fields": {"A": None}, "prospect_id": "p"}, "fields['A'] is a NoneType"),
@@ -361,9 +361,9 @@ def test_an_address_is_unsubscribed_in_every_campaign(sandbox: Sandbox, campaign
     ids = [sandbox.add_person(campaign.id, ANA), sandbox.add_person(sandbox.add_campaign("Other"), ANA)]
     bob = sandbox.add_person(campaign.id, {"Email": "bob@example.com"})
 
-    told = UnsubscribeOperator(task_id="t", email=" Ana@example.com").execute({})
+    result = UnsubscribeOperator(task_id="t", email=" Ana@example.com").execute({})
 
-    assert told == {"outcome": "unsubscribed", "prospect_ids": ids}
+    assert result == {"outcome": "unsubscribed", "prospect_ids": ids}
     assert [person.id for person in sandbox.people() if not person.unsubscribed] == [bob]
 
 
@@ -372,25 +372,25 @@ def test_a_prospect_is_unsubscribed_by_id_with_one_call(
 ) -> None:
     there = sandbox.add_person(campaign.id, ANA)
 
-    told = UnsubscribeOperator(task_id="t", prospect_id=there).execute({})
+    result = UnsubscribeOperator(task_id="t", prospect_id=there).execute({})
 
-    assert told == {"outcome": "unsubscribed", "prospect_ids": [there]}
+    assert result == {"outcome": "unsubscribed", "prospect_ids": [there]}
     assert writes() == [("prospect-unsubscribe", {"prospectID": there})]
     assert len(sandbox.requests) == 1
 
 
-def test_who_is_unsubscribed_already_is_left_alone(
+def test_a_person_who_is_unsubscribed_already_is_left_alone(
     sandbox: Sandbox, campaign: CampaignUnderTest, writes: Writes
 ) -> None:
     there = sandbox.add_person(campaign.id, ANA, unsubscribed=True)
 
-    told = UnsubscribeOperator(task_id="t", email="ana@example.com").execute({})
+    result = UnsubscribeOperator(task_id="t", email="ana@example.com").execute({})
 
-    assert told == {"outcome": "unchanged", "prospect_ids": [there]}
+    assert result == {"outcome": "unchanged", "prospect_ids": [there]}
     assert writes() == []
 
 
-def test_where_salesblink_does_not_tell_the_state_the_unsubscribe_is_sent(
+def test_where_salesblink_does_not_return_the_state_the_unsubscribe_is_sent(
     sandbox: Sandbox, campaign: CampaignUnderTest, writes: Writes
 ) -> None:
     sandbox.add_person(campaign.id, ANA, unsubscribed=True)
@@ -405,19 +405,19 @@ def test_nobody_to_unsubscribe_fails_unless_that_is_fine(who: dict[str, str]) ->
     with pytest.raises(AirflowFailException):
         UnsubscribeOperator(task_id="t", **who).execute({})
 
-    told = UnsubscribeOperator(task_id="t", missing_ok=True, **who).execute({})
-    assert told == {"outcome": "missing", "prospect_ids": []}
+    result = UnsubscribeOperator(task_id="t", missing_ok=True, **who).execute({})
+    assert result == {"outcome": "missing", "prospect_ids": []}
 
 
 @pytest.mark.parametrize("given", [{}, {"prospect_id": "p", "email": "a@b.c"}])
 def test_unsubscribe_wants_exactly_one_of_id_and_address(given: dict[str, str], sandbox: Sandbox) -> None:
-    with pytest.raises(AirflowFailException, match="exactly one of prospect_id and email"):
+    with pytest.raises(AirflowFailException, match="exactly one of prospect_id or email"):
         UnsubscribeOperator(task_id="t", **given).execute({})
 
     assert not sandbox.requests
 
 
-def test_a_search_tells_ids_and_whether_the_person_opted_out(sandbox: Sandbox, campaign: CampaignUnderTest) -> None:
+def test_a_search_returns_ids_and_whether_the_person_opted_out(sandbox: Sandbox, campaign: CampaignUnderTest) -> None:
     there = sandbox.add_person(campaign.id, ANA, unsubscribed=True)
 
     assert SearchProspectOperator(task_id="t", email="ana@example.com").execute({}) == {
@@ -429,10 +429,10 @@ def test_a_search_tells_ids_and_whether_the_person_opted_out(sandbox: Sandbox, c
     }
 
 
-def test_a_search_without_a_hit_knows_nothing_of_an_opt_out() -> None:
-    told = SearchProspectOperator(task_id="t", email="ana@example.com").execute({})
+def test_a_search_without_a_hit_does_not_know_of_an_opt_out() -> None:
+    result = SearchProspectOperator(task_id="t", email="ana@example.com").execute({})
 
-    assert (told["count"], told["unsubscribed"]) == (0, None)
+    assert (result["count"], result["unsubscribed"]) == (0, None)
 
 
 def test_people_go_into_a_file_and_only_ids_into_xcom(
@@ -441,9 +441,9 @@ def test_people_go_into_a_file_and_only_ids_into_xcom(
     ids = [sandbox.add_person(campaign.id, ANA), sandbox.add_person(campaign.id, {"Email": "b@x.y"}, unsubscribed=True)]
     path = f"file://{tmp_path}/new/people.jsonl"
 
-    told = ListProspectsOperator(task_id="t", campaign_id=campaign.id, output_path=path).execute({})
+    result = ListProspectsOperator(task_id="t", campaign_id=campaign.id, output_path=path).execute({})
 
-    assert told == {
+    assert result == {
         "outcome": "found",
         "campaign_id": campaign.id,
         "count": 2,
@@ -462,7 +462,7 @@ def test_people_go_into_a_file_and_only_ids_into_xcom(
     assert lines[1]["unsubscribed"] is True
 
 
-def test_one_prospect_is_told_without_values(sandbox: Sandbox, campaign: CampaignUnderTest) -> None:
+def test_one_prospect_is_returned_without_values(sandbox: Sandbox, campaign: CampaignUnderTest) -> None:
     there = sandbox.add_person(campaign.id, ANA)
 
     assert GetProspectOperator(task_id="t", prospect_id=there).execute({}) == {
@@ -485,13 +485,13 @@ def test_a_dry_run_reads_and_writes_nothing(
     there = sandbox.add_person(campaign.id, ANA)
     connection(extra={"dry_run": True})
 
-    told = [
+    results = [
         add(campaign, {"Email": "new@example.com"}),
         UpdateProspectOperator(task_id="t2", prospect_id=there, fields={"Company": "Acme"}).execute({}),
         UnsubscribeOperator(task_id="t3", email="ana@example.com").execute({}),
     ]
 
-    assert [(each["outcome"], each["would_be"]) for each in told] == [
+    assert [(each["outcome"], each["would_be"]) for each in results] == [
         ("dry_run", "added"),
         ("dry_run", "updated"),
         ("dry_run", "unsubscribed"),
@@ -499,7 +499,7 @@ def test_a_dry_run_reads_and_writes_nothing(
     assert writes() == []
 
 
-def test_who_is_gone_does_not_keep_the_others_subscribed(sandbox: Sandbox, campaign: CampaignUnderTest) -> None:
+def test_a_missing_prospect_does_not_keep_the_others_subscribed(sandbox: Sandbox, campaign: CampaignUnderTest) -> None:
     ids = [sandbox.add_person(campaign.id, ANA) for _ in range(3)]
     sandbox.fault("prospect-unsubscribe", "status", status=404)
 
@@ -511,7 +511,7 @@ def test_who_is_gone_does_not_keep_the_others_subscribed(sandbox: Sandbox, campa
 
 
 @pytest.mark.parametrize("prospect_id", ["None", "nan", "null", "ana@example.com"])
-def test_an_id_that_a_template_did_not_find_is_no_opt_out_done(prospect_id: str, sandbox: Sandbox) -> None:
+def test_an_id_that_a_template_did_not_find_fails_the_opt_out(prospect_id: str, sandbox: Sandbox) -> None:
     with pytest.raises(AirflowFailException, match="prospect_id"):
         UnsubscribeOperator(task_id="t", prospect_id=prospect_id, missing_ok=True).execute({})
 
@@ -519,7 +519,7 @@ def test_an_id_that_a_template_did_not_find_is_no_opt_out_done(prospect_id: str,
 
 
 @pytest.mark.parametrize("path", ["", "None"])
-def test_a_path_that_a_template_did_not_find_is_no_file(
+def test_a_path_that_a_template_did_not_find_is_refused(
     path: str, sandbox: Sandbox, campaign: CampaignUnderTest
 ) -> None:
     with pytest.raises(AirflowFailException, match="output_path"):
@@ -528,7 +528,7 @@ def test_a_path_that_a_template_did_not_find_is_no_file(
     assert not sandbox.requests
 
 
-def test_a_folder_is_no_file_to_write_people_to(campaign: CampaignUnderTest, tmp_path: Path) -> None:
+def test_people_are_not_written_to_a_folder(campaign: CampaignUnderTest, tmp_path: Path) -> None:
     with pytest.raises(AirflowFailException, match="output_path is a folder"):
         ListProspectsOperator(task_id="t", campaign_id=campaign.id, output_path=f"file://{tmp_path}").execute({})
 
@@ -555,7 +555,7 @@ def test_a_failure_that_may_pass_is_not_hidden_by_one_that_will_not(sandbox: San
     assert all(person.unsubscribed for person in sandbox.people())
 
 
-def test_a_429_keeps_the_other_unsubscribes_back(sandbox: Sandbox) -> None:
+def test_a_429_stops_the_other_unsubscribes(sandbox: Sandbox) -> None:
     for number in range(4):
         sandbox.add_person(sandbox.add_campaign(f"No. {number}"), {"Email": "ana@example.com"})
     sandbox.fault("prospect-unsubscribe", "429", retry_after=1800, times=None)

@@ -134,14 +134,18 @@ def test_a_sensor_that_never_fails_skips_a_task_whose_arguments_are_wrong() -> N
 @pytest.mark.parametrize(
     ("sensor", "arguments", "sentence"),
     [
-        (CampaignSensor, {}, "exactly one of campaign_id and campaign_name; neither"),
-        (CampaignSensor, {"campaign_id": "a", "campaign_name": "b"}, "campaign_id and campaign_name; both of them"),
+        (CampaignSensor, {}, "exactly one of campaign_id or campaign_name; got neither"),
+        (CampaignSensor, {"campaign_id": "a", "campaign_name": "b"}, "campaign_id or campaign_name; got both"),
         (CampaignSensor, {"campaign_id": ""}, "campaign_id is empty"),
         (CampaignSensor, {"campaign_id": "None"}, "campaign_id is the text 'None'"),
         (CampaignSensor, {"campaign_id": "ana@example.com"}, "campaign_id holds an @"),
         (CampaignSensor, {"campaign_name": 7.5}, "campaign_name is a float"),
-        (ProspectSensor, {}, "exactly one of prospect_id and email; neither"),
-        (ProspectSensor, {"prospect_id": "p", "email": "a@example.com"}, "exactly one of prospect_id and email; both"),
+        (ProspectSensor, {}, "exactly one of prospect_id or email; got neither"),
+        (
+            ProspectSensor,
+            {"prospect_id": "p", "email": "a@example.com"},
+            "exactly one of prospect_id or email; got both",
+        ),
         (ProspectSensor, {"prospect_id": "ana@example.com"}, "prospect_id holds an @"),
         (ProspectSensor, {"prospect_id": True}, "prospect_id is a bool"),
         (ProspectSensor, {"email": "ana"}, "email is no e-mail address"),

@@ -141,5 +141,5 @@ def test_whom_the_alerts_go_to_is_not_taken_for_the_person() -> None:
 
     assert made.email is None
     assert mapped.partial_kwargs.get("email") is None
-    with pytest.raises(AirflowFailException, match="exactly one of prospect_id and email; neither"):
+    with pytest.raises(AirflowFailException, match="exactly one of prospect_id or email; got neither"):
         nobody.poke({})

@@ -1,4 +1,4 @@
-"""The provider's section of Airflow's configuration."""
+"""The ``[salesblink]`` section of Airflow's configuration."""
 
 from __future__ import annotations
 
@@ -8,19 +8,19 @@ SECTION = "salesblink"
 
 CAMPAIGN_PAGE_ROOT = "campaign_page_root"
 CAMPAIGN_PAGE_ROOT_DEFAULT = "https://run.salesblink.io/campaigns/"
-"""A guess: SalesBlink documents no address of a campaign's page."""
+"""A guess: SalesBlink does not document the URL of a campaign's page."""
 
 
-def sections() -> dict[str, Any]:
-    """The configuration as the provider info describes it."""
+def config_sections() -> dict[str, Any]:
+    """Return the section as the provider info describes it to Airflow."""
     return {
         SECTION: {
             "description": "How this Airflow uses SalesBlink.",
             "options": {
                 CAMPAIGN_PAGE_ROOT: {
                     "description": (
-                        "The address of a campaign's page in SalesBlink's web app, up to the campaign's id; tasks link "
-                        "to it. SalesBlink does not document it: take it from your browser."
+                        "The URL of a campaign's page in SalesBlink's web app, without the campaign's id at its end; "
+                        "tasks link to it. SalesBlink does not document this URL: copy it from your browser."
                     ),
                     "version_added": "0.1.0",
                     "type": "string",

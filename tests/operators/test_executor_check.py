@@ -1,4 +1,4 @@
-"""Nobody is added where workers of other machines cannot see who is being added."""
+"""Nobody is added if workers on other machines could not see who is being added."""
 
 from __future__ import annotations
 
@@ -64,7 +64,7 @@ def adders(campaign: Any, **options: Any) -> list[Any]:
 
 @pytest.fixture
 def executor(monkeypatch: pytest.MonkeyPatch) -> Callable[[str], None]:
-    """Configures Airflow's executors."""
+    """Return a function that configures Airflow's executors."""
     return lambda names: monkeypatch.setenv("AIRFLOW__CORE__EXECUTOR", names)
 
 
@@ -151,7 +151,7 @@ def test_a_dry_run_and_tasks_that_add_nobody_need_no_shared_store(
     assert len(sandbox.people(campaign.id)) == 1
 
 
-def test_a_task_of_ones_own_adds_nobody_either(
+def test_a_users_own_task_adds_nobody_either(
     sandbox: Sandbox, campaign: CampaignUnderTest, monkeypatch: pytest.MonkeyPatch, tmp_path: Path,
     connection: Callable[..., None],
 ) -> None:  # fmt: skip

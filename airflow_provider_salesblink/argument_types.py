@@ -1,4 +1,4 @@
-"""Arguments in another type than they are meant in: digits as a number, a path as an object, a list as JSON text."""
+"""Convert arguments that arrive in another type: an id as a number, a path as an object, a list as JSON text."""
 
 from __future__ import annotations
 
@@ -10,34 +10,34 @@ from typing import Any
 from airflow.providers.common.compat.sdk import AirflowFailException
 
 TEXTS = frozenset({"campaign_id", "campaign_name", "email", "prospect_id", "salesblink_conn_id", "term"})
-"""Template fields that hold a text, next to the paths."""
+"""Template fields whose value is text, in addition to those whose name ends in ``_path``."""
 
 _WORDS = {dict: ("an object", "{"), list: ("an array", "[")}
 
 
 def digits(value: Any) -> Any:  # noqa: ANN401
-    """Return a whole number as its digits, anything else as it is.
+    """Return a whole number as text, anything else as it is.
 
-    ``render_template_as_native_obj=True`` makes a number of an id in digits.
+    ``render_template_as_native_obj=True`` turns an id that consists of digits into a number.
     """
     return str(value) if not isinstance(value, bool) and isinstance(value, Integral) else value
 
 
 def path_text(value: Any) -> Any:  # noqa: ANN401
     """Return a path object (``Path``, ``ObjectStoragePath``) as its text, anything else as it is."""
-    # Not at the top: triggers use this module, and on Airflow 2.11 this import is a slow one.
+    # Not at the top: triggers import this module, and on Airflow 2.11 this import is slow.
     from airflow.providers.common.compat.sdk import ObjectStoragePath
 
     if isinstance(value, ObjectStoragePath):
-        # Its text holds the connection; os.fspath() of it does not.
+        # str() includes the connection, os.fspath() does not.
         return str(value)
     return os.fsdecode(value) if isinstance(value, os.PathLike) else value
 
 
 def normalize_arguments(task: Any) -> None:  # noqa: ANN401
-    """Make texts of the ids and paths of an operator, a sensor or a notifier.
+    """Turn the ids and paths of an operator, a sensor or a notifier into text.
 
-    :raises AirflowFailException: one of them is no text, and cannot be meant as one.
+    :raises AirflowFailException: one of them is not text and cannot be converted.
     """
     for name in task.template_fields:
         value = path_text(getattr(task, name))
@@ -54,11 +54,11 @@ def _text(name: str, value: object) -> object:
 
 
 def json_argument(name: str, value: Any, kind: type[dict[Any, Any] | list[Any]]) -> Any:  # noqa: ANN401
-    """Return an argument that takes a dict or a list; where it is a JSON text, return what the text says.
+    """Return the value of an argument that takes a dict or a list; parse it if it is JSON text.
 
     :param name: the argument's name, for the error.
-    :param kind: ``dict`` or ``list``, what the JSON must be.
-    :raises AirflowFailException: a text that is not the JSON of this kind. The error does not show the text.
+    :param kind: ``dict`` or ``list``, what the JSON must hold.
+    :raises AirflowFailException: the text is not JSON of this kind. The error does not show the text.
     """
     if not isinstance(value, str):
         return value
@@ -70,6 +70,6 @@ def json_argument(name: str, value: Any, kind: type[dict[Any, Any] | list[Any]])
         return parsed
     word, bracket = _WORDS[kind]
     raise AirflowFailException(
-        f"{name} is a text, but not the JSON of {word} ({bracket}...). A template gives the Python text of a dict or "
-        f"list: pass the task's .output instead ({name}=extract.output), or write {{{{ ... | tojson }}}}."
+        f"{name} is a text, but not the JSON of {word} ({bracket}...). A template renders a dict or list as Python "
+        f"text: pass the task's .output instead ({name}=extract.output), or write {{{{ ... | tojson }}}}."
     )

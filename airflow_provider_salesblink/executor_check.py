@@ -1,4 +1,4 @@
-"""Airflow's executors: whether all workers are on this machine, and so share its files."""
+"""The check that all workers share this machine's files, which reservations need unless there is a ``pacing_url``."""
 
 from __future__ import annotations
 
@@ -15,17 +15,17 @@ _LOCAL = frozenset({
 })  # fmt: skip
 
 _IN_CONTAINERS = {
-    # Such a worker is configured with the LocalExecutor, whichever started it.
+    # The worker in the container is configured with the LocalExecutor, whatever executor started it.
     "AIRFLOW_IS_K8S_EXECUTOR_POD": "KubernetesExecutor",
     "AIRFLOW_IS_EXECUTOR_CONTAINER": "an executor that starts containers",
 }
 
 
 def remote_executor(of_task: str | None = None) -> str | None:
-    """Return the name of a configured executor whose workers may be on several machines; None if there is none.
+    """Return the name of a configured executor whose workers may be on several machines; None if all are local.
 
-    An executor that is not known to be local counts as one that is not. All that are configured count, those of
-    teams too: another task may add the same people there.
+    An executor that is not on the list of local ones counts as remote. All configured executors count, also those of
+    teams: another task may add the same people there.
 
     :param of_task: the task's own ``executor``.
     """
@@ -39,8 +39,8 @@ def remote_executor(of_task: str | None = None) -> str | None:
     return remote[0] if remote else None
 
 
-def refusal_of_adds(conn_id: str, of_task: str | None = None) -> str:
-    """Return why nobody may be added over a connection without ``pacing_url``; empty where all workers share files.
+def why_adds_are_refused(conn_id: str, of_task: str | None = None) -> str:
+    """Return why a connection without ``pacing_url`` must not add people; empty if all workers share files.
 
     :param of_task: the task's own ``executor``.
     """
@@ -49,13 +49,13 @@ def refusal_of_adds(conn_id: str, of_task: str | None = None) -> str:
         return ""
     return (
         f"Airflow is configured with {executor}, whose workers may be on several machines, and connection {conn_id!r} "
-        "has no pacing_url: two of them could add the same person twice. Nothing was sent. Set the extra pacing_url to "
-        "redis://host:6379/1, or to file:///folder/salesblink.sqlite in a folder that all workers see."
+        "has no pacing_url: two workers could add the same person twice. Nothing was sent. Set the extra pacing_url to "
+        "redis://host:6379/1, or to file:///folder/salesblink.sqlite in a folder that all workers share."
     )
 
 
 def _configured() -> list[tuple[str, str]]:
-    """The alias and the name or path of each executor: ``LocalExecutor,quick:path.to.Class;team=CeleryExecutor``."""
+    """Return alias and name or path of each executor in ``LocalExecutor,quick:path.to.Class;team=CeleryExecutor``."""
     entries = (entry.rpartition("=")[2].strip() for entry in re.split("[;,]", conf.get("core", "executor")))
     parted = (entry.rpartition(":") for entry in entries if entry)
     return [(alias.strip(), name.strip()) for alias, _, name in parted]

@@ -1,4 +1,4 @@
-"""Templates: what Airflow logs of one that fails, and what native rendering makes of digits."""
+"""Render templates so that a failing one shows no personal data, and native rendering changes no value."""
 
 from __future__ import annotations
 
@@ -7,25 +7,26 @@ from typing import TYPE_CHECKING, Any
 
 from airflow.providers.common.compat.sdk import AirflowFailException
 
-from airflow_provider_salesblink.arguments import TEXTS, path_text
+from airflow_provider_salesblink.argument_types import TEXTS, path_text
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator
 
 
 class RenderingError(RuntimeError):
-    """A template could not be rendered, for a reason that may pass."""
+    """A template could not be rendered, and a retry may help."""
 
 
 class PrivateTemplates:
-    """Mixed into what has template fields, before Airflow's class: a failing template shows nothing of a person.
+    """A mixin for classes with template fields; it keeps personal data out of the log when a template fails.
 
-    Airflow logs the whole argument when one of its templates fails: the row of a person, perhaps. So inside of
-    Airflow's rendering nothing fails; the error comes afterwards, and says only where the template is.
+    When a template fails, Airflow logs the whole argument, which may be the row of a person. So this class catches the
+    error during Airflow's rendering, and raises one afterward that says only where the template is. The mixin must
+    come before Airflow's class.
     """
 
     _unrendered: list[tuple[object, Exception]] | None = None
-    """What failed so far of the argument that is being rendered; None while none is."""
+    """The failed templates of the argument being rendered, with their errors; None when no argument is."""
 
     def _do_render_template_fields(
         self,
@@ -35,7 +36,8 @@ class PrivateTemplates:
         jinja_env: object,
         seen_oids: set[int],
     ) -> None:
-        # One by one, to know the argument. Only here are the values of a mapped task seen before Airflow logs them.
+        # One argument at a time, to know its name. Only here are the values of a mapped task seen before Airflow logs
+        # them.
         for name in template_fields:
             before = getattr(parent, name, None)
             failures: list[tuple[object, Exception]] = []
@@ -45,15 +47,17 @@ class PrivateTemplates:
             finally:
                 self._unrendered = outer
             for failed, error in failures:
-                raise _safe(error, name, before, failed)
+                raise _without_personal_data(error, name, before, failed)
             if before is not None and getattr(parent, name, None) is None and name not in TEXTS:
-                # With native rendering only. Taken as left out, it would switch off what it stands for.
-                raise AirflowFailException(f"{name} is None: its template found nothing. Leave {name} out for none.")
+                # Happens with native rendering only. Treating it as left out would turn off what the DAG asks for.
+                raise AirflowFailException(
+                    f"{name} is None: its template found nothing. If there is nothing to pass, leave {name} out."
+                )
 
     def render_template(self, content: Any, *args: Any, **kwargs: Any) -> Any:  # noqa: ANN401
-        """Render one text, or each text of a collection; a path object as its text."""
+        """Render one text, or each text of a collection; turn a path object into text first."""
         if self._unrendered is None:
-            # Not an argument: Airflow 2 renders outlets too, and they are path objects.
+            # Not an argument: Airflow 2 renders outlets too, and those are path objects.
             return super().render_template(content, *args, **kwargs)  # type: ignore[misc]
         if self._unrendered:
             return content
@@ -66,26 +70,27 @@ class PrivateTemplates:
 
     def _render(self, template: Any, context: Any, *args: Any) -> Any:  # noqa: ANN401
         parts: list[object] = []
-        template.root_render_func = _recorded(template.root_render_func, parts)
+        template.root_render_func = _record_parts(template.root_render_func, parts)
         rendered = super()._render(template, context, *args)  # type: ignore[misc]
         if isinstance(rendered, bool) or not isinstance(rendered, int | float | dict | list):
             return rendered
         text = "".join(map(str, parts)).strip()
         if isinstance(rendered, dict | list):
             return _from_json(text, rendered)
-        # Native rendering reads 1_000, +49151, 12.50 and 1e5 as Python does: the id or price would be another one.
+        # Native rendering reads 1_000, +49151, 12.50 and 1e5 as Python numbers, which changes an id, phone number or
+        # price.
         return rendered if text == str(rendered) else text
 
 
 def _from_json(text: str, rendered: object) -> object:
-    """What a JSON text says, which Python reads otherwise: an emoji of ``tojson`` as two halves."""
+    """Parse the text as JSON if it is JSON: Python would read an emoji from ``tojson`` as two characters."""
     try:
         return json.loads(text)
     except ValueError:
         return rendered
 
 
-def _recorded(function: Callable[..., Iterable[object]], parts: list[object]) -> Callable[..., Iterable[object]]:
+def _record_parts(function: Callable[..., Iterable[object]], parts: list[object]) -> Callable[..., Iterable[object]]:
     def record(*args: Any) -> Iterator[object]:
         for part in function(*args):
             parts.append(part)
@@ -94,24 +99,24 @@ def _recorded(function: Callable[..., Iterable[object]], parts: list[object]) ->
     return record
 
 
-def _safe(error: Exception, argument: str, value: object, failed: object) -> Exception:
-    """Return what may be raised for ``error``: Airflow's own as it is, of any other only its kind."""
+def _without_personal_data(error: Exception, argument: str, value: object, failed: object) -> Exception:
+    """Return the exception to raise for ``error``: Airflow's own as it is, any other reduced to its type and place."""
     package = type(error).__module__.partition(".")[0]
     if package == "airflow":
-        # A missing variable, an XCom that is not there, a skip: none of them quotes the argument.
+        # A missing variable or XCom, or a skip: none of these quotes the argument.
         return error
     where = f"{argument}{_path_to(failed, value) or ''}"
     what = f"{where} cannot be rendered as a Jinja template ({type(error).__name__})."
     if package != "jinja2":
         return RenderingError(what)
     return AirflowFailException(
-        f"{what} Check the names and brackets in it. If it is text to send as it is, like a placeholder of SalesBlink, "
+        f"{what} Check its names and brackets. If the text must be sent as it is, like a placeholder of SalesBlink, "
         "write {{ '{{first_name}}' }} for {{first_name}}, or put the data into a file: files are not rendered."
     )
 
 
 def _path_to(wanted: object, value: object) -> str | None:
-    """Return where in ``value`` the object ``wanted`` is, by keys and places: ``['Opener']``; None if nowhere."""
+    """Return where ``wanted`` is inside ``value``, by keys and indexes like ``['Opener']``; None if it is not."""
     from airflow_provider_salesblink.client.redaction import redacted
 
     if value is wanted:
