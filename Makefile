@@ -4,11 +4,11 @@
 unexport PYTHONDONTWRITEBYTECODE
 export AIRFLOW__CORE__LOAD_EXAMPLES = False
 
-# Airflow 2.11 wants Python below 3.13; the first of these that works.
+# Airflow 2.11 needs Python below 3.13. Take the first of these that works.
 PYTHON ?= $(shell for python in python3.12 python3.11 python3; do \
 	$$python -c 'import sys; sys.exit(not (3, 11) <= sys.version_info < (3, 13))' 2>/dev/null && echo $$python && break; done)
 
-# Where it is, and which one: PYTHON may be a shim, or a path.
+# PYTHON may be a shim or a path.
 PYTHON_FOUND := $(shell $(PYTHON) -c 'import sys; print(sys.executable)' 2>/dev/null)
 PYTHON_VERSION := $(shell $(PYTHON) -c 'import sys; print("%d.%d" % sys.version_info[:2])' 2>/dev/null)
 
@@ -17,24 +17,24 @@ AIRFLOW ?= 3.3
 ENV := .venv/airflow-$(AIRFLOW)-py$(PYTHON_VERSION)
 COMPILE := ../$(TOOLS)/bin/uv pip compile --universal --python-version 3.11 --generate-hashes --no-header --quiet
 
-.PHONY: python help demo ui docs screenshots test test-2.11 check lint types layers dependencies wheel bench lock clean
+.PHONY: python help demo ui docs screenshots test test-2.11 check rules lint types layers dependencies wheel bench lock clean
 .DEFAULT_GOAL := help
 
 help: ## List the commands
 	@grep -hE '^[a-z0-9.-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([^:]+):.*## (.*)/\1\t\2/' | expand -t 16
 
-demo: $(ENV)/.ready ## Put the leads of a file into a campaign of the sandbox, in a real Airflow; no account needed
+demo: $(ENV)/.ready ## Load a file of leads into the sandbox, in a real Airflow; no account needed
 	@$(ENV)/bin/python -m demo
 
-ui: $(ENV)/.ready ## A whole Airflow with its UI, the example DAGs and a SalesBlink of your own
+ui: $(ENV)/.ready ## Start an Airflow with its UI, the example DAGs and a sandbox
 	@$(ENV)/bin/python -m demo.ui
 
-docs: $(TOOLS)/.ready ## Make the site of docs/ in docs/_build, and look at its links
+docs: $(TOOLS)/.ready ## Build the site of docs/ in docs/_build and check its links
 	rm -rf docs/_build docs/reference
 	$(TOOLS)/bin/sphinx-build -W --keep-going -q -b html docs docs/_build
 	$(TOOLS)/bin/python docs/check_links.py docs/_build
 
-screenshots: $(ENV)/.ready ## Take the pictures of docs/images anew, with chromium
+screenshots: $(ENV)/.ready ## Take the pictures of docs/images again, with chromium
 	@$(ENV)/bin/python -m demo.screenshots
 
 test: $(ENV)/.ready ## Run the tests (AIRFLOW=2.11 for the other generation)
@@ -43,7 +43,10 @@ test: $(ENV)/.ready ## Run the tests (AIRFLOW=2.11 for the other generation)
 test-2.11: ## Run the tests on Airflow 2.11
 	$(MAKE) test AIRFLOW=2.11
 
-check: lint types layers dependencies ## Everything that looks at the code without running it
+check: rules lint types layers dependencies ## Check the code without running it
+
+rules: $(TOOLS)/.ready ## Check the words, the README's length and the size of modules and functions
+	$(TOOLS)/bin/python .ci/house_rules.py
 
 lint: $(TOOLS)/.ready
 	$(TOOLS)/bin/ruff check .
@@ -58,14 +61,14 @@ layers: $(TOOLS)/.ready $(ENV)/.ready
 dependencies: $(TOOLS)/.ready
 	$(TOOLS)/bin/deptry .
 
-wheel: $(TOOLS)/.ready ## Build the wheel, install it beside each Airflow, and let Airflow list it
+wheel: $(TOOLS)/.ready ## Build the wheel, install it next to each Airflow, and check what Airflow lists
 	rm -rf dist && $(TOOLS)/bin/python -m build --no-isolation --outdir dist .
 	for version in 3.3 2.11; do .ci/installed-wheel $(TOOLS)/bin/uv $$version $(PYTHON_FOUND) || exit 1; done
 
-bench: $(ENV)/.ready ## Measure against what users would pick instead
+bench: $(ENV)/.ready ## Measure against what users would use instead
 	for file in benchmarks/bench_*.py; do $(ENV)/bin/python $$file || exit 1; done
 
-lock: $(TOOLS)/.ready ## Pin what we run with anew
+lock: $(TOOLS)/.ready ## Pin the requirements again
 	cd requirements && for version in 3.3 2.11; do $(COMPILE) ../pyproject.toml --extra openlineage --extra redis --extra sandbox \
 		--group ../pyproject.toml:test --constraints airflow-$$version.in --output-file airflow-$$version.txt || exit 1; done
 	cd requirements && $(COMPILE) --group ../pyproject.toml:tools --group ../pyproject.toml:docs --output-file tools.txt
