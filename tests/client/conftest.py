@@ -9,11 +9,11 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from airflow_provider_salesblink.client import SalesBlinkClient, classic
-from airflow_provider_salesblink.client.rate_limit import Unpaced
+from airflow_provider_salesblink.client.rate_limit import NoLimit
 from airflow_provider_salesblink.client.requestor import Requestor
 from airflow_provider_salesblink.client.retry import Policy
-from tests.client.documented import ANA, Scene
-from tests.client.wire import RawServer, Script
+from tests.client.documented_calls import ANA, Scene
+from tests.client.raw_server import RawServer, Script
 from tests.conftest import HASTE, CampaignUnderTest
 
 if TYPE_CHECKING:
@@ -59,7 +59,7 @@ class WaitlessClient:
         self.waits: list[float] = []
         requestor = Requestor(
             sandbox.url, classic.PREFIX, sandbox.key,
-            policy=policy, rate_limiter=Unpaced(), timeout=5, sleep=self.waits.append,
+            policy=policy, rate_limiter=NoLimit(), timeout=5, sleep=self.waits.append,
         )  # fmt: skip
         self.campaigns = classic.Campaigns(requestor)
         self.prospects = classic.Prospects(requestor)

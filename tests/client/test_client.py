@@ -11,8 +11,8 @@ import pytest
 
 import airflow_provider_salesblink.client as package
 from airflow_provider_salesblink.client import DEFAULT_BASE_URL, NotFoundError, SalesBlinkClient
-from tests.client.documented import ANA, Documented, Scene, every_call, every_read
-from tests.client.wire import answer
+from tests.client.documented_calls import ANA, Documented, Scene, every_call, every_read
+from tests.client.raw_server import answer
 from tests.conftest import ROOT
 
 if TYPE_CHECKING:

@@ -16,7 +16,7 @@ from airflow_provider_salesblink.client.identity import (
     fingerprint,
     former_fingerprint,
     is_address,
-    person,
+    normalized,
     read_address,
     spellings,
 )
@@ -108,7 +108,7 @@ SAME = [
 
 @pytest.mark.parametrize(("one", "other"), SAME, ids=ascii)
 def test_spellings_of_a_mailbox_are_one_person(one: str, other: str) -> None:
-    assert person(one) == person(other)
+    assert normalized(one) == normalized(other)
     assert fingerprint(one) == fingerprint(other)
 
 
@@ -127,7 +127,7 @@ OTHERS = [
 
 @pytest.mark.parametrize(("one", "other"), OTHERS, ids=ascii)
 def test_two_mailboxes_are_two_people(one: str, other: str) -> None:
-    assert person(one) != person(other)
+    assert normalized(one) != normalized(other)
 
 
 def test_every_address_in_a_text_is_found() -> None:
@@ -157,19 +157,19 @@ def test_any_spelling_of_a_mailbox_has_the_same_identity(
     # In upper case ß is SS, which is another mailbox.
     spelled = "ß".join(map(in_case, address.split("ß")))
     if in_ascii:
-        spelled = f"{spelled.rpartition('@')[0]}@{person(address).rpartition('@')[2]}"
+        spelled = f"{spelled.rpartition('@')[0]}@{normalized(address).rpartition('@')[2]}"
     spelled = around.format(unicodedata.normalize(form, spelled))
 
     assert fingerprint(spelled) == fingerprint(address)
-    assert person(read_address(spelled)) == person(address)
+    assert normalized(read_address(spelled)) == normalized(address)
 
 
 @given(st.text())
 def test_any_text_has_an_identity_and_is_an_address_or_not(text: str) -> None:
-    assert person(text) == person(person(text)) or not is_address(text)
+    assert normalized(text) == normalized(normalized(text)) or not is_address(text)
     if is_address(text):
         assert is_address(read_address(text))
-        assert person(read_address(text)) == person(text)
+        assert normalized(read_address(text)) == normalized(text)
     assert len(fingerprint(text)) == 16
 
 
@@ -209,7 +209,7 @@ def test_the_people_with_an_address() -> None:
 def test_a_long_text_takes_no_long_time(text: str) -> None:
     before = time.monotonic()
 
-    person(text)
+    normalized(text)
     is_address(text)
 
     assert time.monotonic() - before < 5

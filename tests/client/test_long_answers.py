@@ -123,7 +123,7 @@ def test_a_call_does_not_wait_longer_for_the_budget_than_it_is_told(
     with SalesBlinkClient(sandbox.key, sandbox.url, reads_per_minute=1, pacing_url=pacing) as client:
         client.campaigns.get(campaign.id)
 
-        with client.waiting_at_most(5), pytest.raises(BudgetSpentError, match="The budget of reads") as spent:
+        with client.waiting_at_most(5), pytest.raises(BudgetSpentError, match="The rate limit of reads") as spent:
             client.campaigns.get(campaign.id)
 
     assert 55 < spent.value.retry_after <= 60.5

@@ -11,11 +11,11 @@ import pytest
 
 from airflow_provider_salesblink.client import InvalidInputError, SalesBlinkClient, SalesBlinkError
 from airflow_provider_salesblink.client.http_transport import Call
-from airflow_provider_salesblink.client.rate_limit import Unpaced
+from airflow_provider_salesblink.client.rate_limit import NoLimit
 from airflow_provider_salesblink.client.requestor import Answer, Requestor
 from airflow_provider_salesblink.client.retry import Answered, Attempt, Done, Policy
-from tests.client.documented import DOCUMENTED, Documented, Scene, every_call
-from tests.client.wire import answer
+from tests.client.documented_calls import DOCUMENTED, Documented, Scene, every_call
+from tests.client.raw_server import answer
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -126,7 +126,7 @@ def test_what_the_api_says_is_passed_on_without_what_is_private(
 def test_an_address_given_as_an_id_is_not_shown(
     sandbox: Sandbox, client: SalesBlinkClient, said: list[logging.LogRecord], address: str
 ) -> None:
-    with pytest.raises(InvalidInputError, match="an address is given as email") as caught:
+    with pytest.raises(InvalidInputError, match="pass an address as email") as caught:
         client.prospects.get(address)
     assert_private(in_full(caught.value))
 
@@ -160,7 +160,7 @@ def test_refused_arguments_are_not_recited(sandbox: Sandbox, client: SalesBlinkC
 
 
 def test_nothing_shows_what_it_holds(new_client: NewClient) -> None:
-    requestor = Requestor("http://127.0.0.1", "/api", KEY, policy=Policy(), rate_limiter=Unpaced(), timeout=1)
+    requestor = Requestor("http://127.0.0.1", "/api", KEY, policy=Policy(), rate_limiter=NoLimit(), timeout=1)
     ana = {"Email": PEOPLE[0]}
     call = Call("GET", f"/api/prospect/{quote(PEOPLE[0])}", "reads", query=quote(PEOPLE[0]), body=PEOPLE[1].encode())
     attempt = Attempt(Answered(200, body=ana), Done(), str(call))

@@ -8,12 +8,12 @@ import pytest
 
 from airflow_provider_salesblink.client import AuthenticationError, InvalidInputError, NotFoundError, ServerError
 from airflow_provider_salesblink.client.probe import probe
-from tests.client.wire import answer
+from tests.client.raw_server import answer
 
 if TYPE_CHECKING:
     from airflow_provider_salesblink.sandbox import Sandbox
     from tests.client.conftest import Serve
-    from tests.client.wire import Received
+    from tests.client.raw_server import Received
 
 
 def test_the_api_that_takes_the_key_and_the_one_that_is_not_there(sandbox: Sandbox) -> None:

@@ -36,7 +36,7 @@ from airflow_provider_salesblink.client import (
 from airflow_provider_salesblink.client.requestor import Requestor
 from airflow_provider_salesblink.client.retry import Policy
 from airflow_provider_salesblink.sandbox import Sandbox
-from tests.client.documented import (
+from tests.client.documented_calls import (
     ADD,
     ANA,
     DOCUMENTED,
@@ -47,7 +47,7 @@ from tests.client.documented import (
     every_read,
     every_repeatable_write,
 )
-from tests.client.wire import answer
+from tests.client.raw_server import answer
 from tests.conftest import HASTE, ROOT
 
 if TYPE_CHECKING:
@@ -55,7 +55,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from tests.client.conftest import NewClient, Serve, WaitlessClient
-    from tests.client.wire import Piece, Received, Script
+    from tests.client.raw_server import Piece, Received, Script
     from tests.conftest import CampaignUnderTest
 
 BO = {"Email": "bo@example.com"}
@@ -267,7 +267,7 @@ def test_an_add_that_cannot_be_read_back_is_ambiguous(
     sandbox.fault("prospect-add", lost, when="after", times=None, **options)
     sandbox.fault("prospects", kind, status=status, times=None)
 
-    with pytest.raises(AmbiguousWriteError, match="Look before sending it again") as caught:
+    with pytest.raises(AmbiguousWriteError, match="Check SalesBlink before sending it again") as caught:
         client.prospects.add(campaign.id, BO)
 
     assert addresses(sandbox) == ["bo@example.com"]
@@ -307,7 +307,7 @@ def test_an_add_that_is_only_sent_leaves_a_lost_answer_to_its_caller(
 ) -> None:
     sandbox.fault("prospect-add", kind, when="after", **options)
 
-    with pytest.raises(AmbiguousWriteError, match="Look before sending it again") as caught:
+    with pytest.raises(AmbiguousWriteError, match="Check SalesBlink before sending it again") as caught:
         client.prospects.send(campaign.id, BO)
 
     assert (caught.value.method, caught.value.path) == ("POST", "/api/prospect-add")
@@ -430,13 +430,13 @@ def test_a_budget_that_many_wait_for_is_one_line_in_the_log(sandbox: Sandbox, ca
     requestor.close()
 
     assert len(waits) >= 8
-    assert caplog.text.count("The budget of reads is used up; waiting") == 1
+    assert caplog.text.count("The rate limit of reads is used up; waiting") == 1
 
 
 def test_a_server_that_wants_an_hour_is_not_waited_for(sandbox: Sandbox, waitless: WaitlessClient) -> None:
     sandbox.fault("campaigns", "429", retry_after=3600, times=None)
 
-    with pytest.raises(RateLimitedError, match="It asks for 3600 s") as caught:
+    with pytest.raises(RateLimitedError, match="It asks to wait 3600 s") as caught:
         waitless.campaigns.list()
 
     assert (caught.value.retry_after, caught.value.status) == (3600, 429)
@@ -552,7 +552,7 @@ def test_nobody_listens(new_client: NewClient, campaign: CampaignUnderTest, sand
     with socket.create_server(("127.0.0.1", 0)) as gone:
         port = gone.getsockname()[1]
 
-    with pytest.raises(ConnectionFailedError, match=r"Nothing was sent .* does not take connections"):
+    with pytest.raises(ConnectionFailedError, match=r"Nothing was sent .* does not accept connections"):
         new_client(base_url=f"http://127.0.0.1:{port}").prospects.add(campaign.id, BO)
     assert sandbox.requests == []
 
@@ -566,7 +566,7 @@ def test_a_connection_that_is_never_taken_is_never_sent(new_client: NewClient) -
             waiting.connect_ex(deaf.getsockname())
         url = f"http://127.0.0.1:{deaf.getsockname()[1]}"
 
-        with pytest.raises(ConnectionFailedError, match=r"Nothing was sent .* did not take the connection in time"):
+        with pytest.raises(ConnectionFailedError, match=r"Nothing was sent .* did not accept the connection in time"):
             new_client(base_url=url, timeout=0.1, policy=Policy(max_attempts=2, backoff=0.001)).campaigns.list()
 
 
@@ -591,7 +591,7 @@ def test_a_server_that_comes_up_late_gets_the_add(new_client: NewClient) -> None
 
 @pytest.mark.parametrize("host", ["a..b", "*.example.com", "a" * 64 + ".com", "ex\u00a0ample.com"])
 def test_a_host_that_is_no_name_is_not_tried_again(new_client: NewClient, host: str) -> None:
-    with pytest.raises(ConnectionFailedError, match=r"Nothing was sent .* the root URL names no server"):
+    with pytest.raises(ConnectionFailedError, match=r"Nothing was sent .* the root URL does not name a server"):
         new_client(base_url=f"https://{host}").campaigns.list()
 
 
@@ -627,7 +627,7 @@ def test_no_redirect_carries_the_key_to_another_host(
 def test_a_redirect_to_nowhere_is_a_redirect(serve: Serve, new_client: NewClient, location: str) -> None:
     server = serve(lambda _: [answer(status="302 Found", Location=location)])
 
-    with pytest.raises(UnreadableResponseError, match="sends the call elsewhere"):
+    with pytest.raises(UnreadableResponseError, match="it is a redirect"):
         new_client(base_url=server.url).campaigns.list()
 
 
@@ -891,7 +891,7 @@ def test_a_server_that_cannot_prove_who_it_is_gets_nothing(
 ) -> None:
     server = serve(lambda _: [answer([{"id": "1"}])], tls=tls[0])
 
-    with pytest.raises(ConnectionFailedError, match=r"Nothing was sent .* certificate is not one to trust"):
+    with pytest.raises(ConnectionFailedError, match=r"Nothing was sent .* certificate is not trusted"):
         new_client(base_url=server.url).prospects.add("c1", BO)
     assert server.requests == []
     assert server.connections == 1
@@ -903,7 +903,7 @@ def test_a_server_that_cannot_prove_who_it_is_gets_nothing(
 def test_a_server_without_tls_is_told_as_one(new_client: NewClient, sandbox: Sandbox) -> None:
     url = sandbox.url.replace("http://", "https://")
 
-    with pytest.raises(ConnectionFailedError, match=rf"does not speak TLS; .*http:// .*check the root URL \({url}\)"):
+    with pytest.raises(ConnectionFailedError, match=rf"does not use TLS; .*http:// .*check the root URL \({url}\)"):
         new_client(base_url=url).campaigns.list()
     assert sandbox.requests == []
 
@@ -944,7 +944,7 @@ def test_a_proxy_that_is_not_there_or_refuses_has_sent_nothing(
 
     for proxy in (absent, refusing.url):
         monkeypatch.setenv("https_proxy", proxy)
-        with pytest.raises(ConnectionFailedError, match=r"Nothing was sent .* the proxy did not take"):
+        with pytest.raises(ConnectionFailedError, match=r"Nothing was sent .* the proxy refused the connection"):
             new_client(base_url="https://127.0.0.1:1").prospects.add("c1", BO)
 
 

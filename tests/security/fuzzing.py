@@ -18,13 +18,13 @@ from hypothesis import strategies as st
 
 from airflow_provider_salesblink.client import SalesBlinkClient, SalesBlinkError
 from airflow_provider_salesblink.client.retry import Policy
-from tests.client.documented import DOCUMENTED, Scene
-from tests.client.wire import RawServer, answer
+from tests.client.documented_calls import DOCUMENTED, Scene
+from tests.client.raw_server import RawServer, answer
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping
 
-    from tests.client.wire import Piece, Received
+    from tests.client.raw_server import Piece, Received
 
 KEY = "sk-Live_0123456789abcdef"
 ADDRESS = "ana.secret@example.com"

@@ -23,14 +23,14 @@ from airflow.providers.common.compat.sdk import (
 import airflow_provider_salesblink
 from airflow_provider_salesblink.client import SalesBlinkClient, SalesBlinkError
 from airflow_provider_salesblink.client.retry import Policy
-from tests.client.wire import answer
+from tests.client.raw_server import answer
 
 if TYPE_CHECKING:
     from collections.abc import Callable
     from pathlib import Path
 
     from tests.client.conftest import NewClient, Serve
-    from tests.client.wire import Piece, RawServer, Received
+    from tests.client.raw_server import Piece, RawServer, Received
 
 ADDRESS = "ana@example.com"
 MEANT: dict[str, Any] = {
@@ -46,9 +46,9 @@ MEANT: dict[str, Any] = {
     "columns": {"Email": "Email"},
     "csv_options": {"delimiter": ","},
     "opt_out_columns": ["Unsubscribed"],
-    "beside": (),
+    "ignore_ids": (),
 }
-"""A right value for each argument there is. Whoever adds an argument adds one here, and it is tried."""
+"""A right value for each argument there is. Add one for each new argument, so that the tests try it."""
 
 PATHS = ("output_path", "rejected_path", "rows_path", "suppression_path")
 """Paths of the user's own files: nothing of them is sent."""

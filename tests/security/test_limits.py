@@ -19,13 +19,13 @@ from airflow_provider_salesblink.client import (
     http_transport,
 )
 from airflow_provider_salesblink.client.retry import Policy
-from tests.client.wire import answer
+from tests.client.raw_server import answer
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from tests.client.conftest import NewClient, Serve
-    from tests.client.wire import Piece
+    from tests.client.raw_server import Piece
 
 MIB = 1024**2
 ONCE = Policy(max_attempts=1, settling_time=0)
@@ -140,7 +140,7 @@ def test_what_is_packed_otherwise_than_asked_is_not_unpacked(
 ) -> None:
     server = serve(lambda _: [answer([{"id": "1"}], Content_Encoding=encoding)])
 
-    with pytest.raises(UnreadableResponseError, match="compressed in a way that was not asked for"):
+    with pytest.raises(UnreadableResponseError, match="compressed in a way that the client did not ask for"):
         new_client(base_url=server.url, policy=ONCE).campaigns.list()
     assert server.requests[0].headers["accept-encoding"] == "gzip, deflate"
 
@@ -161,7 +161,7 @@ def test_a_disk_that_is_full_is_said(serve: Serve, new_client: NewClient) -> Non
     before = resource.getrlimit(resource.RLIMIT_FSIZE)
     try:
         resource.setrlimit(resource.RLIMIT_FSIZE, (6 * MIB, before[1]))
-        with pytest.raises(ConnectionFailedError, match="could not be kept on this machine"):
+        with pytest.raises(ConnectionFailedError, match="could not be stored on this machine"):
             list(client.prospects.each("c1"))
     finally:
         resource.setrlimit(resource.RLIMIT_FSIZE, before)

@@ -17,8 +17,8 @@ from airflow_provider_salesblink.client import (
     validation,
 )
 from airflow_provider_salesblink.client.retry import Policy
-from tests.client.documented import Documented, Scene, every_call
-from tests.client.wire import answer
+from tests.client.documented_calls import Documented, Scene, every_call
+from tests.client.raw_server import answer
 from tests.conftest import ROOT
 
 if TYPE_CHECKING:
@@ -70,7 +70,7 @@ def test_tls_is_checked_unless_it_is_switched_off(serve: Serve, new_client: NewC
     server = serve(lambda _: [answer([{"id": "1"}])], tls=tls[0])
 
     for options in ({}, {"verify_tls": True}):
-        with pytest.raises(ConnectionFailedError, match="the server's certificate is not one to trust"):
+        with pytest.raises(ConnectionFailedError, match="the server's certificate is not trusted"):
             new_client(base_url=server.url, policy=ONCE, **options).campaigns.list()
     assert server.requests == []
 
@@ -81,7 +81,7 @@ def test_a_certificate_of_another_host_is_none(
     monkeypatch.setenv("REQUESTS_CA_BUNDLE", str(tls[1]))
     server = serve(lambda _: [answer([{"id": "1"}])], tls=tls[0])
 
-    with pytest.raises(ConnectionFailedError, match="the server's certificate is not one to trust"):
+    with pytest.raises(ConnectionFailedError, match="the server's certificate is not trusted"):
         new_client(base_url=server.url.replace("127.0.0.1", "localhost"), policy=ONCE).campaigns.list()
     assert server.requests == []
     assert new_client(base_url=server.url, policy=ONCE).campaigns.list()
@@ -96,7 +96,7 @@ def test_that_tls_is_not_checked_is_said(
         new_client(base_url=server.url, verify_tls=False).campaigns.list()
 
     said = [record.getMessage() for record in caplog.records if record.levelno == logging.WARNING]
-    assert said == [f"verify_tls is off: whoever is between this machine and {server.url} can read the key."]
+    assert said == [f"verify_tls is off: anybody between this machine and {server.url} can read the key."]
 
 
 def test_a_plain_server_behind_an_https_url_gets_no_key(serve: Serve, new_client: NewClient) -> None:
@@ -133,7 +133,7 @@ def test_no_redirect_leads_out_of_tls(
     there = location.format(port=plain.server_address[1])
     server = serve(lambda _: [answer(status="307 Elsewhere", Location=there, Refresh=f"0; url={there}")], tls=tls[0])
 
-    with pytest.raises(UnreadableResponseError, match="sends the call elsewhere, which is not followed"):
+    with pytest.raises(UnreadableResponseError, match="it is a redirect, which the client does not follow"):
         new_client(base_url=server.url, policy=ONCE).campaigns.list()
 
     assert len(server.requests) == 1

@@ -12,13 +12,13 @@ import pytest
 
 from airflow_provider_salesblink.client import InvalidInputError, SalesBlinkClient, SalesBlinkError
 from airflow_provider_salesblink.client.retry import Policy
-from tests.client.documented import DOCUMENTED, Scene
+from tests.client.documented_calls import DOCUMENTED, Scene
+from tests.client.raw_server import answer
 from tests.client.test_privacy import in_full, shown
-from tests.client.wire import answer
 
 if TYPE_CHECKING:
     from tests.client.conftest import NewClient, Serve
-    from tests.client.wire import Piece
+    from tests.client.raw_server import Piece
 
 KEY = "sk-Live_0123456789abcdef/+="
 SECRETS = [KEY, quote(KEY, safe=""), quote(KEY), KEY[:12]]

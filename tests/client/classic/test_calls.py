@@ -9,8 +9,8 @@ import pytest
 from airflow_provider_salesblink.client import NotFoundError, PermissionDeniedError, SalesBlinkClient
 from airflow_provider_salesblink.client.records import Campaign, Prospect, TeamMember
 from airflow_provider_salesblink.sandbox import Shapes
-from tests.client.documented import ANA, Documented, Scene, every_call
-from tests.client.wire import RawServer, Received, answer
+from tests.client.documented_calls import ANA, Documented, Scene, every_call
+from tests.client.raw_server import RawServer, Received, answer
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -193,7 +193,7 @@ def test_an_id_that_is_none_is_not_made_up(serve: Serve, new_client: NewClient, 
     client = new_client(base_url=serve(id_of(value)).url)
 
     assert client.prospects.search(ANA)[0]["id"] is None
-    with pytest.raises(Exception, match="holds no campaigns"):
+    with pytest.raises(Exception, match="has no campaigns"):
         client.campaigns.list()
 
 

@@ -21,8 +21,8 @@ from airflow_provider_salesblink.client import (
 from airflow_provider_salesblink.client.classic import decoding
 from airflow_provider_salesblink.sandbox import Sandbox, Shapes
 from airflow_provider_salesblink.sandbox.shapes import choices
-from tests.client.documented import ANA, Documented, Scene, every_read
-from tests.client.wire import answer
+from tests.client.documented_calls import ANA, Documented, Scene, every_read
+from tests.client.raw_server import answer
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping

@@ -43,7 +43,7 @@ def test_two_processes_of_one_key_use_a_minute_s_budget_up_and_no_more(tmp_path:
     with Sandbox(limits=Limits(writes=40), seed={"campaigns": [{"id": "spring", "name": "Spring"}]}) as sandbox:
         processes = [
             subprocess.Popen([
-                sys.executable, "-m", "tests.client.adder", sandbox.url, sandbox.key, "spring",
+                sys.executable, "-m", "tests.client.adding_process", sandbox.url, sandbox.key, "spring",
                 f"file://{tmp_path}/count.sqlite", "40", str(first), str(first + 40),
             ], cwd=ROOT)
             for first in (0, 40)
