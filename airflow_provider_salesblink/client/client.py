@@ -33,7 +33,7 @@ class SalesBlinkClient:
     :param api_version: the API to use; only ``classic`` so far.
     :param timeout: seconds to wait for an answer; at most 10 of them for the connection.
     :param max_attempts: the most times that a call is sent.
-    :param reads_per_minute: rate limit of all clients with this key together; 0 is no limit. The same for writes and
+    :param reads_per_minute: rate limit of all clients with this key together; 0 means no limit. The same for writes and
         deletes.
     :param pacing_url: where requests are counted: empty for a file that the processes of this machine share,
         ``redis://...`` for a server that several machines share, ``file:///...`` for another file.

@@ -200,7 +200,7 @@ class FallbackRateLimiter:
 def rate_limiter(per_minute: Mapping[RequestKind, int], *, pacing_url: str, key: str, base_url: str) -> RateLimiter:
     """Return the rate limiter that all clients with ``key`` at ``base_url`` share.
 
-    :param per_minute: kind -> most requests in a minute; 0 is no limit.
+    :param per_minute: kind -> most requests in a minute; 0 means no limit.
     :param pacing_url: where the count is kept: empty for a file in this machine's temporary folder, ``file:///...``
         for another file, ``redis://...``, ``rediss://...`` or ``unix://...`` for a Redis server.
     :raises InvalidInputError: ``pacing_url`` has another form, or other users of this machine could change the

@@ -1,4 +1,4 @@
-"""What the client's tests share: a scene, clients of other kinds, and servers of raw bytes."""
+"""Fixtures of the client's tests: a scene, clients with other options, and servers of raw bytes."""
 
 from __future__ import annotations
 
@@ -30,13 +30,13 @@ def scene(sandbox: Sandbox, campaign: CampaignUnderTest) -> Scene:
 
 @pytest.fixture
 def new_client(sandbox: Sandbox) -> Iterator[NewClient]:
-    """Makes clients that are in a hurry and, unless told otherwise, talk to the sandbox without a budget."""
+    """Makes clients that retry quickly and, by default, use the sandbox without a rate limit."""
     with ExitStack() as stack:
 
         def make(**options: Any) -> SalesBlinkClient:
-            hurried = {"api_key": sandbox.key, "base_url": sandbox.url, "policy": HASTE, "timeout": 5}
-            unpaced = {"reads_per_minute": 0, "writes_per_minute": 0}
-            return stack.enter_context(SalesBlinkClient(**{**hurried, **unpaced, **options}))
+            defaults = {"api_key": sandbox.key, "base_url": sandbox.url, "policy": HASTE, "timeout": 5}
+            unlimited = {"reads_per_minute": 0, "writes_per_minute": 0}
+            return stack.enter_context(SalesBlinkClient(**{**defaults, **unlimited, **options}))
 
         yield make
 
@@ -53,7 +53,7 @@ def serve() -> Iterator[Serve]:
 
 
 class WaitlessClient:
-    """The classic API over a requestor that writes down its waits instead of waiting."""
+    """The classic API over a requestor that records its waits and does not wait."""
 
     def __init__(self, sandbox: Sandbox, policy: Policy) -> None:
         self.waits: list[float] = []
@@ -68,7 +68,7 @@ class WaitlessClient:
 
 @pytest.fixture
 def waitless(sandbox: Sandbox) -> Iterator[WaitlessClient]:
-    """Decides as the real policy does."""
+    """Makes the decisions of the real policy."""
     client = WaitlessClient(sandbox, Policy())
     yield client
     client.close()

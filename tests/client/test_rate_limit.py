@@ -135,7 +135,7 @@ def test_the_check_before_a_write_runs_while_it_waits_too(count: str) -> None:
     assert len(checks) == 3
 
 
-def test_kinds_are_counted_apart_and_0_is_no_limit(count: str) -> None:
+def test_kinds_are_counted_separately_and_0_means_no_limit(count: str) -> None:
     limiter = SlidingWindow(PER_MINUTE, store(count))
 
     assert [limiter.try_acquire("reads") > 0 for _ in range(3)] == [False, False, True]

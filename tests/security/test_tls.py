@@ -1,4 +1,4 @@
-"""The key travels encrypted to the server that was named, or not at all."""
+"""The key is sent encrypted to the configured server, or not at all."""
 
 from __future__ import annotations
 
@@ -59,7 +59,7 @@ def test_no_url_says_one_host_and_means_another(new_client: NewClient, url: str)
 
 
 def test_an_ipv4_address_as_ipv6_is_this_machine_only_where_it_is() -> None:
-    # Which Python versions say so differs; either is right, as the address cannot leave this machine.
+    # Python versions differ here. Both are correct, because the address cannot leave this machine.
     try:
         validation.root_url("http://[::ffff:127.0.0.1]")
     except InvalidInputError as error:
@@ -117,7 +117,7 @@ def test_no_redirect_is_followed_on_the_same_host_either(
     with pytest.raises(SalesBlinkError):
         call.make(new_client(base_url=server.url, policy=ONCE), Scene("c1", "p1"))
 
-    # An add is looked for, on the path that was there before.
+    # After the redirect, an add is read back on its usual path.
     assert [request.method for request in server.requests].count(call.method) == 1
     assert all("/api/campaigns" not in request.target or call.path == "/campaigns" for request in server.requests)
 
@@ -163,5 +163,5 @@ assert connection_form.DEFAULT_ROOT_URL.startswith("https://")
 """
 
 
-def test_tls_is_on_unless_somebody_says_otherwise() -> None:
+def test_tls_is_checked_by_default() -> None:
     subprocess.run([sys.executable, "-c", SECURE_BY_DEFAULT], check=True, cwd=ROOT, timeout=60)
