@@ -1,7 +1,4 @@
-"""Make calls to one of SalesBlink's APIs: keep the rate limit, retry, and read back writes whose answer was lost.
-
-Only this module sleeps.
-"""
+"""Call one of SalesBlink's APIs: keep the rate limit, retry, read back lost writes. Only this module sleeps."""
 
 from __future__ import annotations
 
@@ -119,8 +116,7 @@ class Requestor:
     :param key_name: the key's name in errors.
     :param sleep: waits for a number of seconds.
 
-    ``longest_wait`` is the most seconds that a call waits for the rate limit, over all its attempts; no bound by
-    default.
+    ``longest_wait``: the most seconds that a call waits for the rate limit, over all its attempts; not set at first.
     """
 
     def __init__(
@@ -257,10 +253,9 @@ class Requestor:
             waited.paused += wait
             if waited.paused > self._policy.patience or waited.total > self.longest_wait:
                 raise RateLimitedError(
-                    f"SalesBlink asks to slow down: it answered 429 to another call of this key, so this one was not "
-                    f"sent. Try again in {wait:.0f} s.",
-                    retry_after=wait,
-                )
+                    "SalesBlink answered 429 to another call of this key, so this one was not sent. "
+                    f"Try again in {wait:.0f} s.", retry_after=wait,
+                )  # fmt: skip
             self._log_wait(f"429 {call.kind}", "SalesBlink answered 429: no %s for %.0f s.", call.kind, wait)
             # A random time more, so that threads do not send at the same moment.
             self._sleep(wait + random.uniform(0, self._policy.backoff))
