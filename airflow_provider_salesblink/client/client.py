@@ -1,4 +1,4 @@
-"""The client: one key at one root URL, whichever of SalesBlink's APIs serves it."""
+"""The client for one key at one root URL, on any of SalesBlink's APIs."""
 
 from __future__ import annotations
 
@@ -18,33 +18,34 @@ if TYPE_CHECKING:
 
 DEFAULT_BASE_URL = "https://run.salesblink.io"
 LONGEST_TIMEOUT = 86_400
-"""Seconds. Sockets cannot wait for much longer."""
+"""Seconds. Sockets cannot wait much longer."""
 
-# The second API comes in here: a module beside `classic` with the same four names, whose classes have the same
-# methods and answer the same records.
+# To add an API, add a module next to `classic` with the same four names. Its classes have the same methods and return
+# the same records.
 _APIS = {"classic": classic}
 
 
 class SalesBlinkClient:
-    """SalesBlink over HTTP. Threads may share a client; it keeps its connections until :meth:`close`.
+    """A client for SalesBlink. Threads may share it; it keeps its connections open until :meth:`close`.
 
     :param api_key: the key from SalesBlink's Integrations page.
     :param base_url: the root URL; plain ``http://`` only to a loopback address.
-    :param api_version: which API serves the calls; ``classic`` or a later one.
-    :param timeout: seconds to wait for an answer; connections are given up after 10.
-    :param max_attempts: how often a call is sent at most while it may help.
-    :param reads_per_minute: budget of all clients with this key; 0 is no limit. Likewise writes and deletes.
-    :param pacing_url: where the budget is counted: empty for a file that the processes of this machine share,
-        ``redis://...`` for a server that machines share, ``file:///...`` for a file of one's own.
-    :param dry_run: reads go through; writes are logged and answer a record marked ``dry_run``.
+    :param api_version: the API to use; only ``classic`` so far.
+    :param timeout: seconds to wait for an answer; at most 10 of them for the connection.
+    :param max_attempts: the most times that a call is sent.
+    :param reads_per_minute: rate limit of all clients with this key together; 0 means no limit. The same for writes and
+        deletes.
+    :param pacing_url: where requests are counted: empty for a file that the processes of this machine share,
+        ``redis://...`` for a server that several machines share, ``file:///...`` for another file.
+    :param dry_run: send reads only; log writes and return records marked ``dry_run``.
     :param verify_tls: whether the server's certificate must be valid.
-    :param key_name: what errors call the key.
-    :param adds_refused: why nobody may be added with this client; empty where people may be added.
-    :param policy: another retry policy than ``Policy(max_attempts, settling_time=timeout)``.
-    :raises InvalidInputError: an argument cannot be right.
+    :param key_name: the key's name in errors.
+    :param adds_refused: the reason why this client must not add people; empty if it may.
+    :param policy: a retry policy in place of ``Policy(max_attempts, settling_time=timeout)``.
+    :raises InvalidInputError: an argument is invalid.
 
-    ``campaigns``, ``prospects`` and ``team`` hold the calls; ``shared`` says where the users of the key keep what they
-    share, and ``has_pacing_url`` whether that was configured.
+    ``campaigns``, ``prospects`` and ``team`` have the calls. ``shared`` is the location of the state that clients with
+    this key share; ``has_pacing_url`` says whether it was configured.
     """
 
     def __init__(
@@ -67,7 +68,7 @@ class SalesBlinkClient:
     ) -> None:
         key, root = validation.api_key(api_key), validation.root_url(base_url)
         if str(api_version) not in _APIS:
-            raise InvalidInputError(f"This api_version is not served; known: {', '.join(_APIS)}.")
+            raise InvalidInputError(f"This api_version is unknown; known: {', '.join(_APIS)}.")
         validation.number("timeout", timeout, 0.001, LONGEST_TIMEOUT)
         max_attempts = validation.whole_number("max_attempts", max_attempts, 1)
         per_minute: dict[RequestKind, int] = {
@@ -112,7 +113,7 @@ class SalesBlinkClient:
 
     @contextmanager
     def waiting_at_most(self, seconds: float) -> Iterator[None]:
-        """Within it, a call that would wait longer than this for the budget is a :class:`BudgetSpentError`."""
+        """While active, raise :class:`BudgetSpentError` for a call that would wait longer for the rate limit."""
         before, self._requestor.longest_wait = self._requestor.longest_wait, seconds
         try:
             yield
@@ -120,5 +121,5 @@ class SalesBlinkClient:
             self._requestor.longest_wait = before
 
     def close(self) -> None:
-        """Close the kept connections."""
+        """Close the connections. A later call opens new ones."""
         self._requestor.close()

@@ -1,4 +1,4 @@
-"""The names of a prospect's columns: the four that SalesBlink documents, however a source spells them."""
+"""The names of a prospect's columns: recognize the four that SalesBlink documents in any spelling."""
 
 from __future__ import annotations
 
@@ -11,11 +11,11 @@ if TYPE_CHECKING:
 
 EMAIL = "Email"
 DOCUMENTED = ("First Name", "Last Name", EMAIL, "Company")
-"""The columns of the classic API's own example; every other name is the user's and goes through untouched."""
+"""The columns in the classic API's documentation. Any other name is the user's and stays as it is."""
 
 
 def plain(name: str) -> str:
-    """``name`` without what spellings of the same column differ in: ``First Name``, ``first_name``, ``firstName``."""
+    """Return ``name`` without case and punctuation, the same for ``First Name``, ``first_name`` and ``firstName``."""
     return "".join(filter(str.isalnum, name)).casefold()
 
 
@@ -23,19 +23,19 @@ _BY_PLAIN_NAME = {plain(name): name for name in DOCUMENTED}
 
 
 def documented(name: str) -> str:
-    """The documented spelling of a documented column; any other name as it is."""
+    """Return the documented spelling of a documented column, and any other name as it is."""
     return _BY_PLAIN_NAME.get(plain(name), name)
 
 
 def is_email(name: str) -> bool:
-    """Whether ``name`` is the column of the address."""
+    """Return whether ``name`` is the column with the e-mail address."""
     return documented(name) == EMAIL
 
 
 def differing(current: Mapping[str, Any], wanted: Mapping[str, str]) -> dict[str, str]:
-    """Those of the ``wanted`` fields whose text is another than a prospect's ``current`` one.
+    """Return the ``wanted`` fields whose text differs from the prospect's ``current`` one.
 
-    A documented column is found however either side spells it.
+    Documented columns match in any spelling.
     """
     spelled = {documented(name): value for name, value in current.items()}
     return {
@@ -46,7 +46,7 @@ def differing(current: Mapping[str, Any], wanted: Mapping[str, str]) -> dict[str
 
 
 def as_text(value: object) -> str | None:
-    """Return a current value as the update call would write it, so that 5 and "5" are no difference."""
+    """Return a single value as the update call would write it, so that 5 and "5" are equal; None for other values."""
     text = values.as_text(value)
     # An infinite number has no digits, yet two of them are equal.
     return str(value) if text is None and isinstance(value, float) and not values.is_missing(value) else text

@@ -1,4 +1,4 @@
-"""What SalesBlink wraps its answers in, as far as both of its APIs share it: success, error, message."""
+"""The envelope that both of SalesBlink's APIs put around their answers: success, error, message."""
 
 from __future__ import annotations
 
@@ -9,11 +9,11 @@ _IDS = ("campaignID", "prospectID", "_id", "id")
 
 
 def is_refusal(body: Any) -> bool:  # noqa: ANN401
-    """Whether ``body`` says that the call failed, whatever the HTTP status."""
+    """Return whether ``body`` says that the call failed, whatever the HTTP status."""
     if not isinstance(body, dict):
         return False
     if any(isinstance(body.get(name), str | int) for name in _IDS):
-        # A bare record, whose own columns may be called success and error: only the API writes a truth value.
+        # A bare record may have columns of its own named success and error. Only the API's success is a boolean.
         return body.get("success") is False
     if "success" in body:
         return _is_false(body["success"])
@@ -21,7 +21,7 @@ def is_refusal(body: Any) -> bool:  # noqa: ANN401
 
 
 def message(body: Any, depth: int = DEEPEST_MESSAGE) -> str:  # noqa: ANN401
-    """The words in which the API explains itself, on one line; empty where it does not."""
+    """Return the API's message, on one line; empty if it has none."""
     if not isinstance(body, dict) or not depth:
         return ""
     for name in ("message", "error", "msg"):

@@ -1,6 +1,6 @@
-"""What can go wrong between this client and SalesBlink: one exception for each thing a caller would do about it.
+"""The client's exceptions: one for each way in which a caller would react.
 
-The sentences follow the error table of the classic API's documentation. None of them holds a key or an address.
+The messages follow the error table in the classic API's documentation. None of them shows a key or an address.
 """
 
 from __future__ import annotations
@@ -11,19 +11,19 @@ from airflow_provider_salesblink.client.redaction import redacted
 
 
 class SalesBlinkError(Exception):
-    """A call to SalesBlink did not do what was asked.
+    """A call to SalesBlink failed.
 
-    :param message: what is wrong, where, and what to do about it.
-    :param status: the HTTP status of the answer; None where there was none.
-    :param method: the HTTP method of the call; empty where nothing was to be sent.
+    :param message: what happened, where, and what to do.
+    :param status: the HTTP status of the answer; None without an answer.
+    :param method: the HTTP method of the call; empty if there was no call.
     :param path: the path of the call, without its query.
     """
 
     permanent: ClassVar[bool] = False
-    """Whether the same call would fail again, so that repeating it is a waste."""
+    """Whether the same call would fail again, so that a retry is useless."""
 
     def __init__(self, message: str, *, status: int | None = None, method: str = "", path: str = "") -> None:
-        # Here, so that no way of raising one can show an address, whoever put it into an id or a column's name.
+        # Redacted here, so that no caller can forget it: an id or a column name may hold an address.
         super().__init__(redacted(message))
         self.status = status
         self.method = method
@@ -43,7 +43,7 @@ class PermissionDeniedError(SalesBlinkError):
 
 
 class NotFoundError(SalesBlinkError):
-    """404, or an answer without the object that was asked for."""
+    """404, or an answer without the requested object."""
 
     permanent = True
 
@@ -55,15 +55,15 @@ class InvalidRequestError(SalesBlinkError):
 
 
 class InvalidInputError(InvalidRequestError, ValueError):
-    """An argument that cannot be right, seen before anything was sent."""
+    """An argument is invalid. Nothing was sent."""
 
 
 class RateLimitedError(SalesBlinkError):
     """429 for longer than the client waits.
 
-    :param retry_after: how many seconds the server wants to be left alone; None where it does not say.
+    :param retry_after: seconds to wait before the next request; None if the server does not say.
 
-    ``report`` may hold what was done before that.
+    ``report`` may hold what was done before.
     """
 
     report: Any = None
@@ -82,19 +82,19 @@ class RateLimitedError(SalesBlinkError):
 
 
 class BudgetSpentError(RateLimitedError):
-    """The shared budget is used up for longer than the caller wants to wait. The call was not sent."""
+    """The shared rate limit is used up for longer than the caller waits. The call was not sent."""
 
 
 class ServerError(SalesBlinkError):
-    """5xx: SalesBlink has a problem, or is down for maintenance."""
+    """5xx: SalesBlink has an internal problem, or is down for maintenance."""
 
 
 class ConnectionFailedError(SalesBlinkError):
-    """No answer: nobody listens there, the connection broke, or the time ran out."""
+    """No answer: the server is down, the connection broke, or the call timed out."""
 
 
 class UnreadableResponseError(SalesBlinkError):
-    """An answer, but not the JSON that was promised: a proxy's page, half a document, a redirect."""
+    """An answer that is not the documented JSON: a proxy's page, half a document, a redirect."""
 
 
 class ApiRefusedError(SalesBlinkError):
@@ -104,11 +104,11 @@ class ApiRefusedError(SalesBlinkError):
 
 
 class AmbiguousWriteError(SalesBlinkError):
-    """A write was sent, its answer was lost, and whether it was carried out could not be read back.
+    """A write was sent, its answer was lost, and the client could not read back whether it was carried out.
 
-    Look before sending it again: a second ``prospect-add`` may mail a person twice.
+    Check SalesBlink before sending it again: a second ``prospect-add`` may mail a person twice.
 
-    :param settling_time: seconds to wait before looking: so long the server may still be at work.
+    :param settling_time: seconds to wait before the check, because the sent request may still take effect.
     """
 
     def __init__(

@@ -1,4 +1,4 @@
-"""One exchange over HTTP: a call goes out, and what came of it is an outcome. The only module that talks HTTP."""
+"""Send single requests over HTTP and return what happened as an outcome. The only module that uses HTTP."""
 
 from __future__ import annotations
 
@@ -50,24 +50,24 @@ if TYPE_CHECKING:
 log = logging.getLogger(__name__)
 
 CONNECT_TIMEOUT = 10.0
-"""Seconds. A machine that has not taken a connection by then is not there; the ``timeout`` is for answers."""
+"""Seconds. A server that has not accepted a connection by then is down; ``timeout`` is for answers."""
 
 USER_AGENT = "airflow-provider-salesblink"
 CONNECTIONS = 16
 CHUNK = 65_536
 LONGEST_IN_MEMORY = 4_194_304
-"""Bytes. Longer answers to questions for long ones are kept in a file."""
+"""Bytes. A longer answer goes into a file, if the call says that it may be long."""
 LONGEST_MESSAGE = 200
 
 LONGEST_ACKNOWLEDGEMENT = 16 * 1024**2
-"""Bytes that an answer to a write may have, unpacked. A person has at most some thousand."""
+"""Bytes that the answer to a write may have, unpacked. A person has a few thousand at most."""
 LONGEST_READ = 128 * 1024**2
-"""As much for what is read into memory: some 250,000 people, or a team with its pictures."""
+"""The same for answers that are read into memory: about 250,000 people, or a team with its pictures."""
 LONGEST_LIST = 8 * 1024**3
-"""As much for what is kept in a file: some 16 million people. No temporary folder is filled by a list without end."""
+"""The same for answers in a file: about 16 million people. Keeps an endless list from filling the temporary folder."""
 
 _NO_TLS = ("WRONG_VERSION_NUMBER", "RECORD_LAYER_FAILURE")
-"""What OpenSSL calls an answer in plain text: the first before 3.2, the second since."""
+"""OpenSSL's names for an answer in plain text: the first before version 3.2, the second since."""
 
 _COMPRESSIONS = ("", "identity", "gzip", "x-gzip", "deflate")
 
@@ -76,11 +76,11 @@ Content = bytes | SpooledTemporaryFile[bytes]
 
 @dataclass(frozen=True, repr=False)
 class Call:
-    """One call as the documentation writes it.
+    """One call of the API.
 
     :param path: the path below the root, each part quoted.
-    :param repeatable: whether a second one changes nothing.
-    :param long: whether the answer may be too long for the memory.
+    :param repeatable: whether sending it a second time changes nothing.
+    :param long: whether the answer may be too long for memory.
     """
 
     method: str
@@ -92,8 +92,8 @@ class Call:
     long: bool = False
 
     @property
-    def most(self) -> int:
-        """How many bytes its answer may have."""
+    def max_answer_bytes(self) -> int:
+        """The most bytes that its answer may have, unpacked."""
         if self.kind != "reads":
             return LONGEST_ACKNOWLEDGEMENT
         return LONGEST_LIST if self.long else LONGEST_READ
@@ -106,7 +106,7 @@ class Call:
 
     @contextmanager
     def named_in_errors(self, status: int | None = None) -> Iterator[None]:
-        """Within it, errors are told which call they are about."""
+        """While active, add this call's method and path, and ``status``, to any error raised."""
         try:
             yield
         except SalesBlinkError as error:
@@ -115,12 +115,12 @@ class Call:
 
 
 class HttpTransport:
-    """Sends single requests to one server with one key, over connections that are kept. Threads may share it.
+    """Sends single requests to one server with one key, and keeps its connections open. Threads may share it.
 
     :param origin: scheme, host and port of the server.
-    :param key: goes into the ``Authorization`` header as it is.
+    :param key: the whole ``Authorization`` header.
     :param timeout: seconds to wait for an answer.
-    :param verify_tls: whether the server must prove who it is.
+    :param verify_tls: whether the server's certificate must be valid.
     """
 
     def __init__(self, origin: str, key: str, *, timeout: float, verify_tls: bool) -> None:
@@ -130,10 +130,10 @@ class HttpTransport:
         self._new_session = partial(_session, origin, verify_tls=verify_tls)
         self._sessions = {os.getpid(): self._new_session()}
         if not verify_tls and origin.startswith("https://"):
-            log.warning("verify_tls is off: whoever is between this machine and %s can read the key.", origin)
+            log.warning("verify_tls is off: anybody between this machine and %s can read the key.", origin)
 
     def close(self) -> None:
-        """Close the kept connections. A later call opens new ones."""
+        """Close the connections. A later call opens new ones."""
         self._session().close()
 
     def _session(self) -> requests.Session:
@@ -143,18 +143,18 @@ class HttpTransport:
         return self._sessions[os.getpid()]
 
     def send(self, call: Call) -> Outcome:
-        """Send ``call`` once, and tell what came of it.
+        """Send ``call`` once and return the outcome.
 
-        :raises InvalidInputError: the key is an argument of it, by mistake: URLs are logged, here and on the way.
+        :raises InvalidInputError: an argument of the call is the API key. URLs are logged, here and on the way.
         """
         if quote(self._key, safe="") in re.split("[/=]", f"{call.path}={call.query}"):
-            raise InvalidInputError("An id or a text to search for is the API key; nothing was sent.")
+            raise InvalidInputError("An id or a search term is the API key; nothing was sent.")
         url = f"{self._origin}{call.path}" + (f"?{call.query}" if call.query else "")
         headers = {"Content-Type": "application/json"} if call.body is not None else None
         started = time.monotonic()
         try:
-            # Twice as much on the wire: chunks have frames.
-            with redaction.quiet_urllib3(), response_limits.of_at_most(2 * call.most):
+            # Twice the size on the wire: each chunk has a frame.
+            with redaction.redact_urllib3_logs(), response_limits.max_bytes(2 * call.max_answer_bytes):
                 response = self._session().request(
                     call.method,
                     url,
@@ -162,31 +162,31 @@ class HttpTransport:
                     headers=headers,
                     auth=self._sign,
                     timeout=self._timeout,
-                    # Where the answer sends us is not where the key was given for.
+                    # The key is for the named server only.
                     allow_redirects=False,
                     stream=True,
                 )
-                content = _content(response, call)
+                content = _read(response, call)
         except (requests.RequestException, HTTPError, OSError) as error:
-            # Handed on as an outcome: the exception's own text, and so any traceback with it, holds the whole URL.
-            outcome = _without_answer(error)
+            # Not raised again: the exception's text, and any traceback with it, holds the whole URL.
+            outcome = _outcome_of_exception(error)
         else:
-            outcome = _outcome(response, content, self._key)
-        log.debug("%s: %s after %.0f ms.", call, error_messages.in_words(outcome), (time.monotonic() - started) * 1000)
+            outcome = _outcome_of_answer(response, content, self._key)
+        log.debug("%s: %s after %.0f ms.", call, error_messages.describe(outcome), (time.monotonic() - started) * 1000)
         return outcome
 
     def _sign(self, request: requests.PreparedRequest) -> requests.PreparedRequest:
-        # As `auth`, because requests would otherwise let a matching line of ~/.netrc replace the header.
+        # Passed as `auth`: otherwise requests would let a matching line of ~/.netrc replace the header.
         request.headers["Authorization"] = self._key
         return request
 
 
 def _session(root: str, *, verify_tls: bool) -> requests.Session:
     session = requests.Session()
-    # Looked up once: requests would do so for each call, and would let ~/.netrc replace the key.
+    # The environment is read here, once: requests would read it for each call, and let ~/.netrc replace the key.
     session.trust_env = False
     if root.startswith("https://"):
-        # Plain http goes to this machine only; a proxy elsewhere would be sent the key unencrypted.
+        # Plain http is for this machine only. Through a proxy, the key would leave the machine unencrypted.
         session.proxies.update(requests.utils.get_environ_proxies(root))
     session.verify = verify_tls and (os.environ.get("REQUESTS_CA_BUNDLE") or os.environ.get("CURL_CA_BUNDLE") or True)
     session.cookies.set_policy(http.cookiejar.DefaultCookiePolicy(allowed_domains=[]))
@@ -194,100 +194,101 @@ def _session(root: str, *, verify_tls: bool) -> requests.Session:
     adapter = _Adapter(pool_connections=1, pool_maxsize=CONNECTIONS, max_retries=0)
     session.mount("https://", adapter)
     session.mount("http://", adapter)
-    session.hooks["response"].append(_disarmed)
+    session.hooks["response"].append(_drop_location)
     return session
 
 
 class _Adapter(HTTPAdapter):
-    """Connects as ``requests`` does, to servers and through proxies, and has their answers bounded."""
+    """Connects as ``requests`` does, directly or through proxies, and limits the answers."""
 
     def init_poolmanager(self, *arguments: Any, **options: Any) -> None:
         super().init_poolmanager(*arguments, **options)
-        response_limits.bound(self.poolmanager)
+        response_limits.limit_answers(self.poolmanager)
 
     def proxy_manager_for(self, proxy: Any, **options: Any) -> Any:  # noqa: ANN401
         is_new = proxy not in self.proxy_manager
         manager = super().proxy_manager_for(proxy, **options)
         if is_new:
-            response_limits.bound(manager)
+            response_limits.limit_answers(manager)
         return manager
 
 
-def _disarmed(response: requests.Response, **_: object) -> None:
-    # requests reads it even where redirects are not followed, and stumbles over what is no URL.
+def _drop_location(response: requests.Response, **_: object) -> None:
+    # requests reads this header even if it does not follow redirects, and fails if the value is not a URL.
     response.headers.pop("Location", None)
     if response.status_code < HTTPStatus.OK:
-        # The true answer is still to come on this connection, and would be taken for the next call's.
+        # The final answer is still to come on this connection. It would be taken for the next call's answer.
         response.close()
 
 
-def _without_answer(error: requests.RequestException | HTTPError | OSError) -> Outcome:
+def _outcome_of_exception(error: requests.RequestException | HTTPError | OSError) -> Outcome:
     cause = error.args[0] if error.args else None
     reason = cause.reason if isinstance(cause, MaxRetryError) else cause
     match error, reason:
         case requests.exceptions.SSLError(), _ if "CERTIFICATE_VERIFY_FAILED" in str(error):
-            return NeverSent("the server's certificate is not one to trust", hopeless=True)
+            return NeverSent("the server's certificate is not trusted", hopeless=True)
         case requests.exceptions.SSLError(), _ if any(sign in str(error) for sign in _NO_TLS):
-            # Not as "never sent": only the words are taken from what TLS says, not whether a write may be repeated.
-            return LostAnswer("the server does not speak TLS; one on this machine may need http:// as its root URL")
+            # Not NeverSent: OpenSSL's error is good enough for a hint, but not to decide that a write may be repeated.
+            return LostAnswer("the server does not use TLS; a server on this machine may need http:// in its root URL")
         case requests.exceptions.ConnectTimeout(), _:
-            return NeverSent("the server did not take the connection in time")
+            return NeverSent("the server did not accept the connection in time")
         case ((requests.exceptions.InvalidURL() | LocationValueError()), _):
-            return NeverSent("the root URL names no server", hopeless=True)
+            return NeverSent("the root URL does not name a server", hopeless=True)
         case requests.exceptions.ProxyError(), _ if _is_proxy_refusal(reason):
-            return NeverSent("the proxy did not take the connection")
+            return NeverSent("the proxy refused the connection")
         case _, NameResolutionError():
-            return NeverSent("the server's name is not known here")
+            return NeverSent("the server's name cannot be resolved")
         case _, NewConnectionError():
-            return NeverSent("the server does not take connections")
+            return NeverSent("the server does not accept connections")
         case (requests.exceptions.ReadTimeout(), _) | (_, ReadTimeoutError()):
             return LostAnswer("no answer in time", late=True)
         case OSError(errno=int(number)), _ if not isinstance(error, requests.RequestException):
-            return LostAnswer(f"the answer could not be kept on this machine ({os.strerror(number)})")
+            return LostAnswer(f"the answer could not be stored on this machine ({os.strerror(number)})")
         case _:
             return LostAnswer("the connection broke before the answer was complete")
 
 
 def _is_proxy_refusal(reason: object) -> bool:
-    # urllib3 blames the proxy also for a connection through it that broke after the request was sent.
+    # urllib3 also raises ProxyError when a connection through the proxy breaks after the request was sent.
     cause = getattr(reason, "original_error", None)
     return isinstance(cause, NewConnectionError | ConnectTimeoutError) or "Tunnel connection failed" in str(cause)
 
 
-class _UnreadError(Exception):
-    """An answer whose content is not wanted; the message says why."""
+class _ContentRefusedError(Exception):
+    """The client does not read the content of this answer; the message says why."""
 
 
-def _content(response: requests.Response, call: Call) -> Content | _UnreadError:
-    """The whole answer: in memory, or from :data:`LONGEST_IN_MEMORY` on in a file that is deleted when it is closed."""
+def _read(response: requests.Response, call: Call) -> Content | _ContentRefusedError:
+    """Return the content: bytes, or an open file if it is long. The file is deleted when it is closed."""
     try:
-        return _kept(response, call)
-    except _UnreadError as unread:
+        return _download(response, call)
+    except _ContentRefusedError as refused:
         response.close()
-        return unread
+        return refused
 
 
-def _kept(response: requests.Response, call: Call) -> Content:
-    # One of the two that were asked for, and once: each further one may make a thousand bytes of one.
+def _download(response: requests.Response, call: Call) -> Content:
+    # Only what was asked for, and only once: each further layer may turn one byte into a thousand.
     if response.headers.get("Content-Encoding", "").strip().lower() not in _COMPRESSIONS:
-        raise _UnreadError("it is compressed in a way that was not asked for")
-    most_in_memory = LONGEST_IN_MEMORY if call.long else call.most
-    # Not in a `with`: whoever reads a long answer closes it.
-    file = SpooledTemporaryFile(most_in_memory)  # noqa: SIM115
+        raise _ContentRefusedError("it is compressed in a way that the client did not ask for")
+    max_in_memory = LONGEST_IN_MEMORY if call.long else call.max_answer_bytes
+    # Not in a `with`: the reader of a long answer closes it.
+    file = SpooledTemporaryFile(max_in_memory)  # noqa: SIM115
+    length = 0
     for chunk in response.iter_content(CHUNK):
-        if file.tell() + len(chunk) > call.most:
+        length += len(chunk)
+        if length > call.max_answer_bytes:
             file.close()
-            raise _UnreadError(f"it is longer than {call.most // 1024**2:,} MiB")
+            raise _ContentRefusedError(f"it is longer than {call.max_answer_bytes // 1024**2:,} MiB")
         file.write(chunk)
-    is_short = file.tell() <= most_in_memory
     file.seek(0)
-    if not is_short:
+    if length > max_in_memory:
         return file
     with file:
         return file.read()
 
 
-def _outcome(response: requests.Response, content: Content | _UnreadError, key: str) -> Outcome:
+def _outcome_of_answer(response: requests.Response, content: Content | _ContentRefusedError, key: str) -> Outcome:
     status = response.status_code
     if status == HTTPStatus.NO_CONTENT:
         return Answered(status, body={})
@@ -295,18 +296,19 @@ def _outcome(response: requests.Response, content: Content | _UnreadError, key: 
         return Answered(status, body=content)
     body = _decoded(content) if isinstance(content, bytes) else None
     if status >= HTTPStatus.BAD_REQUEST:
-        return Answered(status, _retry_after(response), _told(body, key))
+        return Answered(status, _retry_after(response), _api_message(body, key))
     if status >= HTTPStatus.MULTIPLE_CHOICES:
-        return Unreadable(status, "it sends the call elsewhere, which is not followed", hopeless=True)
+        return Unreadable(status, "it is a redirect, which the client does not follow", hopeless=True)
     if not isinstance(body, dict | list):
-        return Unreadable(status, _kind_of(response, content), hopeless=isinstance(content, _UnreadError))
+        is_refused = isinstance(content, _ContentRefusedError)
+        return Unreadable(status, _describe_content(response, content), hopeless=is_refused)
     if envelope.is_refusal(body):
-        return RefusedInBody(_told(body, key))
+        return RefusedInBody(_api_message(body, key))
     return Answered(status, body=body)
 
 
-def _told(body: object, key: str) -> str:
-    # Cut last: half a key or half an address would not be found.
+def _api_message(body: object, key: str) -> str:
+    # Cut last: the redaction does not find half a key or half an address.
     return redacted(envelope.message(body), key, quote(key, safe=""))[:LONGEST_MESSAGE]
 
 
@@ -317,17 +319,17 @@ def _decoded(content: bytes) -> Any:  # noqa: ANN401
         return None
 
 
-def _kind_of(response: requests.Response, content: Content | _UnreadError) -> str:
-    if isinstance(content, _UnreadError):
+def _describe_content(response: requests.Response, content: Content | _ContentRefusedError) -> str:
+    if isinstance(content, _ContentRefusedError):
         return str(content)
     if not content:
         return "it is empty"
     start = content.lstrip()[:1] if isinstance(content, bytes) else b""
     is_page = "html" in response.headers.get("Content-Type", "") or start == b"<"
-    return "it is an HTML page" if is_page else "it is no complete JSON object or list"
+    return "it is an HTML page" if is_page else "it is not a complete JSON object or list"
 
 
 def _retry_after(response: requests.Response) -> float | None:
-    # Against the server's own clock, where it tells: ours may be wrong.
+    # By the server's clock, if the answer has a Date: this machine's clock may be wrong.
     now = parse_http_date(response.headers.get("Date")) or datetime.now(UTC)
     return parse_retry_after(response.headers.get("Retry-After"), now=now)

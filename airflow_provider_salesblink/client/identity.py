@@ -1,7 +1,7 @@
-"""Who an e-mail address belongs to, and which texts are addresses: the one validator, and the one comparison.
+"""Validate and compare e-mail addresses. Everything in this package uses this one validator and this one comparison.
 
-A mailbox is one person. Two spellings of the same mailbox (upper and lower case, ``bücher`` and ``xn--bcher-kva``,
-composed and decomposed accents, full-width letters) are the same person; two mailboxes never are.
+One mailbox is one person. Spellings of the same mailbox (upper and lower case, ``bücher`` and ``xn--bcher-kva``,
+composed and decomposed accents, full-width letters) are the same person; two mailboxes are never the same person.
 """
 
 from __future__ import annotations
@@ -13,8 +13,8 @@ from urllib.parse import unquote
 
 from email_validator import SPECIAL_USE_DOMAIN_NAMES, EmailNotValidError, validate_email
 
-# What most addresses look like: such an address is valid, and its lower-case form is its normalized form. All others
-# take the slow way: unusual signs, reserved domains, punycode and odd hyphens, more than 64 characters.
+# The form of most addresses: such an address is valid, and its lower-case form is its normalized form. All others take
+# the slow path: unusual signs, reserved domains, punycode and odd hyphens, more than 64 characters.
 _ORDINARY = re.compile(
     r"[A-Za-z0-9_-][A-Za-z0-9_+-]*(?:\.[A-Za-z0-9_+-]+)*@[A-Za-z0-9-]+(?:\.[A-Za-z0-9-]+)*\."
     rf"(?!(?i:{'|'.join(map(re.escape, SPECIAL_USE_DOMAIN_NAMES))})$)[A-Za-z]{{2,}}",
@@ -38,16 +38,16 @@ _VARIATION_SELECTORS = range(0xFE00, 0xFE10)
 
 
 class InvalidAddressError(ValueError):
-    """A text that is no address; the message is the reason, and shows nothing of the text."""
+    """The text is not an address. The message is the reason, and shows nothing of the text."""
 
 
 def read_address(text: str) -> str:
-    """Return the address that ``text`` holds.
+    """Return the address in ``text``.
 
-    Cleans what leaves no doubt: blanks around it, invisible characters, full-width letters, ``mailto:``, and one
-    display name (``"Ana" <ana@example.com>``). The spelling stays otherwise, case included.
+    Removes what is certainly not part of the address: blanks around it, invisible characters, ``mailto:``, and one
+    display name (``"Ana" <ana@example.com>``). Narrows full-width letters. Keeps the spelling otherwise, with its case.
 
-    :raises InvalidAddressError: ``text`` is no address of a mailbox on the Internet, or may be more than one.
+    :raises InvalidAddressError: ``text`` is not the address of a mailbox on the Internet, or may be more than one.
     """
     if _is_ordinary(text):
         return text
@@ -59,13 +59,13 @@ def read_address(text: str) -> str:
     try:
         validate_email(found, check_deliverability=False)
     except EmailNotValidError:
-        # Its own words may repeat parts of the address.
-        raise InvalidAddressError("it has a character or a form that no mailbox has") from None
+        # The library's message may contain parts of the address.
+        raise InvalidAddressError("it has a character or a form that is not allowed in an address") from None
     return found
 
 
 def read_person(text: str) -> tuple[str, bytes]:
-    """Return what :func:`read_address` and :func:`fingerprint` do, in one go.
+    """Return the address in ``text`` and its fingerprint, faster than two calls.
 
     :raises InvalidAddressError: as :func:`read_address`.
     """
@@ -76,20 +76,20 @@ def read_person(text: str) -> tuple[str, bytes]:
 
 
 def identify(text: str) -> tuple[bytes, bool]:
-    """Return what :func:`fingerprint` and :func:`is_address` do, in one go."""
+    """Return the fingerprint of ``text`` and whether it is an address, faster than two calls."""
     if _is_ordinary(text):
         return _digest(text.lower()), True
     return fingerprint(text), is_address(text)
 
 
 def addresses_in(text: str) -> list[str]:
-    """Return every address that stands somewhere in ``text``, which may be no address itself."""
+    """Return all addresses in ``text``, which may be more than an address."""
     found = (piece.strip(".'\"").strip() for piece in _PIECES.findall(cleaned(text)))
     return [piece for piece in found if is_address(piece)]
 
 
 def is_address(text: str) -> bool:
-    """Return whether :func:`read_address` takes ``text``."""
+    """Return whether :func:`read_address` accepts ``text``."""
     try:
         read_address(text)
     except InvalidAddressError:
@@ -97,11 +97,11 @@ def is_address(text: str) -> bool:
     return True
 
 
-def person(address: str) -> str:
+def normalized(address: str) -> str:
     """Return the normalized form of ``address``, which is the same for all spellings of one mailbox.
 
     Unicode NFC, the domain in its ASCII form, case-folded letter by letter (``ß`` stays ``ß``: ``weiß@`` and ``weiss@``
-    are two mailboxes). A text that is no address, as SalesBlink may hold one, gives its own cleaned text.
+    are two mailboxes). SalesBlink may also hold text that is not an address; it is cleaned and folded in the same way.
     """
     if _is_ordinary(address):
         return address.lower()
@@ -110,20 +110,20 @@ def person(address: str) -> str:
 
 
 def fingerprint(address: str) -> bytes:
-    """Return 16 bytes that are the same for all spellings of one mailbox, and from which nobody reads the address."""
-    return _digest(person(address))
+    """Return a 16-byte hash that is the same for all spellings of one mailbox and does not reveal the address."""
+    return _digest(normalized(address))
 
 
 def former_fingerprint(address: str) -> bytes:
-    """Return what :func:`fingerprint` was in version 0.1.0, which stored triggers hold; another one only for a few."""
+    """Return the fingerprint of version 0.1.0, which stored triggers still use; it differs for a few addresses only."""
     return _digest(address.strip().casefold())
 
 
 def spellings(address: str) -> list[str]:
-    """Return the spellings of an address to search for where the other side may compare texts."""
-    normalized = person(address)
-    local, _, domain = normalized.rpartition("@")
-    found = dict.fromkeys([address, normalized])
+    """Return the spellings of an address to search for, because the server may compare text."""
+    compared = normalized(address)
+    local, _, domain = compared.rpartition("@")
+    found = dict.fromkeys([address, compared])
     if "xn--" in domain:
         found[f"{local}@{_unicode_domain(domain)}"] = None
     return list(found)
@@ -160,23 +160,23 @@ def _digest(text: str) -> bytes:
 
 
 def _folded(text: str) -> str:
-    """``text`` in NFC and without case; unlike ``casefold()``, one letter stays one letter."""
+    """Return ``text`` in NFC and without case. Unlike ``casefold()``, each letter stays one letter."""
     text = unicodedata.normalize("NFC", text)
     if text.isascii():
         return text.lower()
-    # Upper case first: letters with more than one lower-case form (the two sigmas) get the same.
+    # Letters with two lower-case forms (the two sigmas) fold to the same one.
     folded = "".join(fold if len(fold := letter.casefold()) == 1 else letter.lower() for letter in text)
     return unicodedata.normalize("NFC", folded)
 
 
 def cleaned(text: str) -> str:
-    """Return ``text`` without what never belongs to an address: see :func:`read_address`."""
+    """Return ``text`` without what is never part of an address: see :func:`read_address`."""
     text = _visible(text.translate(_FULL_WIDTH)).strip()
     if _MAILTO.match(text):
         text = unquote(text[len("mailto:") :].partition("?")[0]).strip()
     if match := _DISPLAY_NAME.fullmatch(text):
         name, inner = match[1].strip(" \"'"), match[2].strip()
-        # Outlook writes the address as its own display name. Another address there is a second person.
+        # Outlook writes the address as its own display name. A different address there is a second person.
         if "@" not in name or _folded(name) == _folded(inner):
             text = cleaned(inner) if _MAILTO.match(inner) else inner
     return unicodedata.normalize("NFC", text)
@@ -187,7 +187,7 @@ def _visible(text: str) -> str:
         return text
     kept: list[str] = []
     for letter in text:
-        # Some scripts need joiners inside words; a domain without them is another domain.
+        # Some scripts need joiners inside words; a domain without them is a different domain.
         is_needed = letter in _JOINERS and kept and not kept[-1].isascii()
         if is_needed or not _is_invisible(letter):
             kept.append(letter)
@@ -195,7 +195,7 @@ def _visible(text: str) -> str:
 
 
 def _is_typographic(letter: str) -> bool:
-    """Whether a sign is what a text program or a PDF writes for another one: no mailbox has it."""
+    """Return whether a word processor or a PDF writes this sign in place of another. No mailbox has such a sign."""
     if letter.isascii():
         return False
     return unicodedata.category(letter)[0] in "PSZ" or unicodedata.normalize("NFKC", letter) != letter
@@ -205,12 +205,12 @@ def _is_invisible(letter: str) -> bool:
     return unicodedata.category(letter) == "Cf" or letter in _INVISIBLE or ord(letter) in _VARIATION_SELECTORS
 
 
-def _reason(text: str) -> str:  # a table of what people write
+def _reason(text: str) -> str:
     local, at, domain = text.rpartition("@")
     if not at:
         return "it has no at sign"
     if "@" in local or _SEPARATORS.search(text):
-        return "it may be more than one address: it has two at signs, or a comma, a semicolon or the like"
+        return "it may be more than one address: it has two at signs, or a comma, a semicolon or a similar sign"
     if any(map(str.isspace, text)):
         return "it has a blank inside"
     if not local or not domain:

@@ -1,6 +1,6 @@
-"""JSON as its standard has it: a whole document, or one list in it, element by element.
+"""Parse standard JSON: a whole document at once, or one list in it, element by element.
 
-In time that grows with the length of the document and with nothing else, whatever its sender made of it.
+The time grows with the length of the document only, whatever it contains.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Collection, Generator, Iterator
 
 LONGEST_VALUE = 4_194_304
-"""Characters of a single element of a list that is read piece by piece, or of what stands beside the list."""
+"""Characters that one element of a streamed list, or one value outside the list, may have."""
 
 _PIECE = 65_536
 _LOOKAHEAD = 3
@@ -26,87 +26,88 @@ Path = tuple[str, ...]
 
 
 def parsed(content: bytes) -> Any:  # noqa: ANN401
-    """What a document says.
+    """Return the value of a JSON document.
 
-    :raises ValueError: it is no JSON, holds a number that is none or has thousands of digits, or is nested too deeply.
+    :raises ValueError: it is not JSON, contains NaN, infinity or a number with thousands of digits, or is nested too
+        deeply.
     """
     try:
-        return json.loads(content, parse_constant=_no_number, parse_float=_finite)
+        return json.loads(content, parse_constant=_refuse_constant, parse_float=_finite)
     except RecursionError:
         raise ValueError("nested too deeply") from None
 
 
 class Readable(ABC):
-    """A text that is read in pieces."""
+    """Text that is read in pieces."""
 
     @abstractmethod
     def read(self, characters: int) -> str:
-        """Return the next piece; nothing at the end."""
+        """Return the next piece; empty at the end."""
 
 
 def elements(
     file: IO[bytes] | Readable,
     paths: Collection[Path],
-    beside: Callable[[Path, Any], None],
+    on_other: Callable[[Path, Any], None],
     decoder: json.JSONDecoder | None = None,
 ) -> Iterator[Any]:
-    """The elements of the first list at one of ``paths`` in an open document, which may be longer than the memory.
+    """Yield the elements of the first list at one of ``paths`` in an open document, which may be larger than memory.
 
-    :param paths: the keys that lead to it; an empty one is the document itself.
-    :param beside: called with each value that stands elsewhere, and where.
-    :param decoder: decodes the values, where they are to be read in another way than :func:`parsed` does.
-    :raises LookupError: there is no list in any of these places.
-    :raises ValueError: as :func:`parsed`, when the elements before are given already; or one value is too long.
+    :param paths: each the keys that lead to the list; an empty path is the document itself.
+    :param on_other: called with the path and the value of everything outside the list.
+    :param decoder: decodes the values, if not as :func:`parsed` does.
+    :raises LookupError: there is no list at any of these paths.
+    :raises ValueError: as :func:`parsed`, after the elements before the error; or one value is too long.
     """
     text = _Text(file, decoder or _DECODER)
-    is_found = yield from _searched(text, (), paths, beside)
-    if text.upcoming():
+    is_found = yield from _search(text, (), paths, on_other)
+    if text.peek():
         raise ValueError("more than one document")
     if not is_found:
         raise LookupError(paths)
 
 
-def _searched(
-    text: _Text, path: Path, paths: Collection[Path], beside: Callable[[Path, Any], None]
+def _search(
+    text: _Text, path: Path, paths: Collection[Path], on_other: Callable[[Path, Any], None]
 ) -> Generator[Any, None, bool]:
-    """Whether the value at ``path`` was, or held, the list; with its elements on the way."""
-    start = text.upcoming()
+    """Yield the list's elements if the value at ``path`` is or contains the list; return whether it does."""
+    start = text.peek()
     if start == "[" and path in paths:
-        yield from _listed(text)
+        yield from _elements_of_list(text)
         return True
     if start == "{" and any(len(each) > len(path) and each[: len(path)] == path for each in paths):
-        return (yield from _searched_in_object(text, path, paths, beside))
-    beside(path, text.value())
+        return (yield from _search_object(text, path, paths, on_other))
+    on_other(path, text.value())
     return False
 
 
-def _searched_in_object(
-    text: _Text, path: Path, paths: Collection[Path], beside: Callable[[Path, Any], None]
+def _search_object(
+    text: _Text, path: Path, paths: Collection[Path], on_other: Callable[[Path, Any], None]
 ) -> Generator[Any, None, bool]:
     is_found = False
     text.take("{")
-    is_over = text.upcoming() == "}" and text.take("}") == "}"
+    is_over = text.peek() == "}" and text.take("}") == "}"
     while not is_over:
         key = text.value()
         if not isinstance(key, str):
-            raise ValueError("a key that is no text")
+            raise ValueError("a key that is not text")
         text.take(":")
-        # The first list counts; of what comes behind it only the form.
-        is_found |= yield from _searched(text, (*path, key), () if is_found else paths, beside)
+        # The first list counts. Of the rest, only the syntax is checked.
+        is_found |= yield from _search(text, (*path, key), () if is_found else paths, on_other)
         is_over = text.take(",}") == "}"
     return is_found
 
 
-def _listed(text: _Text) -> Iterator[Any]:
+def _elements_of_list(text: _Text) -> Iterator[Any]:
     text.take("[")
-    is_over = text.upcoming() == "]" and text.take("]") == "]"
+    is_over = text.peek() == "]" and text.take("]") == "]"
     while not is_over:
         yield text.value()
         is_over = text.take(",]") == "]"
 
 
 class _Text:
-    """The text of an open file, of which only a piece is in memory."""
+    """The text of an open file, with only a piece of it in memory."""
 
     def __init__(self, file: IO[bytes] | Readable, decoder: json.JSONDecoder) -> None:
         self._file = file if isinstance(file, Readable) else io.TextIOWrapper(file, encoding="utf-8-sig", newline="")
@@ -114,60 +115,60 @@ class _Text:
         self._piece = ""
         self._at = 0
 
-    def upcoming(self) -> str:
-        """The next character that is no blank; nothing at the end."""
+    def peek(self) -> str:
+        """Return the next character that is not a blank; empty at the end."""
         while True:
             blanks = _BLANKS.match(self._piece, self._at)
             self._at = blanks.end() if blanks else self._at
             if self._at < len(self._piece):
                 return self._piece[self._at]
-            if not self._has_more():
+            if not self._read_more():
                 return ""
 
     def take(self, characters: str) -> str:
-        """Go past the next character, which is one of these."""
-        found = self.upcoming()
+        """Consume the next character, which must be one of these, and return it."""
+        found = self.peek()
         if not found or found not in characters:
-            raise ValueError(f"neither of {characters}")
+            raise ValueError(f"expected one of {characters}")
         self._at += 1
         return found
 
     def value(self) -> Any:  # noqa: ANN401
-        """Go past the next value."""
-        self.upcoming()
+        """Consume the next value and return it."""
+        self.peek()
         while True:
             try:
                 value, end = self._decode(self._piece, self._at)
             except RecursionError:
                 raise ValueError("nested too deeply") from None
             except ValueError:
-                if not self._has_more():
+                if not self._read_more():
                     raise
                 continue
             length = end - self._at
-            # A number that ends with the piece, or before its "e+", may go on in the next one.
-            if len(self._piece) - end < _LOOKAHEAD and self._has_more():
+            # A number at the end of the piece, or before an "e+", may continue in the next piece.
+            if len(self._piece) - end < _LOOKAHEAD and self._read_more():
                 continue
             self._at += length
             return value
 
-    def _has_more(self) -> bool:
+    def _read_more(self) -> bool:
         rest = self._piece[self._at :]
-        # As much again as was not enough, so that a long value is not read over and over.
+        # Doubles the piece, so that a long value is not decoded over and over.
         more = self._file.read(max(_PIECE, len(rest))) if len(rest) <= LONGEST_VALUE else ""
         self._piece, self._at = rest + more, 0
         return bool(more)
 
 
-def _no_number(name: str) -> NoReturn:
-    raise ValueError(f"{name} is no JSON")
+def _refuse_constant(name: str) -> NoReturn:
+    raise ValueError(f"{name} is not JSON")
 
 
 def _finite(digits: str) -> float:
     number = float(digits)
     if not math.isfinite(number):
-        raise ValueError("a number beyond all bounds")
+        raise ValueError("a number that is too large")
     return number
 
 
-_DECODER = json.JSONDecoder(parse_constant=_no_number, parse_float=_finite)
+_DECODER = json.JSONDecoder(parse_constant=_refuse_constant, parse_float=_finite)

@@ -1,4 +1,4 @@
-"""Which of SalesBlink's two APIs answer to a key: what somebody who has just entered one wants to know."""
+"""Find out which of SalesBlink's two APIs accept a key, for the connection test."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 from airflow_provider_salesblink.client import validation
 from airflow_provider_salesblink.client.errors import SalesBlinkError
-from airflow_provider_salesblink.client.rate_limit import Unpaced
+from airflow_provider_salesblink.client.rate_limit import NoLimit
 from airflow_provider_salesblink.client.requestor import Requestor
 from airflow_provider_salesblink.client.retry import Policy
 
@@ -17,10 +17,11 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class Api:
-    """An API to ask.
+    """An API to probe.
 
     :param version: its name in ``api_version``.
-    :param parts: the path, below its prefix, of the cheapest read that needs a key.
+    :param prefix: its path below the root URL.
+    :param parts: the path, below the prefix, of the cheapest read that needs a key.
     """
 
     version: str
@@ -36,7 +37,7 @@ APIS = (
 
 @dataclass(frozen=True)
 class Finding:
-    """What one API answered: nothing in ``error`` where it took the key."""
+    """The answer of one API: ``error`` is None if it accepted the key."""
 
     version: str
     error: SalesBlinkError | None
@@ -54,9 +55,9 @@ def probe(
     key_name: str = "the key",
     apis: Iterable[Api] = APIS,
 ) -> list[Finding]:
-    """Ask each API once, outside the budget: a person is waiting.
+    """Send one request to each API, without a rate limit because a person is waiting.
 
-    :raises InvalidInputError: the key or the root URL cannot be right.
+    :raises InvalidInputError: the key or the root URL is invalid.
     """
     key, root = validation.api_key(api_key), validation.root_url(base_url)
     findings = []
@@ -66,17 +67,17 @@ def probe(
             api.prefix,
             key,
             policy=Policy(max_attempts=1),
-            rate_limiter=Unpaced(),
+            rate_limiter=NoLimit(),
             timeout=timeout,
             verify_tls=verify_tls,
             key_name=key_name,
         )
-        findings.append(Finding(api.version, _asked(requestor, api)))
+        findings.append(Finding(api.version, _error_of(requestor, api)))
         requestor.close()
     return findings
 
 
-def _asked(requestor: Requestor, api: Api) -> SalesBlinkError | None:
+def _error_of(requestor: Requestor, api: Api) -> SalesBlinkError | None:
     try:
         requestor.read(*api.parts)
     except SalesBlinkError as error:

@@ -1,7 +1,7 @@
-"""The request budget: how many reads, writes and deletes a minute, shared by all who use the same key.
+"""The rate limit: how many reads, writes and deletes a minute, shared by all clients that use the same key.
 
-This module decides what is counted together, and what happens where it cannot be counted; :mod:`rate_limit_stores`
-keeps the counts. It never sleeps: :meth:`RateLimiter.try_acquire` returns how long to wait.
+This module decides which requests are counted together, and what happens when they cannot be counted;
+:mod:`rate_limit_stores` keeps the counts. It never sleeps: :meth:`RateLimiter.try_acquire` returns how long to wait.
 """
 
 from __future__ import annotations
@@ -18,8 +18,14 @@ from pyrate_limiter import Rate, RateItem
 
 from airflow_provider_salesblink.client import rate_limit_stores
 from airflow_provider_salesblink.client.errors import ConnectionFailedError, InvalidInputError
-from airflow_provider_salesblink.client.rate_limit_stores import RequestKind, Store, in_file, in_redis, safe_share
-from airflow_provider_salesblink.client.shared_store import StoreAwayError, store_location
+from airflow_provider_salesblink.client.rate_limit_stores import (
+    RequestKind,
+    Store,
+    file_store,
+    redis_store,
+    safe_share,
+)
+from airflow_provider_salesblink.client.shared_store import StoreUnavailableError, store_location
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping
@@ -30,11 +36,11 @@ if TYPE_CHECKING:
 __all__ = [
     "MINUTE",
     "SLACK",
-    "Budget",
+    "FallbackRateLimiter",
+    "NoLimit",
     "RateLimiter",
     "RequestKind",
-    "SafeBudget",
-    "Unpaced",
+    "SlidingWindow",
     "check_before_write",
     "rate_limiter",
 ]
@@ -43,19 +49,19 @@ log = logging.getLogger(__name__)
 
 MINUTE = 60.0
 SLACK = 0.5
-"""Seconds by which the counted window is longer than a minute: the time a request takes to arrive varies, and the
-server counts arrivals. Costs 0.8 % of the budget."""
+"""Seconds that the counted window lasts longer than a minute. The client counts when it sends and SalesBlink when the
+request arrives, and that delay varies. Costs 0.8 % of the rate."""
 
 _check: ContextVar[Callable[[], None]] = ContextVar("check", default=lambda: None)
 
 
 @contextmanager
 def check_before_write(check: Callable[[], None]) -> Iterator[None]:
-    """Within it, ``check`` keeps this thread's requests back by raising, but for reads.
+    """While active, call ``check`` before every write on this thread; it may raise to block the write.
 
-    It is asked before each time that a request asks for its place in the budget, as it may do for minutes: what allowed
-    it may be over by then, unless ``check`` keeps it up. Not between its place and the request: what takes time there
-    makes the server count it in another minute.
+    It runs each time that a write asks the rate limiter for permission, which can take minutes: what allowed the write
+    at first may no longer hold. It does not run between the permission and the request, because a delay there would
+    move the request into another of SalesBlink's minutes.
     """
     token = _check.set(check)
     try:
@@ -64,63 +70,64 @@ def check_before_write(check: Callable[[], None]) -> Iterator[None]:
         _check.reset(token)
 
 
-def _check_now(kind: RequestKind) -> None:
+def _run_check(kind: RequestKind) -> None:
     if kind != "reads":
         _check.get()()
 
 
 class RateLimiter(Protocol):
-    """Who may send, and when."""
+    """Decides when a request may be sent."""
 
     def try_acquire(self, kind: RequestKind) -> float:
-        """0.0: one request of ``kind`` is counted, send it now. Otherwise ask again in so many seconds."""
+        """Count one request and return 0.0, or return the seconds after which to ask again."""
 
 
-class Unpaced:
-    """No budget: every request may be sent at once."""
+class NoLimit:
+    """A rate limiter that lets every request through at once."""
 
     def try_acquire(self, kind: RequestKind) -> float:
-        """Always now."""
-        _check_now(kind)
+        """Return 0.0."""
+        _run_check(kind)
         return 0.0
 
 
-class Budget:
-    """A budget of so many requests of a kind in any window, counted in a store that others may share.
+class SlidingWindow:
+    """A rate limiter that allows a number of requests of each kind within any window, counted in a store.
 
-    :param per_window: how many of each kind; a kind that is missing or 0 is not limited.
+    :param limits: kind -> most requests in a window; a kind that is missing or 0 has no limit.
+    :param store: keeps the count; clients that use the same store share the limit.
     :param window: seconds.
     """
 
-    def __init__(self, per_window: Mapping[RequestKind, int], store: Store, *, window: float = MINUTE + SLACK) -> None:
-        self._rates = {kind: [Rate(limit, int(window * 1000))] for kind, limit in per_window.items() if limit}
+    def __init__(self, limits: Mapping[RequestKind, int], store: Store, *, window: float = MINUTE + SLACK) -> None:
+        self._rates = {kind: [Rate(limit, int(window * 1000))] for kind, limit in limits.items() if limit}
         self._store = store
         self._buckets: dict[tuple[int, RequestKind], AbstractBucket] = {}
 
     def try_acquire(self, kind: RequestKind) -> float:
-        """0.0: one request of ``kind`` is counted, send it now. Otherwise ask again in so many seconds.
+        """Count one request and return 0.0, or return the seconds after which to ask again.
 
-        :raises ConnectionFailedError: the store of the count cannot be used.
+        :raises ConnectionFailedError: the store cannot be used.
         """
-        _check_now(kind)
-        return self.counted(kind)
+        _run_check(kind)
+        return self.try_acquire_unchecked(kind)
 
-    def counted(self, kind: RequestKind) -> float:
-        """As :meth:`try_acquire`, but for what :func:`check_before_write` checks.
+    def try_acquire_unchecked(self, kind: RequestKind) -> float:
+        """Do what :meth:`try_acquire` does, without the check of :func:`check_before_write`.
 
-        :raises StoreAwayError: the store of the count is away for now.
-        :raises ConnectionFailedError: the store of the count cannot be used.
+        :raises StoreUnavailableError: the store is unavailable for now.
+        :raises ConnectionFailedError: the store cannot be used.
         """
         if kind not in self._rates:
             return 0.0
         try:
             return self._count(kind)
         except self._store.errors as error:
-            if self._store.is_away(error):
-                raise StoreAwayError(type(error).__name__) from None
+            if self._store.is_unavailable(error):
+                raise StoreUnavailableError(type(error).__name__) from None
             raise ConnectionFailedError(
                 f"The request count cannot be kept in {self._store.name} ({type(error).__name__}); nothing was sent. "
-                "Mend it, or point pacing_url elsewhere (empty: a file on this machine)."
+                "Correct the cause, or set pacing_url to another place (empty: a file on this machine)."
             ) from None
 
     def _count(self, kind: RequestKind) -> float:
@@ -138,87 +145,89 @@ class Budget:
         return self._buckets[key]
 
 
-class SafeBudget:
-    """A budget that machines share; while its store is away, this machine keeps to a safe share of it.
+class FallbackRateLimiter:
+    """A rate limiter shared by several machines, with a small limit of this machine for when the store is unavailable.
 
-    :param shared: the budget of all.
-    :param own: this machine's share of it.
-    :param told: that share, in words.
+    :param shared: the limit of all machines.
+    :param local: this machine's safe share of it.
+    :param share_text: that share, for the log: "3 reads, 1 writes".
+    :param retry_every: seconds between attempts to reach the shared store again.
     """
 
-    def __init__(self, shared: Budget, own: Budget, told: str, *, retry_every: float) -> None:
+    def __init__(self, shared: SlidingWindow, local: SlidingWindow, share_text: str, *, retry_every: float) -> None:
         self._shared = shared
-        self._own = own
-        self._told = told
+        self._local = local
+        self._share_text = share_text
         self._retry_every = retry_every
         self._retry_at = 0.0
-        self._away = False
+        self._is_unavailable = False
 
     def try_acquire(self, kind: RequestKind) -> float:
-        """0.0: one request of ``kind`` is counted, send it now. Otherwise ask again in so many seconds.
+        """Count one request and return 0.0, or return the seconds after which to ask again.
 
-        :raises ConnectionFailedError: the store of the count cannot be used, or neither store.
+        :raises ConnectionFailedError: the shared store refuses the connection, or neither store can be used.
         """
-        _check_now(kind)
+        _run_check(kind)
         now = time.monotonic()
-        # Of many threads one asks whether the store is back; the others keep to the share meanwhile.
-        if not self._away or now >= self._retry_at:
+        # During an outage one thread tries the shared store; the others use the local limit meanwhile.
+        if not self._is_unavailable or now >= self._retry_at:
             self._retry_at = now + self._retry_every
             try:
-                wait = self._shared.counted(kind)
-            except StoreAwayError as away:
-                self._tell_away(away.why)
+                wait = self._shared.try_acquire_unchecked(kind)
+            except StoreUnavailableError as outage:
+                self._log_outage(outage.reason)
             else:
-                self._tell_back()
+                self._log_recovery()
                 return wait
-        wait = self._own.counted(kind)
+        wait = self._local.try_acquire_unchecked(kind)
         return min(wait, max(1.0, self._retry_at - time.monotonic())) if wait else 0.0
 
-    def _tell_away(self, why: str) -> None:
-        if not self._away:
-            self._away = True
+    def _log_outage(self, reason: str) -> None:
+        if not self._is_unavailable:
+            self._is_unavailable = True
             log.warning(
                 "The Redis server of pacing_url cannot be used (%s): until it is back, this machine sends at most %s a "
-                "minute, and asks for it every %.0f s.",
-                why, self._told, self._retry_every,
+                "minute, and tries the server every %.0f s.",
+                reason, self._share_text, self._retry_every,
             )  # fmt: skip
 
-    def _tell_back(self) -> None:
-        if self._away:
-            self._away = False
-            log.info("The Redis server of pacing_url is back: the budget is shared again.")
+    def _log_recovery(self) -> None:
+        if self._is_unavailable:
+            self._is_unavailable = False
+            log.info("The Redis server of pacing_url is back: the rate limit is shared again.")
 
 
 def rate_limiter(per_minute: Mapping[RequestKind, int], *, pacing_url: str, key: str, base_url: str) -> RateLimiter:
-    """The pace of everything that uses ``key`` at ``base_url``.
+    """Return the rate limiter that all clients with ``key`` at ``base_url`` share.
 
-    :param per_minute: how many requests of each kind; 0 is no limit.
+    :param per_minute: kind -> most requests in a minute; 0 means no limit.
     :param pacing_url: where the count is kept: empty for a file in this machine's temporary folder, ``file:///...``
-        for a file of one's own, ``redis://...``, ``rediss://...`` or ``unix://...`` for a Redis server.
-    :raises InvalidInputError: another kind of URL, or a temporary folder that others on this machine could change.
+        for another file, ``redis://...``, ``rediss://...`` or ``unix://...`` for a Redis server.
+    :raises InvalidInputError: ``pacing_url`` has another form, or other users of this machine could change the
+        temporary folder.
     """
-    where = store_location(pacing_url, key=key, base_url=base_url)
-    store = in_file(where.path) if where.path else in_redis(where.redis_url, where.name)
+    location = store_location(pacing_url, key=key, base_url=base_url)
+    store = file_store(location.path) if location.path else redis_store(location.redis_url, location.key_hash)
     if not any(per_minute.values()):
-        return Unpaced()
+        return NoLimit()
     window = MINUTE + SLACK
-    budget = Budget(per_minute, store, window=window)
-    if where.path:
-        return budget
+    limiter = SlidingWindow(per_minute, store, window=window)
+    if location.path:
+        return limiter
     shares: dict[RequestKind, int] = {kind: safe_share(limit) for kind, limit in per_minute.items() if limit}
-    told = ", ".join(f"{share} {kind}" for kind, share in shares.items())
-    own = Budget(shares, in_own_file(key=key, base_url=base_url), window=window)
-    return SafeBudget(budget, own, told, retry_every=rate_limit_stores.RETRY_EVERY)
+    share_text = ", ".join(f"{share} {kind}" for kind, share in shares.items())
+    local = SlidingWindow(shares, _temporary_file_store(key=key, base_url=base_url), window=window)
+    return FallbackRateLimiter(limiter, local, share_text, retry_every=rate_limit_stores.RETRY_EVERY)
 
 
-def in_own_file(*, key: str, base_url: str) -> Store:
-    """The count of this machine, for as long as no other can be used; its folder is looked at only then."""
+def _temporary_file_store(*, key: str, base_url: str) -> Store:
+    """Return a store in this machine's temporary folder. The folder is checked only when the store is first used."""
 
     def open_bucket(kind: RequestKind, rates: list[Rate]) -> AbstractBucket:
         try:
             path = store_location("", key=key, base_url=base_url).path
         except InvalidInputError as unusable:
             raise OSError from unusable
-        return in_file(cast("Path", path)).open_bucket(kind, rates)
+        return file_store(cast("Path", path)).open_bucket(kind, rates)
 
     return Store("a file on this machine", open_bucket, (OSError, sqlite3.Error))

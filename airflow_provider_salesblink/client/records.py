@@ -1,18 +1,18 @@
-"""What callers get: plain dicts with the same keys whichever API answered."""
+"""The records that the client returns: plain dicts with the same keys for each API."""
 
 from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any, NotRequired, TypedDict
 
 from airflow_provider_salesblink.client.errors import UnreadableResponseError
-from airflow_provider_salesblink.client.identity import person
+from airflow_provider_salesblink.client.identity import normalized
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
 
 class Campaign(TypedDict):
-    """A campaign. ``paused`` is None where the API does not say; ``raw`` is the API's own object, untouched."""
+    """A campaign. ``paused`` is None if the API does not say; ``raw`` is the API's own object, unchanged."""
 
     id: str
     name: str | None
@@ -24,9 +24,9 @@ class Campaign(TypedDict):
 class Prospect(TypedDict):
     """A person in a campaign.
 
-    ``fields`` are the columns the person was added with; ``unsubscribed`` is None where the API does not say;
-    ``id`` and ``campaign_id`` are None where the answer holds none (the answers to writes are undocumented);
-    ``raw`` is the API's own object, untouched. ``dry_run`` is there, and true, on what was not sent.
+    ``fields`` are the columns that the person was added with. ``unsubscribed`` is None if the API does not say.
+    ``id`` and ``campaign_id`` are None if the answer has none (the answers to writes are undocumented). ``raw`` is the
+    API's own object, unchanged. ``dry_run`` is present, and true, only if nothing was sent.
     """
 
     id: str | None
@@ -47,18 +47,18 @@ class TeamMember(TypedDict):
 
 
 def of_person(prospects: Iterable[Prospect], address: str) -> list[Prospect]:
-    """Those of ``prospects`` who are the person with ``address``.
+    """Return those of ``prospects`` whose address belongs to the same person as ``address``.
 
-    :raises UnreadableResponseError: not one of them shows an address: whoever is looked for would never be found.
+    :raises UnreadableResponseError: there are prospects, but none of them shows an address.
     """
-    wanted, found = person(address), []
+    wanted, found = normalized(address), []
     has_addresses, is_empty = False, True
     for each in prospects:
         is_empty = False
         if each["email"] is not None:
             has_addresses = True
-            if person(each["email"]) == wanted:
+            if normalized(each["email"]) == wanted:
                 found.append(each)
     if not (has_addresses or is_empty):
-        raise UnreadableResponseError("The list of people shows no addresses, so nobody can be looked for in it.")
+        raise UnreadableResponseError("The list of people shows no addresses, so the client cannot find anybody in it.")
     return found

@@ -1,4 +1,4 @@
-"""Keep e-mail addresses out of texts that leave the client: errors, and the debug log of the HTTP library."""
+"""Redact e-mail addresses in text that leaves the client: errors, and the debug log of the HTTP library."""
 
 from __future__ import annotations
 
@@ -13,48 +13,48 @@ if TYPE_CHECKING:
 
 ADDRESS_SHOWN_AS = "<address>"
 
-# Wide on purpose: hiding a word too many costs nothing, one address shown does.
-# %40 is how the URLs of the searches write the @; the other two are full-width and small forms of it.
+# Broad on purpose: hiding a word too many does no harm, showing an address does.
+# Search URLs write @ as %40; the other two characters are its full-width and small forms.
 _BEFORE = r"[^\s<>()\[\],;:=?&/\\\"]"
 _AFTER = r"[^\s<>()\[\]{},;:=?&/\\|\"'`]"
-# From the start of a word only, so that a long one is not tried again from each of its letters.
+# Matches from the start of a word only: otherwise each letter of a long word would start another search.
 _ADDRESS = re.compile(f"(?<!{_BEFORE}){_BEFORE}*(?:[@\uff20\ufe6b]|%40){_AFTER}+", re.IGNORECASE)
 
 
-def found_in(text: str) -> list[str]:
-    """What looks like an e-mail address in ``text``."""
+def find_addresses(text: str) -> list[str]:
+    """Return everything in ``text`` that looks like an e-mail address."""
     return _ADDRESS.findall(text)
 
 
 def redacted(text: str, *private: str) -> str:
-    """``text`` without e-mail addresses, nor any of the ``private`` texts."""
+    """Return ``text`` with e-mail addresses, and each of the ``private`` texts, replaced."""
     for secret in filter(None, private):
         text = text.replace(secret, "<hidden>")
     return _ADDRESS.sub(ADDRESS_SHOWN_AS, text)
 
 
-_TALKATIVE = ("urllib3.connectionpool", "urllib3.util.retry")
+_URLLIB3_LOGGERS = ("urllib3.connectionpool", "urllib3.util.retry")
 
-_ours = local()
+_this_thread = local()
 
 
 def _without_query(argument: object) -> object:
     return redacted(argument.partition("?")[0]) if isinstance(argument, str) else argument
 
 
-def _filter(record: logging.LogRecord) -> bool:
-    if getattr(_ours, "sending", False) and isinstance(record.args, tuple):
+def _drop_queries(record: logging.LogRecord) -> bool:
+    if getattr(_this_thread, "sending", False) and isinstance(record.args, tuple):
         record.args = tuple(map(_without_query, record.args))
     return True
 
 
 @contextmanager
-def quiet_urllib3() -> Iterator[None]:
-    """Within it, this thread's requests are logged without their query. Other threads' and users' are as ever."""
-    for name in _TALKATIVE:
-        logging.getLogger(name).addFilter(_filter)
-    _ours.sending = True
+def redact_urllib3_logs() -> Iterator[None]:
+    """While active, remove the query from this thread's URLs in urllib3's log. Other threads' logs do not change."""
+    for name in _URLLIB3_LOGGERS:
+        logging.getLogger(name).addFilter(_drop_queries)
+    _this_thread.sending = True
     try:
         yield
     finally:
-        _ours.sending = False
+        _this_thread.sending = False

@@ -1,4 +1,4 @@
-"""Calls to one of SalesBlink's APIs: paced, sent again where that is right, and settled. Only this module sleeps."""
+"""Call one of SalesBlink's APIs: keep the rate limit, retry, read back lost writes. Only this module sleeps."""
 
 from __future__ import annotations
 
@@ -38,10 +38,10 @@ Record = TypeVar("Record")
 
 @dataclass(frozen=True)
 class Answer:
-    """What SalesBlink answered to a call.
+    """SalesBlink's answer to a call.
 
     :param body: the decoded JSON, an object or a list; an empty object for an answer without content.
-    :param dry_run: whether nothing was sent, because the client runs dry.
+    :param dry_run: whether nothing was sent because this is a dry run.
     """
 
     call: Call
@@ -50,73 +50,73 @@ class Answer:
     dry_run: bool = False
 
     def decoded(self, decode: Callable[[Any], Record]) -> Record:
-        """The body as ``decode`` understands it.
+        """Return the body as ``decode`` reads it.
 
-        :raises SalesBlinkError: as ``decode`` does, with the call that it is about.
+        :raises SalesBlinkError: the error that ``decode`` raises, with the call added.
         """
         with self.call.named_in_errors(self.status):
             return decode(self.body)
 
     def each(self, decode: Callable[[Any], Iterator[Record]]) -> Iterator[Record]:
-        """The body as ``decode`` understands it, piece by piece.
+        """Yield the records of the body as ``decode`` reads them.
 
-        :raises SalesBlinkError: as ``decode`` does, with the call that it is about.
+        :raises SalesBlinkError: the error that ``decode`` raises, with the call added.
         """
         with self.call.named_in_errors(self.status):
             yield from decode(self.body)
 
 
-class _Limits:
-    """Until when each kind of request has to wait, because SalesBlink answered 429: it limits the key, not the call.
+class _Pauses:
+    """How long each kind of request is paused after a 429. SalesBlink limits the key, so a 429 concerns all threads.
 
-    A thread does not wait for what it got itself: whoever made that call waits as the policy says.
+    The thread that got the 429 is exempt from the pause: its retry waits as the policy says.
     """
 
     def __init__(self) -> None:
         self._until: dict[RequestKind, float] = {}
-        self._known = threading.local()
+        self._waited = threading.local()
         self._lock = threading.Lock()
 
-    def note(self, kind: RequestKind, seconds: float) -> None:
-        """Let no other thread send anything of this kind for so many seconds."""
+    def start(self, kind: RequestKind, seconds: float) -> None:
+        """Pause this kind of request on all other threads."""
         until = time.monotonic() + seconds
         with self._lock:
             self._until[kind] = max(until, self._until.get(kind, 0.0))
-        self.know(kind, until)
+        self.mark_waited(kind, until)
 
     def until(self, kind: RequestKind) -> float:
-        """Return until when, by the monotonic clock, this thread has to wait because of others; 0 if not at all."""
+        """Return the time on the monotonic clock until which this thread has to wait; 0 if it need not."""
         until = self._until.get(kind, 0.0)
-        return until if until > max(time.monotonic(), getattr(self._known, kind, 0.0)) else 0.0
+        return until if until > max(time.monotonic(), getattr(self._waited, kind, 0.0)) else 0.0
 
-    def know(self, kind: RequestKind, until: float) -> None:
-        """Note that this thread waits, or has waited, until then."""
-        setattr(self._known, kind, max(until, getattr(self._known, kind, 0.0)))
+    def mark_waited(self, kind: RequestKind, until: float) -> None:
+        """Exempt this thread from pauses that end at ``until`` or before."""
+        setattr(self._waited, kind, max(until, getattr(self._waited, kind, 0.0)))
 
 
 @dataclass
-class _Waited:
-    """For how many seconds a call has waited before its attempts: for the budget, and because of 429s to others."""
+class _WaitTime:
+    """Seconds that a call has waited before its attempts: in total, and during pauses after other calls' 429s."""
 
-    seconds: float = 0.0
-    limited: float = 0.0
+    total: float = 0.0
+    paused: float = 0.0
 
 
 class Requestor:
-    """Sends calls to one API of one root URL with one key, over connections that are kept. Threads may share it.
+    """Sends calls to one API at one root URL with one key, and keeps its connections open. Threads may share it.
 
-    :param root: the root URL, as :func:`validation.root_url` gives it.
-    :param prefix: the API's own path below the root.
-    :param key: the API key; goes into the ``Authorization`` header as it is.
-    :param policy: what to do when a call does not succeed.
-    :param rate_limiter: the request budget.
+    :param root: the root URL, as :func:`validation.root_url` returns it.
+    :param prefix: the API's path below the root.
+    :param key: the API key; the whole ``Authorization`` header.
+    :param policy: decides on retries.
+    :param rate_limiter: decides when a request may be sent.
     :param timeout: seconds to wait for an answer.
     :param dry_run: log writes instead of sending them.
-    :param verify_tls: whether the server must prove who it is.
-    :param key_name: what errors call the key.
-    :param sleep: how to wait.
+    :param verify_tls: whether the server's certificate must be valid.
+    :param key_name: the key's name in errors.
+    :param sleep: waits for a number of seconds.
 
-    ``longest_wait`` is how many seconds a call waits for the budget at most, with all its attempts; endless unless set.
+    ``longest_wait``: the most seconds that a call waits for the rate limit, over all its attempts; not set at first.
     """
 
     def __init__(
@@ -133,37 +133,37 @@ class Requestor:
         key_name: str = "the key",
         sleep: Callable[[float], None] = time.sleep,
     ) -> None:
-        origin, slash, path = _parted(root)
+        origin, slash, path = _split_root(root)
         self._transport = HttpTransport(origin, key, timeout=timeout, verify_tls=verify_tls)
         self._prefix = slash + path + prefix
-        self._named = {"key_name": key_name, "root_url": root}
+        self._error_details = {"key_name": key_name, "root_url": root}
         self._policy = policy
         self._rate_limiter = rate_limiter
         self._dry_run = dry_run
         self._sleep = sleep
-        self._limits = _Limits()
-        self._said: dict[str, float] = {}
-        self._saying = threading.Lock()
+        self._pauses = _Pauses()
+        self._quiet_until: dict[str, float] = {}
+        self._log_lock = threading.Lock()
         self.longest_wait = math.inf
-        self._retrying = policy.retrying(sleep, self._tell)
+        self._retrying = policy.retrying(sleep, self._log_retry)
 
     def close(self) -> None:
-        """Close the kept connections. A later call opens new ones."""
+        """Close the connections. A later call opens new ones."""
         self._transport.close()
 
     def read(self, *parts: str, query: Mapping[str, str] | None = None, long: bool = False) -> Answer:
-        """GET the path made of ``parts``, each of them one segment.
+        """Send a GET to the path made of ``parts``, each of them one segment.
 
-        :param long: whether the answer may be too long for the memory; its body may then be an open file of the JSON.
-        :raises SalesBlinkError: the subclass says what went wrong.
+        :param long: whether the answer may be too long for memory; its body may then be an open file of the JSON.
+        :raises SalesBlinkError: the call failed; the subclass says how.
         """
         call = Call("GET", self._path(parts), "reads", query=urlencode(query or {}, quote_via=quote), long=long)
         return self._answer(call, self._retrying(self._attempts(call)))
 
     def write(self, *parts: str, body: Mapping[str, Any]) -> Answer:
-        """POST ``body`` as JSON. A second time changes nothing, so it may be repeated until an answer comes.
+        """POST ``body`` as JSON. For writes that change nothing the second time: retry until an answer comes.
 
-        :raises SalesBlinkError: the subclass says what went wrong.
+        :raises SalesBlinkError: the call failed; the subclass says how.
         """
         call = Call("POST", self._path(parts), "writes", body=encoded("The request", body))
         if self._dry_run:
@@ -173,38 +173,38 @@ class Requestor:
     def write_once(
         self, *parts: str, body: Mapping[str, Any], find_existing: Callable[[], Existing | None]
     ) -> Answer | Existing:
-        """POST ``body`` as JSON so that it is carried out once, whatever happens to the answers.
+        """POST ``body`` as JSON so that SalesBlink carries it out once, even if answers are lost.
 
-        :param find_existing: reads back whether the write was carried out, and what came of it. Called only after an
-            answer that leaves this open, before the request is sent again.
-        :raises AmbiguousWriteError: whether it was carried out cannot be read back.
-        :raises SalesBlinkError: the subclass says what went wrong; the write was not carried out.
+        :param find_existing: looks for the result of the write; returns None if it was not carried out. Called only
+            after an answer that does not show this, before the request is sent again.
+        :raises AmbiguousWriteError: ``find_existing`` failed, so the write may have been carried out.
+        :raises SalesBlinkError: the write was not carried out; the subclass says why.
         """
         call = Call("POST", self._path(parts), "writes", body=encoded("The request", body), repeatable=False)
         if self._dry_run:
             return _not_sent(call, body)
-        once = _Once(call, self._attempts(call), find_existing)
+        once = _WriteOnce(call, self._attempts(call), find_existing)
         attempt = self._retrying(once.attempt)
         if isinstance(attempt.verdict, ReadBack):
             self._sleep(min(attempt.verdict.at_least, self._policy.settling_time))
-        found = once.look_back()
+        found = once.read_back()
         return found if found is not None else self._answer(call, attempt)
 
     def send_once(self, *parts: str, body: Mapping[str, Any]) -> Answer:
-        """POST ``body`` as JSON, and leave it at that when its answer is lost: for callers who look for many at once.
+        """POST ``body`` as JSON, but do not read back a lost answer: for callers that read back many writes at once.
 
         :raises AmbiguousWriteError: the answer was lost.
-        :raises SalesBlinkError: the subclass says what went wrong; the write was not carried out.
+        :raises SalesBlinkError: the write was not carried out; the subclass says why.
         """
         call = Call("POST", self._path(parts), "writes", body=encoded("The request", body), repeatable=False)
         if self._dry_run:
             return _not_sent(call, body)
         attempts = self._attempts(call)
-        attempt = self._retrying(lambda: _left_in_doubt(attempts()))
+        attempt = self._retrying(lambda: _stop_when_in_doubt(attempts()))
         if isinstance(attempt.verdict, Final) and attempt.verdict.doubt:
             raise AmbiguousWriteError(
-                f"{call} was sent, and its answer was lost ({redacted(error_messages.in_words(attempt.outcome))}). "
-                "Look before sending it again, or a person may be mailed twice.",
+                f"{call} was sent, and its answer was lost ({redacted(error_messages.describe(attempt.outcome))}). "
+                "Check SalesBlink before sending it again, or a person may be mailed twice.",
                 status=getattr(attempt.outcome, "status", None), method=call.method, path=call.path,
                 settling_time=attempt.verdict.doubt.at_least,
             )  # fmt: skip
@@ -216,92 +216,91 @@ class Requestor:
     def _answer(self, call: Call, attempt: Attempt) -> Answer:
         if isinstance(attempt.verdict, Done) and isinstance(attempt.outcome, Answered):
             return Answer(call, attempt.outcome.body, attempt.outcome.status)
-        raise error_messages.error(attempt.outcome, method=call.method, path=call.path, **self._named)
+        raise error_messages.to_error(attempt.outcome, method=call.method, path=call.path, **self._error_details)
 
     def _attempts(self, call: Call) -> Callable[[], Attempt]:
-        waited = _Waited()
+        waited = _WaitTime()
 
         def attempt() -> Attempt:
             with call.named_in_errors():
-                self._wait_for_turn(call, waited)
+                self._wait_for_permission(call, waited)
             outcome = self._transport.send(call)
-            return Attempt(outcome, self._judged(call, outcome), str(call))
+            return Attempt(outcome, self._judge(call, outcome), str(call))
 
         return attempt
 
-    def _judged(self, call: Call, outcome: Outcome) -> Verdict:
+    def _judge(self, call: Call, outcome: Outcome) -> Verdict:
         verdict = self._policy.judge(outcome, repeatable=call.repeatable)
         if isinstance(verdict, Again) and getattr(outcome, "status", None) == HTTPStatus.TOO_MANY_REQUESTS:
-            self._limits.note(call.kind, verdict.at_least)
+            self._pauses.start(call.kind, verdict.at_least)
         return verdict
 
-    def _wait_for_turn(self, call: Call, waited: _Waited) -> None:
-        """Wait until neither a 429 nor the budget keeps the call back."""
+    def _wait_for_permission(self, call: Call, waited: _WaitTime) -> None:
+        """Wait until neither a 429 nor the rate limit holds the call back."""
         while True:
-            self._wait_while_limited(call, waited)
+            self._wait_while_paused(call, waited)
             wait = self._rate_limiter.try_acquire(call.kind)
             if wait:
-                self._wait_for_budget(call, wait, waited)
-            # Somebody may have got a 429 while the place in the budget was asked for.
-            elif not self._limits.until(call.kind):
+                self._wait_for_rate_limit(call, wait, waited)
+            # Another thread may have got a 429 while this one asked the rate limiter.
+            elif not self._pauses.until(call.kind):
                 return
 
-    def _wait_while_limited(self, call: Call, waited: _Waited) -> None:
-        while until := self._limits.until(call.kind):
+    def _wait_while_paused(self, call: Call, waited: _WaitTime) -> None:
+        while until := self._pauses.until(call.kind):
             wait = max(0.0, until - time.monotonic())
-            waited.seconds += wait
-            waited.limited += wait
-            if waited.limited > self._policy.patience or waited.seconds > self.longest_wait:
+            waited.total += wait
+            waited.paused += wait
+            if waited.paused > self._policy.patience or waited.total > self.longest_wait:
                 raise RateLimitedError(
-                    f"SalesBlink asks to slow down: it answered 429 to another call of this key, so this one was not "
-                    f"sent. The wait has {wait:.0f} s left.",
-                    retry_after=wait,
-                )
-            self._say_once(f"429 {call.kind}", "SalesBlink answered 429: no %s for %.0f s.", call.kind, wait)
-            # Not all at the same moment.
+                    "SalesBlink answered 429 to another call of this key, so this one was not sent. "
+                    f"Try again in {wait:.0f} s.", retry_after=wait,
+                )  # fmt: skip
+            self._log_wait(f"429 {call.kind}", "SalesBlink answered 429: no %s for %.0f s.", call.kind, wait)
+            # A random time more, so that threads do not send at the same moment.
             self._sleep(wait + random.uniform(0, self._policy.backoff))
-            self._limits.know(call.kind, until)
+            self._pauses.mark_waited(call.kind, until)
 
-    def _wait_for_budget(self, call: Call, wait: float, waited: _Waited) -> None:
-        waited.seconds += wait
-        if waited.seconds > self.longest_wait:
+    def _wait_for_rate_limit(self, call: Call, wait: float, waited: _WaitTime) -> None:
+        waited.total += wait
+        if waited.total > self.longest_wait:
             raise BudgetSpentError(
-                f"The budget of {call.kind} is used up for longer than {self.longest_wait:g} s; nothing was sent.",
+                f"The rate limit of {call.kind} is used up for longer than {self.longest_wait:g} s; nothing was sent.",
                 status=None,
                 retry_after=wait,
             )
         if wait > 1:
-            self._say_once(call.kind, "The budget of %s is used up; waiting %.0f s.", call.kind, wait)
+            self._log_wait(call.kind, "The rate limit of %s is used up; waiting %.0f s.", call.kind, wait)
         self._sleep(wait)
 
-    def _say_once(self, about: str, sentence: str, kind: RequestKind, wait: float) -> None:
-        """Log a wait, unless another call of this client has logged one of the same kind within the minute."""
+    def _log_wait(self, reason: str, sentence: str, kind: RequestKind, wait: float) -> None:
+        """Log a wait, unless this client has logged one for the same reason within the minute."""
         now = time.monotonic()
-        with self._saying:
-            if now < self._said.get(about, 0.0):
+        with self._log_lock:
+            if now < self._quiet_until.get(reason, 0.0):
                 return
-            self._said[about] = now + max(wait, MINUTE)
+            self._quiet_until[reason] = now + max(wait, MINUTE)
         log.info(sentence, kind, wait)
 
-    def _tell(self, attempt: Attempt, number: int, wait: float) -> None:
+    def _log_retry(self, attempt: Attempt, number: int, wait: float) -> None:
         log.warning(
             "%s: %s (attempt %d of %d); %s in %.1f s.",
             attempt.call,
-            redacted(error_messages.in_words(attempt.outcome)),
+            redacted(error_messages.describe(attempt.outcome)),
             number,
             self._policy.max_attempts,
-            "looking whether it was carried out" if isinstance(attempt.verdict, ReadBack) else "trying again",
+            "checking whether it was carried out" if isinstance(attempt.verdict, ReadBack) else "trying again",
             wait,
         )
 
 
-def _left_in_doubt(attempt: Attempt) -> Attempt:
+def _stop_when_in_doubt(attempt: Attempt) -> Attempt:
     verdict = attempt.verdict
     return replace(attempt, verdict=Final(verdict)) if isinstance(verdict, ReadBack) else attempt
 
 
-class _Once(Generic[Existing]):
-    """A write that must not happen twice: after an attempt in doubt it is looked for before it is sent again."""
+class _WriteOnce(Generic[Existing]):
+    """A write that must not happen twice: after a lost answer, it is read back before it is sent again."""
 
     def __init__(
         self, call: Call, attempt: Callable[[], Attempt], find_existing: Callable[[], Existing | None]
@@ -309,31 +308,31 @@ class _Once(Generic[Existing]):
         self._call = call
         self._attempt = attempt
         self._find_existing = find_existing
-        self._doubt: Attempt | None = None
+        self._in_doubt: Attempt | None = None
         self.found: Existing | None = None
 
     def attempt(self) -> Attempt:
-        """Send the write, unless the last attempt is found to have been carried out after all."""
-        if self._doubt and self.look_back() is not None:
-            return replace(self._doubt, verdict=Done())
+        """Send the write, unless the last attempt was in doubt and turns out to have been carried out."""
+        if self._in_doubt and self.read_back() is not None:
+            return replace(self._in_doubt, verdict=Done())
         attempt = self._attempt()
-        self._doubt = attempt if isinstance(attempt.verdict, ReadBack) else None
+        self._in_doubt = attempt if isinstance(attempt.verdict, ReadBack) else None
         return attempt
 
-    def look_back(self) -> Existing | None:
-        """What came of the attempt in doubt; None where nothing did, or no attempt is in doubt."""
-        if self._doubt is None or self.found is not None:
+    def read_back(self) -> Existing | None:
+        """Return the result of the attempt in doubt; None if it was not carried out, or no attempt is in doubt."""
+        if self._in_doubt is None or self.found is not None:
             return self.found
-        call, happened = self._call, redacted(error_messages.in_words(self._doubt.outcome))
+        call, reason = self._call, redacted(error_messages.describe(self._in_doubt.outcome))
         try:
             self.found = self._find_existing()
         except SalesBlinkError as error:
             raise AmbiguousWriteError(
-                f"{call} was sent, its answer was lost ({happened}), and looking whether it was carried out failed: "
-                f"{error} Look before sending it again, or a person may be mailed twice.",
-                status=getattr(self._doubt.outcome, "status", None), method=call.method, path=call.path,
+                f"{call} was sent, its answer was lost ({reason}), and the check whether it was carried out failed: "
+                f"{error} Check SalesBlink before sending it again, or a person may be mailed twice.",
+                status=getattr(self._in_doubt.outcome, "status", None), method=call.method, path=call.path,
             ) from error  # fmt: skip
-        log.info("%s: %s; it was %scarried out.", call, happened, "" if self.found is not None else "not ")
+        log.info("%s: %s; it was %scarried out.", call, reason, "" if self.found is not None else "not ")
         return self.found
 
 
@@ -343,7 +342,7 @@ def _not_sent(call: Call, body: Mapping[str, Any]) -> Answer:
     return Answer(call, {}, dry_run=True)
 
 
-def _parted(root: str) -> tuple[str, str, str]:
+def _split_root(root: str) -> tuple[str, str, str]:
     scheme, _, rest = root.partition("://")
     host, slash, path = rest.partition("/")
     return f"{scheme}://{host}", slash, path

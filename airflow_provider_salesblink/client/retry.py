@@ -1,7 +1,7 @@
-"""What the outcome of a call means, and how long to wait before the next attempt.
+"""Decide whether to retry a call, and how long to wait before the next attempt.
 
-Pure: no I/O, no sleep, no clock. ``requestor`` turns what happened on the wire into an outcome, :meth:`Policy.judge`
-turns the outcome into a verdict, and :meth:`Policy.retrying` is the tenacity driver that acts on verdicts.
+Pure: no I/O, no sleep, no clock. ``http_transport`` returns the outcome of a request, :meth:`Policy.judge` turns the
+outcome into a verdict, and :meth:`Policy.retrying` returns the tenacity driver that acts on verdicts.
 """
 
 from __future__ import annotations
@@ -21,12 +21,12 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
 LONGEST_RETRY_AFTER = 10 * 365 * 86400
-"""Seconds. A larger ``Retry-After`` is a mistake of the server and counts as this one: nobody calls back at once."""
+"""Seconds. A larger ``Retry-After`` is a mistake of the server and counts as this long."""
 
 
 @dataclass(frozen=True)
 class NeverSent:
-    """No request left this machine: the connection was not made. ``hopeless`` where trying again cannot help."""
+    """No request left this machine: the connection was not made. ``hopeless`` if a retry cannot help."""
 
     reason: str
     hopeless: bool = False
@@ -34,7 +34,7 @@ class NeverSent:
 
 @dataclass(frozen=True)
 class LostAnswer:
-    """The request may have arrived; its answer did not. ``late`` where the time ran out: it may still be at work."""
+    """The request may have arrived; its answer did not. ``late`` after a timeout: the server may still be working."""
 
     reason: str
     late: bool = False
@@ -42,7 +42,7 @@ class LostAnswer:
 
 @dataclass(frozen=True)
 class Answered:
-    """An HTTP answer: ``retry_after`` in seconds, ``message`` the API's words, ``body`` the JSON of a success."""
+    """An HTTP answer: ``retry_after`` in seconds, ``message`` from the API, ``body`` the JSON of a success."""
 
     status: int
     retry_after: float | None = None
@@ -52,9 +52,9 @@ class Answered:
 
 @dataclass(frozen=True)
 class Unreadable:
-    """An answer with a status of success that is not the promised JSON, or a redirect.
+    """A redirect, or an answer with a success status that is not the documented JSON.
 
-    ``hopeless`` where asking again would bring the same.
+    ``hopeless`` if a retry would bring the same answer.
     """
 
     status: int
@@ -64,7 +64,7 @@ class Unreadable:
 
 @dataclass(frozen=True)
 class RefusedInBody:
-    """HTTP 200 whose JSON says that the call failed."""
+    """HTTP 200 with JSON that says that the call failed."""
 
     message: str = ""
 
@@ -79,21 +79,24 @@ class Done:
 
 @dataclass(frozen=True)
 class Final:
-    """The call failed, and would again; or it is in ``doubt``, and the caller is to look into that."""
+    """The call failed and would fail again; or it is in ``doubt``, and the caller must read it back."""
 
     doubt: ReadBack | None = None
 
 
 @dataclass(frozen=True)
 class Again:
-    """Send the same request again, ``at_least`` so many seconds from now."""
+    """Send the same request again, after ``at_least`` this many seconds."""
 
     at_least: float = 0.0
 
 
 @dataclass(frozen=True)
 class ReadBack:
-    """The write may have been carried out: look, and only where it was not send it again."""
+    """The write may have been carried out: read it back, and send it again only if it was not.
+
+    :param at_least: seconds to wait before.
+    """
 
     at_least: float = 0.0
 
@@ -103,7 +106,7 @@ Verdict = Done | Final | Again | ReadBack
 
 @dataclass(frozen=True)
 class Attempt:
-    """One exchange with the server: what happened, what that means, and to which call."""
+    """One attempt at a call: its outcome, the verdict on it, and the call's name for logs."""
 
     outcome: Outcome
     verdict: Verdict
@@ -111,7 +114,7 @@ class Attempt:
 
 
 class _WaitForVerdict(wait_base):
-    """The verdict's own floor, and full jitter on top so that workers who failed together do not come back together."""
+    """The verdict's minimum plus full jitter, so that workers that failed together do not retry together."""
 
     def __init__(self, backoff: float, longest: float) -> None:
         self._jitter = wait_random_exponential(multiplier=backoff, max=longest)
@@ -123,9 +126,9 @@ class _WaitForVerdict(wait_base):
 
 
 class _StopBeforePatienceEnds(stop_base):
-    """Stop rather than begin a wait that would bring the sum of waits over ``patience``.
+    """Stop before a wait that would bring the sum of waits over ``patience``.
 
-    Only waits between attempts count: time spent on the request budget is not the server's fault.
+    Only waits between attempts count, not those for the rate limit.
     """
 
     def __init__(self, patience: float) -> None:
@@ -137,15 +140,15 @@ class _StopBeforePatienceEnds(stop_base):
 
 @dataclass(frozen=True)
 class Policy:
-    """The one place that decides on retries.
+    """Decides on retries; nothing else does.
 
-    :param max_attempts: how often a request is sent at most.
-    :param patience: most seconds that one call waits between its attempts, all waits together.
+    :param max_attempts: the most times that a request is sent.
+    :param patience: the most seconds that one call waits between its attempts, all waits together.
     :param settling_time: seconds to wait before reading back a write whose answer came too late: it may still
         take effect.
-    :param backoff: seconds; the first jitter is drawn from 0 to this, each next one from twice as much.
-    :param longest_backoff: seconds; where the doubling ends.
-    :param rate_limit_window: seconds to wait after a 429 that does not say how long; SalesBlink counts by the minute.
+    :param backoff: seconds; the first jitter is between 0 and this, and the range doubles each time.
+    :param longest_backoff: seconds; the largest range.
+    :param rate_limit_window: seconds to wait after a 429 without ``Retry-After``; SalesBlink counts by the minute.
     """
 
     max_attempts: int = 5
@@ -156,7 +159,7 @@ class Policy:
     rate_limit_window: float = 60.0
 
     def judge(self, outcome: Outcome, *, repeatable: bool) -> Verdict:
-        """What ``outcome`` means for a call that may (``repeatable``) or may not be sent twice."""
+        """Return the verdict on ``outcome`` for a call that may (``repeatable``) or may not be sent twice."""
         match outcome:
             case NeverSent(hopeless=hopeless):
                 return Final() if hopeless else Again()
@@ -180,18 +183,18 @@ class Policy:
             return Again(at_least)
         return ReadBack(max(at_least, self.settling_time) if late else at_least)
 
-    def retrying(self, sleep: Callable[[float], None], tell: Callable[[Attempt, int, float], None]) -> Retrying:
-        """A driver that calls a function of :class:`Attempt` until its verdict, the attempts or the patience end.
+    def retrying(self, sleep: Callable[[float], None], log_retry: Callable[[Attempt, int, float], None]) -> Retrying:
+        """Return a driver that calls a function of an :class:`Attempt` until a verdict or a limit ends the retries.
 
-        :param sleep: how to wait.
-        :param tell: called before each wait with the attempt, its number, and the seconds to wait.
+        :param sleep: waits for a number of seconds.
+        :param log_retry: called before each wait with the attempt, its number, and the seconds to wait.
         """
         return Retrying(
             retry=retry_if_result(lambda attempt: isinstance(attempt.verdict, Again | ReadBack)),
             wait=_WaitForVerdict(self.backoff, self.longest_backoff),
             stop=stop_after_attempt(self.max_attempts) | _StopBeforePatienceEnds(self.patience),
             sleep=sleep,
-            before_sleep=lambda state: tell(_attempt(state), state.attempt_number, state.upcoming_sleep),
+            before_sleep=lambda state: log_retry(_attempt(state), state.attempt_number, state.upcoming_sleep),
             retry_error_callback=_attempt,
         )
 
@@ -202,11 +205,11 @@ def _attempt(retry_state: RetryCallState) -> Attempt:
 
 
 def parse_retry_after(value: str | None, *, now: datetime) -> float | None:
-    """Seconds from ``now`` that a ``Retry-After`` header asks for; None where it is absent or makes no sense.
+    """Return the seconds to wait that a ``Retry-After`` header asks for; None if it is absent or invalid.
 
-    Takes both forms of RFC 9110: a number of seconds, or a date. Times gone by give 0.
+    Accepts both forms of RFC 9110: a number of seconds, or a date. A past date gives 0.
 
-    :param now: an aware time; best the answer's own ``Date``, so that a wrong clock here does no harm.
+    :param now: an aware time; best the answer's own ``Date``, in case this machine's clock is wrong.
     """
     if value is None:
         return None
@@ -217,7 +220,7 @@ def parse_retry_after(value: str | None, *, now: datetime) -> float | None:
 
 
 def _seconds(value: str) -> float | None:
-    # float() alone would also take "nan", "1e3" and "1_000".
+    # float() alone would also accept "nan", "1e3" and "1_000".
     return float(value) if value.replace(".", "", 1).isdecimal() and value.isascii() else None
 
 
@@ -227,7 +230,7 @@ def _seconds_until(value: str, now: datetime) -> float | None:
 
 
 def parse_http_date(value: str | None) -> datetime | None:
-    """The aware time that an HTTP date stands for; None where it is none."""
+    """Return an HTTP date as an aware time; None if it is not a date."""
     try:
         moment = parsedate_to_datetime(value or "")
     except (ValueError, TypeError, OverflowError, IndexError):

@@ -1,4 +1,4 @@
-"""Where the users of a key keep what they share: a file of this machine, or a Redis server of several machines."""
+"""Where clients with the same key keep shared state: a file on this machine, or a Redis server for several machines."""
 
 from __future__ import annotations
 
@@ -18,69 +18,71 @@ if TYPE_CHECKING:
     from redis import Redis
 
 REDIS_SERVER = "the Redis server of pacing_url"
-"""What it is called in errors and logs; its URL may hold a password."""
+"""Its name in errors and logs. Its URL may hold a password."""
 
 REDIS_TIMEOUT = 5.0
-"""Seconds to wait for the Redis server, twice: a connection from before its restart is found dead only when used."""
+"""Seconds to wait for the Redis server. The client tries twice: a connection that a restart has closed fails on first
+use."""
 
 
-class StoreAwayError(ConnectionFailedError):
-    """What machines share cannot be reached for now.
+class StoreUnavailableError(ConnectionFailedError):
+    """The shared Redis server is unavailable for now.
 
-    :param why: the name of the error that shows it.
+    :param reason: the name of the library's exception.
     """
 
-    def __init__(self, why: str) -> None:
-        super().__init__(f"{REDIS_SERVER} cannot be used ({why}).")
-        self.why = why
+    def __init__(self, reason: str) -> None:
+        super().__init__(f"{REDIS_SERVER} cannot be used ({reason}).")
+        self.reason = reason
 
 
 @dataclass(frozen=True)
 class StoreLocation:
-    """A file, or a name in a Redis server.
+    """A file, or a part of a Redis server.
 
-    :param name: of the key and root URL together; tells nothing of either.
-    :param path: of the file; None for a Redis server.
-    :param redis_url: of the server; empty for a file.
+    :param key_hash: a hash of the API key and the root URL, which does not reveal either.
+    :param path: the file; None for a Redis server.
+    :param redis_url: the server's URL; empty for a file.
     """
 
-    name: str
+    key_hash: str
     path: Path | None = None
     redis_url: str = ""
 
 
 def store_location(pacing_url: str, *, key: str, base_url: str) -> StoreLocation:
-    """The place that ``pacing_url`` names for everything that uses ``key`` at ``base_url``.
+    """Return where clients with ``key`` at ``base_url`` keep their shared state, as ``pacing_url`` says.
 
-    :raises InvalidInputError: another kind of URL, or a temporary folder that others on this machine could change.
+    :raises InvalidInputError: ``pacing_url`` has another form, or other users of this machine could change the
+        temporary folder.
     """
-    name = hashlib.blake2b(f"{base_url}\n{key}".encode(), digest_size=12, person=b"salesblink-pace").hexdigest()
+    key_hash = hashlib.blake2b(f"{base_url}\n{key}".encode(), digest_size=12, person=b"salesblink-pace").hexdigest()
     if pacing_url.startswith(("redis://", "rediss://", "unix://")):
-        return StoreLocation(name, redis_url=pacing_url)
+        return StoreLocation(key_hash, redis_url=pacing_url)
     if pacing_url.startswith("file:///"):
-        return StoreLocation(name, Path(unquote(pacing_url.removeprefix("file://"))))
+        return StoreLocation(key_hash, Path(unquote(pacing_url.removeprefix("file://"))))
     if not pacing_url:
-        return StoreLocation(name, _own_folder() / f"{name}.sqlite")
+        return StoreLocation(key_hash, _temporary_folder() / f"{key_hash}.sqlite")
     raise InvalidInputError(
         "pacing_url is neither redis://host/..., rediss://host/..., unix:///path nor file:///path: "
-        "mend it, or leave it empty to share the budget within this machine."
+        "correct it, or leave it empty to share the rate limit within this machine."
     )
 
 
-def _own_folder() -> Path:
+def _temporary_folder() -> Path:
     folder = Path(tempfile.gettempdir()) / f"airflow-provider-salesblink-{os.getuid()}"
     with suppress(OSError):
         folder.mkdir(mode=0o700)
     # The name can be guessed, so somebody else could have made it first.
-    if not _is_own_folder(folder):
+    if not _is_private_folder(folder):
         raise InvalidInputError(
             f"{folder} is not a folder that only this user can write to: "
-            "remove it, or say with pacing_url=file:///... where the request count should be kept."
+            "remove it, or set pacing_url=file:///... to keep the request count in another file."
         )
     return folder
 
 
-def _is_own_folder(path: Path) -> bool:
+def _is_private_folder(path: Path) -> bool:
     try:
         found = path.lstat()
     except OSError:
@@ -89,24 +91,24 @@ def _is_own_folder(path: Path) -> bool:
 
 
 def connect_redis(url: str) -> Redis:
-    """A client of the server; it connects when it is used.
+    """Return a Redis client, which connects on first use.
 
-    :raises ValueError: the URL is none.
+    :raises ValueError: ``url`` is not a valid URL.
     """
     from redis import Redis
     from redis.backoff import NoBackoff
     from redis.retry import Retry
 
-    # The library's own ten retries would keep a request back for minutes, and nobody would know why.
+    # The library's default of ten retries would block a request for minutes without a log line.
     return Redis.from_url(
         url, socket_timeout=REDIS_TIMEOUT, socket_connect_timeout=REDIS_TIMEOUT, retry=Retry(NoBackoff(), 1)
     )
 
 
 def redis_errors() -> tuple[type[Exception], ...]:
-    """What a client raises when the server cannot be used.
+    """Return the exceptions that a Redis client raises when the server cannot be used.
 
-    :raises InvalidInputError: the client's library is not installed.
+    :raises InvalidInputError: the ``redis`` library is not installed.
     """
     try:
         from redis import RedisError
@@ -116,8 +118,8 @@ def redis_errors() -> tuple[type[Exception], ...]:
     return RedisError, OSError, ValueError
 
 
-def is_redis_away(error: Exception) -> bool:
-    """Whether an error means that the server is away for now, rather than that the connection has to be mended."""
+def is_redis_unavailable(error: Exception) -> bool:
+    """Return whether the server is unavailable for now, rather than wrongly configured in ``pacing_url``."""
     from redis.exceptions import AuthenticationError, AuthorizationError, NoPermissionError
 
     return not isinstance(error, AuthenticationError | AuthorizationError | NoPermissionError | ValueError)

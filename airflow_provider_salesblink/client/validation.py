@@ -1,4 +1,4 @@
-"""What callers may pass: checked before anything is sent, each with an error that says which argument is wrong."""
+"""Check the callers' arguments before anything is sent. Each error names the argument that is wrong."""
 
 from __future__ import annotations
 
@@ -15,68 +15,72 @@ from airflow_provider_salesblink.client.columns import EMAIL, documented, is_ema
 from airflow_provider_salesblink.client.errors import InvalidInputError
 from airflow_provider_salesblink.client.identity import InvalidAddressError, read_address
 
-_USUAL_PORTS = {"http": 80, "https": 443}
+_DEFAULT_PORTS = {"http": 80, "https": 443}
 _CONTROL = re.compile(r"[\x00-\x1f\x7f]")
 
-_NOTHING = frozenset({"none", "null", "nan", "undefined"})
-"""What templates and data frames write where there is no value."""
+_MISSING_VALUES = frozenset({"none", "null", "nan", "undefined"})
+"""What templates and data frames write for a missing value."""
 
-MOST = 1e9
-"""No number that a client takes can mean more."""
+LARGEST_NUMBER = 1e9
+"""No argument needs a larger number."""
 
 
 def identifier(argument: str, value: object) -> str:
-    """An id that can stand as one part of a path; a whole number stands for its digits.
+    """Return an id as text that can be one part of a path. Accepts text and whole numbers.
 
-    :raises InvalidInputError: neither a text nor a whole number, empty, an address, what is left of a value that was
-        not there, or nothing a path can hold.
+    :raises InvalidInputError: ``value`` has another type, is empty, is an address, is the text of a missing value, or
+        cannot be part of a path.
     """
-    text = _text(argument, _digits(value))
-    if text.strip().casefold() in _NOTHING:
-        raise InvalidInputError(f"{argument} is the text {text!r}: the template or column it comes from holds nothing.")
+    text = _require_text(argument, _whole_number_as_text(value))
+    if text.strip().casefold() in _MISSING_VALUES:
+        raise InvalidInputError(f"{argument} is the text {text!r}: the template or column it comes from has no value.")
     if "@" in text:
-        raise InvalidInputError(f"{argument} holds an @: an address is given as email, not as an id.")
-    # HTTP libraries resolve "." and ".." even when quoted, and the call would reach another address.
+        raise InvalidInputError(f"{argument} contains an @: pass an address as email, not as an id.")
+    # HTTP libraries resolve "." and ".." even when quoted, and the call would go to another path.
     if text in (".", "..") or _CONTROL.search(text):
-        raise InvalidInputError(f"{argument} is no id: it is a dot, or holds a line break or control character.")
+        raise InvalidInputError(f"{argument} is not an id: it is a dot, or has a line break or control character.")
     return text
 
 
 def term(argument: str, value: object) -> str:
-    """A text to search for; a whole number stands for its digits.
+    """Return a search term as text. Accepts text and whole numbers.
 
-    :raises InvalidInputError: neither a text nor a whole number, or empty.
+    :raises InvalidInputError: ``value`` has another type, or is empty.
     """
-    return _text(argument, _digits(value))
+    return _require_text(argument, _whole_number_as_text(value))
 
 
 def address(argument: str, value: object) -> str:
-    """Return the e-mail address that ``value`` holds, cleaned as :func:`identity.read_address` does.
+    """Return the e-mail address in ``value``, cleaned as by :func:`identity.read_address`.
 
-    :raises InvalidInputError: not a text, or no address.
+    :raises InvalidInputError: ``value`` is not text, or not an address.
     """
     try:
-        return read_address(_text(argument, value))
+        return read_address(_require_text(argument, value))
     except InvalidAddressError as reason:
-        raise InvalidInputError(f"{argument} is no e-mail address: {reason}.") from None
+        raise InvalidInputError(f"{argument} is not an e-mail address: {reason}.") from None
 
 
 def new_prospect(data: object) -> dict[str, Any]:
-    """The columns of a person to add, the documented ones spelled as documented and the address trimmed.
+    """Return the columns of a person to add, with the documented names in their documented spelling.
 
-    A missing value (None, NaN, NaT, pandas.NA) is left out; a number that JSON would write with an exponent becomes
-    the text of its plain digits.
+    Cleans the address and leaves out missing values (None, NaN, NaT, pandas.NA). A number that JSON would write with an
+    exponent becomes text in plain digits.
 
-    :raises InvalidInputError: no mapping, a column name that is no text, two columns that are the same one, no
-        ``Email``, an address that is none, or a value that JSON cannot hold.
+    :raises InvalidInputError: ``data`` is not a mapping, a column name is not text, two names mean the same column, or
+        ``Email`` is missing or invalid.
     """
     columns: dict[str, Any] = {}
-    for given, value in _columns("data", data).items():
+    for given, value in _require_columns("data", data).items():
         name = documented(given)
         if name in columns:
-            raise InvalidInputError(f"data has two columns for {name!r}: leave one of them out.")
+            raise InvalidInputError(f"data has two columns for {name!r}: remove one of them.")
         columns[name] = value
-    columns = {name: _plain(value) for name, value in columns.items() if name == EMAIL or not values.is_missing(value)}
+    columns = {
+        name: _in_plain_digits(value)
+        for name, value in columns.items()
+        if name == EMAIL or not values.is_missing(value)
+    }
     if EMAIL not in columns:
         raise InvalidInputError(f"data has no {EMAIL!r} column; its columns: {', '.join(sorted(columns)) or 'none'}.")
     columns[EMAIL] = address(f"data[{EMAIL!r}]", columns[EMAIL])
@@ -84,40 +88,36 @@ def new_prospect(data: object) -> dict[str, Any]:
 
 
 def changes(fields: object) -> dict[str, str]:
-    """The fields to set on a prospect, as the texts that the API takes.
+    """Return the fields to set on a prospect, as the text that the API accepts.
 
-    :raises InvalidInputError: no mapping, an empty one, two columns that are the same one, or a value that is no
-        text, number or truth value.
+    :raises InvalidInputError: ``fields`` is not a mapping or is empty, two names mean the same column, or a value is
+        not text, a number or a boolean.
     """
-    given = _columns("fields", fields)
+    given = _require_columns("fields", fields)
     if not given:
-        raise InvalidInputError("fields is empty: name at least one field to set.")
+        raise InvalidInputError("fields is empty: pass at least one field to set.")
     if len({documented(name) for name in given}) < len(given):
-        raise InvalidInputError("fields has two spellings of one column: leave one of them out.")
-    texts = {name: as_text(f"fields[{name!r}]", value) for name, value in given.items()}
+        raise InvalidInputError("fields has two spellings of one column: remove one of them.")
+    texts = {name: _field_text(f"fields[{name!r}]", value) for name, value in given.items()}
     for name, value in texts.items():
         if is_email(name):
             texts[name] = address(f"fields[{name!r}]", value)
     return texts
 
 
-def as_text(argument: str, value: object) -> str:
-    """The text of a single value: a text as it is, ``true``/``false``, a number in digits.
-
-    :raises InvalidInputError: None, a list, a mapping, or another thing that is not one value.
-    """
+def _field_text(argument: str, value: object) -> str:
     text = values.as_text(value)
     if text is not None:
-        # What JSON cannot hold (half a surrogate pair) is refused here, and not by the server.
+        # Refuses text that JSON cannot hold (half a surrogate pair) before it is sent.
         encoded(argument, text)
         return text
     if isinstance(value, float):
-        raise InvalidInputError(f"{argument} is NaN or infinite: leave it out, or give a number.")
-    raise InvalidInputError(f"{argument} is a {type(value).__name__}: a field takes a text, a number, true or false.")
+        raise InvalidInputError(f"{argument} is NaN or infinite: remove it, or pass a number.")
+    raise InvalidInputError(f"{argument} is a {type(value).__name__}: pass text, a number, true or false.")
 
 
-def _plain(value: object) -> object:
-    """``value`` in plain digits, where JSON would write it otherwise or has no way to write it."""
+def _in_plain_digits(value: object) -> object:
+    """Return a number as text in plain digits if JSON would write it otherwise, and any other value as it is."""
     if isinstance(value, str | int):
         return value
     text = values.as_text(value)
@@ -125,80 +125,81 @@ def _plain(value: object) -> object:
     return value if text is None or is_written_plainly else text
 
 
-def number(argument: str, value: object, least: float, most: float = MOST) -> Any:  # noqa: ANN401
-    """A number between ``least`` and ``most``.
+def number(argument: str, value: object, smallest: float, largest: float = LARGEST_NUMBER) -> Any:  # noqa: ANN401
+    """Return ``value``, a number from ``smallest`` to ``largest``.
 
-    :raises InvalidInputError: it is outside of these, or no number.
+    :raises InvalidInputError: it is not a number, or outside these bounds.
     """
     if isinstance(value, bool) or not isinstance(value, int | float):
-        # Without the value: whatever has come here by mistake may be a secret.
-        raise InvalidInputError(f"{argument} is a {type(value).__name__}: it takes a number.")
-    if not least <= value <= most:
-        raise InvalidInputError(f"{argument} is out of bounds: it takes a number from {least} to {most:.0f}.")
+        # The error does not show the value: a secret may have been passed by mistake.
+        raise InvalidInputError(f"{argument} is a {type(value).__name__}: pass a number.")
+    if not smallest <= value <= largest:
+        raise InvalidInputError(f"{argument} is out of bounds: pass a number from {smallest} to {largest:.0f}.")
     return value
 
 
-def whole_number(argument: str, value: object, least: int) -> Any:  # noqa: ANN401
-    """A whole number that is not below ``least``.
+def whole_number(argument: str, value: object, smallest: int) -> Any:  # noqa: ANN401
+    """Return ``value`` as an int, a whole number of at least ``smallest``.
 
-    :raises InvalidInputError: it is, or is no whole number.
+    :raises InvalidInputError: it is not a whole number, or too small.
     """
-    if number(argument, value, least) != int(value):  # type: ignore[call-overload]
-        raise InvalidInputError(f"{argument} is {value!r}: it takes a whole number.")
+    if number(argument, value, smallest) != int(value):  # type: ignore[call-overload]
+        raise InvalidInputError(f"{argument} is {value!r}: pass a whole number.")
     return int(value)  # type: ignore[call-overload]
 
 
 def encoded(argument: str, value: object) -> bytes:
-    """``value`` as JSON.
+    """Return ``value`` as JSON.
 
-    :raises InvalidInputError: JSON has no way to write it (a date, a set, NaN, half a surrogate pair).
+    :raises InvalidInputError: JSON cannot hold it (a date, a set, NaN, half a surrogate pair).
     """
     try:
         return json.dumps(value, allow_nan=False, ensure_ascii=False, separators=(",", ":")).encode()
     except UnicodeEncodeError:
-        reason = "it holds half a surrogate pair"
+        reason = "it contains half a surrogate pair"
     except TypeError as error:
-        # Python's own words, which name the type: "Object of type date is not JSON serializable".
+        # Python's message names the type: "Object of type date is not JSON serializable".
         reason = str(error)
     except (ValueError, RecursionError):
-        reason = "it holds NaN, infinity, or itself"
+        reason = "it contains NaN, infinity, or itself"
     raise InvalidInputError(f"{argument} cannot be written as JSON: {reason}.")
 
 
 def api_key(value: object) -> str:
-    """A key that can be sent as a header.
+    """Return an API key that can be sent as a header.
 
-    :raises InvalidInputError: empty, or with blanks, line breaks or other than printable ASCII characters.
+    :raises InvalidInputError: it is empty, or has characters other than printable ASCII without blanks.
     """
     if not isinstance(value, str) or not value:
         raise InvalidInputError("There is no API key: create one under Integrations in SalesBlink.")
     if not value.isascii() or not value.isprintable() or " " in value:
         raise InvalidInputError(
-            "The API key holds a blank, a line break or another character no key has "
-            "(perhaps copied along with it): enter the key alone."
+            "The API key contains a blank, a line break or another character that no key has "
+            "(perhaps copied along with it): enter only the key."
         )
     return value
 
 
 def root_url(value: object) -> str:
-    """The root URL of SalesBlink in one spelling: host in lower case, no usual port, no slash at its end.
+    """Return the root URL in one spelling: host in lower case, no default port, no slash at the end.
 
-    Everything that is shared by the users of a key is shared by those whose root URL is the same.
+    Clients share their rate limit and reservations only if they use the same key and the same root URL.
 
-    :raises InvalidInputError: no http(s) URL, one with user, query or fragment, or plain http to another machine.
+    :raises InvalidInputError: it is not an http(s) URL, has a user, query or fragment, or is plain http to another
+        machine.
     """
     url = _split(value)
     if url is None or url.scheme not in ("http", "https") or not url.hostname:
-        raise InvalidInputError("The root URL is no http(s) URL: give it like https://run.salesblink.io.")
+        raise InvalidInputError("The root URL is not an http(s) URL: write it like https://run.salesblink.io.")
     if "@" in url.netloc or url.query or url.fragment:
-        raise InvalidInputError("The root URL holds a user, a query or a fragment: give it like https://host[:port].")
+        raise InvalidInputError("The root URL has a user, a query or a fragment: write it like https://host[:port].")
     if url.scheme == "http" and not _is_loopback(url.hostname):
         raise InvalidInputError(
             f"The root URL is http:// to {url.hostname}: the key would travel unencrypted. Use https:// "
             "(plain http is for a server on this machine only)."
         )
     host = f"[{url.hostname}]" if ":" in url.hostname else url.hostname
-    port = "" if url.port in (None, _USUAL_PORTS[url.scheme]) else f":{url.port}"
+    port = "" if url.port in (None, _DEFAULT_PORTS[url.scheme]) else f":{url.port}"
     return url._replace(netloc=f"{host}{port}").geturl().rstrip("/")
 
 
@@ -221,32 +222,34 @@ def _split(value: object) -> SplitResult | None:
 
 
 def not_a_text(argument: str, value: object) -> InvalidInputError:
-    """Return the error for an argument that takes a text and got something else."""
+    """Return the error for an argument that must be text and is not."""
     return InvalidInputError(
-        f"{argument} is a {type(value).__name__}, not a text: put it in quotes, or use str(). If a template gave it: "
-        "Airflow's render_template_as_native_obj=True makes numbers, lists, True and None of text that looks like "
-        "them; leave it out, or put quotes into the template (\"'{{ ... }}'\")."
+        f"{argument} is a {type(value).__name__}, not text: put it in quotes, or use str(). If it comes from a "
+        "template: Airflow's render_template_as_native_obj=True turns text that looks like a number, a list, True or "
+        "None into one; remove that option, or put quotes into the template (\"'{{ ... }}'\")."
     )
 
 
-def _digits(value: object) -> object:
-    return str(value) if not isinstance(value, bool) and isinstance(value, Integral) else value
+def _whole_number_as_text(value: object) -> object:
+    is_whole = isinstance(value, Integral) and not isinstance(value, bool)
+    text = values.as_text(value) if is_whole else None
+    return value if text is None else text
 
 
-def _text(argument: str, value: object) -> str:
+def _require_text(argument: str, value: object) -> str:
     if not isinstance(value, str):
         raise not_a_text(argument, value)
     if not value.strip():
         raise InvalidInputError(f"{argument} is empty.")
     if values.HALF_PAIR.search(value):
-        raise InvalidInputError(f"{argument} holds half a surrogate pair, which no server can be sent.")
+        raise InvalidInputError(f"{argument} contains half a surrogate pair, which cannot be sent.")
     return value
 
 
-def _columns(argument: str, value: object) -> Mapping[str, Any]:
+def _require_columns(argument: str, value: object) -> Mapping[str, Any]:
     if not isinstance(value, Mapping):
         raise InvalidInputError(f"{argument} is a {type(value).__name__}, not a mapping of columns to values.")
     for name in value:
         if not isinstance(name, str) or not name.strip():
-            raise InvalidInputError(f"{argument} has a column whose name is empty or no text.")
+            raise InvalidInputError(f"{argument} has a column whose name is empty or not text.")
     return value

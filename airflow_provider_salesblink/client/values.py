@@ -1,4 +1,4 @@
-"""Single values as texts: blanks removed, numbers in plain digits, missing values recognized.
+"""Write single values as text: strip blanks, write numbers in plain digits, recognize missing values.
 
 Works with the scalars of numpy and pandas without importing either.
 """
@@ -10,10 +10,10 @@ from decimal import Decimal
 from numbers import Integral, Real
 
 _LONGEST_NUMBER = 1000
-"""Digits. Python refuses to write out much longer integers, and no column holds one."""
+"""Digits. Python refuses to write much longer integers, and no column needs one."""
 
 HALF_PAIR = re.compile(r"[\ud800-\udfff]")
-"""Half a surrogate pair: no server can be sent it."""
+"""Half a surrogate pair. It cannot be encoded, so it cannot be sent."""
 
 
 def _characters(*ranges: tuple[int, int]) -> str:
@@ -26,9 +26,9 @@ BLANKS = _characters(
     (0x3000, 0x3000), (0x3164, 0x3164), (0xFEFF, 0xFEFF), (0xFFA0, 0xFFA0), (0xFFF9, 0xFFFB), (0xFFFE, 0xFFFE),
     (0x1D159, 0x1D159), (0x1D173, 0x1D17A),
 )  # fmt: skip
-"""Every character that shows nothing: Unicode's blanks, zero-width and other format characters, fillers, controls.
+"""All invisible characters: Unicode's blanks, zero-width and other format characters, fillers, controls.
 
-Not among them: NUL, which marks a broken source, and what an emoji may end with (variation selectors, tags).
+Without NUL, which marks a broken source, and without what an emoji may end with (variation selectors, tags).
 """
 
 _NEVER_FIRST = BLANKS + _characters((0xFE00, 0xFE0F))
@@ -42,7 +42,7 @@ def trimmed(text: str) -> str:
 
 
 def is_missing(value: object) -> bool:
-    """Return whether ``value`` stands for no value: None, NaN of any kind, NaT, pandas.NA."""
+    """Return whether ``value`` is a missing value: None, NaN of any kind, NaT, pandas.NA."""
     if value is None:
         return True
     if isinstance(value, str | int):
@@ -59,9 +59,9 @@ def is_missing(value: object) -> bool:
 
 
 def as_text(value: object) -> str | None:
-    """Return the text of a text, a number or a truth value; None for anything else, missing and infinite ones too.
+    """Return a string, number or boolean as text; None for anything else, also for NaN and infinite numbers.
 
-    A number is written in plain digits, without an exponent: ``0.00001``, ``1000``. ``-0`` is ``0``.
+    Numbers are written in plain digits, without an exponent: ``0.00001``, ``1000``. ``-0`` is ``0``.
     """
     if isinstance(value, str):
         return str(value)
@@ -72,7 +72,7 @@ def as_text(value: object) -> str | None:
     if isinstance(value, Decimal):
         return _digits(value)
     if isinstance(value, float) or (isinstance(value, Real) and _is_numpy(value)):
-        # numpy's repr names the type; its str is the shortest text that gives the number.
+        # numpy's repr includes the type; its str is the shortest text for the number.
         digits = _digits(Decimal(float.__repr__(value) if isinstance(value, float) else str(value)))
         return digits.removesuffix(".0") if digits else None
     return None

@@ -90,7 +90,7 @@ def add_person(
         )
     unclear.refuse(columns)
     if on_existing == "add":
-        return "added", client.prospects.add(campaign_id, columns, beside=[found["id"] for found in here])
+        return "added", client.prospects.add(campaign_id, columns, ignore_ids=[found["id"] for found in here])
     if client.dry_run:
         return "added", client.prospects.add(campaign_id, columns)
     return _added_alone(client, campaign_id, columns, reserved, looked_at, sleep)

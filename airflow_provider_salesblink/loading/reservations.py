@@ -102,7 +102,7 @@ def reservations(
     :param sleep: how to wait for a store that is away.
     :raises ConnectionFailedError: the location cannot be used.
     """
-    scope = f"{location.name}:{scope}"
+    scope = f"{location.key_hash}:{scope}"
     if path := location.path:
         file = path.with_suffix(".reserved.sqlite")
         opened = partial(FileReservations, file, scope, owner, held_for=held_for)
@@ -117,7 +117,7 @@ def reservations(
         errors,
         settling_time=settling_time,
         sleep=sleep,
-        is_away=shared_store.is_redis_away,
+        is_away=shared_store.is_redis_unavailable,
     )
 
 

@@ -17,7 +17,7 @@ from airflow_provider_salesblink.client.identity import (
     ascii_domain,
     cleaned,
     fingerprint,
-    person,
+    normalized,
     read_address,
 )
 from airflow_provider_salesblink.loading.text_files import TextFile
@@ -101,9 +101,9 @@ class Suppressions:
         """Return whether the list holds the person with ``address``, by their address, its hash, or its domain."""
         keys = [fingerprint(address)]
         if self._kinds["hashes"]:
-            keys.append(hashlib.sha256(person(address).encode(errors="surrogatepass")).digest())
+            keys.append(hashlib.sha256(normalized(address).encode(errors="surrogatepass")).digest())
         if self._kinds["domains"]:
-            keys += _domains_above(person(address).rpartition("@")[2])
+            keys += _domains_above(normalized(address).rpartition("@")[2])
         marks = ", ".join("?" * len(keys))
         return self._database.execute(f"SELECT 1 FROM entry WHERE key IN ({marks})", keys).fetchone() is not None  # noqa: S608
 

@@ -23,6 +23,6 @@ def test_the_log_reports_a_refused_key_without_the_key_or_the_address(page: Page
     log = browser.task_log(page, studio.airflow, REFUSED, RUN_ID, "add").inner_text()
 
     assert "SalesBlink refused the key of connection 'old_account' (401 on GET /api/prospect)" in log
-    assert "Create a key under Integrations in SalesBlink and put it in its place." in log
+    assert "Create a key under Integrations in SalesBlink and update the connection." in log
     for secret in (OLD_KEY, studio.sandbox.key, ADDRESS):
         assert secret not in page.content()

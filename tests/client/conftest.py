@@ -1,4 +1,4 @@
-"""What the client's tests share: a scene, clients of other kinds, and servers of raw bytes."""
+"""Fixtures of the client's tests: a scene, clients with other options, and servers of raw bytes."""
 
 from __future__ import annotations
 
@@ -9,11 +9,11 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from airflow_provider_salesblink.client import SalesBlinkClient, classic
-from airflow_provider_salesblink.client.rate_limit import Unpaced
+from airflow_provider_salesblink.client.rate_limit import NoLimit
 from airflow_provider_salesblink.client.requestor import Requestor
 from airflow_provider_salesblink.client.retry import Policy
-from tests.client.documented import ANA, Scene
-from tests.client.wire import RawServer, Script
+from tests.client.documented_calls import ANA, Scene
+from tests.client.raw_server import RawServer, Script
 from tests.conftest import HASTE, CampaignUnderTest
 
 if TYPE_CHECKING:
@@ -30,13 +30,13 @@ def scene(sandbox: Sandbox, campaign: CampaignUnderTest) -> Scene:
 
 @pytest.fixture
 def new_client(sandbox: Sandbox) -> Iterator[NewClient]:
-    """Makes clients that are in a hurry and, unless told otherwise, talk to the sandbox without a budget."""
+    """Makes clients that retry quickly and, by default, use the sandbox without a rate limit."""
     with ExitStack() as stack:
 
         def make(**options: Any) -> SalesBlinkClient:
-            hurried = {"api_key": sandbox.key, "base_url": sandbox.url, "policy": HASTE, "timeout": 5}
-            unpaced = {"reads_per_minute": 0, "writes_per_minute": 0}
-            return stack.enter_context(SalesBlinkClient(**{**hurried, **unpaced, **options}))
+            defaults = {"api_key": sandbox.key, "base_url": sandbox.url, "policy": HASTE, "timeout": 5}
+            unlimited = {"reads_per_minute": 0, "writes_per_minute": 0}
+            return stack.enter_context(SalesBlinkClient(**{**defaults, **unlimited, **options}))
 
         yield make
 
@@ -53,13 +53,13 @@ def serve() -> Iterator[Serve]:
 
 
 class WaitlessClient:
-    """The classic API over a requestor that writes down its waits instead of waiting."""
+    """The classic API over a requestor that records its waits and does not wait."""
 
     def __init__(self, sandbox: Sandbox, policy: Policy) -> None:
         self.waits: list[float] = []
         requestor = Requestor(
             sandbox.url, classic.PREFIX, sandbox.key,
-            policy=policy, rate_limiter=Unpaced(), timeout=5, sleep=self.waits.append,
+            policy=policy, rate_limiter=NoLimit(), timeout=5, sleep=self.waits.append,
         )  # fmt: skip
         self.campaigns = classic.Campaigns(requestor)
         self.prospects = classic.Prospects(requestor)
@@ -68,7 +68,7 @@ class WaitlessClient:
 
 @pytest.fixture
 def waitless(sandbox: Sandbox) -> Iterator[WaitlessClient]:
-    """Decides as the real policy does."""
+    """Makes the decisions of the real policy."""
     client = WaitlessClient(sandbox, Policy())
     yield client
     client.close()

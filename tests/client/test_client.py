@@ -1,4 +1,4 @@
-"""The client as a whole: what it needs, what it shows, and what it does not do when it runs dry."""
+"""The client as a whole: its dependencies, its repr, and dry runs."""
 
 from __future__ import annotations
 
@@ -11,8 +11,8 @@ import pytest
 
 import airflow_provider_salesblink.client as package
 from airflow_provider_salesblink.client import DEFAULT_BASE_URL, NotFoundError, SalesBlinkClient
-from tests.client.documented import ANA, Documented, Scene, every_call, every_read
-from tests.client.wire import answer
+from tests.client.documented_calls import ANA, Documented, Scene, every_call, every_read
+from tests.client.raw_server import answer
 from tests.conftest import ROOT
 
 if TYPE_CHECKING:
@@ -59,7 +59,7 @@ def test_the_package_exports_the_contract() -> None:
     assert DEFAULT_BASE_URL == "https://run.salesblink.io"
 
 
-def test_a_client_shows_its_server_only() -> None:
+def test_the_repr_shows_only_the_server() -> None:
     client = SalesBlinkClient("my-key")
 
     assert repr(client) == str(client) == "SalesBlinkClient(base_url='https://run.salesblink.io')"
@@ -85,14 +85,14 @@ def test_a_dry_run_writes_nothing(serve: Serve, new_client: NewClient, caplog: p
     server = serve(lambda _: [answer([])])
     client = new_client(base_url=server.url, dry_run=True)
     caplog.set_level(logging.INFO)
-    silent: dict[str, Any] = {"unsubscribed": None, "raw": {}, "dry_run": True}
+    unknown: dict[str, Any] = {"unsubscribed": None, "raw": {}, "dry_run": True}
 
     for pausing in (client.campaigns.pause, client.campaigns.unpause):
         assert pausing("c1") == {"id": "c1", "name": None, "paused": None, "raw": {}, "dry_run": True}
     assert client.prospects.add("c1", {"Email": f" {ANA}", "Plan": "Gold"}) == {
-        "id": None, "email": ANA, "campaign_id": "c1", "fields": {"Email": ANA, "Plan": "Gold"}, **silent
+        "id": None, "email": ANA, "campaign_id": "c1", "fields": {"Email": ANA, "Plan": "Gold"}, **unknown
     }  # fmt: skip
-    changed = {"id": "p1", "email": None, "campaign_id": None, "fields": {}, **silent}
+    changed = {"id": "p1", "email": None, "campaign_id": None, "fields": {}, **unknown}
     assert client.prospects.update("p1", {"Plan": "Gold", "Email": ANA}) == changed
     assert client.prospects.unsubscribe("p1") == changed
 
@@ -107,14 +107,14 @@ def test_a_dry_run_writes_nothing(serve: Serve, new_client: NewClient, caplog: p
     ]
 
 
-def test_a_dry_run_spends_no_budget(new_client: NewClient, tmp_path: Path) -> None:
+def test_a_dry_run_does_not_use_the_rate_limit(new_client: NewClient, tmp_path: Path) -> None:
     shared = {"writes_per_minute": 1, "pacing_url": f"file://{tmp_path}/count.sqlite"}
-    dry, wet = new_client(dry_run=True, **shared), new_client(**shared)
+    dry, real = new_client(dry_run=True, **shared), new_client(**shared)
     for _ in range(5):
         dry.prospects.add("c1", {"Email": ANA})
 
     with pytest.raises(NotFoundError):
-        wet.prospects.add("c1", {"Email": ANA})
+        real.prospects.add("c1", {"Email": ANA})
 
 
 @every_call

@@ -1,4 +1,4 @@
-"""Column names, however a source spells them."""
+"""Column names in all their spellings."""
 
 from __future__ import annotations
 
@@ -36,7 +36,7 @@ def test_documented_columns_are_spelled_as_documented(given: str, name: str) -> 
         ({"Plan": "Gold", "Seats": "5"}, {"Seats": "6"}, {"Seats": "6"}),
     ],
 )
-def test_only_what_differs_has_to_be_written(
+def test_only_fields_that_differ_are_returned(
     current: dict[str, object], wanted: dict[str, str], found: dict[str, str]
 ) -> None:
     assert differing(current, wanted) == found

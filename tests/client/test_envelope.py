@@ -1,4 +1,4 @@
-"""success, error and message, as they may stand around an answer."""
+"""The envelope of an answer: success, error and message."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ def test_refusals(body: Any) -> None:
     ],
     ids=str,
 )  # fmt: skip
-def test_no_refusals(body: Any) -> None:
+def test_successes(body: Any) -> None:
     assert not is_refusal(body)
 
 
@@ -46,12 +46,12 @@ def test_no_refusals(body: Any) -> None:
     ],
     ids=str,
 )  # fmt: skip
-def test_words(body: Any, words: str) -> None:
+def test_messages(body: Any, words: str) -> None:
     assert message(body) == words
 
 
 @given(JSON)
-def test_nothing_is_too_strange(body: Any) -> None:
+def test_any_json_can_be_read(body: Any) -> None:
     assert is_refusal(body) in (True, False)
     assert "\n" not in message(body)
 
@@ -59,7 +59,7 @@ def test_nothing_is_too_strange(body: Any) -> None:
 @pytest.mark.parametrize(
     "body", [{"id": "p1", "error": "none"}, {"prospectID": "p1", "success": "false", "error": "x"}]
 )
-def test_a_bare_record_with_columns_of_these_names_is_no_refusal(body: Any) -> None:
+def test_a_bare_record_with_columns_of_these_names_is_not_a_refusal(body: Any) -> None:
     assert not is_refusal(body)
 
 

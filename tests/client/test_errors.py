@@ -1,4 +1,4 @@
-"""Each status has its exception, and each exception a sentence that says what, where and what now."""
+"""Each status has its exception, and each message says what happened, where, and what to do."""
 
 from __future__ import annotations
 
@@ -21,9 +21,9 @@ from airflow_provider_salesblink.client import (
     ServerError,
     UnreadableResponseError,
 )
-from airflow_provider_salesblink.client.error_messages import error, in_words
+from airflow_provider_salesblink.client.error_messages import describe, to_error
 from airflow_provider_salesblink.client.retry import Answered, LostAnswer, NeverSent, Outcome, RefusedInBody, Unreadable
-from tests.client.wire import answer
+from tests.client.raw_server import answer
 
 if TYPE_CHECKING:
     from tests.client.conftest import NewClient, Serve
@@ -33,23 +33,23 @@ GET, POST = ("GET", "/api/campaigns"), ("POST", "/api/prospect-add")
 TABLE = [
     (400, InvalidRequestError, True, "SalesBlink cannot use the request", "Check the arguments of the call."),
     (401, AuthenticationError, True, "SalesBlink refused the key", "Create a key under Integrations in SalesBlink"),
-    (403, PermissionDeniedError, True, "keeps this for administrators", "Use the key of an administrator."),
-    (404, NotFoundError, True, "has nothing there", "Check the id"),
-    (405, InvalidRequestError, True, "does not take this method there", "Check the root URL"),
-    (406, InvalidRequestError, True, "another format than JSON was asked for", "changes the Accept header"),
-    (418, InvalidRequestError, True, "refused the request", "The same request would be refused again."),
+    (403, PermissionDeniedError, True, "allows this for administrators only", "Use the key of an administrator."),
+    (404, NotFoundError, True, "did not find it", "Check the id"),
+    (405, InvalidRequestError, True, "does not accept this method here", "Check the root URL"),
+    (406, InvalidRequestError, True, "asked for a format other than JSON", "changes the Accept header"),
+    (418, InvalidRequestError, True, "refused the request", "It would refuse the same request again."),
     (422, InvalidRequestError, True, "cannot use its content", "Check the arguments of the call."),
     (429, RateLimitedError, False, "asks to slow down", "a minute is usual"),
-    (500, ServerError, False, "had a problem of its own", "Try again later."),
-    (502, ServerError, False, "had a problem of its own", "Try again later."),
+    (500, ServerError, False, "had an internal problem", "Try again later."),
+    (502, ServerError, False, "had an internal problem", "Try again later."),
     (503, ServerError, False, "offline for maintenance", "Try again later."),
-    (504, ServerError, False, "had a problem of its own", "Try again later."),
+    (504, ServerError, False, "had an internal problem", "Try again later."),
 ]
 
 
 @pytest.mark.parametrize("method", ["GET", "POST"])
 @pytest.mark.parametrize(("status", "kind", "permanent", "what", "now"), TABLE)
-def test_every_status_has_its_exception_and_its_sentence(
+def test_every_status_has_its_exception_and_its_message(
     serve: Serve,
     new_client: NewClient,
     status: int,
@@ -82,19 +82,19 @@ def test_every_status_has_its_exception_and_its_sentence(
     ("outcome", "kind", "permanent", "sentence"),
     [
         (
-            NeverSent("the server does not take connections"), ConnectionFailedError, False,
-            "Nothing was sent (POST /api/prospect-add): the server does not take connections. "
-            "Check the root URL (https://run.example), and the way to it from this machine.",
+            NeverSent("the server does not accept connections"), ConnectionFailedError, False,
+            "Nothing was sent (POST /api/prospect-add): the server does not accept connections. "
+            "Check the root URL (https://run.example), and the network from this machine.",
         ),
         (
             LostAnswer("no answer in time"), ConnectionFailedError, False,
-            "SalesBlink was asked but did not answer (POST /api/prospect-add): no answer in time. "
+            "The request was sent, but SalesBlink did not answer (POST /api/prospect-add): no answer in time. "
             "Try again later, or check the root URL (https://run.example).",
         ),
         (
             Unreadable(200, "it is an HTML page"), UnreadableResponseError, False,
             "The answer is not SalesBlink's (200 on POST /api/prospect-add): it is an HTML page. "
-            "Check the root URL (https://run.example), and for a proxy or maintenance page on the way.",
+            "Check the root URL (https://run.example), and whether a proxy or a maintenance page answered.",
         ),
         (
             RefusedInBody("No such plan."), ApiRefusedError, True,
@@ -103,28 +103,28 @@ def test_every_status_has_its_exception_and_its_sentence(
         ),
         (
             Answered(429, retry_after=3600.0), RateLimitedError, False,
-            "SalesBlink asks to slow down (429 on POST /api/prospect-add). It asks for 3600 s.",
+            "SalesBlink asks to slow down (429 on POST /api/prospect-add). It asks to wait 3600 s.",
         ),
         (
             Answered(404), NotFoundError, True,
-            "SalesBlink has nothing there (404 on POST /api/prospect-add). "
-            "Check the id, that the key's user may see it, and the root URL (https://run.example).",
+            "SalesBlink did not find it (404 on POST /api/prospect-add). "
+            "Check the id, whether the key's user may see it, and the root URL (https://run.example).",
         ),
     ],
     ids=str,
 )  # fmt: skip
-def test_every_outcome_is_a_sentence(
+def test_every_outcome_has_its_message(
     outcome: Outcome, kind: type[SalesBlinkError], permanent: bool, sentence: str
 ) -> None:
-    told = error(outcome, method="POST", path="/api/prospect-add", root_url="https://run.example")
+    raised = to_error(outcome, method="POST", path="/api/prospect-add", root_url="https://run.example")
 
-    assert type(told) is kind
-    assert str(told) == sentence
-    assert (told.method, told.path, told.permanent) == ("POST", "/api/prospect-add", permanent)
-    assert in_words(outcome)
+    assert type(raised) is kind
+    assert str(raised) == sentence
+    assert (raised.method, raised.path, raised.permanent) == ("POST", "/api/prospect-add", permanent)
+    assert describe(outcome)
 
 
-def test_the_key_is_called_what_its_owner_calls_it(serve: Serve, new_client: NewClient) -> None:
+def test_a_message_names_the_key_as_the_caller_does(serve: Serve, new_client: NewClient) -> None:
     server = serve(lambda _: [answer({}, "401 Unauthorized")])
 
     with pytest.raises(AuthenticationError, match=r"SalesBlink refused the key of connection 'crm' \(401 on GET"):
@@ -132,7 +132,7 @@ def test_the_key_is_called_what_its_owner_calls_it(serve: Serve, new_client: New
 
 
 @pytest.mark.parametrize(
-    ("said", "told"),
+    ("body", "shown"),
     [
         ({"message": "No such plan."}, ": No such plan. "),
         ({"error": "No such plan"}, ": No such plan. "),
@@ -145,23 +145,23 @@ def test_the_key_is_called_what_its_owner_calls_it(serve: Serve, new_client: New
     ],
     ids=str,
 )
-def test_the_api_s_own_words_are_passed_on(serve: Serve, new_client: NewClient, said: object, told: str) -> None:
+def test_the_api_s_message_is_shown(serve: Serve, new_client: NewClient, body: object, shown: str) -> None:
     with pytest.raises(InvalidRequestError) as caught:
-        new_client(base_url=serve(lambda _: [answer(said, "400 Bad Request")]).url).campaigns.list()
+        new_client(base_url=serve(lambda _: [answer(body, "400 Bad Request")]).url).campaigns.list()
 
-    assert told in str(caught.value)
+    assert shown in str(caught.value)
 
 
-def test_long_words_are_cut(serve: Serve, new_client: NewClient) -> None:
-    said = {"message": "no " * 100_000}
+def test_a_long_message_is_cut(serve: Serve, new_client: NewClient) -> None:
+    body = {"message": "no " * 100_000}
 
     with pytest.raises(InvalidRequestError) as caught:
-        new_client(base_url=serve(lambda _: [answer(said, "400 Bad Request")]).url).campaigns.list()
+        new_client(base_url=serve(lambda _: [answer(body, "400 Bad Request")]).url).campaigns.list()
 
     assert len(str(caught.value)) < 400
 
 
-def test_the_tree() -> None:
+def test_the_class_hierarchy() -> None:
     kinds = (
         AuthenticationError, PermissionDeniedError, NotFoundError, InvalidRequestError, RateLimitedError, ServerError,
         ConnectionFailedError, UnreadableResponseError, ApiRefusedError, AmbiguousWriteError,
@@ -174,12 +174,12 @@ def test_the_tree() -> None:
     }  # fmt: skip
 
 
-def test_errors_survive_the_way_between_processes() -> None:
-    told = error(Answered(429, retry_after=7.0), method="GET", path="/api/campaigns")
+def test_errors_can_be_pickled() -> None:
+    raised = to_error(Answered(429, retry_after=7.0), method="GET", path="/api/campaigns")
 
-    copy = pickle.loads(pickle.dumps(told))  # noqa: S301
+    copy = pickle.loads(pickle.dumps(raised))  # noqa: S301
 
     assert type(copy) is RateLimitedError
     assert (str(copy), copy.status, copy.method, copy.path, copy.retry_after) == (
-        str(told), 429, "GET", "/api/campaigns", 7.0
+        str(raised), 429, "GET", "/api/campaigns", 7.0
     )  # fmt: skip

@@ -1,4 +1,4 @@
-"""One mailbox is one person, however it is written; and what is no mailbox is refused with its reason."""
+"""All spellings of a mailbox are one person; anything else is refused with a reason."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from airflow_provider_salesblink.client.identity import (
     fingerprint,
     former_fingerprint,
     is_address,
-    person,
+    normalized,
     read_address,
     spellings,
 )
@@ -34,7 +34,7 @@ CLEANED = [
 
 
 @pytest.mark.parametrize("written", CLEANED, ids=ascii)
-def test_what_leaves_no_doubt_is_cleaned(written: str) -> None:
+def test_what_is_certainly_not_part_of_the_address_is_removed(written: str) -> None:
     assert read_address(written) == "ana@example.com"
     assert fingerprint(written) == fingerprint("Ana@Example.com")
 
@@ -72,7 +72,7 @@ REFUSED = {
 @pytest.mark.parametrize(
     ("written", "reason"), [(text, reason) for reason, texts in REFUSED.items() for text in texts], ids=ascii
 )
-def test_what_is_no_mailbox_is_refused_with_its_reason(written: str, reason: str) -> None:
+def test_text_that_is_not_an_address_is_refused_with_a_reason(written: str, reason: str) -> None:
     with pytest.raises(InvalidAddressError, match=reason) as refused:
         read_address(written)
 
@@ -88,7 +88,7 @@ def test_what_is_no_mailbox_is_refused_with_its_reason(written: str, reason: str
         "ana@a-b--c.example", f"{'a' * 64}@example.com", "用户@例え.example",
     ],
 )  # fmt: skip
-def test_an_address_stays_as_it_is_written(address: str) -> None:
+def test_an_address_keeps_its_spelling(address: str) -> None:
     assert read_address(address) == address
 
 
@@ -108,7 +108,7 @@ SAME = [
 
 @pytest.mark.parametrize(("one", "other"), SAME, ids=ascii)
 def test_spellings_of_a_mailbox_are_one_person(one: str, other: str) -> None:
-    assert person(one) == person(other)
+    assert normalized(one) == normalized(other)
     assert fingerprint(one) == fingerprint(other)
 
 
@@ -127,7 +127,7 @@ OTHERS = [
 
 @pytest.mark.parametrize(("one", "other"), OTHERS, ids=ascii)
 def test_two_mailboxes_are_two_people(one: str, other: str) -> None:
-    assert person(one) != person(other)
+    assert normalized(one) != normalized(other)
 
 
 def test_every_address_in_a_text_is_found() -> None:
@@ -154,27 +154,27 @@ def test_any_spelling_of_a_mailbox_has_the_same_identity(
 ) -> None:
     address = f"{local}@{'.'.join(labels)}.example"
     assume(is_address(address))
-    # In upper case ß is SS, which is another mailbox.
+    # In upper case ß becomes SS, which is a different mailbox.
     spelled = "ß".join(map(in_case, address.split("ß")))
     if in_ascii:
-        spelled = f"{spelled.rpartition('@')[0]}@{person(address).rpartition('@')[2]}"
+        spelled = f"{spelled.rpartition('@')[0]}@{normalized(address).rpartition('@')[2]}"
     spelled = around.format(unicodedata.normalize(form, spelled))
 
     assert fingerprint(spelled) == fingerprint(address)
-    assert person(read_address(spelled)) == person(address)
+    assert normalized(read_address(spelled)) == normalized(address)
 
 
 @given(st.text())
 def test_any_text_has_an_identity_and_is_an_address_or_not(text: str) -> None:
-    assert person(text) == person(person(text)) or not is_address(text)
+    assert normalized(text) == normalized(normalized(text)) or not is_address(text)
     if is_address(text):
         assert is_address(read_address(text))
-        assert person(read_address(text)) == person(text)
+        assert normalized(read_address(text)) == normalized(text)
     assert len(fingerprint(text)) == 16
 
 
 @given(st.emails(), st.sampled_from([str, str.upper, str.title]))
-def test_what_version_0_1_0_stored_of_an_ordinary_address_is_found(address: str, in_case: Any) -> None:
+def test_an_ordinary_address_has_the_fingerprint_of_version_0_1_0(address: str, in_case: Any) -> None:
     assume(is_address(address))
     assume("xn--" not in address.lower())
 
@@ -206,10 +206,10 @@ def test_the_people_with_an_address() -> None:
     ],
     ids=["letters", "ats", "brackets", "dots", "invisible"],
 )  # fmt: skip
-def test_a_long_text_takes_no_long_time(text: str) -> None:
+def test_long_text_is_fast(text: str) -> None:
     before = time.monotonic()
 
-    person(text)
+    normalized(text)
     is_address(text)
 
     assert time.monotonic() - before < 5

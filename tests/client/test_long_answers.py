@@ -1,4 +1,4 @@
-"""A campaign's list has no pages: however long it is, it is read piece by piece, and never half."""
+"""A campaign's list has no pages. A list of any length is read piece by piece, and never partly."""
 
 from __future__ import annotations
 
@@ -40,7 +40,7 @@ def kept(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> Non
     ],
     ids=str,
 )
-def test_each_gives_what_list_gives_in_every_shape(
+def test_each_yields_what_list_returns_in_every_shape(
     shapes: Shapes, sandbox: Sandbox, client: SalesBlinkClient, campaign: CampaignUnderTest
 ) -> None:
     for number in range(50):
@@ -52,15 +52,13 @@ def test_each_gives_what_list_gives_in_every_shape(
 
 
 @pytest.mark.usefixtures("kept")
-def test_nobody_in_a_campaign_is_an_empty_list_that_was_said(
-    client: SalesBlinkClient, campaign: CampaignUnderTest
-) -> None:
+def test_an_empty_campaign_yields_nobody(client: SalesBlinkClient, campaign: CampaignUnderTest) -> None:
     assert list(client.prospects.each(campaign.id)) == []
 
 
 @pytest.mark.usefixtures("kept")
 @pytest.mark.parametrize("fault", ["html", "truncated", "garbage"])
-def test_half_a_list_or_none_is_an_error_rather_than_fewer_people(
+def test_half_a_list_is_an_error(
     fault: str, sandbox: Sandbox, client: SalesBlinkClient, campaign: CampaignUnderTest
 ) -> None:
     sandbox.add_person(campaign.id, {"Email": "ana@example.com"})
@@ -86,7 +84,7 @@ def test_an_unknown_campaign_is_an_error(client: SalesBlinkClient) -> None:
 
 @pytest.mark.usefixtures("kept")
 @pytest.mark.parametrize("fault", ["reset", "cut", "close"])
-def test_a_connection_that_breaks_while_the_list_comes_is_tried_again(
+def test_a_list_is_read_again_after_its_connection_breaks(
     fault: str, sandbox: Sandbox, client: SalesBlinkClient, campaign: CampaignUnderTest
 ) -> None:
     sandbox.add_person(campaign.id, {"Email": "ana@example.com"})
@@ -96,7 +94,7 @@ def test_a_connection_that_breaks_while_the_list_comes_is_tried_again(
 
 
 @pytest.mark.parametrize("when", ["before", "after"])
-def test_a_sent_person_whose_answer_is_lost_is_left_to_the_caller(
+def test_send_raises_when_the_answer_is_lost(
     when: str, sandbox: Sandbox, client: SalesBlinkClient, campaign: CampaignUnderTest
 ) -> None:
     sandbox.fault("prospect-add", "reset", when=when)
@@ -108,22 +106,20 @@ def test_a_sent_person_whose_answer_is_lost_is_left_to_the_caller(
     assert (doubt.value.method, doubt.value.path, doubt.value.settling_time) == ("POST", "/api/prospect-add", 0)
 
 
-def test_a_person_is_sent_again_where_they_surely_were_not(
-    sandbox: Sandbox, client: SalesBlinkClient, campaign: CampaignUnderTest
-) -> None:
+def test_send_sends_again_after_a_429(sandbox: Sandbox, client: SalesBlinkClient, campaign: CampaignUnderTest) -> None:
     sandbox.fault("prospect-add", "429", retry_after=0)
 
     assert client.prospects.send(campaign.id, {"Email": "ana@example.com"})["id"] == sandbox.people()[0].id
 
 
-def test_a_call_does_not_wait_longer_for_the_budget_than_it_is_told(
+def test_a_call_waits_for_the_rate_limit_no_longer_than_allowed(
     sandbox: Sandbox, campaign: CampaignUnderTest, tmp_path: Path
 ) -> None:
     pacing = f"file://{tmp_path}/pace.sqlite"
     with SalesBlinkClient(sandbox.key, sandbox.url, reads_per_minute=1, pacing_url=pacing) as client:
         client.campaigns.get(campaign.id)
 
-        with client.waiting_at_most(5), pytest.raises(BudgetSpentError, match="The budget of reads") as spent:
+        with client.waiting_at_most(5), pytest.raises(BudgetSpentError, match="The rate limit of reads") as spent:
             client.campaigns.get(campaign.id)
 
     assert 55 < spent.value.retry_after <= 60.5

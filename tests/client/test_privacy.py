@@ -1,4 +1,4 @@
-"""Neither the key nor an address is in any log record, error or repr, whatever goes wrong."""
+"""No log record, error or repr shows the key or an address, whatever fails."""
 
 from __future__ import annotations
 
@@ -11,11 +11,11 @@ import pytest
 
 from airflow_provider_salesblink.client import InvalidInputError, SalesBlinkClient, SalesBlinkError
 from airflow_provider_salesblink.client.http_transport import Call
-from airflow_provider_salesblink.client.rate_limit import Unpaced
+from airflow_provider_salesblink.client.rate_limit import NoLimit
 from airflow_provider_salesblink.client.requestor import Answer, Requestor
 from airflow_provider_salesblink.client.retry import Answered, Attempt, Done, Policy
-from tests.client.documented import DOCUMENTED, Documented, Scene, every_call
-from tests.client.wire import answer
+from tests.client.documented_calls import DOCUMENTED, Documented, Scene, every_call
+from tests.client.raw_server import answer
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -44,7 +44,7 @@ class Listener(logging.Handler):
 
 @pytest.fixture
 def said(caplog: pytest.LogCaptureFixture) -> Iterator[list[logging.LogRecord]]:
-    """Every record of every logger, from DEBUG up."""
+    """All log records of all loggers, from DEBUG up."""
     listener = Listener()
     logging.getLogger().addHandler(listener)
     for name in ("", "urllib3", "urllib3.connectionpool", "urllib3.util.retry", "requests"):
@@ -55,7 +55,7 @@ def said(caplog: pytest.LogCaptureFixture) -> Iterator[list[logging.LogRecord]]:
 
 
 def in_full(error: BaseException) -> str:
-    """All that can be seen of an error: itself, its traceback, and whatever led to it, hidden contexts too."""
+    """Return everything that an error shows: itself, its traceback, its causes, and its hidden contexts."""
     texts: list[str] = []
     left: list[BaseException | None] = [error]
     while left:
@@ -94,11 +94,11 @@ def test_no_fault_makes_the_client_talk(
     try:
         call.make(client, scene)
     except SalesBlinkError as error:
-        told = in_full(error)
+        seen = in_full(error)
     else:
-        told = ""
+        seen = ""
 
-    text = told + shown(said) + repr(client)
+    text = seen + shown(said) + repr(client)
     assert sandbox.key not in text
     assert_private(text)
 
@@ -115,10 +115,10 @@ def test_what_the_api_says_is_passed_on_without_what_is_private(
     for call in DOCUMENTED:
         with pytest.raises(SalesBlinkError) as caught:
             call.make(client, Scene("c1", "p1"))
-        told = in_full(caught.value)
-        assert_private(told)
-        # Not the beginning of the key either, where a long text is cut.
-        assert KEY[:8] not in told
+        seen = in_full(caught.value)
+        assert_private(seen)
+        # Not the beginning of the key either, if a long message is cut.
+        assert KEY[:8] not in seen
     assert_private(shown(said))
 
 
@@ -126,7 +126,7 @@ def test_what_the_api_says_is_passed_on_without_what_is_private(
 def test_an_address_given_as_an_id_is_not_shown(
     sandbox: Sandbox, client: SalesBlinkClient, said: list[logging.LogRecord], address: str
 ) -> None:
-    with pytest.raises(InvalidInputError, match="an address is given as email") as caught:
+    with pytest.raises(InvalidInputError, match="pass an address as email") as caught:
         client.prospects.get(address)
     assert_private(in_full(caught.value))
 
@@ -160,7 +160,7 @@ def test_refused_arguments_are_not_recited(sandbox: Sandbox, client: SalesBlinkC
 
 
 def test_nothing_shows_what_it_holds(new_client: NewClient) -> None:
-    requestor = Requestor("http://127.0.0.1", "/api", KEY, policy=Policy(), rate_limiter=Unpaced(), timeout=1)
+    requestor = Requestor("http://127.0.0.1", "/api", KEY, policy=Policy(), rate_limiter=NoLimit(), timeout=1)
     ana = {"Email": PEOPLE[0]}
     call = Call("GET", f"/api/prospect/{quote(PEOPLE[0])}", "reads", query=quote(PEOPLE[0]), body=PEOPLE[1].encode())
     attempt = Attempt(Answered(200, body=ana), Done(), str(call))
@@ -172,7 +172,7 @@ def test_nothing_shows_what_it_holds(new_client: NewClient) -> None:
 
 
 @every_call
-def test_the_http_library_s_log_says_no_more_than_the_path(
+def test_the_http_library_logs_only_the_path(
     client: SalesBlinkClient, said: list[logging.LogRecord], scene: Scene, call: Documented
 ) -> None:
     call.make(client, scene)
@@ -183,7 +183,7 @@ def test_the_http_library_s_log_says_no_more_than_the_path(
     assert_private(shown(said))
 
 
-def test_other_users_of_the_http_library_are_logged_as_ever(
+def test_other_users_of_the_http_library_are_logged_as_before(
     sandbox: Sandbox, client: SalesBlinkClient, said: list[logging.LogRecord]
 ) -> None:
     import requests  # noqa: TID251  # somebody else's

@@ -1,4 +1,4 @@
-"""Which of the two APIs answer to a key."""
+"""Find out which of the two APIs accept a key."""
 
 from __future__ import annotations
 
@@ -8,15 +8,15 @@ import pytest
 
 from airflow_provider_salesblink.client import AuthenticationError, InvalidInputError, NotFoundError, ServerError
 from airflow_provider_salesblink.client.probe import probe
-from tests.client.wire import answer
+from tests.client.raw_server import answer
 
 if TYPE_CHECKING:
     from airflow_provider_salesblink.sandbox import Sandbox
     from tests.client.conftest import Serve
-    from tests.client.wire import Received
+    from tests.client.raw_server import Received
 
 
-def test_the_api_that_takes_the_key_and_the_one_that_is_not_there(sandbox: Sandbox) -> None:
+def test_one_api_accepts_the_key_and_the_other_does_not_exist(sandbox: Sandbox) -> None:
     classic, v1 = probe(sandbox.key, sandbox.url)
 
     assert (str(classic), classic.error) == ("classic answers", None)
@@ -32,7 +32,7 @@ def test_a_wrong_key(sandbox: Sandbox) -> None:
     assert "the key of connection 'crm'" in str(classic.error)
 
 
-def test_each_api_is_asked_once(serve: Serve) -> None:
+def test_each_api_gets_one_request(serve: Serve) -> None:
     def script(request: Received) -> list[bytes]:
         return [answer({}, "503 Maintenance") if "public" in request.target else answer({"success": True})]
 
@@ -44,7 +44,7 @@ def test_each_api_is_asked_once(serve: Serve) -> None:
     assert len(server.requests) == 2
 
 
-def test_what_cannot_be_right_is_not_asked() -> None:
+def test_invalid_arguments_send_nothing() -> None:
     with pytest.raises(InvalidInputError):
         probe("", "https://run.salesblink.io")
     with pytest.raises(InvalidInputError):

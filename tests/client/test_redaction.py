@@ -1,4 +1,4 @@
-"""No text shows an address."""
+"""Redacted text shows no address."""
 
 from __future__ import annotations
 
@@ -45,7 +45,7 @@ def test_secrets_are_hidden() -> None:
 
 
 @pytest.mark.parametrize("text", ["a" * 1_000_000, "a@" * 200_000, "%40" * 200_000, "@" * 1_000_000])
-def test_a_long_text_takes_no_long_time(text: str) -> None:
+def test_long_text_is_fast(text: str) -> None:
     before = time.monotonic()
 
     redacted(text)

@@ -1,4 +1,4 @@
-"""One call over a real wire: whatever happens to it, it is done once, or a clear error."""
+"""Calls over a real connection: after any fault, a call is carried out once or raises a clear error."""
 
 from __future__ import annotations
 
@@ -36,7 +36,7 @@ from airflow_provider_salesblink.client import (
 from airflow_provider_salesblink.client.requestor import Requestor
 from airflow_provider_salesblink.client.retry import Policy
 from airflow_provider_salesblink.sandbox import Sandbox
-from tests.client.documented import (
+from tests.client.documented_calls import (
     ADD,
     ANA,
     DOCUMENTED,
@@ -47,7 +47,7 @@ from tests.client.documented import (
     every_read,
     every_repeatable_write,
 )
-from tests.client.wire import answer
+from tests.client.raw_server import answer
 from tests.conftest import HASTE, ROOT
 
 if TYPE_CHECKING:
@@ -55,7 +55,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from tests.client.conftest import NewClient, Serve, WaitlessClient
-    from tests.client.wire import Piece, Received, Script
+    from tests.client.raw_server import Piece, Received, Script
     from tests.conftest import CampaignUnderTest
 
 BO = {"Email": "bo@example.com"}
@@ -78,12 +78,12 @@ def addresses(sandbox: Sandbox) -> list[str]:
     return [person.email for person in sandbox.people()]
 
 
-# A fault passes, and the call has done what it should
+# Faults that pass
 
 
 @every_read
 @faults(LOST, SPOILT, DOWN, BUSY)
-def test_a_read_is_asked_again_until_it_is_answered(
+def test_a_read_is_retried_until_it_succeeds(
     sandbox: Sandbox, client: SalesBlinkClient, scene: Scene, call: Documented, kind: str, options: dict[str, Any]
 ) -> None:
     calm = call.make(client, scene)
@@ -96,7 +96,7 @@ def test_a_read_is_asked_again_until_it_is_answered(
 @every_repeatable_write
 @pytest.mark.parametrize("when", ["before", "after"])
 @faults(LOST, SPOILT, DOWN, BUSY)
-def test_a_write_that_changes_nothing_the_second_time_is_repeated(
+def test_a_repeatable_write_is_retried(
     sandbox: Sandbox,
     client: SalesBlinkClient,
     scene: Scene,
@@ -123,7 +123,7 @@ def test_a_write_that_changes_nothing_the_second_time_is_repeated(
 @pytest.mark.parametrize("when", ["before", "after"])
 @pytest.mark.parametrize("times", [1, 2, 4])
 @faults(LOST, SPOILT, DOWN)
-def test_nobody_is_added_twice_whatever_becomes_of_the_answer(
+def test_nobody_is_added_twice_after_any_fault(
     sandbox: Sandbox,
     client: SalesBlinkClient,
     campaign: CampaignUnderTest,
@@ -142,7 +142,7 @@ def test_nobody_is_added_twice_whatever_becomes_of_the_answer(
 
 
 @faults(BUSY)
-def test_a_busy_server_gets_an_add_again(
+def test_an_add_is_retried_after_a_429(
     sandbox: Sandbox, client: SalesBlinkClient, campaign: CampaignUnderTest, kind: str, options: dict[str, Any]
 ) -> None:
     sandbox.fault("prospect-add", kind, times=3, **options)
@@ -153,7 +153,7 @@ def test_a_busy_server_gets_an_add_again(
     assert [request.method for request in sandbox.requests] == ["POST"] * 4
 
 
-def test_a_redirected_add_is_looked_for_before_it_is_sent_again(
+def test_a_redirected_add_is_read_back_before_it_is_sent_again(
     sandbox: Sandbox, client: SalesBlinkClient, campaign: CampaignUnderTest
 ) -> None:
     sandbox.fault("prospect-add", "redirect", location="/elsewhere", when="after")
@@ -164,7 +164,7 @@ def test_a_redirected_add_is_looked_for_before_it_is_sent_again(
     assert [request.path for request in sandbox.requests] == ["/api/prospect-add", f"/api/prospects/{campaign.id}"]
 
 
-def test_an_add_is_not_looked_for_unless_it_is_in_doubt(
+def test_an_add_is_read_back_only_if_in_doubt(
     sandbox: Sandbox, client: SalesBlinkClient, campaign: CampaignUnderTest
 ) -> None:
     client.prospects.add(campaign.id, BO)
@@ -172,7 +172,7 @@ def test_an_add_is_not_looked_for_unless_it_is_in_doubt(
     assert [request.method for request in sandbox.requests] == ["POST"]
 
 
-def test_a_person_is_found_again_however_the_address_is_written(serve: Serve, new_client: NewClient) -> None:
+def test_reading_back_finds_any_spelling_of_the_address(serve: Serve, new_client: NewClient) -> None:
     def script(request: Received) -> Iterable[bytes]:
         if request.method == "POST":
             yield answer(status="500 Oops")
@@ -185,7 +185,7 @@ def test_a_person_is_found_again_however_the_address_is_written(serve: Serve, ne
     assert len(server.sent("POST")) == 1
 
 
-# A fault stays
+# Faults that stay
 
 
 STAYING = [
@@ -194,15 +194,15 @@ STAYING = [
     *((kind, options, ServerError) for kind, options in DOWN),
     *((kind, options, RateLimitedError) for kind, options in BUSY),
 ]
-CARRYING_OUT = ("cut", "truncated")  # An add with these is found.
+STORED_FIRST = ("cut", "truncated")  # With these faults, the add is stored and found.
 
 
 @pytest.mark.parametrize(
     ("call", "kind", "options", "error"),
-    [(call, *fault) for call in DOCUMENTED for fault in STAYING if call is not ADD or fault[0] not in CARRYING_OUT],
+    [(call, *fault) for call in DOCUMENTED for fault in STAYING if call is not ADD or fault[0] not in STORED_FIRST],
     ids=worded,
 )
-def test_a_fault_that_stays_is_its_error_after_the_last_attempt(
+def test_a_fault_that_stays_raises_its_error_after_the_last_attempt(
     sandbox: Sandbox,
     client: SalesBlinkClient,
     scene: Scene,
@@ -225,7 +225,7 @@ def test_a_fault_that_stays_is_its_error_after_the_last_attempt(
 
 
 @every_call
-def test_a_call_that_the_api_refuses_is_not_repeated(
+def test_a_call_that_the_api_refuses_is_not_retried(
     sandbox: Sandbox, client: SalesBlinkClient, scene: Scene, call: Documented
 ) -> None:
     sandbox.fault(call.operation, "refused", times=None)
@@ -239,7 +239,7 @@ def test_a_call_that_the_api_refuses_is_not_repeated(
 
 @every_call
 @pytest.mark.parametrize("status", [400, 401, 403, 404, 405, 406, 409, 418, 422])
-def test_a_refusal_is_final(
+def test_a_client_error_is_not_retried(
     sandbox: Sandbox, client: SalesBlinkClient, scene: Scene, call: Documented, status: int
 ) -> None:
     sandbox.fault(call.operation, "status", status=status, times=None)
@@ -267,7 +267,7 @@ def test_an_add_that_cannot_be_read_back_is_ambiguous(
     sandbox.fault("prospect-add", lost, when="after", times=None, **options)
     sandbox.fault("prospects", kind, status=status, times=None)
 
-    with pytest.raises(AmbiguousWriteError, match="Look before sending it again") as caught:
+    with pytest.raises(AmbiguousWriteError, match="Check SalesBlink before sending it again") as caught:
         client.prospects.add(campaign.id, BO)
 
     assert addresses(sandbox) == ["bo@example.com"]
@@ -290,7 +290,7 @@ def test_a_campaign_that_shows_no_addresses_cannot_be_read_back(serve: Serve, ne
     assert len(server.sent("POST")) == 1
 
 
-def test_the_last_answer_may_be_the_lost_one(
+def test_a_lost_last_answer_is_read_back_too(
     sandbox: Sandbox, new_client: NewClient, campaign: CampaignUnderTest
 ) -> None:
     sandbox.fault("prospect-add", "reset", when="after")
@@ -302,12 +302,12 @@ def test_the_last_answer_may_be_the_lost_one(
 
 
 @faults(LOST, SPOILT, DOWN)
-def test_an_add_that_is_only_sent_leaves_a_lost_answer_to_its_caller(
+def test_send_raises_after_any_lost_answer(
     sandbox: Sandbox, client: SalesBlinkClient, campaign: CampaignUnderTest, kind: str, options: dict[str, Any]
 ) -> None:
     sandbox.fault("prospect-add", kind, when="after", **options)
 
-    with pytest.raises(AmbiguousWriteError, match="Look before sending it again") as caught:
+    with pytest.raises(AmbiguousWriteError, match="Check SalesBlink before sending it again") as caught:
         client.prospects.send(campaign.id, BO)
 
     assert (caught.value.method, caught.value.path) == ("POST", "/api/prospect-add")
@@ -316,7 +316,7 @@ def test_an_add_that_is_only_sent_leaves_a_lost_answer_to_its_caller(
 
 
 @faults(BUSY)
-def test_an_add_that_is_only_sent_is_sent_again_where_it_cannot_have_arrived(
+def test_send_is_retried_after_a_429(
     sandbox: Sandbox, client: SalesBlinkClient, campaign: CampaignUnderTest, kind: str, options: dict[str, Any]
 ) -> None:
     sandbox.fault("prospect-add", kind, times=3, **options)
@@ -325,7 +325,7 @@ def test_an_add_that_is_only_sent_is_sent_again_where_it_cannot_have_arrived(
     assert addresses(sandbox) == ["bo@example.com"]
 
 
-def test_an_add_that_is_only_sent_says_how_long_it_may_still_be_at_work(
+def test_the_error_of_send_has_the_settling_time(
     sandbox: Sandbox, new_client: NewClient, campaign: CampaignUnderTest
 ) -> None:
     sandbox.fault("prospect-add", "slow", seconds=1)
@@ -340,7 +340,7 @@ def test_an_add_that_is_only_sent_says_how_long_it_may_still_be_at_work(
 
 @pytest.mark.parametrize("form", ["seconds", "date"])
 @pytest.mark.parametrize("call", [ADD, READS[0]], ids=str)
-def test_a_busy_server_is_left_alone_for_as_long_as_it_asks(
+def test_retry_after_is_respected(
     sandbox: Sandbox, waitless: WaitlessClient, scene: Scene, call: Documented, form: str
 ) -> None:
     sandbox.fault(call.operation, "429", retry_after=40, retry_after_form=form)
@@ -354,7 +354,7 @@ def test_a_busy_server_is_left_alone_for_as_long_as_it_asks(
 
 
 @pytest.mark.parametrize("call", [ADD, READS[0]], ids=str)
-def test_a_429_that_does_not_say_for_how_long_costs_a_minute(
+def test_a_429_without_retry_after_waits_a_minute(
     sandbox: Sandbox, waitless: WaitlessClient, scene: Scene, call: Documented
 ) -> None:
     sandbox.fault(call.operation, "429", times=2)
@@ -366,7 +366,7 @@ def test_a_429_that_does_not_say_for_how_long_costs_a_minute(
     assert 60 <= second <= 61
 
 
-def test_one_429_keeps_back_all_that_the_client_would_send_of_its_kind(
+def test_one_429_pauses_all_requests_of_its_kind(
     sandbox: Sandbox, new_client: NewClient, campaign: CampaignUnderTest, caplog: pytest.LogCaptureFixture
 ) -> None:
     caplog.set_level("INFO")
@@ -385,7 +385,7 @@ def test_one_429_keeps_back_all_that_the_client_would_send_of_its_kind(
 
     (limited,) = (request.at for request in sandbox.requests if request.status == 429)
     sent = [request.at for request in sandbox.requests if request.method == "POST"]
-    # What had left already when the answer came is not to be helped.
+    # Requests that were under way when the 429 came do not count.
     assert [at - limited for at in sent if 0.05 < at - limited < 1] == []
     assert len([at for at in sent if at - limited >= 1]) >= 30
     assert min(request.at - limited for request in sandbox.requests if request.method == "GET") < 1
@@ -394,7 +394,7 @@ def test_one_429_keeps_back_all_that_the_client_would_send_of_its_kind(
 
 
 @pytest.mark.parametrize(("retry_after", "longest_wait"), [(None, 5), (3600, math.inf)])
-def test_a_call_that_would_wait_too_long_for_another_s_429_is_not_sent(
+def test_a_call_that_would_wait_too_long_after_another_call_s_429_is_not_sent(
     sandbox: Sandbox, new_client: NewClient, retry_after: int | None, longest_wait: float
 ) -> None:
     client = new_client(policy=Policy(max_attempts=1))
@@ -412,31 +412,33 @@ def test_a_call_that_would_wait_too_long_for_another_s_429_is_not_sent(
     assert len(sandbox.requests) == 1
 
 
-def test_a_budget_that_many_wait_for_is_one_line_in_the_log(sandbox: Sandbox, caplog: pytest.LogCaptureFixture) -> None:
+def test_a_rate_limit_that_many_calls_wait_for_is_logged_once(
+    sandbox: Sandbox, caplog: pytest.LogCaptureFixture
+) -> None:
     caplog.set_level("INFO")
     waits: list[float] = []
 
-    class Purse:
-        """A budget that is used up until each of eight calls has waited once."""
+    class UsedUp:
+        """A rate limit that is used up until each of eight calls has waited once."""
 
         def try_acquire(self, _: str) -> float:
             return 42.0 - len(waits) if len(waits) < 8 else 0.0
 
     requestor = Requestor(
-        sandbox.url, "/api", sandbox.key, policy=HASTE, rate_limiter=Purse(), timeout=5, sleep=waits.append
+        sandbox.url, "/api", sandbox.key, policy=HASTE, rate_limiter=UsedUp(), timeout=5, sleep=waits.append
     )
     with ThreadPoolExecutor(8) as pool:
         list(pool.map(lambda _: requestor.read("campaigns"), range(8)))
     requestor.close()
 
     assert len(waits) >= 8
-    assert caplog.text.count("The budget of reads is used up; waiting") == 1
+    assert caplog.text.count("The rate limit of reads is used up; waiting") == 1
 
 
-def test_a_server_that_wants_an_hour_is_not_waited_for(sandbox: Sandbox, waitless: WaitlessClient) -> None:
+def test_a_retry_after_of_an_hour_is_an_error(sandbox: Sandbox, waitless: WaitlessClient) -> None:
     sandbox.fault("campaigns", "429", retry_after=3600, times=None)
 
-    with pytest.raises(RateLimitedError, match="It asks for 3600 s") as caught:
+    with pytest.raises(RateLimitedError, match="It asks to wait 3600 s") as caught:
         waitless.campaigns.list()
 
     assert (caught.value.retry_after, caught.value.status) == (3600, 429)
@@ -445,9 +447,7 @@ def test_a_server_that_wants_an_hour_is_not_waited_for(sandbox: Sandbox, waitles
 
 
 @pytest.mark.parametrize("header", ["9" * 12, "9" * 500, "Fri, 31 Dec 9999 23:59:59 GMT"])
-def test_a_server_that_wants_an_age_is_not_called_back_at_once(
-    serve: Serve, new_client: NewClient, header: str
-) -> None:
+def test_a_huge_retry_after_is_an_error(serve: Serve, new_client: NewClient, header: str) -> None:
     server = serve(lambda _: [answer({}, "429 Too Many Requests", Retry_After=header)])
 
     with pytest.raises(RateLimitedError) as caught:
@@ -458,7 +458,7 @@ def test_a_server_that_wants_an_age_is_not_called_back_at_once(
     assert len(server.requests) == 1
 
 
-def test_an_answer_without_a_date_is_measured_by_this_machine_s_clock(serve: Serve, new_client: NewClient) -> None:
+def test_retry_after_without_a_date_uses_this_machine_s_clock(serve: Serve, new_client: NewClient) -> None:
     soon = (datetime.datetime.now(datetime.UTC) + datetime.timedelta(hours=1)).strftime("%a, %d %b %Y %H:%M:%S GMT")
     server = serve(lambda _: [answer({}, "429 Too Many Requests", Retry_After=soon)])
 
@@ -467,7 +467,7 @@ def test_an_answer_without_a_date_is_measured_by_this_machine_s_clock(serve: Ser
     assert 3590 < (caught.value.retry_after or 0) <= 3600
 
 
-def test_the_server_s_own_clock_tells_when_it_may_be_asked_again(serve: Serve, new_client: NewClient) -> None:
+def test_retry_after_uses_the_server_s_clock(serve: Serve, new_client: NewClient) -> None:
     when = {"Retry_After": "Sat, 01 Jan 2000 01:00:00 GMT", "Date": "Sat, 01 Jan 2000 00:00:00 GMT"}
     server = serve(lambda _: [answer({}, "429 Too Many Requests", **when)])
 
@@ -477,7 +477,7 @@ def test_the_server_s_own_clock_tells_when_it_may_be_asked_again(serve: Serve, n
 
 
 @pytest.mark.parametrize("status", [500, 503])
-def test_an_add_is_looked_for_only_after_the_server_s_rest(
+def test_an_add_is_read_back_only_after_retry_after(
     sandbox: Sandbox, waitless: WaitlessClient, campaign: CampaignUnderTest, status: int
 ) -> None:
     sandbox.fault("prospect-add", "status", status=status, retry_after=60, when="after")
@@ -489,7 +489,7 @@ def test_an_add_is_looked_for_only_after_the_server_s_rest(
     assert addresses(sandbox) == ["bo@example.com"]
 
 
-def test_a_gateway_that_gave_up_may_have_left_the_write_at_work(
+def test_an_add_is_read_back_after_the_settling_time_of_a_504(
     sandbox: Sandbox, waitless: WaitlessClient, campaign: CampaignUnderTest
 ) -> None:
     sandbox.fault("prospect-add", "status", status=504)
@@ -500,11 +500,11 @@ def test_a_gateway_that_gave_up_may_have_left_the_write_at_work(
     assert addresses(sandbox) == ["bo@example.com"]
 
 
-# Too late
+# Timeouts
 
 
 @every_read
-def test_a_slow_read_is_given_up_and_asked_again(
+def test_a_slow_read_times_out_and_is_retried(
     sandbox: Sandbox, new_client: NewClient, scene: Scene, call: Documented
 ) -> None:
     sandbox.fault(call.operation, "slow", seconds=2)
@@ -517,7 +517,7 @@ def test_a_slow_read_is_given_up_and_asked_again(
 
 
 @pytest.mark.parametrize("when", ["before", "after"])
-def test_an_add_that_is_carried_out_after_the_client_gave_up_is_found(
+def test_an_add_that_is_carried_out_after_the_timeout_is_found(
     sandbox: Sandbox, new_client: NewClient, campaign: CampaignUnderTest, when: str
 ) -> None:
     sandbox.fault("prospect-add", "slow", seconds=0.3, when=when)
@@ -530,7 +530,9 @@ def test_an_add_that_is_carried_out_after_the_client_gave_up_is_found(
     assert [request.method for request in sandbox.requests] == ["POST", "GET"]
 
 
-def test_the_last_attempt_settles_too(sandbox: Sandbox, new_client: NewClient, campaign: CampaignUnderTest) -> None:
+def test_the_last_attempt_waits_for_the_settling_time_too(
+    sandbox: Sandbox, new_client: NewClient, campaign: CampaignUnderTest
+) -> None:
     sandbox.fault("prospect-add", "slow", seconds=0.3, when="before")
 
     new_client(timeout=0.1, policy=Policy(max_attempts=1, settling_time=0.5)).prospects.add(campaign.id, BO)
@@ -548,16 +550,16 @@ def test_a_server_that_never_answers_is_a_clear_error(sandbox: Sandbox, new_clie
 # Never sent
 
 
-def test_nobody_listens(new_client: NewClient, campaign: CampaignUnderTest, sandbox: Sandbox) -> None:
+def test_a_server_that_is_down(new_client: NewClient, campaign: CampaignUnderTest, sandbox: Sandbox) -> None:
     with socket.create_server(("127.0.0.1", 0)) as gone:
         port = gone.getsockname()[1]
 
-    with pytest.raises(ConnectionFailedError, match=r"Nothing was sent .* does not take connections"):
+    with pytest.raises(ConnectionFailedError, match=r"Nothing was sent .* does not accept connections"):
         new_client(base_url=f"http://127.0.0.1:{port}").prospects.add(campaign.id, BO)
     assert sandbox.requests == []
 
 
-def test_a_connection_that_is_never_taken_is_never_sent(new_client: NewClient) -> None:
+def test_a_connection_that_is_never_accepted_sends_nothing(new_client: NewClient) -> None:
     with socket.socket() as deaf, socket.socket() as first, socket.socket() as second:
         deaf.bind(("127.0.0.1", 0))
         deaf.listen(0)
@@ -566,7 +568,7 @@ def test_a_connection_that_is_never_taken_is_never_sent(new_client: NewClient) -
             waiting.connect_ex(deaf.getsockname())
         url = f"http://127.0.0.1:{deaf.getsockname()[1]}"
 
-        with pytest.raises(ConnectionFailedError, match=r"Nothing was sent .* did not take the connection in time"):
+        with pytest.raises(ConnectionFailedError, match=r"Nothing was sent .* did not accept the connection in time"):
             new_client(base_url=url, timeout=0.1, policy=Policy(max_attempts=2, backoff=0.001)).campaigns.list()
 
 
@@ -590,12 +592,12 @@ def test_a_server_that_comes_up_late_gets_the_add(new_client: NewClient) -> None
 
 
 @pytest.mark.parametrize("host", ["a..b", "*.example.com", "a" * 64 + ".com", "ex\u00a0ample.com"])
-def test_a_host_that_is_no_name_is_not_tried_again(new_client: NewClient, host: str) -> None:
-    with pytest.raises(ConnectionFailedError, match=r"Nothing was sent .* the root URL names no server"):
+def test_an_invalid_host_name_is_not_retried(new_client: NewClient, host: str) -> None:
+    with pytest.raises(ConnectionFailedError, match=r"Nothing was sent .* the root URL does not name a server"):
         new_client(base_url=f"https://{host}").campaigns.list()
 
 
-def test_a_name_that_nobody_knows(new_client: NewClient) -> None:
+def test_a_host_name_that_does_not_resolve(new_client: NewClient) -> None:
     with pytest.raises(ConnectionFailedError, match="Nothing was sent"):
         new_client(base_url="https://salesblink.invalid").campaigns.list()
 
@@ -624,10 +626,10 @@ def test_no_redirect_carries_the_key_to_another_host(
 
 
 @pytest.mark.parametrize("location", ["http://[bad", "\xff\xfe", "http://a:b:c/", "//\x7f", "", "?", "http://\xc4\x80"])
-def test_a_redirect_to_nowhere_is_a_redirect(serve: Serve, new_client: NewClient, location: str) -> None:
+def test_a_redirect_to_an_invalid_url_is_a_redirect(serve: Serve, new_client: NewClient, location: str) -> None:
     server = serve(lambda _: [answer(status="302 Found", Location=location)])
 
-    with pytest.raises(UnreadableResponseError, match="sends the call elsewhere"):
+    with pytest.raises(UnreadableResponseError, match="it is a redirect"):
         new_client(base_url=server.url).campaigns.list()
 
 
@@ -646,7 +648,7 @@ def test_two_hundred_calls_need_one_connection(sandbox: Sandbox, client: SalesBl
     assert len({request.connection for request in sandbox.requests}) == 1
 
 
-def test_a_connection_that_the_server_closed_meanwhile_is_replaced(serve: Serve, new_client: NewClient) -> None:
+def test_a_connection_that_the_server_has_closed_is_replaced(serve: Serve, new_client: NewClient) -> None:
     server = serve(lambda _: [answer({"success": True}), "close"])
     client = new_client(base_url=server.url)
 
@@ -667,7 +669,7 @@ def test_a_connection_that_the_server_closes_at_the_same_moment_is_in_doubt(
         if request.method == "GET":
             yield answer(people)
         elif len(server.sent("POST")) == 2:
-            # Closed with the request unread, as far as the client can tell.
+            # To the client, it looks as if the server closed before reading the request.
             yield "close"
         else:
             people.append({"id": str(len(people)), **request.body["data"]})
@@ -683,7 +685,7 @@ def test_a_connection_that_the_server_closes_at_the_same_moment_is_in_doubt(
 
 
 @pytest.mark.parametrize("interim", [b"102 Processing", b"103 Early Hints"])
-def test_the_answer_behind_an_interim_one_is_not_taken_for_the_next_call_s(
+def test_the_answer_after_an_interim_one_is_not_taken_for_the_next_call_s(
     serve: Serve, new_client: NewClient, interim: bytes
 ) -> None:
     def script(request: Received) -> Iterable[Piece]:
@@ -700,7 +702,7 @@ def test_the_answer_behind_an_interim_one_is_not_taken_for_the_next_call_s(
         assert names == [term]
 
 
-def test_a_continue_before_the_answer_is_passed_over(serve: Serve, new_client: NewClient) -> None:
+def test_a_continue_before_the_answer_is_ignored(serve: Serve, new_client: NewClient) -> None:
     server = serve(lambda _: [b"HTTP/1.1 100 Continue\r\n\r\n" + answer([{"id": "1"}])])
 
     assert new_client(base_url=server.url).campaigns.list()[0]["id"] == "1"
@@ -722,14 +724,14 @@ def test_an_answer_without_content(serve: Serve, new_client: NewClient, status: 
 
     assert client.prospects.add("c1", BO)["email"] == "bo@example.com"
     assert added == [BO]
-    # 204 promises that it was done; after the other, which says nothing, it is looked for.
+    # A 204 means success. A 205 does not show it, so the client reads back.
     assert len(server.requests) == (1 if status.startswith("204") else 2)
     with pytest.raises(UnreadableResponseError):
         client.campaigns.list()
 
 
 @pytest.mark.parametrize("status", ["200 OK", "201 Created", "202 Accepted"])
-def test_any_success_is_one(serve: Serve, new_client: NewClient, status: str) -> None:
+def test_any_success_status_is_a_success(serve: Serve, new_client: NewClient, status: str) -> None:
     server = serve(lambda _: [answer({"success": True}, status)])
 
     new_client(base_url=server.url).prospects.add("c1", BO)
@@ -754,7 +756,7 @@ def test_an_http_1_0_server(serve: Serve, new_client: NewClient) -> None:
         b"HTTP/9.9 200 OK\r\n\r\n[]",
     ],
 )
-def test_what_does_not_speak_http_is_a_failed_connection(serve: Serve, new_client: NewClient, noise: bytes) -> None:
+def test_an_answer_that_is_not_http_is_a_failed_connection(serve: Serve, new_client: NewClient, noise: bytes) -> None:
     server = serve(lambda _: [noise, "close"])
 
     with pytest.raises(ConnectionFailedError):
@@ -770,7 +772,7 @@ def test_what_does_not_speak_http_is_a_failed_connection(serve: Serve, new_clien
         b"HTTP/1.1 200 OK\r\nContent-Encoding: gzip\r\nContent-Length: 2\r\n\r\n[]",
     ],
 )
-def test_a_body_that_breaks_off_is_never_an_empty_list(serve: Serve, new_client: NewClient, broken: bytes) -> None:
+def test_a_broken_body_is_not_an_empty_list(serve: Serve, new_client: NewClient, broken: bytes) -> None:
     with pytest.raises(ConnectionFailedError):
         new_client(base_url=serve(lambda _: [broken, "close"]).url).campaigns.list()
 
@@ -800,7 +802,7 @@ def test_a_closed_client_can_be_used_again(sandbox: Sandbox, client: SalesBlinkC
     assert len({request.connection for request in sandbox.requests}) == 2
 
 
-# Company
+# Threads and processes
 
 
 def test_threads_share_a_client(sandbox: Sandbox, client: SalesBlinkClient, campaign: CampaignUnderTest) -> None:
@@ -812,9 +814,9 @@ def test_threads_share_a_client(sandbox: Sandbox, client: SalesBlinkClient, camp
         return client.prospects.add(campaign.id, {"Email": email})["email"]
 
     with ThreadPoolExecutor(8) as threads:
-        told = list(threads.map(add, people))
+        added = list(threads.map(add, people))
 
-    assert told == people
+    assert added == people
     assert sorted(addresses(sandbox)) == sorted(people)
 
 
@@ -848,12 +850,12 @@ def test_a_forked_child_opens_connections_of_its_own(
     assert sorted(addresses(sandbox)) == ["child@example.com", "parent@example.com"]
 
 
-# Surroundings
+# TLS, proxies and the environment
 
 
 @pytest.fixture(scope="session")
 def tls(tmp_path_factory: pytest.TempPathFactory) -> tuple[ssl.SSLContext, Path]:
-    """A server's side of TLS for 127.0.0.1, and the file of its certificate."""
+    """The server side of TLS for 127.0.0.1, and the file with its certificate."""
     key = ec.generate_private_key(ec.SECP256R1())
     name = x509.Name([x509.NameAttribute(x509.NameOID.COMMON_NAME, "127.0.0.1")])
     now = datetime.datetime.now(datetime.UTC)
@@ -886,12 +888,12 @@ def test_a_server_with_a_certificate(serve: Serve, new_client: NewClient, truste
     assert new_client(base_url=server.url).campaigns.list()[0]["id"] == "1"
 
 
-def test_a_server_that_cannot_prove_who_it_is_gets_nothing(
+def test_a_server_without_a_trusted_certificate_gets_nothing(
     serve: Serve, new_client: NewClient, tls: tuple[ssl.SSLContext, Path]
 ) -> None:
     server = serve(lambda _: [answer([{"id": "1"}])], tls=tls[0])
 
-    with pytest.raises(ConnectionFailedError, match=r"Nothing was sent .* certificate is not one to trust"):
+    with pytest.raises(ConnectionFailedError, match=r"Nothing was sent .* certificate is not trusted"):
         new_client(base_url=server.url).prospects.add("c1", BO)
     assert server.requests == []
     assert server.connections == 1
@@ -900,10 +902,10 @@ def test_a_server_that_cannot_prove_who_it_is_gets_nothing(
         assert new_client(base_url=server.url, verify_tls=False).campaigns.list()[0]["id"] == "1"
 
 
-def test_a_server_without_tls_is_told_as_one(new_client: NewClient, sandbox: Sandbox) -> None:
+def test_the_error_says_that_a_server_does_not_use_tls(new_client: NewClient, sandbox: Sandbox) -> None:
     url = sandbox.url.replace("http://", "https://")
 
-    with pytest.raises(ConnectionFailedError, match=rf"does not speak TLS; .*http:// .*check the root URL \({url}\)"):
+    with pytest.raises(ConnectionFailedError, match=rf"does not use TLS; .*http:// .*check the root URL \({url}\)"):
         new_client(base_url=url).campaigns.list()
     assert sandbox.requests == []
 
@@ -935,7 +937,7 @@ def test_an_answer_lost_behind_a_proxy_adds_nobody_twice(
     assert proxy.tunnels[0] == "127.0.0.1:1"
 
 
-def test_a_proxy_that_is_not_there_or_refuses_has_sent_nothing(
+def test_a_proxy_that_is_down_or_refuses_sends_nothing(
     serve: Serve, new_client: NewClient, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     with socket.create_server(("127.0.0.1", 0)) as gone:
@@ -944,12 +946,12 @@ def test_a_proxy_that_is_not_there_or_refuses_has_sent_nothing(
 
     for proxy in (absent, refusing.url):
         monkeypatch.setenv("https_proxy", proxy)
-        with pytest.raises(ConnectionFailedError, match=r"Nothing was sent .* the proxy did not take"):
+        with pytest.raises(ConnectionFailedError, match=r"Nothing was sent .* the proxy refused the connection"):
             new_client(base_url="https://127.0.0.1:1").prospects.add("c1", BO)
 
 
 @every_call
-def test_a_proxy_never_sees_what_is_for_this_machine(
+def test_requests_to_this_machine_never_use_a_proxy(
     sandbox: Sandbox, serve: Serve, new_client: NewClient, scene: Scene, monkeypatch: pytest.MonkeyPatch,
     call: Documented,
 ) -> None:  # fmt: skip

@@ -1,4 +1,4 @@
-"""The policy, without a wire: what each outcome means, how long to wait, when to stop."""
+"""The retry policy without a network: the verdict on each outcome, how long to wait, when to stop."""
 
 from __future__ import annotations
 
@@ -64,39 +64,39 @@ REPEATABLE, ONCE = (True,), (False,)
     ],
     ids=str,
 )
-def test_what_an_outcome_means(outcome: Outcome, repeatable: tuple[bool, ...], verdict: Verdict) -> None:
+def test_the_verdict_on_each_outcome(outcome: Outcome, repeatable: tuple[bool, ...], verdict: Verdict) -> None:
     assert [Policy().judge(outcome, repeatable=each) for each in repeatable] == [verdict] * len(repeatable)
 
 
 def driven(policy: Policy, verdicts: list[Verdict]) -> tuple[list[float], list[tuple[int, float]], Attempt]:
-    """The waits, what was told of them, and the attempt in which it ended; the last verdict is there for good."""
+    """Return the waits, the logged retries, and the last attempt. The last verdict repeats without end."""
     waits: list[float] = []
-    told: list[tuple[int, float]] = []
+    logged: list[tuple[int, float]] = []
     left = iter([*verdicts[:-1], *[verdicts[-1]] * 1000])
-    attempts = policy.retrying(waits.append, lambda _, number, wait: told.append((number, wait)))
+    attempts = policy.retrying(waits.append, lambda _, number, wait: logged.append((number, wait)))
     ended = attempts(lambda: Attempt(LostAnswer("lost"), next(left)))
-    return waits, told, ended
+    return waits, logged, ended
 
 
 @pytest.mark.parametrize("verdict", [Done(), Final()])
-def test_what_is_over_is_not_tried_again(verdict: Verdict) -> None:
-    waits, told, ended = driven(Policy(), [verdict])
+def test_a_final_verdict_is_not_retried(verdict: Verdict) -> None:
+    waits, logged, ended = driven(Policy(), [verdict])
 
-    assert (waits, told, ended.verdict) == ([], [], verdict)
+    assert (waits, logged, ended.verdict) == ([], [], verdict)
 
 
 @pytest.mark.parametrize("verdict", [Again(), ReadBack()])
 @pytest.mark.parametrize("most", [1, 2, 5])
 def test_attempts_end(verdict: Verdict, most: int) -> None:
-    waits, told, ended = driven(Policy(max_attempts=most), [verdict])
+    waits, logged, ended = driven(Policy(max_attempts=most), [verdict])
 
     assert len(waits) == most - 1
-    assert [number for number, _ in told] == list(range(1, most))
-    assert [wait for _, wait in told] == waits
+    assert [number for number, _ in logged] == list(range(1, most))
+    assert [wait for _, wait in logged] == waits
     assert ended.verdict == verdict
 
 
-def test_waits_are_drawn_from_all_of_a_range_that_doubles_up_to_its_longest() -> None:
+def test_waits_are_random_in_a_range_that_doubles_up_to_its_longest() -> None:
     drawn = [
         driven(Policy(max_attempts=6, backoff=1, longest_backoff=4, patience=1e6), [Again()])[0] for _ in range(300)
     ]
@@ -107,7 +107,7 @@ def test_waits_are_drawn_from_all_of_a_range_that_doubles_up_to_its_longest() ->
 
 
 @pytest.mark.parametrize("verdict", [Again(at_least=20), ReadBack(at_least=20)])
-def test_what_the_server_asks_for_is_a_floor_under_the_jitter(verdict: Verdict) -> None:
+def test_retry_after_is_the_minimum_and_jitter_is_added(verdict: Verdict) -> None:
     drawn = [driven(Policy(max_attempts=2, backoff=1), [verdict])[0][0] for _ in range(200)]
 
     assert 20 <= min(drawn) < 20.1
@@ -115,14 +115,14 @@ def test_what_the_server_asks_for_is_a_floor_under_the_jitter(verdict: Verdict) 
 
 
 @pytest.mark.parametrize("asked", [301, 3600, LONGEST_RETRY_AFTER])
-def test_patience_ends_before_a_wait_and_never_within_one(asked: float) -> None:
-    waits, told, ended = driven(Policy(patience=300), [Again(at_least=asked)])
+def test_no_wait_starts_that_would_exceed_the_patience(asked: float) -> None:
+    waits, logged, ended = driven(Policy(patience=300), [Again(at_least=asked)])
 
-    assert (waits, told) == ([], [])
+    assert (waits, logged) == ([], [])
     assert ended.verdict == Again(at_least=asked)
 
 
-def test_a_429_that_does_not_say_for_how_long_costs_a_minute_each_time_and_all_attempts_fit_the_patience() -> None:
+def test_each_429_without_retry_after_waits_a_minute_and_all_attempts_fit_the_patience() -> None:
     policy = Policy()
     waits, _, ended = driven(policy, [policy.judge(Answered(429), repeatable=False)])
 
@@ -138,7 +138,7 @@ def test_patience_counts_all_waits_together() -> None:
     assert all(wait >= 30 for wait in waits)
 
 
-def test_an_error_on_the_way_is_no_outcome() -> None:
+def test_an_exception_is_not_an_outcome() -> None:
     def failing() -> Attempt:
         raise LookupError
 
@@ -168,19 +168,19 @@ def test_retry_after(header: str | None, seconds: float | None) -> None:
 
 
 @given(st.text() | st.from_regex(r"[0-9A-Za-z ,:+.-]*", fullmatch=True))
-def test_no_retry_after_is_too_strange(header: str) -> None:
+def test_any_retry_after_can_be_parsed(header: str) -> None:
     seconds = parse_retry_after(header, now=NOW)
 
     assert seconds is None or 0 <= seconds <= LONGEST_RETRY_AFTER
 
 
 @given(st.integers(0, int(LONGEST_RETRY_AFTER)))
-def test_seconds_are_what_they_say(seconds: int) -> None:
+def test_seconds_are_returned_unchanged(seconds: int) -> None:
     assert parse_retry_after(str(seconds), now=NOW) == seconds
 
 
 @given(st.integers(-(10**8), 10**8), st.timedeltas(timedelta(-1), timedelta(1)))
-def test_a_date_is_never_earlier_than_it_says(seconds: int, off: timedelta) -> None:
+def test_a_date_is_never_rounded_down(seconds: int, off: timedelta) -> None:
     now = NOW + off
     header = format_datetime(NOW + timedelta(seconds=seconds), usegmt=True)
 
@@ -192,12 +192,12 @@ def test_a_date_is_never_earlier_than_it_says(seconds: int, off: timedelta) -> N
 
 
 @given(st.text(alphabet=st.characters(exclude_characters="0123456789")))
-def test_what_has_no_digits_says_nothing(header: str) -> None:
+def test_a_retry_after_without_digits_is_ignored(header: str) -> None:
     assert parse_retry_after(header, now=NOW) is None
 
 
 @given(st.text())
-def test_every_http_date_knows_its_zone(header: str) -> None:
+def test_every_http_date_has_a_time_zone(header: str) -> None:
     moment = parse_http_date(header)
 
     assert moment is None or moment.tzinfo is not None

@@ -1,4 +1,4 @@
-"""What cannot be right is said before anything is sent."""
+"""Invalid arguments raise an error before anything is sent."""
 
 from __future__ import annotations
 
@@ -22,8 +22,8 @@ if TYPE_CHECKING:
     from tests.client.conftest import NewClient
 
 ANYTHING = {"Email": "bo@example.com"}
-HERSELF: list[Any] = []
-HERSELF.append(HERSELF)
+RECURSIVE: list[Any] = []
+RECURSIVE.append(RECURSIVE)
 
 
 @pytest.mark.parametrize(
@@ -36,7 +36,7 @@ HERSELF.append(HERSELF)
         )),
     ],
 )  # fmt: skip
-def test_a_key_that_no_header_can_hold(new_client: NewClient, key: Any, sentence: str) -> None:
+def test_a_key_that_a_header_cannot_contain_is_refused(new_client: NewClient, key: Any, sentence: str) -> None:
     with pytest.raises(InvalidInputError, match=sentence) as caught:
         new_client(api_key=key)
 
@@ -67,7 +67,7 @@ def test_the_key_does_not_travel_unencrypted_to_another_machine(new_client: NewC
     ],
 )  # fmt: skip
 def test_a_root_url_holds_no_user_query_or_fragment(new_client: NewClient, url: str) -> None:
-    with pytest.raises(InvalidInputError, match="holds a user, a query or a fragment") as caught:
+    with pytest.raises(InvalidInputError, match="has a user, a query or a fragment") as caught:
         new_client(base_url=url)
 
     assert "secret" not in str(caught.value)
@@ -83,8 +83,8 @@ def test_a_root_url_holds_no_user_query_or_fragment(new_client: NewClient, url: 
         "file:///etc/passwd", "https://example\u2100.com",
     ],
 )  # fmt: skip
-def test_a_root_url_is_a_url(new_client: NewClient, url: Any) -> None:
-    with pytest.raises(InvalidInputError, match=r"no http\(s\) URL"):
+def test_an_invalid_root_url_is_refused(new_client: NewClient, url: Any) -> None:
+    with pytest.raises(InvalidInputError, match=r"not an http\(s\) URL"):
         new_client(base_url=url)
 
 
@@ -104,7 +104,7 @@ def test_a_root_url_is_a_url(new_client: NewClient, url: Any) -> None:
         ("http://[::1]", "http://[::1]"),
     ],
 )
-def test_root_urls_that_are_right(url: str, root: str) -> None:
+def test_valid_root_urls_are_normalized(url: str, root: str) -> None:
     assert validation.root_url(url) == root
 
 
@@ -119,18 +119,18 @@ def test_root_urls_that_are_right(url: str, root: str) -> None:
         ("api_version", ["v1", "", None, "CLASSIC"]),
     ],
 )
-def test_options_that_cannot_be_right(new_client: NewClient, option: str, values: list[Any]) -> None:
+def test_invalid_options_are_refused(new_client: NewClient, option: str, values: list[Any]) -> None:
     for value in values:
         with pytest.raises(InvalidInputError, match=option):
             new_client(**{option: value})
 
 
-def test_options_that_are_right(new_client: NewClient) -> None:
+def test_valid_options_are_accepted(new_client: NewClient) -> None:
     for option in ({"timeout": 0.5}, {"max_attempts": 1}, {"reads_per_minute": 30.0}, {"writes_per_minute": 0}):
         new_client(**option)
 
 
-NO_IDS = [
+INVALID_IDS = [
     "",
     " ",
     "\n",
@@ -149,8 +149,8 @@ NO_IDS = [
 ]
 
 
-@pytest.mark.parametrize("value", NO_IDS, ids=repr)
-def test_what_is_no_id_is_not_sent(sandbox: Sandbox, client: SalesBlinkClient, value: Any) -> None:
+@pytest.mark.parametrize("value", INVALID_IDS, ids=repr)
+def test_an_invalid_id_is_not_sent(sandbox: Sandbox, client: SalesBlinkClient, value: Any) -> None:
     for call, argument in (
         (client.campaigns.get, "campaign_id"),
         (client.campaigns.pause, "campaign_id"),
@@ -167,13 +167,13 @@ def test_what_is_no_id_is_not_sent(sandbox: Sandbox, client: SalesBlinkClient, v
 
 
 @pytest.mark.parametrize("value", ["", "  ", None, 5.5, "\udfff"], ids=repr)
-def test_what_is_no_search_is_not_sent(sandbox: Sandbox, client: SalesBlinkClient, value: Any) -> None:
+def test_an_invalid_search_term_is_not_sent(sandbox: Sandbox, client: SalesBlinkClient, value: Any) -> None:
     with pytest.raises(InvalidInputError, match="term"):
         client.campaigns.search(value)
     assert sandbox.requests == []
 
 
-NO_ADDRESSES = [
+INVALID_ADDRESSES = [
     "",
     " ",
     "ana",
@@ -189,8 +189,8 @@ NO_ADDRESSES = [
 ]
 
 
-@pytest.mark.parametrize("value", NO_ADDRESSES, ids=repr)
-def test_what_is_no_address_is_not_sent(sandbox: Sandbox, client: SalesBlinkClient, value: Any) -> None:
+@pytest.mark.parametrize("value", INVALID_ADDRESSES, ids=repr)
+def test_an_invalid_address_is_not_sent(sandbox: Sandbox, client: SalesBlinkClient, value: Any) -> None:
     for call in (
         client.prospects.search,
         lambda given: client.prospects.add("c1", {"Email": given}),
@@ -208,7 +208,7 @@ def test_what_is_no_address_is_not_sent(sandbox: Sandbox, client: SalesBlinkClie
         ({"Plan": "Gold"}, "no 'Email' column; its columns: Plan"),
         ({"Email 2": "ana@example.com"}, "no 'Email' column"),
         (None, "not a mapping"), ([("Email", "ana@example.com")], "not a mapping"), ("Email", "not a mapping"),
-        ({5: "x", **ANYTHING}, "empty or no text"), ({" ": "x", **ANYTHING}, "empty or no text"),
+        ({5: "x", **ANYTHING}, "empty or not text"), ({" ": "x", **ANYTHING}, "empty or not text"),
         ({"email": "a@x.com", "Email": "b@x.com"}, "two columns for 'Email'"),
         ({"First Name": "A", "first_name": "B", **ANYTHING}, "two columns for 'First Name'"),
         ({"since": datetime.date(2027, 1, 1), **ANYTHING}, "Object of type date is not JSON"),
@@ -217,12 +217,12 @@ def test_what_is_no_address_is_not_sent(sandbox: Sandbox, client: SalesBlinkClie
         ({"score": float("inf"), **ANYTHING}, "infinity"), ({"score": [float("-inf")], **ANYTHING}, "NaN"),
         ({"name": "\ud800", **ANYTHING}, "half a surrogate pair"), ({"\udfff": "x", **ANYTHING}, "half a surrogate"),
         ({"nested": {"name": "\ud800"}, **ANYTHING}, "half a surrogate pair"),
-        ({"list": HERSELF, **ANYTHING}, "itself"), ({"more": UserDict(a=1), **ANYTHING}, "UserDict"),
+        ({"list": RECURSIVE, **ANYTHING}, "itself"), ({"more": UserDict(a=1), **ANYTHING}, "UserDict"),
         ({"more": {(1, 2): 3}, **ANYTHING}, "keys must be"),
     ],
     ids=str,
 )  # fmt: skip
-def test_what_is_no_person_is_not_sent(
+def test_an_invalid_person_is_not_sent(
     sandbox: Sandbox, client: SalesBlinkClient, new_client: NewClient, data: Any, sentence: str
 ) -> None:
     for each in (client, new_client(dry_run=True)):
@@ -234,7 +234,7 @@ def test_what_is_no_person_is_not_sent(
 @pytest.mark.parametrize(
     ("fields", "sentence"),
     [
-        ({}, "fields is empty"), (None, "not a mapping"), (["Plan"], "not a mapping"), ({"": "x"}, "empty or no text"),
+        ({}, "fields is empty"), (None, "not a mapping"), (["Plan"], "not a mapping"), ({"": "x"}, "empty or not text"),
         ({"Plan": None}, "NoneType"), ({"Plan": ["Gold"]}, "list"), ({"Plan": datetime.date(2027, 1, 1)}, "date"),
         ({"Plan": float("nan")}, "NaN"), ({"Plan": "\ud800"}, "half a surrogate pair"),
         ({"Email": "a@x.com", "email": "b@x.com"}, "two spellings of one column"),
@@ -242,13 +242,13 @@ def test_what_is_no_person_is_not_sent(
     ],
     ids=str,
 )  # fmt: skip
-def test_what_is_no_change_is_not_sent(sandbox: Sandbox, client: SalesBlinkClient, fields: Any, sentence: str) -> None:
+def test_an_invalid_change_is_not_sent(sandbox: Sandbox, client: SalesBlinkClient, fields: Any, sentence: str) -> None:
     with pytest.raises(InvalidInputError, match=re.escape(sentence)):
         client.prospects.update("p1", fields)
     assert sandbox.requests == []
 
 
-def test_any_mapping_will_do(sandbox: Sandbox, client: SalesBlinkClient) -> None:
+def test_any_mapping_is_accepted(sandbox: Sandbox, client: SalesBlinkClient) -> None:
     spring = sandbox.add_campaign("Spring")
 
     client.prospects.add(spring, MappingProxyType({"EMAIL": " bo@example.com", "deep": {"a": [1, None, "ü"]}}))
@@ -311,7 +311,7 @@ def test_an_id_never_leaves_its_segment(sandbox: Sandbox, client: SalesBlinkClie
 
 @settings(deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture], max_examples=200)
 @given(IDS)
-def test_a_search_never_leaves_its_parameter(sandbox: Sandbox, client: SalesBlinkClient, value: str) -> None:
+def test_a_search_term_never_leaves_its_parameter(sandbox: Sandbox, client: SalesBlinkClient, value: str) -> None:
     sandbox.reset()
     try:
         client.campaigns.search(value)
@@ -340,7 +340,7 @@ def test_a_body_arrives_as_it_was_given(
     assert sandbox.requests[0].body == {"campaignID": campaign_id, "data": {**columns, "Email": "bo@example.com"}}
 
 
-def test_the_environment_is_no_input(sandbox: Sandbox, client: SalesBlinkClient) -> None:
+def test_the_key_is_not_in_the_environment(sandbox: Sandbox, client: SalesBlinkClient) -> None:
     assert sandbox.key not in os.environ.values()
     client.campaigns.list()
     assert sandbox.key not in os.environ.values()

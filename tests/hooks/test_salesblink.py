@@ -56,7 +56,7 @@ def test_a_connection_that_is_there_already_and_cannot_work_says_why(connection:
     connection(host="ftp://run.salesblink.io")
     hook = SalesBlinkHook()
 
-    with pytest.raises(InvalidConnectionError, match="Connection 'salesblink_default': The root URL is no http"):
+    with pytest.raises(InvalidConnectionError, match="Connection 'salesblink_default': The root URL is not an http"):
         hook.client_of(hook.get_connection("salesblink_default"))
 
 
@@ -98,12 +98,12 @@ def test_a_host_is_written_in_any_of_airflows_ways(
     [
         ({"password": None}, "Connection 'salesblink_default' has no API key: create one under Integrations"),
         ({"password": ""}, "has no API key"),
-        ({"password": "abc\n"}, "The API key holds a blank, a line break"),
-        ({"password": "clé"}, "The API key holds a blank, a line break or another character"),
+        ({"password": "abc\n"}, "The API key contains a blank, a line break"),
+        ({"password": "clé"}, "The API key contains a blank, a line break or another character"),
         ({"host": "http://run.salesblink.io"}, "http:// to run.salesblink.io: the key would travel unencrypted"),
         ({"host": "http://127.0.0.1.example.com"}, "the key would travel unencrypted"),
-        ({"host": "ftp://run.salesblink.io"}, "The root URL is no http"),
-        ({"host": "https://user:pass@run.salesblink.io"}, "holds a user, a query or a fragment"),
+        ({"host": "ftp://run.salesblink.io"}, "The root URL is not an http"),
+        ({"host": "https://user:pass@run.salesblink.io"}, "has a user, a query or a fragment"),
         ({"extra": {"read_per_minute": 3}}, "unknown extra 'read_per_minute'. Known: api_version, deletes_per_minute"),
         ({"extra": {"timeout": "soon"}}, "extra 'timeout' takes a number"),
         ({"extra": {"timeout": 0}}, "extra 'timeout' must be at least 1"),
@@ -145,7 +145,7 @@ def test_a_wrong_key_is_reported(connection: Callable[..., None]) -> None:
     assert not good
     # The connection's id is not shown: Airflow's UI tests a temporary connection with a random id.
     assert sentence.startswith("SalesBlink refused the key (401 on GET /api/my-team)")
-    assert sentence.endswith("and put it in its place.")
+    assert sentence.endswith("and update the connection.")
     assert "wrong-key" not in sentence
 
 
@@ -155,7 +155,7 @@ def test_a_members_key_is_reported_as_not_an_administrators(connection: Callable
     good, sentence = SalesBlinkHook().test_connection()
 
     assert not good
-    assert "keeps this for administrators (403 on GET /api/my-team)" in sentence
+    assert "allows this for administrators only (403 on GET /api/my-team)" in sentence
 
 
 def test_an_address_without_a_server_is_reported(connection: Callable[..., None]) -> None:
@@ -166,7 +166,7 @@ def test_an_address_without_a_server_is_reported(connection: Callable[..., None]
     good, sentence = SalesBlinkHook().test_connection()
 
     assert not good
-    assert "the server does not take connections" in sentence
+    assert "the server does not accept connections" in sentence
 
 
 class _NewApiOnly(BaseHTTPRequestHandler):
@@ -213,7 +213,7 @@ def test_an_account_that_only_the_other_api_answers_is_reported(
     good, sentence = SalesBlinkHook().test_connection()
 
     assert not good
-    assert sentence.startswith("SalesBlink has nothing there (404 on GET /api/my-team)")
+    assert sentence.startswith("SalesBlink did not find it (404 on GET /api/my-team)")
     assert sentence.endswith(" Its API 'v1' does answer.")
 
 

@@ -140,7 +140,7 @@ def test_a_load_changes_nobody_whose_id_stands_in_another_s_column(
         report = load_rows([{"Email": "ana@example.com", "City": "Oslo"}], mode=mode, max_unsubscribes=1)
     except LoadFailedError as failed:
         report = failed.report
-        assert "does not show for sure which prospect is meant" in report.first_rejects[0]
+        assert "does not show for certain which prospect this is" in report.first_rejects[0]
 
     zoe, ana, eve = sandbox.people()
     assert (zoe.fields["City"], zoe.unsubscribed) == ("Rome", False)

@@ -131,8 +131,8 @@ def test_a_paced_load_never_passes_its_budget_and_uses_it_up(
     client = new_client(writes_per_minute=limit)
     # A minute of this test is a second; the slack is larger in proportion, as a busy machine's delays are.
     budget = client._requestor._rate_limiter
-    assert isinstance(budget, rate_limit.Budget)
-    client._requestor._rate_limiter = rate_limit.Budget({"writes": limit}, budget._store, window=window * 1.25)
+    assert isinstance(budget, rate_limit.SlidingWindow)
+    client._requestor._rate_limiter = rate_limit.SlidingWindow({"writes": limit}, budget._store, window=window * 1.25)
 
     load_rows(rows, client=client)
 
@@ -192,8 +192,8 @@ def test_a_call_that_waits_for_the_budget_longer_than_a_reservation_lasts_is_mad
 
     client = new_client(writes_per_minute=4)
     budget = client._requestor._rate_limiter
-    assert isinstance(budget, rate_limit.Budget)
-    client._requestor._rate_limiter = rate_limit.Budget({"writes": 4}, budget._store, window=1.0)
+    assert isinstance(budget, rate_limit.SlidingWindow)
+    client._requestor._rate_limiter = rate_limit.SlidingWindow({"writes": 4}, budget._store, window=1.0)
     monkeypatch.setattr(import_module("airflow_provider_salesblink.loading.load"), "LONGEST_UNSENT", 0.3)
     rows = people(20)
 

@@ -149,7 +149,7 @@ def test_only_a_few_are_looked_up_ahead_of_those_who_are_sent(
 def test_a_budget_of_reads_that_ends_gives_up_the_place_and_tells_what_was_done(
     sandbox: Sandbox, load_rows: Callable[..., Report], new_client: Callable[..., SalesBlinkClient]
 ) -> None:
-    with pytest.raises(BudgetSpentError, match="budget of reads") as spent:
+    with pytest.raises(BudgetSpentError, match="rate limit of reads") as spent:
         load_rows(people(30), client=new_client(reads_per_minute=7), longest_wait=1)
 
     # One of the seven was the campaign.

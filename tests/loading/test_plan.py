@@ -225,7 +225,7 @@ def test_a_list_without_ids_is_an_error_where_ids_are_needed(
 
 @pytest.mark.parametrize("max_in_flight", [0, -1])
 def test_no_call_in_flight_is_no_load(max_in_flight: int, load_rows: Callable[..., Report]) -> None:
-    with pytest.raises(InvalidInputError, match="max_in_flight is out of bounds: it takes a number from 1 "):
+    with pytest.raises(InvalidInputError, match="max_in_flight is out of bounds: pass a number from 1 "):
         load_rows([], max_in_flight=max_in_flight)
 
 

@@ -165,7 +165,7 @@ def test_what_cannot_be_meant_as_a_text_names_native_rendering(
 ) -> None:
     made = task_class(task_id="t", **arguments, **{name: value})
 
-    with pytest.raises(AirflowFailException, match=rf"^{name} is a {type(value).__name__}, not a text") as failed:
+    with pytest.raises(AirflowFailException, match=rf"^{name} is a {type(value).__name__}, not text") as failed:
         made.execute({})
 
     assert "render_template_as_native_obj=True" in str(failed.value)

@@ -33,10 +33,10 @@ ONE_ATTEMPT = {"max_attempts": 1}
     [
         ({"kind": "status", "status": 400}, "SalesBlink cannot use the request"),
         ({"kind": "status", "status": 401}, "refused the key of connection 'salesblink_default'"),
-        ({"kind": "status", "status": 403}, "keeps this for administrators"),
-        ({"kind": "status", "status": 404}, "has nothing there"),
-        ({"kind": "status", "status": 405}, "does not take this method there"),
-        ({"kind": "status", "status": 406}, "another format than JSON"),
+        ({"kind": "status", "status": 403}, "allows this for administrators only"),
+        ({"kind": "status", "status": 404}, "did not find it"),
+        ({"kind": "status", "status": 405}, "does not accept this method here"),
+        ({"kind": "status", "status": 406}, "a format other than JSON"),
         ({"kind": "refused"}, "answered that the call failed"),
     ],
 )

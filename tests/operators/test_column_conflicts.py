@@ -30,7 +30,7 @@ EVERY_SHAPE = [
     )
 ]
 HIDDEN = [("_id", "column", "_id"), ("documented", "column", "prospectID")]
-NOT_SURE = "does not show for sure which prospect is meant.*Nothing was done to them.*prospect_id"
+NOT_SURE = "does not show for certain which prospect this is.*Nothing was changed.*prospect_id"
 
 
 def shows_another(shapes: Shapes, column: str) -> bool:

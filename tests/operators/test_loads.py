@@ -283,7 +283,7 @@ def test_a_load_that_was_deferred_after_429s_goes_on_and_reads_the_campaign_agai
 @pytest.mark.parametrize(
     ("given", "says"),
     [
-        ({"max_unsubscribes": 50}, "max_unsubscribes is out of bounds: it takes a number from 0 to 1"),
+        ({"max_unsubscribes": 50}, "max_unsubscribes is out of bounds: pass a number from 0 to 1"),
         ({"max_unsubscribes": "0.5"}, "max_unsubscribes is a str"),
         ({"max_rejected": "10"}, "max_rejected"),
         ({"max_rejected": -1}, "max_rejected"),

@@ -1,4 +1,4 @@
-"""What the tests of the promises share: the servers of raw bytes and the clients of the client's own tests."""
+"""Fixtures for the tests of SECURITY.md's promises, from the client's own tests."""
 
 from __future__ import annotations
 

@@ -1,6 +1,6 @@
-"""What is tried on the client at random, and what must be true of whatever comes of it.
+"""Random input for the client, and what must hold for every result.
 
-``test_fuzzing.py`` tries a little of it in each run; ``benchmarks/fuzz_client.py`` as much as there is time for.
+``test_fuzzing.py`` runs a few examples; ``benchmarks/fuzz_client.py`` runs as many as there is time for.
 """
 
 from __future__ import annotations
@@ -18,13 +18,13 @@ from hypothesis import strategies as st
 
 from airflow_provider_salesblink.client import SalesBlinkClient, SalesBlinkError
 from airflow_provider_salesblink.client.retry import Policy
-from tests.client.documented import DOCUMENTED, Scene
-from tests.client.wire import RawServer, answer
+from tests.client.documented_calls import DOCUMENTED, Scene
+from tests.client.raw_server import RawServer, answer
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping
 
-    from tests.client.wire import Piece, Received
+    from tests.client.raw_server import Piece, Received
 
 KEY = "sk-Live_0123456789abcdef"
 ADDRESS = "ana.secret@example.com"
@@ -56,7 +56,7 @@ DOCUMENTS = st.recursive(
     lambda inner: st.lists(inner, max_size=4) | st.dictionaries(st.sampled_from(NAMES) | st.text(), inner, max_size=6),
     max_leaves=25,
 )
-"""Documents made of the words that the API's answers are made of."""
+"""Documents made of the words in the API's answers."""
 
 RIGHT = {"id": "c1", "campaignID": "c1", "prospectID": "p1", "name": "Spring", "Email": ADDRESS, "paused": True}
 SHAPES = [
@@ -81,7 +81,7 @@ HEADER_VALUES = st.sampled_from([
 
 @dataclass(frozen=True)
 class Mutation:
-    """A change to some bytes: a piece of them replaced by another."""
+    """Replaces a piece of some bytes."""
 
     start: float
     length: int
@@ -104,7 +104,7 @@ ENCODERS: dict[str, Callable[[bytes], bytes]] = {
 
 @dataclass(frozen=True)
 class Answers:
-    """An answer in its parts, so that a failing one can be made smaller."""
+    """An answer in parts, so that Hypothesis can shrink a failing one."""
 
     status: bytes
     headers: list[tuple[str, str]]
@@ -115,7 +115,7 @@ class Answers:
     outside: list[Mutation] = field(default_factory=list)
 
     def wire(self) -> bytes:
-        """All its bytes."""
+        """Return its bytes."""
         content = json.dumps(self.document).encode()
         for mutation in self.inside:
             content = mutation(content)
@@ -156,7 +156,7 @@ ANSWERS = (
 
 
 class Listener(logging.Handler):
-    """Keeps what is said, at DEBUG, by the client and the library that it talks HTTP with."""
+    """Keeps what the client and its HTTP library log, from DEBUG up."""
 
     NAMES = ("airflow_provider_salesblink", "urllib3", "requests")
 
@@ -181,7 +181,7 @@ class Listener(logging.Handler):
 
 
 class Fuzzed:
-    """A client that talks to a server whose answer can be set, and what is said meanwhile."""
+    """A client of a server with a configurable answer, and what is logged meanwhile."""
 
     def __init__(self) -> None:
         self.answer = answer({"success": True, "data": [RIGHT]})
@@ -207,24 +207,24 @@ class Fuzzed:
         yield "close"
 
     def check(self, call: Callable[[], Any]) -> Any:
-        """What a call answers, or None where it is one of the documented errors; nothing private in either case.
+        """Return a call's result, or None after a documented error. Check that neither shows anything private.
 
-        :raises AssertionError: it took too long, or showed something.
+        :raises AssertionError: the call took too long or showed something private.
         """
         self.listener.said.clear()
         self.server.requests.clear()
-        before, result, told = time.monotonic(), None, ""
+        before, result, error_text = time.monotonic(), None, ""
         try:
             result = call()
             outcome = "answered"
         except SalesBlinkError as error:
             outcome = type(error).__name__
-            told = f"{error} {error!r} {vars(error)} {error.__cause__} {error.__context__}"
+            error_text = f"{error} {error!r} {vars(error)} {error.__cause__} {error.__context__}"
         finally:
             self.client.close()
         self.outcomes[outcome] = self.outcomes.get(outcome, 0) + 1
         assert time.monotonic() - before < LONGEST_SECONDS
-        shown = told + "\n".join(self.listener.said)
+        shown = error_text + "\n".join(self.listener.said)
         assert [secret for secret in PRIVATE if secret in shown] == []
         for request in self.server.requests:
             assert request.headers.get("authorization") == KEY
@@ -236,7 +236,7 @@ CALLS: list[Callable[[SalesBlinkClient], Any]] = [
     lambda client: list(client.prospects.each("c1")),
     lambda client: client.prospects.send("c1", {"Email": ADDRESS}),
 ]
-"""Every documented call, and the two that are made otherwise."""
+"""Every documented call, and the two other ways to make one."""
 
 RECORDS: list[dict[str, Any]] = [
     {"id": str, "name": str | None, "paused": bool | None, "raw": dict},
@@ -249,7 +249,7 @@ RECORDS: list[dict[str, Any]] = [
 
 
 def is_promised(result: Any) -> bool:
-    """Whether a call's result is a record, or a list of them, with the keys and types of the contract."""
+    """Return whether a result is a record, or a list of records, with the documented keys and types."""
     records = result if isinstance(result, list) else [result]
     return all(any(_is_record(record, kinds) for kinds in RECORDS) for record in records)
 
@@ -264,7 +264,7 @@ def _is_record(record: Any, kinds: Mapping[str, Any]) -> bool:
 
 
 def _is_writable(value: Any) -> bool:
-    """Whether JSON can hold it: results go on into files."""
+    """Return whether JSON can hold the value, because results are written to files."""
     match value:
         case dict():
             return all(isinstance(name, str) and _is_writable(each) for name, each in value.items())

@@ -1,6 +1,6 @@
-"""Whatever is passed as an argument, SalesBlink gets the call that was meant, or nothing at all.
+"""For any argument, SalesBlink gets the intended call or nothing.
 
-The calls, operators, sensors and notifiers are found by looking, so that a new one cannot be forgotten.
+The tests find all calls, operators, sensors and notifiers themselves, so that nobody can forget a new one.
 """
 
 from __future__ import annotations
@@ -23,14 +23,14 @@ from airflow.providers.common.compat.sdk import (
 import airflow_provider_salesblink
 from airflow_provider_salesblink.client import SalesBlinkClient, SalesBlinkError
 from airflow_provider_salesblink.client.retry import Policy
-from tests.client.wire import answer
+from tests.client.raw_server import answer
 
 if TYPE_CHECKING:
     from collections.abc import Callable
     from pathlib import Path
 
     from tests.client.conftest import NewClient, Serve
-    from tests.client.wire import Piece, RawServer, Received
+    from tests.client.raw_server import Piece, RawServer, Received
 
 ADDRESS = "ana@example.com"
 MEANT: dict[str, Any] = {
@@ -46,12 +46,12 @@ MEANT: dict[str, Any] = {
     "columns": {"Email": "Email"},
     "csv_options": {"delimiter": ","},
     "opt_out_columns": ["Unsubscribed"],
-    "beside": (),
+    "ignore_ids": (),
 }
-"""A right value for each argument there is. Whoever adds an argument adds one here, and it is tried."""
+"""A valid value for each argument. Add one for each new argument."""
 
 PATHS = ("output_path", "rejected_path", "rows_path", "suppression_path")
-"""Paths of the user's own files: nothing of them is sent."""
+"""Paths of the user's files, which are never sent."""
 
 INJECTIONS = [
     "\r\nX-Injected: 1", "c1\r\nX-Injected: 1\r\n\r\nGET /api/campaigns HTTP/1.1", "c1\n", "\nX", "c1\x00", "\x00",
@@ -69,7 +69,7 @@ KEY = "the-key-of-this-test"
 
 
 def injected(argument: str) -> list[Any]:
-    """Everything that is tried in the place of an argument."""
+    """Return all values to try for an argument."""
     match MEANT[argument]:
         case dict(meant):
             inside: list[Any] = []
@@ -92,11 +92,11 @@ def shown(value: object) -> str:
     return ascii(value)[:60]
 
 
-# What a server gets
+# Requests
 
 
-def willing(request: Received) -> Iterator[Piece]:
-    """Answers each call as if it were a right one."""
+def always_successful(request: Received) -> Iterator[Piece]:
+    """Answer each call with success."""
     if request.method == "POST":
         yield answer({"success": True})
     else:
@@ -105,7 +105,7 @@ def willing(request: Received) -> Iterator[Piece]:
 
 SHAPES = {"campaigns": 2, "campaign": 3, "campaign-status": 2, "prospect": 3, "prospects": 3, "prospect-add": 2,
           "prospect-unsubscribe": 2, "my-team": 2}  # fmt: skip
-"""The last fixed segment of each documented path, and how many segments a path with it has at most."""
+"""The fixed segment of each documented path, and the most segments that such a path has."""
 HEADERS = {
     "host",
     "user-agent",
@@ -119,7 +119,7 @@ HEADERS = {
 
 
 def assert_well_formed(server: RawServer, key: str) -> None:
-    """Every request is one that the documentation has, with this client's own headers."""
+    """Assert that every request is a documented one with this client's headers."""
     for request in server.requests:
         assert request.method in ("GET", "POST")
         assert set(request.headers) <= HEADERS
@@ -141,7 +141,7 @@ def assert_well_formed(server: RawServer, key: str) -> None:
 
 
 def calls() -> list[tuple[str, str, str]]:
-    """Each argument of each public method of the client's resources."""
+    """Return each argument of each public method of the client's resources."""
     found = []
     with SalesBlinkClient("k", "http://127.0.0.1:1") as client:
         for name, resource in vars(client).items():
@@ -164,13 +164,13 @@ def test_every_call_is_found() -> None:
 def test_no_argument_of_a_call_leaves_its_place(
     serve: Serve, new_client: NewClient, resource: str, method: str, argument: str
 ) -> None:
-    server = serve(willing)
+    server = serve(always_successful)
     client = new_client(api_key=KEY, base_url=server.url, policy=Policy(max_attempts=1))
     call = getattr(getattr(client, resource), method)
     others = {name: MEANT[name] for name in inspect.signature(call).parameters}
 
     def attempt(value: Any) -> tuple[int, str]:
-        """How many requests a value made, and of which shape."""
+        """Return how many requests a value made, and their shape."""
         server.requests.clear()
         try:
             result = call(**{**others, argument: value})
@@ -184,25 +184,25 @@ def test_no_argument_of_a_call_leaves_its_place(
     assert meant[0] == 1
     for value in injected(argument):
         made = attempt(value)
-        # fields: one request for each of them.
+        # fields: one request for each field.
         assert made[0] == 0 or made[1][: len(meant[1])] == meant[1], shown(value)
         if isinstance(value, str) and made[0] and argument != "email":
             assert value in carried(server.requests[0]), shown(value)
 
 
 def carried(request: Received) -> list[str]:
-    """The texts that a request brings to the server."""
+    """Return the texts in a request."""
     url = urlsplit(request.target)
     texts = [unquote(each, errors="strict") for each in url.path.split("/")]
     texts += [value for _, value in parse_qsl(url.query, keep_blank_values=True, errors="strict")]
     return [*texts, *map(str, (request.body or {}).values())]
 
 
-# What Airflow runs
+# Operators, sensors and notifiers
 
 
 def tasks() -> list[tuple[type, str]]:
-    """Each templated argument of each operator, sensor and notifier that a DAG file can use."""
+    """Return each templated argument of each operator, sensor and notifier."""
     found = []
     for part in ("operators", "sensors", "notifications"):
         package = importlib.import_module(f"{airflow_provider_salesblink.__name__}.{part}")
@@ -219,17 +219,17 @@ PAIRS = [("campaign_id", "campaign_name"), ("prospect_id", "email"), ("rows", "r
 
 
 def needed(kind: type, argument: str) -> dict[str, Any]:
-    """What else it has to be given, and what makes it quick."""
-    told: dict[str, Any] = {} if issubclass(kind, BaseNotifier) else {"task_id": "t"}
+    """Return its other required arguments, and options that make it fast."""
+    options: dict[str, Any] = {} if issubclass(kind, BaseNotifier) else {"task_id": "t"}
     if issubclass(kind, BaseSensorOperator):
-        told |= {"timeout": 0, "poke_interval": 0.001, "max_consecutive_failures": 1}
+        options |= {"timeout": 0, "poke_interval": 0.001, "max_consecutive_failures": 1}
     taken = set(kind.template_fields) - {argument, *PATHS, "salesblink_conn_id"}
     for one, other in PAIRS:
         if argument in (one, other):
             taken -= {one, other}
         elif one in taken:
             taken.discard(other)
-    return told | {name: MEANT[name] for name in taken}
+    return options | {name: MEANT[name] for name in taken}
 
 
 def test_every_operator_sensor_and_notifier_is_found() -> None:
@@ -244,7 +244,7 @@ def test_every_operator_sensor_and_notifier_is_found() -> None:
 def test_no_argument_of_a_task_leaves_its_place(
     serve: Serve, connection: Callable[..., None], tmp_path: Path, kind: type, argument: str
 ) -> None:
-    server = serve(willing)
+    server = serve(always_successful)
     pacing = {"pacing_url": f"file://{tmp_path}/pace.sqlite", "max_attempts": 1}
     connection(host=server.url, password=KEY, extra=pacing)
     others = needed(kind, argument)
@@ -261,6 +261,6 @@ def test_no_argument_of_a_task_leaves_its_place(
     attempt(MEANT[argument])
     assert server.requests
     tried = injected(argument)
-    # A mapping's inside is the client's, and tried above.
+    # The content of mappings goes to the client, which is tested above.
     for value in tried if not isinstance(MEANT[argument], Mapping | list) else tried[:: len(tried) // 40]:
         attempt(value)

@@ -1,4 +1,4 @@
-"""A list that is read piece by piece is the one that stands in the document, wherever the pieces end."""
+"""A list that is read in pieces is the list in the document, wherever the pieces end."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ LAYOUTS = st.sampled_from([{}, {"indent": 2}, {"separators": (",", ":")}, {"ensu
 
 
 def first_list(document: Any, path: json_stream.Path = ()) -> Any:
-    """The list that is meant, found the plain way."""
+    """Return the list that :func:`json_stream.elements` must find."""
     if isinstance(document, list) and path in PATHS:
         return document
     if isinstance(document, dict) and any(each[: len(path)] == path and each != path for each in PATHS):
@@ -55,7 +55,7 @@ def test_in_pieces_as_in_whole(document: Any, layout: dict[str, Any], length: in
 
 
 @given(JSON, st.data(), st.integers(1, 40))
-def test_half_a_document_is_none(document: Any, data: st.DataObject, length: int) -> None:
+def test_half_a_document_is_an_error(document: Any, data: st.DataObject, length: int) -> None:
     content = json.dumps([document, document]).encode()
     cut = content[: data.draw(st.integers(0, len(content) - 1))]
 
@@ -68,7 +68,7 @@ def test_half_a_document_is_none(document: Any, data: st.DataObject, length: int
 @given(
     st.binary(max_size=60) | st.text('[]{}",:0123456789.eE+-tfn \\/ua', max_size=30).map(str.encode), st.integers(1, 9)
 )
-def test_what_is_a_document_in_pieces_is_one_in_whole(content: bytes, length: int) -> None:
+def test_a_document_that_is_valid_in_pieces_is_valid_as_a_whole(content: bytes, length: int) -> None:
     with pytest.MonkeyPatch.context() as patch:
         try:
             found = in_pieces(content, length, patch)
@@ -77,21 +77,21 @@ def test_what_is_a_document_in_pieces_is_one_in_whole(content: bytes, length: in
     assert found == first_list(json_stream.parsed(content.decode("utf-8-sig").encode()))
 
 
-def test_what_stands_beside_the_list_is_told() -> None:
-    told: dict[json_stream.Path, Any] = {}
+def test_values_outside_the_list_are_reported() -> None:
+    others: dict[json_stream.Path, Any] = {}
     content = (
         b'{"success": true, "data": {"total": 2, "prospects": [1, 2], "prospects": [3], "more": {"a": 1}}, "x": null}'
     )
 
-    found = list(json_stream.elements(io.BytesIO(content), PATHS, lambda path, value: told.update({path: value})))
+    found = list(json_stream.elements(io.BytesIO(content), PATHS, lambda path, value: others.update({path: value})))
 
     assert found == [1, 2]
-    assert told == {
+    assert others == {
         ("success",): True, ("data", "total"): 2, ("data", "prospects"): [3], ("data", "more"): {"a": 1}, ("x",): None,
     }  # fmt: skip
 
 
-def test_a_value_that_is_too_long_is_refused_and_a_long_one_is_not(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_only_a_value_that_is_too_long_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(json_stream, "LONGEST_VALUE", 1000)
     monkeypatch.setattr(json_stream, "_PIECE", 10)
 

@@ -1,4 +1,4 @@
-"""Any argument and any answer give a result of the promised kind or a documented error, soon, and show nothing."""
+"""Any argument and any answer quickly give a documented result or a documented error, and show nothing private."""
 
 from __future__ import annotations
 
@@ -12,11 +12,11 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from airflow_provider_salesblink.client import SalesBlinkClient
-from tests.client.wire import answer
+from tests.client.raw_server import answer
 from tests.security.fuzzing import ANSWERS, CALLS, KEY, RIGHT, VALUES, Fuzzed, is_promised
 from tests.security.test_arguments import assert_well_formed, calls
 
-# benchmarks/fuzz_client.py wants more.
+# benchmarks/fuzz_client.py sets more.
 EXAMPLES = int(os.environ.get("FUZZ_EXAMPLES", "300"))
 LITTLE = settings(deadline=None, max_examples=EXAMPLES, suppress_health_check=list(HealthCheck))
 
@@ -34,7 +34,7 @@ METHODS = sorted({(resource, method) for resource, method, _ in calls()})
 @given(st.sampled_from(METHODS), st.data())
 def test_any_arguments(fuzzed: Fuzzed, called: tuple[str, str], data: st.DataObject) -> None:
     call = getattr(getattr(fuzzed.client, called[0]), called[1])
-    arguments = {name: data.draw(VALUES, name) for name in inspect.signature(call).parameters if name != "beside"}
+    arguments = {name: data.draw(VALUES, name) for name in inspect.signature(call).parameters if name != "ignore_ids"}
 
     fuzzed.check(lambda: read_out(call(**arguments)))
 
@@ -42,7 +42,7 @@ def test_any_arguments(fuzzed: Fuzzed, called: tuple[str, str], data: st.DataObj
 
 
 def read_out(result: Any) -> Any:
-    """All of a result that comes piece by piece."""
+    """Return the whole result of an iterator."""
     return list(result) if isinstance(result, Iterator) else result
 
 
@@ -64,7 +64,7 @@ def test_any_answer(fuzzed: Fuzzed, number: int, content: bytes) -> None:
     assert result is None or is_promised(result)
 
 
-def test_the_right_answers_are_among_those_that_are_tried(fuzzed: Fuzzed) -> None:
+def test_valid_answers_give_results(fuzzed: Fuzzed) -> None:
     for call in CALLS:
         fuzzed.answer = answer({"success": True, "data": [RIGHT]})
         assert is_promised(fuzzed.check(lambda call=call: call(fuzzed.client)))

@@ -1,4 +1,4 @@
-"""No answer fills the memory or the disk, and none takes for ever."""
+"""No answer fills the memory or the disk, and none takes forever."""
 
 from __future__ import annotations
 
@@ -19,13 +19,13 @@ from airflow_provider_salesblink.client import (
     http_transport,
 )
 from airflow_provider_salesblink.client.retry import Policy
-from tests.client.wire import answer
+from tests.client.raw_server import answer
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from tests.client.conftest import NewClient, Serve
-    from tests.client.wire import Piece
+    from tests.client.raw_server import Piece
 
 MIB = 1024**2
 ONCE = Policy(max_attempts=1, settling_time=0)
@@ -34,7 +34,7 @@ TO_THE_END = b"HTTP/1.1 200 OK\r\nConnection: close\r\n\r\n"
 
 
 class Pouring:
-    """A script that sends a beginning, and then the same for ever; counts what was taken."""
+    """A script that sends a beginning and then the same bytes forever, and counts them."""
 
     def __init__(self, beginning: bytes, forever: bytes, pause: float = 0.0) -> None:
         self.beginning, self.forever, self.pause = beginning, forever, pause
@@ -85,7 +85,7 @@ def test_a_list_without_end_is_given_up_before_the_disk_is_full(
     assert pouring.sent < 64 * MIB
 
 
-def test_a_list_as_long_as_the_limit_is_read(
+def test_a_list_of_exactly_the_limit_is_read(
     serve: Serve, new_client: NewClient, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     body = b"[" + b",".join([b'{"id":"1"}'] * 200_000) + b"]"
@@ -101,7 +101,7 @@ def test_a_list_as_long_as_the_limit_is_read(
 
 
 @pytest.mark.parametrize(("status", "error"), [("401 Unauthorized", AuthenticationError), ("500 Oops", ServerError)])
-def test_an_error_without_end_is_still_that_error(
+def test_an_endless_error_page_is_still_that_error(
     serve: Serve, new_client: NewClient, status: str, error: type[Exception]
 ) -> None:
     head = f"HTTP/1.1 {status}\r\nConnection: close\r\n\r\n".encode()
@@ -111,7 +111,7 @@ def test_an_error_without_end_is_still_that_error(
 
 
 def bomb() -> bytes:
-    """10 GiB of blanks in 10 MB of gzip."""
+    """Return 10 GiB of blanks in 10 MB of gzip."""
     packer = zlib.compressobj(9, wbits=31)
     start = packer.compress(b" " * MIB) + packer.flush(zlib.Z_FULL_FLUSH)
     block = packer.compress(b" " * MIB) + packer.flush(zlib.Z_FULL_FLUSH)
@@ -130,17 +130,15 @@ def test_a_bomb_goes_off_at_the_limit(serve: Serve, new_client: NewClient) -> No
 
     peak = tracemalloc.get_traced_memory()[1]
     tracemalloc.stop()
-    # The server's own copy of the head and the bomb is in it.
+    # The peak includes the server's copy of the answer.
     assert peak < len(packed) + 64 * MIB
 
 
 @pytest.mark.parametrize("encoding", ["br", "zstd", "gzip, gzip", "identity, gzip", "compress"])
-def test_what_is_packed_otherwise_than_asked_is_not_unpacked(
-    serve: Serve, new_client: NewClient, encoding: str
-) -> None:
+def test_an_answer_in_another_compression_is_refused(serve: Serve, new_client: NewClient, encoding: str) -> None:
     server = serve(lambda _: [answer([{"id": "1"}], Content_Encoding=encoding)])
 
-    with pytest.raises(UnreadableResponseError, match="compressed in a way that was not asked for"):
+    with pytest.raises(UnreadableResponseError, match="compressed in a way that the client did not ask for"):
         new_client(base_url=server.url, policy=ONCE).campaigns.list()
     assert server.requests[0].headers["accept-encoding"] == "gzip, deflate"
 
@@ -148,26 +146,28 @@ def test_what_is_packed_otherwise_than_asked_is_not_unpacked(
 @pytest.mark.parametrize(
     ("encoding", "pack"), [("gzip", gzip.compress), ("deflate", zlib.compress), ("GZIP", gzip.compress)]
 )
-def test_what_is_packed_as_asked_is_unpacked(serve: Serve, new_client: NewClient, encoding: str, pack: Any) -> None:
+def test_an_answer_in_a_requested_compression_is_read(
+    serve: Serve, new_client: NewClient, encoding: str, pack: Any
+) -> None:
     body = pack(b'[{"id": "1"}]')
     head = b"HTTP/1.1 200 OK\r\nContent-Encoding: %s\r\nContent-Length: %d\r\n\r\n" % (encoding.encode(), len(body))
 
     assert new_client(base_url=serve(lambda _: [head + body]).url).campaigns.list()[0]["id"] == "1"
 
 
-def test_a_disk_that_is_full_is_said(serve: Serve, new_client: NewClient) -> None:
+def test_a_full_disk_is_an_error(serve: Serve, new_client: NewClient) -> None:
     pouring = Pouring(TO_THE_END + b"[", b'"x",' * 65_536)
     client = new_client(base_url=serve(pouring).url, policy=ONCE)
     before = resource.getrlimit(resource.RLIMIT_FSIZE)
     try:
         resource.setrlimit(resource.RLIMIT_FSIZE, (6 * MIB, before[1]))
-        with pytest.raises(ConnectionFailedError, match="could not be kept on this machine"):
+        with pytest.raises(ConnectionFailedError, match="could not be stored on this machine"):
             list(client.prospects.each("c1"))
     finally:
         resource.setrlimit(resource.RLIMIT_FSIZE, before)
 
 
-# What is no content
+# Bytes outside the content
 
 FLOODS = {
     "interim answers": Pouring(b"", b"HTTP/1.1 100 Continue\r\n\r\n" * 1000),
@@ -182,7 +182,7 @@ FLOODS = {
 
 
 @pytest.mark.parametrize("flood", FLOODS)
-def test_a_flood_of_what_is_no_content_is_given_up(serve: Serve, new_client: NewClient, flood: str) -> None:
+def test_a_flood_outside_the_content_is_given_up(serve: Serve, new_client: NewClient, flood: str) -> None:
     pouring = FLOODS[flood]
 
     with pytest.raises(ConnectionFailedError, match="broke before the answer was complete"):
@@ -231,7 +231,7 @@ def test_a_server_that_drips_through_tls_is_given_up(
     assert time.monotonic() - before < 3
 
 
-def test_an_answer_that_keeps_its_pace_may_take_as_long_as_it_is(serve: Serve, new_client: NewClient) -> None:
+def test_a_long_answer_may_take_long_if_it_is_fast_enough(serve: Serve, new_client: NewClient) -> None:
     def script(_: Any) -> Iterator[Piece]:
         yield TO_THE_END + b"["
         for _ in range(30):
@@ -248,7 +248,7 @@ def test_an_answer_that_keeps_its_pace_may_take_as_long_as_it_is(serve: Serve, n
 
 # JSON
 
-NO_JSON = {
+INVALID_JSON = {
     "nothing but depth": b"[" * 1_000_000,
     "a deep object": b'{"data":' * 200_000 + b"1" + b"}" * 200_000,
     "a deep person": b'[{"Email":' + b"[" * 100_000 + b"]" * 100_000 + b"}]",
@@ -256,20 +256,20 @@ NO_JSON = {
     "a number of a million digits": b'[{"id":' + b"1" * 1_000_000 + b"}]",
     "NaN": b'[{"id":NaN}]',
     "infinity": b'[{"id":-Infinity}]',
-    "a number beyond all bounds": b'[{"id":1e999}]',
+    "a number that is too large": b'[{"id":1e999}]',
     "half a text": b'[{"id":"' + b"x" * 6_000_000,
-    "no UTF-8": b'[{"id":"\xff"}]',
+    "invalid UTF-8": b'[{"id":"\xff"}]',
     "two documents": b'[{"id":"1"}] [{"id":"2"}]',
-    "a comma too many": b'[{"id":"1"},]',
+    "an extra comma": b'[{"id":"1"},]',
 }
 
 
 @pytest.mark.parametrize("where", ["in memory", "in a file"])
-@pytest.mark.parametrize("body", NO_JSON)
-def test_what_is_no_json_is_soon_unreadable(
+@pytest.mark.parametrize("body", INVALID_JSON)
+def test_invalid_json_is_quickly_refused(
     serve: Serve, new_client: NewClient, monkeypatch: pytest.MonkeyPatch, body: str, where: str
 ) -> None:
-    content = NO_JSON[body]
+    content = INVALID_JSON[body]
     head = b"HTTP/1.1 200 OK\r\nContent-Length: %d\r\n\r\n" % len(content)
     client = new_client(base_url=serve(lambda _: [head + content]).url, policy=ONCE)
     if where == "in a file":

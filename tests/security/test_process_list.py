@@ -1,4 +1,4 @@
-"""Nobody reads the key off the list of processes, and the sandbox's pages and journal do not hold it."""
+"""The key is not in the list of processes, and not in the sandbox's pages and request log."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ PAGES = ["/", "/docs", "/openapi.json", "/sandbox/state", "/sandbox/faults", "/s
 
 
 def command_lines() -> list[bytes]:
-    """Of all processes there are."""
+    """Return the command lines of all processes."""
     found = []
     for process in Path("/proc").glob("[0-9]*/cmdline"):
         with suppress(OSError):
@@ -35,7 +35,7 @@ def command_lines() -> list[bytes]:
 
 @contextmanager
 def sandbox_process(*arguments: str, key: str) -> Iterator[list[str]]:
-    """A sandbox as a process, with its key in the environment: the words of its first line."""
+    """Run a sandbox as a process with its key in the environment, and give the words of its first line."""
     environment = {**os.environ, "SALESBLINK_SANDBOX_KEY": key}
     with subprocess.Popen(
         [*COMMAND, *arguments], stdout=subprocess.PIPE, text=True, env=environment, cwd=ROOT
@@ -51,7 +51,7 @@ needs_proc = pytest.mark.skipif(not Path("/proc/self/cmdline").exists(), reason=
 
 
 @needs_proc
-def test_a_key_on_a_command_line_would_be_seen() -> None:
+def test_these_tests_would_see_a_key_on_a_command_line() -> None:
     key = secrets.token_urlsafe(24)
     with subprocess.Popen([*COMMAND, "--key", key], stdout=subprocess.PIPE, text=True, cwd=ROOT) as process:
         assert process.stdout
@@ -84,9 +84,9 @@ def test_the_demo_s_key_is_in_no_command_line(tmp_path: Path, monkeypatch: pytes
 
 
 def test_the_help_says_how_to_keep_the_key_off_the_command_line() -> None:
-    told = subprocess.run([*COMMAND, "--help"], capture_output=True, text=True, check=True, cwd=ROOT, timeout=60).stdout
+    text = subprocess.run([*COMMAND, "--help"], capture_output=True, text=True, check=True, cwd=ROOT, timeout=60).stdout
 
-    assert "$SALESBLINK_SANDBOX_KEY" in told
+    assert "$SALESBLINK_SANDBOX_KEY" in text
     assert "$SALESBLINK_SANDBOX_KEY" in (ROOT / "docs/sandbox.md").read_text()
 
 

@@ -1,4 +1,4 @@
-"""Each promise of SECURITY.md names the tests that hold it, and there are these tests."""
+"""Each promise in SECURITY.md names its tests, and these tests exist."""
 
 from __future__ import annotations
 
@@ -22,13 +22,13 @@ def names_in(path: Path) -> frozenset[str]:
 
 
 def rows() -> list[str]:
-    """The rows of the table of promises."""
+    """Return the rows of the table of promises."""
     promises = TEXT.partition("## Fuzzing")[0]
     return [line for line in promises.splitlines() if line.startswith("| ") and not line.startswith("| What")]
 
 
 @pytest.mark.parametrize(("path", "test"), NAMED)
-def test_a_named_test_is_there(path: str, test: str) -> None:
+def test_a_named_test_exists(path: str, test: str) -> None:
     assert not test or test in names_in(ROOT / path)
     assert (ROOT / path).is_file()
 
@@ -48,7 +48,7 @@ def test_every_test_of_this_folder_belongs_to_a_promise(path: str) -> None:
     assert path == Path(__file__).name or f"tests/security/{path}" in TEXT
 
 
-def test_the_limits_that_are_named_are_those_of_the_code() -> None:
+def test_the_documented_limits_are_those_of_the_code() -> None:
     from airflow_provider_salesblink.client import http_transport, response_limits
 
     mib = 1024**2

@@ -1,4 +1,4 @@
-"""A file of refused rows loses nothing, and starts no formula in whatever it is opened with."""
+"""A file of rejected rows keeps every value, and contains nothing that a spreadsheet runs as a formula."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ STARTS = re.compile(r"[\s\"'\ufeff\u200b({\[]*[=+\-@\uff1d\uff0b\uff0d\uff20]")
 
 
 def cells(text: str) -> list[str]:
-    """Every cell that a spreadsheet may make of a file, at whichever of the usual delimiters it splits it."""
+    """Return every cell that a spreadsheet may find in a file, with any of the usual delimiters."""
     found = [
         each for delimiter in ",;\t|: " for row in csv.reader(text.splitlines(), delimiter=delimiter) for each in row
     ]
@@ -50,14 +50,14 @@ def test_no_cell_is_a_formula_and_every_value_is_read_as_it_was(value: str, wher
         "in a list": {"beyond the header": ["x", value], "row": {"deep": [value]}},
     }[where]
 
-    (line,) = as_json_lines([Reject(17, "It is no JSON: mend the line.", columns)])
+    (line,) = as_json_lines([Reject(17, "It is not JSON: correct the line.", columns)])
 
     assert json.loads(line)["columns"] == columns
     assert len(line.splitlines()) == 1
     assert [cell for cell in cells(line) if STARTS.match(cell)] == []
 
 
-def test_what_is_no_formula_stays_readable() -> None:
+def test_a_row_without_formulas_stays_readable() -> None:
     columns = {"Email": "o'brien-ana+x@example.com", "Name": "Zoë", "Tel": 5, "Below": -5}
 
     (line,) = as_json_lines([Reject(17, "It has no 'Email'.", columns)])
@@ -92,7 +92,7 @@ def test_a_load_leaves_a_file_without_formulas(
     assert [each["columns"]["Name"] for each in kept] == [trimmed(each) for each in FORMULAS]
     assert [cell for cell in cells(text) if STARTS.match(cell)] == []
     assert not any(value in each["reason"] for each in kept for value in FORMULAS)
-    # Who was added is added with what the source has: what SalesBlink mails is text.
+    # People are added with the values of the source: SalesBlink mails them as text.
     assert [person.fields["Name"] for person in sandbox.people()] == ["=1+1"]
 
 
@@ -108,11 +108,11 @@ ANYTHING = st.recursive(
 def test_any_row_can_be_kept(columns: Any) -> None:
     (line,) = as_json_lines([Reject(1, "x", columns)])
 
-    told = json.loads(line.encode())["columns"]
+    kept = json.loads(line.encode())["columns"]
     assert len(line.splitlines()) == 1
     for name, value in columns.items():
         if isinstance(name, str) and isinstance(value, str):
-            assert told[name] == value
+            assert kept[name] == value
 
 
 @given(st.binary(max_size=300))

@@ -1,4 +1,4 @@
-"""The key travels encrypted to the server that was named, or not at all."""
+"""The key is sent encrypted to the configured server, or not at all."""
 
 from __future__ import annotations
 
@@ -17,8 +17,8 @@ from airflow_provider_salesblink.client import (
     validation,
 )
 from airflow_provider_salesblink.client.retry import Policy
-from tests.client.documented import Documented, Scene, every_call
-from tests.client.wire import answer
+from tests.client.documented_calls import Documented, Scene, every_call
+from tests.client.raw_server import answer
 from tests.conftest import ROOT
 
 if TYPE_CHECKING:
@@ -59,7 +59,7 @@ def test_no_url_says_one_host_and_means_another(new_client: NewClient, url: str)
 
 
 def test_an_ipv4_address_as_ipv6_is_this_machine_only_where_it_is() -> None:
-    # Which Python versions say so differs; either is right, as the address cannot leave this machine.
+    # Python versions differ here. Both are correct, because the address cannot leave this machine.
     try:
         validation.root_url("http://[::ffff:127.0.0.1]")
     except InvalidInputError as error:
@@ -70,7 +70,7 @@ def test_tls_is_checked_unless_it_is_switched_off(serve: Serve, new_client: NewC
     server = serve(lambda _: [answer([{"id": "1"}])], tls=tls[0])
 
     for options in ({}, {"verify_tls": True}):
-        with pytest.raises(ConnectionFailedError, match="the server's certificate is not one to trust"):
+        with pytest.raises(ConnectionFailedError, match="the server's certificate is not trusted"):
             new_client(base_url=server.url, policy=ONCE, **options).campaigns.list()
     assert server.requests == []
 
@@ -81,7 +81,7 @@ def test_a_certificate_of_another_host_is_none(
     monkeypatch.setenv("REQUESTS_CA_BUNDLE", str(tls[1]))
     server = serve(lambda _: [answer([{"id": "1"}])], tls=tls[0])
 
-    with pytest.raises(ConnectionFailedError, match="the server's certificate is not one to trust"):
+    with pytest.raises(ConnectionFailedError, match="the server's certificate is not trusted"):
         new_client(base_url=server.url.replace("127.0.0.1", "localhost"), policy=ONCE).campaigns.list()
     assert server.requests == []
     assert new_client(base_url=server.url, policy=ONCE).campaigns.list()
@@ -96,7 +96,7 @@ def test_that_tls_is_not_checked_is_said(
         new_client(base_url=server.url, verify_tls=False).campaigns.list()
 
     said = [record.getMessage() for record in caplog.records if record.levelno == logging.WARNING]
-    assert said == [f"verify_tls is off: whoever is between this machine and {server.url} can read the key."]
+    assert said == [f"verify_tls is off: anybody between this machine and {server.url} can read the key."]
 
 
 def test_a_plain_server_behind_an_https_url_gets_no_key(serve: Serve, new_client: NewClient) -> None:
@@ -117,7 +117,7 @@ def test_no_redirect_is_followed_on_the_same_host_either(
     with pytest.raises(SalesBlinkError):
         call.make(new_client(base_url=server.url, policy=ONCE), Scene("c1", "p1"))
 
-    # An add is looked for, on the path that was there before.
+    # After the redirect, an add is read back on its usual path.
     assert [request.method for request in server.requests].count(call.method) == 1
     assert all("/api/campaigns" not in request.target or call.path == "/campaigns" for request in server.requests)
 
@@ -133,7 +133,7 @@ def test_no_redirect_leads_out_of_tls(
     there = location.format(port=plain.server_address[1])
     server = serve(lambda _: [answer(status="307 Elsewhere", Location=there, Refresh=f"0; url={there}")], tls=tls[0])
 
-    with pytest.raises(UnreadableResponseError, match="sends the call elsewhere, which is not followed"):
+    with pytest.raises(UnreadableResponseError, match="it is a redirect, which the client does not follow"):
         new_client(base_url=server.url, policy=ONCE).campaigns.list()
 
     assert len(server.requests) == 1
@@ -163,5 +163,5 @@ assert connection_form.DEFAULT_ROOT_URL.startswith("https://")
 """
 
 
-def test_tls_is_on_unless_somebody_says_otherwise() -> None:
+def test_tls_is_checked_by_default() -> None:
     subprocess.run([sys.executable, "-c", SECURE_BY_DEFAULT], check=True, cwd=ROOT, timeout=60)

@@ -1,4 +1,4 @@
-"""However a failure is logged, the key is not in it: traceback, causes, and the libraries' own words at DEBUG."""
+"""No log of a failure shows the key: no traceback, no cause, and no DEBUG record of a library."""
 
 from __future__ import annotations
 
@@ -12,13 +12,13 @@ import pytest
 
 from airflow_provider_salesblink.client import InvalidInputError, SalesBlinkClient, SalesBlinkError
 from airflow_provider_salesblink.client.retry import Policy
-from tests.client.documented import DOCUMENTED, Scene
+from tests.client.documented_calls import DOCUMENTED, Scene
+from tests.client.raw_server import answer
 from tests.client.test_privacy import in_full, shown
-from tests.client.wire import answer
 
 if TYPE_CHECKING:
     from tests.client.conftest import NewClient, Serve
-    from tests.client.wire import Piece
+    from tests.client.raw_server import Piece
 
 KEY = "sk-Live_0123456789abcdef/+="
 SECRETS = [KEY, quote(KEY, safe=""), quote(KEY), KEY[:12]]
@@ -35,7 +35,7 @@ ANSWERS: dict[str, list[Piece]] = {
     "the key in a broken head": [f"HTTP/1.1 200 {KEY}\r\nno header {KEY}\r\n\r\n".encode(), "close"],
     "the key in no head": [f"{KEY}\r\n\r\n".encode(), "close"],
     "the key in a chunk's size": [f"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n{KEY}\r\n".encode(), "close"],
-    "the key in what is no gzip": [answer(KEY, **GZIP)],
+    "the key in invalid gzip": [answer(KEY, **GZIP)],
     "half": [b"HTTP/1.1 200 OK\r\nContent-Length: 100\r\n\r\n[", "close"],
     "the key in half": [f'HTTP/1.1 200 OK\r\nContent-Length: 100\r\n\r\n["{KEY}'.encode(), "close"],
     "the key as a column": [answer({"success": True, KEY: {KEY: KEY}})],
@@ -43,7 +43,7 @@ ANSWERS: dict[str, list[Piece]] = {
 
 
 def variables(error: BaseException) -> str:
-    """The client's own variables on the way of an error: what a debugger's or a reporter's traceback adds."""
+    """Return the client's local variables in an error's traceback, which debuggers and error reporters show."""
     frames = [frame for frame, _ in traceback.walk_tb(error.__traceback__)]
     ours = [frame for frame in frames if frame.f_globals["__name__"].startswith("airflow_provider_salesblink")]
     assert ours
@@ -62,7 +62,7 @@ def test_no_log_of_a_failure_holds_the_key(
             call.make(client, Scene("c1", "p1"))
         except SalesBlinkError as error:
             logging.getLogger("somebody").exception("It failed: %s %r", error, error)
-            # Of what a server made up, a debugger sees what it sent.
+            # In that case the server chose the key as a name, so the variables contain it.
             seen = in_full(error) + ("" if kind == "the key as a column" else variables(error))
             if not error.__cause__:
                 seen += in_full(pickle.loads(pickle.dumps(error)))  # noqa: S301  # our own

@@ -59,7 +59,7 @@ def test_a_connection_that_is_not_there_is_hopeless(sandbox: Sandbox) -> None:
     ("changed", "sentence"),
     [
         ({"password": None}, "Connection 'salesblink_default' has no API key"),
-        ({"password": "a b"}, "Connection 'salesblink_default': The API key holds a blank"),
+        ({"password": "a b"}, "Connection 'salesblink_default': The API key contains a blank"),
         ({"extra": {"reads": 1}}, "Connection 'salesblink_default': unknown extra 'reads'"),
     ],
 )

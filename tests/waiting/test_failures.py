@@ -27,7 +27,7 @@ LATENCY = 1.0
 ANYBODY = ProspectIs()
 PASSING: list[tuple[str, dict[str, Any], str]] = [
     ("status", {"status": 503}, "offline for maintenance"),
-    ("status", {"status": 500}, "problem of its own"),
+    ("status", {"status": 500}, "internal problem"),
     ("reset", {}, "did not answer"),
     ("html", {}, "not SalesBlink's"),
     ("truncated", {}, "not SalesBlink's"),
@@ -49,8 +49,8 @@ def watching(shared: SharedClient, campaign_id: str, *, interval: float = 0.05) 
     ("fault", "options", "words"),
     [
         ("status", {"status": 401}, "refused the key (401 on GET /api/campaigns)"),
-        ("status", {"status": 403}, "keeps this for administrators"),
-        ("status", {"status": 404}, "has nothing there"),
+        ("status", {"status": 403}, "allows this for administrators only"),
+        ("status", {"status": 404}, "did not find it"),
         ("refused", {}, "the call failed"),
     ],
 )

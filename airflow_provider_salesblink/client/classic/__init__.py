@@ -1,4 +1,4 @@
-"""SalesBlink's classic API, documented in 2021-22: campaigns, prospects and the team under ``/api``."""
+"""SalesBlink's classic API (``/api``), documented in 2021-22: campaigns, prospects and the team."""
 
 from airflow_provider_salesblink.client.classic.campaigns import Campaigns
 from airflow_provider_salesblink.client.classic.prospects import Prospects

@@ -13,48 +13,48 @@ if TYPE_CHECKING:
 
 
 class Campaigns:
-    """What can be done with campaigns. Every method raises a :class:`SalesBlinkError` that says what went wrong."""
+    """Calls about campaigns. Each raises a subclass of :class:`SalesBlinkError` if it fails."""
 
     def __init__(self, requestor: Requestor) -> None:
         self._requestor = requestor
 
     def search(self, term: str) -> list[Campaign]:
-        """Campaigns whose name contains ``term``, in the API's order (``GET /campaign?term=``)."""
+        """Return the campaigns whose name contains ``term``, in the API's order (``GET /campaign?term=``)."""
         query = {"term": validation.term("term", term)}
         return self._requestor.read("campaign", query=query).decoded(decoding.campaigns)
 
     def list(self) -> list[Campaign]:
-        """All campaigns that the key can see, in the API's order (``GET /campaigns``)."""
+        """Return all campaigns that the key can see, in the API's order (``GET /campaigns``)."""
         return self._requestor.read("campaigns").decoded(decoding.campaigns)
 
     def get(self, campaign_id: str) -> Campaign:
-        """One campaign (``GET /campaign/<campaignID>``).
+        """Return one campaign (``GET /campaign/<campaignID>``).
 
-        :raises NotFoundError: there is none with this id.
+        :raises NotFoundError: there is no campaign with this id.
         """
         campaign_id = validation.identifier("campaign_id", campaign_id)
         answer = self._requestor.read("campaign", campaign_id)
         return answer.decoded(lambda body: decoding.single_campaign(body, campaign_id))
 
     def pause(self, campaign_id: str) -> Campaign:
-        """Stop a campaign's upcoming tasks. Pausing a paused campaign changes nothing.
+        """Stop a campaign's upcoming tasks (``POST /campaign-status``). Pausing a paused campaign changes nothing.
 
-        Answers what SalesBlink told of the campaign, which may be no more than its id.
+        Returns the campaign as SalesBlink's answer shows it, which may be only its id.
         """
         return self._set_paused(campaign_id, paused=True)
 
     def unpause(self, campaign_id: str) -> Campaign:
-        """Let a paused campaign go on. Unpausing a running campaign changes nothing.
+        """Resume a paused campaign (``POST /campaign-status``). Unpausing a running campaign changes nothing.
 
-        Answers what SalesBlink told of the campaign, which may be no more than its id.
+        Returns the campaign as SalesBlink's answer shows it, which may be only its id.
         """
         return self._set_paused(campaign_id, paused=False)
 
     def _set_paused(self, campaign_id: str, *, paused: bool) -> Campaign:
         campaign_id = validation.identifier("campaign_id", campaign_id)
         answer = self._requestor.write("campaign-status", body={"campaignID": campaign_id, "pause": paused})
-        told = decoding.acknowledged(answer.body, decoding.CAMPAIGN_NAMES)
-        record = decoding.campaign(told, campaign_id)
+        shown = decoding.acknowledged(answer.body, decoding.CAMPAIGN_NAMES)
+        record = decoding.campaign(shown, campaign_id)
         if answer.dry_run:
             record["dry_run"] = True
         return record

@@ -1,8 +1,8 @@
-"""The answers of the classic API, whose shape nobody documented, as records.
+"""Decode the answers of the classic API, whose shape is undocumented, into records.
 
-Tolerant in form, strict in substance: a payload may be bare, under ``data`` or under its own name, an object may stand
-alone or in a list of one, an id goes by three names; but what is not there is None or an error, never made up. An
-object is a record only where it shows what makes it one: an id, or a person's address.
+Lenient about form: the payload may be bare, under ``data`` or under its own name, a single object may be in a list of
+one, and an id has one of three names. Strict about content: a missing value is None or an error, never invented. An
+object counts as a record only if it has an id or a person's address.
 """
 
 from __future__ import annotations
@@ -33,12 +33,12 @@ _SUBSCRIBED_WORDS = frozenset({"active", "subscribed"})
 _UNSUBSCRIBED_NAMES = frozenset(map(plain, column_conflicts.UNSUBSCRIBED))
 _YES = frozenset({"true", "yes", "y", "1", "t", "on", *_OPTED_OUT_WORDS})
 
-# Where :func:`_payload` would find them.
-_PLACES_OF_PROSPECTS = frozenset(
+# The paths at which :func:`_payload` finds prospects.
+_PROSPECT_PATHS = frozenset(
     {(), ("data",), *((name,) for name in PROSPECT_NAMES), *(("data", name) for name in PROSPECT_NAMES)}
 )
 
-_WORD_OF_API = re.compile(r"[A-Za-z_]{1,20}")
+_PLAIN_KEY = re.compile(r"[A-Za-z_]{1,20}")
 
 Json = dict[str, Any]
 
@@ -49,12 +49,12 @@ def objects(
     is_record: Callable[[Json], bool],
     is_record_alone: Callable[[Json], bool] | None = None,
 ) -> list[Json]:
-    """The objects of an answer, wherever it keeps them.
+    """Return the requested objects from an answer, wherever it has them.
 
-    :param names: what their key may be called.
-    :param is_record: whether an object is one of those that were asked for.
-    :param is_record_alone: the same for an object that stands in no list, which is rather a notice of the server.
-    :raises UnreadableResponseError: the answer holds no such objects. An empty list has to be said.
+    :param names: the keys under which they may be.
+    :param is_record: returns whether an object is one of the requested kind.
+    :param is_record_alone: the same for an object outside a list, which is more likely a notice of the server.
+    :raises UnreadableResponseError: the answer has no such objects and no empty list.
     """
     match _payload(body, names):
         case list() as found if all(isinstance(each, dict) and is_record(each) for each in found):
@@ -62,7 +62,7 @@ def objects(
         case dict() as found if (is_record_alone or is_record)(found):
             return [found]
     raise UnreadableResponseError(
-        f"The answer holds no {names[0]}; {_outline(body)}. "
+        f"The answer has no {names[0]}; {_outline(body)}. "
         "Check the root URL: something other than the SalesBlink API may have answered."
     )
 
@@ -72,11 +72,11 @@ def _payload(body: object, names: tuple[str, ...]) -> object:
         for name in names:
             if isinstance(body.get(name), dict | list):
                 return body[name]
-        # A record's own ``data`` are its columns, which are an object.
+        # A record's own ``data`` is an object: its columns.
         is_record = _is_record(body) and not isinstance(body.get("data"), list)
         if "data" not in body or is_record:
             return body if is_record or not body.keys() <= _ENVELOPE else None
-        # "Nothing found", but only from an API that says that it succeeded.
+        # A null means "nothing found", but only in an answer that reports success.
         if body["data"] is None and body.get("success"):
             return []
         body = body["data"]
@@ -106,28 +106,28 @@ def _is_member(found: Json) -> bool:
 
 
 def one(found: list[Json], what: str, wanted: str, names: tuple[str, ...]) -> Json:
-    """The object whose id is ``wanted`` out of those that answered the question for it.
+    """Return the object with the id ``wanted`` from the answer to a read of it.
 
-    :raises NotFoundError: an empty list answered.
-    :raises UnreadableResponseError: others did.
+    :raises NotFoundError: the answer is an empty list.
+    :raises UnreadableResponseError: the answer has other objects.
     """
     if not found:
         raise NotFoundError(f"SalesBlink has no such {what} (its answer is an empty list). Check the id.")
-    # First as they are read elsewhere; then any of them, since a column of the person's may be called like one.
+    # First by the id as decoded elsewhere; then by each name alone, because a user's column may have one of the names.
     for each_names in (names, *((name,) for name in names)):
         for each in found:
             if column_conflicts.first_text(each, each_names) == wanted:
                 return each
     if len(found) == 1 and column_conflicts.first_text(found[0], names) is None:
         return found[0]
-    raise UnreadableResponseError(f"SalesBlink was asked for one {what} and answered with another.")
+    raise UnreadableResponseError(f"The client asked for one {what}, and SalesBlink answered with another.")
 
 
 def campaign(found: Json, known_id: str | None = None) -> Campaign:
-    """A campaign's record.
+    """Return a campaign's record.
 
-    :param known_id: its id, where the question held it already.
-    :raises UnreadableResponseError: it has no id, so that nothing could be done with it.
+    :param known_id: its id, if the request had it.
+    :raises UnreadableResponseError: it has no id.
     """
     found_id = known_id or column_conflicts.first_text(found, _CAMPAIGN_ID)
     if found_id is None:
@@ -137,18 +137,18 @@ def campaign(found: Json, known_id: str | None = None) -> Campaign:
 
 
 def campaigns(body: object) -> list[Campaign]:
-    """The campaigns of an answer, in its order."""
+    """Return the campaigns in an answer, in its order."""
     return [campaign(found) for found in objects(body, CAMPAIGN_NAMES, _is_campaign)]
 
 
 def single_campaign(body: object, campaign_id: str) -> Campaign:
-    """The one campaign that was asked for."""
+    """Return the requested campaign."""
     found = objects(body, CAMPAIGN_NAMES, _is_campaign)
     return campaign(one(found, "campaign", campaign_id, _CAMPAIGN_ID), campaign_id)
 
 
 def prospect(found: Json) -> Prospect:
-    """A prospect's record."""
+    """Return a prospect's record."""
     return {
         "id": column_conflicts.first_text(found, column_conflicts.IDS),
         "email": _address(found),
@@ -160,38 +160,38 @@ def prospect(found: Json) -> Prospect:
 
 
 def prospects(body: object) -> list[Prospect]:
-    """The prospects of an answer, in its order."""
+    """Return the prospects in an answer, in its order."""
     found = objects(body, PROSPECT_NAMES, _is_prospect, _has_address)
     return [prospect(each) for each in found]
 
 
 def each_prospect(body: object) -> Iterator[Prospect]:
-    """The prospects of an answer, in its order; of one that is an open file without reading it into memory."""
+    """Yield the prospects in an answer, in its order. An open file is not read into memory."""
     if isinstance(body, dict | list):
         yield from prospects(body)
         return
     with cast("IO[bytes]", body) as file:
         try:
-            for found in json_stream.elements(file, _PLACES_OF_PROSPECTS, _check_beside):
+            for found in json_stream.elements(file, _PROSPECT_PATHS, _check_success):
                 if not isinstance(found, dict) or not _is_prospect(found):
                     break
                 yield prospect(found)
             else:
                 return
         except LookupError:
-            raise UnreadableResponseError(f"The answer holds no {PROSPECT_NAMES[0]}.") from None
+            raise UnreadableResponseError(f"The answer has no {PROSPECT_NAMES[0]}.") from None
         except ValueError:
             pass
-    raise UnreadableResponseError("The answer is no complete list of prospects in JSON. Try again later.")
+    raise UnreadableResponseError("The answer is not a complete JSON list of prospects. Try again later.")
 
 
-def _check_beside(path: json_stream.Path, value: object) -> None:
+def _check_success(path: json_stream.Path, value: object) -> None:
     if path == ("success",) and value is False:
         raise ApiRefusedError("SalesBlink answered that the call failed.")
 
 
 def single_prospect(body: object, prospect_id: str) -> Prospect:
-    """The one prospect that was asked for."""
+    """Return the requested prospect."""
     found = objects(body, PROSPECT_NAMES, _is_prospect)
     record = prospect(one(found, "prospect", prospect_id, column_conflicts.IDS))
     record["id"] = prospect_id
@@ -199,7 +199,7 @@ def single_prospect(body: object, prospect_id: str) -> Prospect:
 
 
 def team_member(found: Json) -> TeamMember:
-    """A team member's record, without the picture."""
+    """Return a team member's record, without the picture."""
     raw = {key: value for key, value in found.items() if key != "user_picture"}
     return {"name": _name(found), "email": _email(found), "raw": raw}
 
@@ -210,12 +210,12 @@ def _name(found: Json) -> str | None:
 
 
 def team(body: object) -> list[TeamMember]:
-    """The team members of an answer, in its order."""
+    """Return the team members in an answer, in its order."""
     return [team_member(found) for found in objects(body, TEAM_NAMES, _is_member, _has_address)]
 
 
 def acknowledged(body: object, names: tuple[str, ...]) -> Json:
-    """The object that the answer to a write tells of; an empty one where it tells of none."""
+    """Return the object in the answer to a write; an empty one if there is none."""
     match _payload(body, names):
         case dict() as found:
             return found
@@ -225,7 +225,7 @@ def acknowledged(body: object, names: tuple[str, ...]) -> Json:
 
 
 def _address(found: Json) -> str | None:
-    """The address of a prospect, among their columns or next to them."""
+    """Return a prospect's address, from their columns or next to them."""
     nested = _email(found["data"]) if column_conflicts.is_nested(found) else None
     return nested or _email(found)
 
@@ -238,17 +238,17 @@ def _email(columns: Json) -> str | None:
 
 
 def _paused(found: Json) -> bool | None:
-    for name in ("paused", "pause"):
+    for name in column_conflicts.PAUSED:
         if isinstance(found.get(name), bool):
             return bool(found[name])
     return _PAUSED_WORDS.get(_word(found, "status"))
 
 
 def _unsubscribed(found: Json) -> bool | None:
-    """Whether the person opted out; None where the answer leaves open whether it says so.
+    """Return whether the person opted out; None if the answer does not show this for certain.
 
-    In a flat answer a column of the person's own may be called like the state. Such a word counts only where it says
-    that they opted out.
+    In a flat object a user's column may have the same name as the state. Its value counts only if it says that the
+    person opted out.
     """
     if states := column_conflicts.states(found):
         return any(states)
@@ -273,7 +273,7 @@ def _word(found: Json, name: str) -> str:
 
 def _outline(body: object) -> str:
     if isinstance(body, dict):
-        # Only what looks like a word of an API: a key may be anything, a secret too.
-        names = [name if _WORD_OF_API.fullmatch(name) else "..." for name in sorted(body)[:20]]
+        # Only keys that look like the API's: a key may be anything, even a secret.
+        names = [name if _PLAIN_KEY.fullmatch(name) else "..." for name in sorted(body)[:20]]
         return f"its keys: {', '.join(names) or 'none'}"
     return f"it is a {type(body).__name__}"

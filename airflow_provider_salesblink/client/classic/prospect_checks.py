@@ -1,4 +1,4 @@
-"""What an answer about a prospect leaves open, and how to find out before anything is done to the wrong person."""
+"""Check what a prospect's record leaves unclear, before a call changes the wrong person."""
 
 from __future__ import annotations
 
@@ -15,10 +15,9 @@ if TYPE_CHECKING:
 
 
 class ProspectChecks:
-    """Whether what stands in a prospect's answer is SalesBlink's word, or a column of the person.
+    """Decides whether a value in a prospect's record comes from SalesBlink or from one of the person's own columns.
 
-    ``reserved_columns`` are names that only SalesBlink uses, ``shared_columns`` those that exports of other tools use
-    too.
+    ``reserved_columns`` are names that only SalesBlink uses; ``shared_columns`` also occur in exports of other tools.
     """
 
     reserved_columns = column_conflicts.RESERVED
@@ -43,23 +42,25 @@ class ProspectChecks:
         )
 
     def id_to_act_on(self, prospect: Prospect) -> str:
-        """Return a found prospect's id, once it is sure that it is theirs (one read where the answer leaves it open).
+        """Return a prospect's id after checking that it is theirs. Costs one read if the record leaves this unclear.
 
-        :raises InvalidInputError: the id may be another person's.
-        :raises UnreadableResponseError: SalesBlink did not show an id.
+        :raises InvalidInputError: the id may belong to another person.
+        :raises UnreadableResponseError: the record has no id.
         """
         prospect_id = prospect["id"]
         if prospect_id is None:
-            raise UnreadableResponseError("SalesBlink found the prospect but showed no id, so nothing can be done.")
+            raise UnreadableResponseError(
+                "SalesBlink found the prospect but did not show an id, so the client cannot change them."
+            )
         if self.id_is_unclear(prospect):
             self.confirm(prospect_id, fingerprint(prospect["email"] or ""))
         return prospect_id
 
     def confirm(self, prospect_id: str, who: bytes) -> None:
-        """Read a prospect (``GET /prospect/<prospectID>``) and make sure that it is the person meant.
+        """Read a prospect (``GET /prospect/<prospectID>``) and check that it is the expected person.
 
-        :param who: the person, as :func:`redaction.fingerprint` has them.
-        :raises InvalidInputError: it is not.
+        :param who: the person's :func:`identity.fingerprint`.
+        :raises InvalidInputError: it is not this person.
         """
         try:
             answer = self._requestor.read("prospect", validation.identifier("prospect_id", prospect_id))
@@ -68,19 +69,18 @@ class ProspectChecks:
             found = []
         if len(found) != 1 or found[0]["email"] is None or fingerprint(found[0]["email"]) != who:
             raise InvalidInputError(
-                "SalesBlink's answer does not show for sure which prospect is meant: a column of the person's own may "
-                "stand in place of the id. Nothing was done to them. Look up the id in SalesBlink, and give it as "
-                "prospect_id."
+                "SalesBlink's answer does not show for certain which prospect this is: one of the person's own columns "
+                "may replace the id. Nothing was changed. Look up the id in SalesBlink and pass it as prospect_id."
             )
 
     def unclear_columns(self, prospect: Prospect) -> frozenset[str]:
-        """Return the names of columns of which ``prospect``'s answer does not show whether they are the API's."""
+        """Return the names in ``prospect``'s record that may be the API's or the person's own columns."""
         return column_conflicts.unclear_columns(prospect["raw"])
 
     def unclear_in_campaign(self, campaign_id: str, seen: frozenset[str] | None) -> frozenset[str]:
-        """Return which columns stay unclear in a campaign (``GET /campaign/<campaignID>``, where that can help).
+        """Return which columns stay unclear in a campaign. Reads ``GET /campaign/<campaignID>`` if that can help.
 
-        :param seen: what :meth:`unclear_columns` says of its people; None where it holds nobody.
+        :param seen: the result of :meth:`unclear_columns` for its people; None if the campaign is empty.
         """
         if seen is not None and "status" not in seen:
             return seen
@@ -89,6 +89,6 @@ class ProspectChecks:
             answer = self._requestor.read("campaign", campaign_id)
             campaign = answer.decoded(lambda body: decoding.single_campaign(body, campaign_id))
         except NotFoundError:
-            # Where it comes from a prospect, it may be a column of the person's own.
+            # A campaign id from a prospect's record may be one of the person's own columns.
             return seen or column_conflicts.SHARED
         return column_conflicts.unclear_in_campaign(seen, campaign["raw"])

@@ -21,9 +21,9 @@ if TYPE_CHECKING:
 
 
 class Prospects:
-    """What can be done with prospects. Every method raises a :class:`SalesBlinkError` that says what went wrong.
+    """Calls about prospects. Each raises a subclass of :class:`SalesBlinkError` if it fails.
 
-    ``checks`` answers whether a prospect's ids and state are surely SalesBlink's.
+    ``checks`` decides whether the ids and the state in a prospect's record are certainly SalesBlink's.
     """
 
     def __init__(self, requestor: Requestor) -> None:
@@ -32,10 +32,10 @@ class Prospects:
         self.checks = ProspectChecks(requestor)
 
     def search(self, email: str) -> list[Prospect]:
-        """The prospects with this address, one for each campaign they are in (``GET /prospect?term=``).
+        """Return the prospects with this address, one for each campaign they are in (``GET /prospect?term=``).
 
-        Searches for each spelling of the address that the API may hold, since it may compare texts: as given, in lower
-        case, and with an international domain in both of its forms. Leaves out other people that the search finds.
+        Searches for each spelling of the address that SalesBlink may store, because the API may compare text: as given,
+        in lower case, and with an international domain in both of its forms. Leaves out other people in the results.
 
         :raises NotFoundError: the API answers 404 to each search.
         """
@@ -56,7 +56,7 @@ class Prospects:
         return list(found.values())
 
     def list(self, campaign_id: str) -> list[Prospect]:
-        """Everybody in a campaign, in the API's order (``GET /prospects/<campaignID>``; it has no paging).
+        """Return everybody in a campaign, in the API's order (``GET /prospects/<campaignID>``, which has no paging).
 
         :raises NotFoundError: there is no such campaign.
         """
@@ -67,7 +67,7 @@ class Prospects:
         return found
 
     def each(self, campaign_id: str) -> Iterator[Prospect]:
-        """Everybody in a campaign as :meth:`list` has them, one after the other, however many there are.
+        """Yield everybody in a campaign, as :meth:`list` returns them. For campaigns that are too large for memory.
 
         :raises NotFoundError: there is no such campaign.
         """
@@ -78,24 +78,23 @@ class Prospects:
             yield found
 
     def get(self, prospect_id: str) -> Prospect:
-        """One prospect (``GET /prospect/<prospectID>``).
+        """Return one prospect (``GET /prospect/<prospectID>``).
 
-        :raises NotFoundError: there is none with this id.
+        :raises NotFoundError: there is no prospect with this id.
         """
         prospect_id = validation.identifier("prospect_id", prospect_id)
         answer = self._requestor.read("prospect", prospect_id)
         return answer.decoded(lambda body: decoding.single_prospect(body, prospect_id))
 
-    def add(self, campaign_id: str, data: Mapping[str, Any], *, beside: Collection[str | None] = ()) -> Prospect:
-        """Add one person to a campaign (``POST /prospect-add``), once whatever happens to the answer.
+    def add(self, campaign_id: str, data: Mapping[str, Any], *, ignore_ids: Collection[str | None] = ()) -> Prospect:
+        """Add one person to a campaign (``POST /prospect-add``) exactly once, even if the answer is lost.
 
-        After an answer that leaves open whether the person was added, the campaign is read back: who is found there
-        is not sent again.
+        After a lost answer, reads the campaign and sends the person again only if they are not there.
 
-        :param data: the person's columns: ``Email``, and any others, which the campaign's texts can use.
-        :param beside: ids of prospects with the same address that were there before, and do not count as found.
-            Without them, whoever is there does.
-        :raises InvalidInputError: ``data`` is no person, or this client may add nobody.
+        :param data: the person's columns: ``Email``, and any others, which the campaign's templates can use.
+        :param ignore_ids: ids of prospects with the same address that were in the campaign before; finding one of them
+            does not mean that the person was added.
+        :raises InvalidInputError: ``data`` is invalid, or this client must not add people.
         :raises AmbiguousWriteError: the answer was lost and the campaign cannot be read.
         """
         campaign_id = validation.identifier("campaign_id", campaign_id)
@@ -105,12 +104,12 @@ class Prospects:
         answer = self._requestor.write_once(
             "prospect-add",
             body={"campaignID": campaign_id, "data": columns},
-            find_existing=lambda: self._found(campaign_id, columns[EMAIL], beside),
+            find_existing=lambda: self._find(campaign_id, columns[EMAIL], ignore_ids),
         )
         return _added(answer, campaign_id, columns) if isinstance(answer, Answer) else answer
 
     def send(self, campaign_id: str, data: Mapping[str, Any]) -> Prospect:
-        """Add one person as :meth:`add` does, but leave a lost answer to the caller, who may look for many at once.
+        """Add one person as :meth:`add` does, but do not read back a lost answer: the caller may check many at once.
 
         :raises AmbiguousWriteError: the answer was lost.
         """
@@ -121,35 +120,35 @@ class Prospects:
         answer = self._requestor.send_once("prospect-add", body={"campaignID": campaign_id, "data": columns})
         return _added(answer, campaign_id, columns)
 
-    def _found(self, campaign_id: str, email: str, beside: Collection[str | None]) -> Prospect | None:
+    def _find(self, campaign_id: str, email: str, ignore_ids: Collection[str | None]) -> Prospect | None:
         here = of_person(self.each(campaign_id), email)
-        return next((each for each in here if each["id"] not in beside), None)
+        return next((each for each in here if each["id"] not in ignore_ids), None)
 
     def update(self, prospect_id: str, fields: Mapping[str, Any]) -> Prospect:
-        """Set fields of a prospect (``POST /prospect``, one call a field); the same value again changes nothing.
+        """Set fields of a prospect (``POST /prospect``, one call per field). The same value again changes nothing.
 
-        :param fields: column -> value; values are sent as text, as the API takes them.
+        :param fields: column -> value; the client sends values as text, which the API requires.
         """
         prospect_id = validation.identifier("prospect_id", prospect_id)
         changes = validation.changes(fields)
         column_conflicts.refuse_reserved("fields", changes)
-        told: dict[str, Any] = {}
+        shown: dict[str, Any] = {}
         dry_run = False
         for key, value in changes.items():
             body = {"prospectID": prospect_id, "key": key, "value": value}
             answer = self._requestor.write("prospect", body=body)
-            told, dry_run = decoding.acknowledged(answer.body, decoding.PROSPECT_NAMES), answer.dry_run
-        return _written(told, prospect_id, dry_run=dry_run)
+            shown, dry_run = decoding.acknowledged(answer.body, decoding.PROSPECT_NAMES), answer.dry_run
+        return _changed(shown, prospect_id, dry_run=dry_run)
 
     def unsubscribe(self, prospect_id: str) -> Prospect:
-        """Stop all outreach to a prospect (``POST /prospect-unsubscribe``). There is no way back.
+        """Stop all outreach to a prospect (``POST /prospect-unsubscribe``). This cannot be undone.
 
-        Their upcoming email, LinkedIn and call tasks are deleted. A second time changes nothing.
+        SalesBlink deletes their upcoming email, LinkedIn and call tasks. A second call changes nothing.
         """
         prospect_id = validation.identifier("prospect_id", prospect_id)
         answer = self._requestor.write("prospect-unsubscribe", body={"prospectID": prospect_id})
-        told = decoding.acknowledged(answer.body, decoding.PROSPECT_NAMES)
-        return _written(told, prospect_id, dry_run=answer.dry_run)
+        shown = decoding.acknowledged(answer.body, decoding.PROSPECT_NAMES)
+        return _changed(shown, prospect_id, dry_run=answer.dry_run)
 
 
 def _new_prospect(data: Mapping[str, Any]) -> dict[str, Any]:
@@ -159,15 +158,15 @@ def _new_prospect(data: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def _added(answer: Answer, campaign_id: str, columns: dict[str, Any]) -> Prospect:
-    told = decoding.prospect(decoding.acknowledged(answer.body, decoding.PROSPECT_NAMES))
-    record: Prospect = {**told, "email": columns[EMAIL], "campaign_id": campaign_id, "fields": columns}
+    shown = decoding.prospect(decoding.acknowledged(answer.body, decoding.PROSPECT_NAMES))
+    record: Prospect = {**shown, "email": columns[EMAIL], "campaign_id": campaign_id, "fields": columns}
     if answer.dry_run:
         record["dry_run"] = True
     return record
 
 
-def _written(told: dict[str, Any], prospect_id: str, *, dry_run: bool) -> Prospect:
-    record = decoding.prospect(told)
+def _changed(shown: dict[str, Any], prospect_id: str, *, dry_run: bool) -> Prospect:
+    record = decoding.prospect(shown)
     record["id"] = prospect_id
     if dry_run:
         record["dry_run"] = True

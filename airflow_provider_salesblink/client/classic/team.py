@@ -12,14 +12,14 @@ if TYPE_CHECKING:
 
 
 class Team:
-    """The people who use SalesBlink together with the owner of the key."""
+    """The key owner's team."""
 
     def __init__(self, requestor: Requestor) -> None:
         self._requestor = requestor
 
     def list(self) -> list[TeamMember]:
-        """The members of the team, in the API's order (``GET /my-team``).
+        """Return the members of the team, in the API's order (``GET /my-team``).
 
-        :raises PermissionDeniedError: the key is not an administrator's.
+        :raises PermissionDeniedError: the key does not belong to an administrator.
         """
         return self._requestor.read("my-team").decoded(decoding.team)

@@ -1,4 +1,4 @@
-"""The twelve documented calls: what goes over the wire, and what comes of it."""
+"""The twelve documented calls: the requests they send and the records they return."""
 
 from __future__ import annotations
 
@@ -9,8 +9,8 @@ import pytest
 from airflow_provider_salesblink.client import NotFoundError, PermissionDeniedError, SalesBlinkClient
 from airflow_provider_salesblink.client.records import Campaign, Prospect, TeamMember
 from airflow_provider_salesblink.sandbox import Shapes
-from tests.client.documented import ANA, Documented, Scene, every_call
-from tests.client.wire import RawServer, Received, answer
+from tests.client.documented_calls import ANA, Documented, Scene, every_call
+from tests.client.raw_server import RawServer, Received, answer
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -48,7 +48,7 @@ def test_the_key_is_the_whole_authorization_header(serve: Serve, new_client: New
     assert server.requests[0].headers["authorization"] == "abc-DEF_123"
 
 
-def test_a_root_url_with_a_path_goes_in_front(serve: Serve, new_client: NewClient) -> None:
+def test_the_path_of_the_root_url_comes_first(serve: Serve, new_client: NewClient) -> None:
     server = serve(lambda _: [answer([])])
 
     new_client(base_url=f"{server.url}/salesblink/").campaigns.list()
@@ -101,14 +101,14 @@ def test_an_address_finds_its_person_in_every_campaign(
     assert client.prospects.search("nobody@example.com") == []
 
 
-def test_a_search_leaves_out_those_who_are_somebody_else(serve: Serve, new_client: NewClient) -> None:
+def test_a_search_leaves_out_other_people(serve: Serve, new_client: NewClient) -> None:
     found = [{"id": "1", "Email": "jana@example.com"}, {"id": "2", "Email": "Ana@Example.com"}, {"id": "3"}]
     server = serve(lambda _: [answer({"success": True, "data": found})])
 
     assert [each["id"] for each in new_client(base_url=server.url).prospects.search(ANA)] == ["2"]
 
 
-def test_what_is_not_there_is_said(client: SalesBlinkClient, scene: Scene) -> None:
+def test_what_does_not_exist_is_a_not_found_error(client: SalesBlinkClient, scene: Scene) -> None:
     for ask in (client.campaigns.get, client.campaigns.pause, client.prospects.list, client.prospects.get):
         with pytest.raises(NotFoundError):
             ask("nothing")
@@ -180,7 +180,7 @@ def id_of(value: Any) -> RawServer | Any:
     return script
 
 
-def test_an_id_that_is_a_number_is_the_text_of_its_digits(serve: Serve, new_client: NewClient) -> None:
+def test_a_numeric_id_becomes_text(serve: Serve, new_client: NewClient) -> None:
     client = new_client(base_url=serve(id_of(7)).url)
 
     assert client.campaigns.list()[0]["id"] == "7"
@@ -189,11 +189,11 @@ def test_an_id_that_is_a_number_is_the_text_of_its_digits(serve: Serve, new_clie
 
 
 @pytest.mark.parametrize("value", [True, None, "", 1.5, ["7"], {"id": "7"}])
-def test_an_id_that_is_none_is_not_made_up(serve: Serve, new_client: NewClient, value: Any) -> None:
+def test_an_invalid_id_in_an_answer_is_not_used(serve: Serve, new_client: NewClient, value: Any) -> None:
     client = new_client(base_url=serve(id_of(value)).url)
 
     assert client.prospects.search(ANA)[0]["id"] is None
-    with pytest.raises(Exception, match="holds no campaigns"):
+    with pytest.raises(Exception, match="has no campaigns"):
         client.campaigns.list()
 
 

@@ -1,4 +1,4 @@
-"""Every shape of an answer is the same record; what is not there is None or an error, never made up."""
+"""Every shape of an answer gives the same record. A missing value is None or an error, never invented."""
 
 from __future__ import annotations
 
@@ -21,8 +21,8 @@ from airflow_provider_salesblink.client import (
 from airflow_provider_salesblink.client.classic import decoding
 from airflow_provider_salesblink.sandbox import Sandbox, Shapes
 from airflow_provider_salesblink.sandbox.shapes import choices
-from tests.client.documented import ANA, Documented, Scene, every_read
-from tests.client.wire import answer
+from tests.client.documented_calls import ANA, Documented, Scene, every_read
+from tests.client.raw_server import answer
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -31,7 +31,7 @@ if TYPE_CHECKING:
 
 
 def crossed(*names: str) -> list[Shapes]:
-    """Every combination of the words of these names."""
+    """Return every combination of the values of these options."""
     combinations = itertools.product(*(choices()[name] for name in names))
     return [Shapes(**dict(zip(names, words, strict=True))) for words in combinations]
 
@@ -44,7 +44,7 @@ EVERY_SHAPE = crossed("envelope", "single", "id_style", "columns", "email_key", 
 EVERY_ACKNOWLEDGEMENT = crossed("envelope", "single", "id_style", "columns", "acknowledgement")
 
 
-def told(record: Mapping[str, Any]) -> dict[str, Any]:
+def without_raw(record: Mapping[str, Any]) -> dict[str, Any]:
     return {key: value for key, value in record.items() if key != "raw"}
 
 
@@ -55,7 +55,7 @@ def test_every_shape_of_an_answer_gives_the_same_records(
     sandbox.add_person(scene.campaign, {"Email": "eve@example.com", "status": "lead"}, unsubscribed=True)
     sandbox.shapes = shapes
     says = shapes.state != "none"
-    # In a flat answer "status" may be a column of the person: it counts only where it says that they opted out.
+    # In a flat answer "status" may be a user's column: it counts only if it says that the person opted out.
     is_open = shapes.state == "status" and shapes.columns == "flat"
     status = {"status": "active"} if is_open else {}
     campaign = {"id": scene.campaign, "name": "Spring", "paused": False if says else None}
@@ -65,14 +65,14 @@ def test_every_shape_of_an_answer_gives_the_same_records(
         "fields": {shapes.email_key: ANA, "First Name": "Ana", **status},
     }  # fmt: skip
 
-    assert [told(each) for each in client.campaigns.list()] == [campaign]
-    assert [told(each) for each in client.campaigns.search("Spring")] == [campaign]
-    assert told(client.campaigns.get(scene.campaign)) == campaign
-    assert [told(each) for each in client.prospects.search(ANA)] == [ana]
-    assert told(client.prospects.get(scene.prospect)) == ana
+    assert [without_raw(each) for each in client.campaigns.list()] == [campaign]
+    assert [without_raw(each) for each in client.campaigns.search("Spring")] == [campaign]
+    assert without_raw(client.campaigns.get(scene.campaign)) == campaign
+    assert [without_raw(each) for each in client.prospects.search(ANA)] == [ana]
+    assert without_raw(client.prospects.get(scene.prospect)) == ana
     first, eve = people = client.prospects.list(scene.campaign)
     assert list(client.prospects.each(scene.campaign)) == people
-    assert told(first) == ana
+    assert without_raw(first) == ana
     assert (eve["email"], eve["unsubscribed"]) == ("eve@example.com", True if says else None)
     assert [each["name"] for each in client.team.list()] == [each["raw"]["user_name"] for each in client.team.list()]
 
@@ -104,7 +104,7 @@ def test_every_shape_of_an_acknowledgement_is_read(
     ids=str,
 )  # fmt: skip
 @every_read
-def test_what_holds_no_records_is_never_an_empty_list(
+def test_an_answer_without_records_is_not_an_empty_list(
     serve: Serve, new_client: NewClient, body: Any, call: Documented
 ) -> None:
     server = serve(lambda _: [answer(body)])
@@ -131,7 +131,7 @@ def test_what_holds_no_records_is_never_an_empty_list(
     ids=str,
 )  # fmt: skip
 @every_read
-def test_an_object_that_shows_neither_an_id_nor_a_person_is_no_record(
+def test_an_object_without_an_id_or_a_person_is_not_a_record(
     serve: Serve, new_client: NewClient, body: Any, call: Documented
 ) -> None:
     client = new_client(base_url=serve(lambda _: [answer(body)]).url)
@@ -150,7 +150,7 @@ def test_an_object_that_shows_neither_an_id_nor_a_person_is_no_record(
     ],
     ids=str,
 )  # fmt: skip
-def test_a_notice_with_an_id_or_a_name_of_its_own_is_no_list(
+def test_a_notice_with_an_id_or_a_name_is_not_a_list(
     serve: Serve, new_client: NewClient, notice: dict[str, Any]
 ) -> None:
     client = new_client(base_url=serve(lambda _: [answer(notice)]).url)
@@ -164,7 +164,7 @@ def test_a_notice_with_an_id_or_a_name_of_its_own_is_no_list(
             read()
 
 
-def test_a_list_in_an_envelope_with_an_id_of_its_own_is_the_list(serve: Serve, new_client: NewClient) -> None:
+def test_a_list_is_found_in_an_envelope_with_an_id(serve: Serve, new_client: NewClient) -> None:
     body = {"id": "req-9", "data": [{"_id": "p1", "Email": ANA}, {"_id": "p2", "Email": "bo@example.com"}]}
 
     found = new_client(base_url=serve(lambda _: [answer(body)]).url).prospects.list("c1")
@@ -174,7 +174,7 @@ def test_a_list_in_an_envelope_with_an_id_of_its_own_is_the_list(serve: Serve, n
 
 @pytest.mark.parametrize("body", [[], {"data": []}, {"success": True, "data": None}, {"data": {"data": []}}], ids=str)
 @every_read
-def test_an_empty_list_that_is_said_is_one(serve: Serve, new_client: NewClient, body: Any, call: Documented) -> None:
+def test_an_explicit_empty_list_is_empty(serve: Serve, new_client: NewClient, body: Any, call: Documented) -> None:
     client = new_client(base_url=serve(lambda _: [answer(body)]).url)
 
     if call.section in ("one campaign", "one prospect"):
@@ -185,7 +185,7 @@ def test_an_empty_list_that_is_said_is_one(serve: Serve, new_client: NewClient, 
 
 
 @pytest.mark.parametrize("found", [{"id": "other"}, [{"id": "other"}, {"id": "third"}], [{"_id": "other"}]])
-def test_the_answer_about_another_one_is_an_error(serve: Serve, new_client: NewClient, found: Any) -> None:
+def test_an_answer_with_another_object_is_an_error(serve: Serve, new_client: NewClient, found: Any) -> None:
     client = new_client(base_url=serve(lambda _: [answer({"success": True, "data": found})]).url)
 
     for get in (client.campaigns.get, client.prospects.get):
@@ -203,7 +203,7 @@ def test_the_answer_about_another_one_is_an_error(serve: Serve, new_client: NewC
     ],
     ids=str,
 )  # fmt: skip
-def test_a_campaign_is_paused_only_where_it_says_so(state: dict[str, Any], paused: bool | None) -> None:
+def test_a_campaign_is_paused_only_if_the_answer_says_so(state: dict[str, Any], paused: bool | None) -> None:
     assert decoding.campaign({"id": "c1", **state})["paused"] is paused
 
 
@@ -219,7 +219,7 @@ def test_a_campaign_is_paused_only_where_it_says_so(state: dict[str, Any], pause
     ],
     ids=str,
 )  # fmt: skip
-def test_a_person_is_unsubscribed_only_where_it_says_so(state: dict[str, Any], unsubscribed: bool | None) -> None:
+def test_a_person_is_unsubscribed_only_if_the_answer_says_so(state: dict[str, Any], unsubscribed: bool | None) -> None:
     assert decoding.prospect({"id": "p1", "Email": ANA, **state})["unsubscribed"] is unsubscribed
 
 
@@ -231,7 +231,7 @@ def test_a_person_is_unsubscribed_only_where_it_says_so(state: dict[str, Any], u
     ],
     ids=str,
 )  # fmt: skip
-def test_where_the_columns_stand_apart_a_column_says_nothing_of_the_state(
+def test_in_a_nested_answer_a_column_does_not_affect_the_state(
     state: dict[str, Any], column: str, unsubscribed: bool | None
 ) -> None:
     columns = {"Email": ANA, "status": column, "id": "CRM-1", "_id": "CRM-2", "campaignID": "CRM-3"}
@@ -264,14 +264,14 @@ def test_a_key_next_to_the_api_s_own_is_a_column(
     assert record["fields"] == {"Email": ANA, **{name: keys[name] for name in own}}
 
 
-def test_a_key_said_twice_is_what_it_was_last(serve: Serve, new_client: NewClient) -> None:
+def test_of_a_repeated_key_the_last_value_counts(serve: Serve, new_client: NewClient) -> None:
     body = b'{"success": true, "data": [{"id": "1", "id": "2", "name": "Spring"}]}'
     head = b"HTTP/1.1 200 OK\r\nContent-Length: %d\r\n\r\n" % len(body)
 
     assert new_client(base_url=serve(lambda _: [head + body]).url).campaigns.list()[0]["id"] == "2"
 
 
-def test_an_error_about_an_answer_does_not_recite_it(serve: Serve, new_client: NewClient) -> None:
+def test_an_error_about_an_answer_does_not_show_its_content(serve: Serve, new_client: NewClient) -> None:
     body = {"x" * 100_000: 1, **{f"key{number}": 1 for number in range(1000)}, f"{ANA}": 2}
 
     with pytest.raises(UnreadableResponseError) as caught:
@@ -285,7 +285,7 @@ def test_an_error_about_an_answer_does_not_recite_it(serve: Serve, new_client: N
 
 
 LONG = [{"id": str(number), "Email": f"p{number}@example.com", "notes": "x" * 1000} for number in range(5000)]
-"""More than is kept in memory."""
+"""More than the client keeps in memory."""
 
 
 @pytest.mark.parametrize(
@@ -317,7 +317,7 @@ def test_a_long_answer_is_read_piece_by_piece(serve: Serve, new_client: NewClien
         (lambda body: body[:-2] + b', {"queue": "full"}]}', UnreadableResponseError),
     ],
 )
-def test_a_long_answer_that_is_spoilt_does_not_end_as_if_it_were_whole(
+def test_a_damaged_long_answer_is_an_error(
     serve: Serve, new_client: NewClient, spoil: Callable[[bytes], bytes], error: type[SalesBlinkError]
 ) -> None:
     body = spoil(json.dumps({"data": LONG}).encode())
@@ -359,7 +359,7 @@ def test_no_answer_is_too_strange_to_be_read_or_refused(body: Any) -> None:
 
 @pytest.mark.parametrize("depth", [100, 900, 990, 5_000, 100_000])
 @pytest.mark.parametrize(("opening", "closing"), [('{"data":', "}"), ('{"error":', "}"), ("[", "]")])
-def test_an_answer_may_be_nested_without_end(
+def test_a_deeply_nested_answer_is_read_or_refused(
     serve: Serve, new_client: NewClient, depth: int, opening: str, closing: str
 ) -> None:
     body = (opening * depth + "[]" + closing * depth).encode()

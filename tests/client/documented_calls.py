@@ -1,4 +1,4 @@
-"""The twelve sections of the classic API's documentation, as calls of the client and as requests on the wire."""
+"""The twelve calls in the classic API's documentation: as calls of the client, and as the requests they send."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ ANA = "ana@example.com"
 
 @dataclass(frozen=True)
 class Scene:
-    """What there is to call for: a campaign with a person in it."""
+    """The ids that the calls use: a campaign with a person in it."""
 
     campaign: str
     prospect: str
@@ -27,7 +27,7 @@ class Scene:
 class Documented:
     """One documented call.
 
-    :param operation: the sandbox's word for it.
+    :param operation: its name in the sandbox.
     :param path: below ``/api``; ``{campaign}`` and ``{prospect}`` stand for the scene's ids, in ``body`` too.
     """
 

@@ -1,4 +1,4 @@
-"""A server of raw bytes, for the answers that no well-behaved server gives."""
+"""A server that sends raw bytes, for answers that no correct server sends."""
 
 from __future__ import annotations
 
@@ -17,12 +17,12 @@ if TYPE_CHECKING:
     from types import TracebackType
 
 Piece = bytes | float | Literal["reset", "close"]
-"""Bytes to send, seconds to wait, or an end of the connection."""
+"""Bytes to send, seconds to wait, or how to end the connection."""
 
 
 @dataclass(frozen=True)
 class Received:
-    """One request as it came."""
+    """One received request."""
 
     method: str
     target: str
@@ -35,7 +35,7 @@ Script = Callable[[Received], Iterable[Piece]]
 
 
 def answer(content: Any = None, status: str = "200 OK", **headers: str) -> bytes:
-    """A whole answer with ``content`` as its JSON; None is no body."""
+    """Return a complete answer with ``content`` as its JSON; None means an empty body."""
     body = b"" if content is None else json.dumps(content).encode()
     named = {name.replace("_", "-"): value for name, value in headers.items()}
     lines = [f"HTTP/1.1 {status}", *(f"{name}: {value}" for name, value in named.items())]
@@ -43,10 +43,10 @@ def answer(content: Any = None, status: str = "200 OK", **headers: str) -> bytes
 
 
 class RawServer(socketserver.ThreadingTCPServer):
-    """Answers each request as ``script`` says, and writes down what came.
+    """Answers each request as ``script`` says, and records the requests.
 
-    :param tls: speak TLS; with ``proxy`` only after a CONNECT, as the server behind it would.
-    :param proxy: take CONNECT for any server, and play that server.
+    :param tls: use TLS; with ``proxy`` only after a CONNECT, as the server behind a proxy does.
+    :param proxy: accept CONNECT for any server, and act as that server.
     """
 
     daemon_threads = True
@@ -75,7 +75,7 @@ class RawServer(socketserver.ThreadingTCPServer):
         return f"{'https' if self.tls and not self.proxy else 'http'}://{host}:{self.server_address[1]}"
 
     def sent(self, method: str) -> list[Received]:
-        """The requests with a method."""
+        """Return the requests with this method."""
         return [request for request in self.requests if request.method == method]
 
     def __exit__(
@@ -88,7 +88,7 @@ class RawServer(socketserver.ThreadingTCPServer):
         return self
 
     def handle_error(self, *_: Any) -> None:
-        """A client that goes away is no news."""
+        """Ignore clients that close the connection."""
 
 
 class _Connection(socketserver.BaseRequestHandler):

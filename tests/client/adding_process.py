@@ -1,4 +1,7 @@
-"""A process that adds people: ``python -m tests.client.adder URL KEY CAMPAIGN PACING_URL PER_MINUTE FROM TO``."""
+"""A process that adds people.
+
+``python -m tests.client.adding_process URL KEY CAMPAIGN PACING_URL WRITES_PER_MINUTE FROM TO``
+"""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Many calls: a thousand adds on a bad day, and a minute of two processes at the limit."""
+"""Many calls: a thousand adds with faults, and two processes at the rate limit."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from tests.conftest import CampaignUnderTest
 
 
-def test_a_thousand_adds_with_every_fifth_answer_spoilt_are_stored_once_each(
+def test_a_thousand_adds_with_a_fifth_of_the_answers_lost_are_stored_once_each(
     sandbox: Sandbox, new_client: NewClient, campaign: CampaignUnderTest
 ) -> None:
     for fault in (
@@ -39,11 +39,11 @@ def test_a_thousand_adds_with_every_fifth_answer_spoilt_are_stored_once_each(
     assert sum(spoilt.values()) > 150
 
 
-def test_two_processes_of_one_key_use_a_minute_s_budget_up_and_no_more(tmp_path: Path) -> None:
+def test_two_processes_with_one_key_use_the_whole_rate_limit_and_no_more(tmp_path: Path) -> None:
     with Sandbox(limits=Limits(writes=40), seed={"campaigns": [{"id": "spring", "name": "Spring"}]}) as sandbox:
         processes = [
             subprocess.Popen([
-                sys.executable, "-m", "tests.client.adder", sandbox.url, sandbox.key, "spring",
+                sys.executable, "-m", "tests.client.adding_process", sandbox.url, sandbox.key, "spring",
                 f"file://{tmp_path}/count.sqlite", "40", str(first), str(first + 40),
             ], cwd=ROOT)
             for first in (0, 40)
@@ -55,5 +55,5 @@ def test_two_processes_of_one_key_use_a_minute_s_budget_up_and_no_more(tmp_path:
     assert len({request.connection for request in requests}) == 2
     moments = [request.at for request in requests]
     assert most_within(moments, 60) == 40
-    # The second minute's worth has to wait for the first; that it follows at once is the use of the budget.
+    # The second forty wait for the window of the first, and no longer.
     assert max(moments) - min(moments) <= 60 / 0.95
