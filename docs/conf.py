@@ -37,7 +37,12 @@ NOT_FOR_USERS = re.compile(
 )
 """Members that users do not call. Names of methods end in ``()``."""
 
-TWINS = {"README.md": "index.md", "CHANGELOG.md": "changelog.md", "SECURITY.md": "security.md"}
+TWINS = {
+    "README.md": "index.md",
+    "CHANGELOG.md": "changelog.md",
+    "SECURITY.md": "security.md",
+    "CONTRIBUTING.md": "contributing.md",
+}
 """Files outside this folder, and the pages that include them."""
 
 project = "airflow-provider-salesblink"

@@ -82,3 +82,19 @@ def test_the_changelog_has_unreleased_and_dated_versions() -> None:
     assert first == "[Unreleased]"
     assert all(re.fullmatch(r"\[\d+\.\d+\.\d+\] - \d{4}-\d\d-\d\d", release) for release in releases)
     assert kinds <= {"Added", "Changed", "Deprecated", "Removed", "Fixed", "Security"}
+
+
+def test_contributing_names_what_exists() -> None:
+    text = (ROOT / "CONTRIBUTING.md").read_text(encoding="utf-8")
+    names = set(re.findall(r"`([A-Za-z_][\w.]*)(?:\([^`]*\))?`", text.partition("## The map")[2]))
+    code = "\n".join(
+        path.read_text(encoding="utf-8")
+        for folder in ("airflow_provider_salesblink", "tests", "docs")
+        for path in (ROOT / folder).rglob("*.py")
+    )
+    known = {"Python", "make", "version", "dist", "XCom", "pytest"}
+
+    assert names
+    assert [
+        name for name in sorted(names - known) if not re.search(rf"\b{re.escape(name.rpartition('.')[2])}\b", code)
+    ] == []
