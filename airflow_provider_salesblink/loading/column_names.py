@@ -1,71 +1,31 @@
-"""A row, and how a source's columns become those of SalesBlink."""
+"""How a source's columns become those of SalesBlink, and its records become rows."""
 
 from __future__ import annotations
 
 import logging
 import re
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, replace
 from datetime import date, datetime, time
 from typing import Any
 from uuid import UUID
 
 from airflow_provider_salesblink.client import values
-from airflow_provider_salesblink.client.columns import EMAIL, documented, plain
+from airflow_provider_salesblink.client.columns import EMAIL, documented
 from airflow_provider_salesblink.client.errors import InvalidInputError
 from airflow_provider_salesblink.client.redaction import redacted
 from airflow_provider_salesblink.client.values import trimmed
 from airflow_provider_salesblink.loading.opt_out_columns import OptOutColumns, judged
+from airflow_provider_salesblink.loading.shown_names import is_usual, listed, looks_like_data, shown_name
+from airflow_provider_salesblink.loading.source_rows import LONGEST_CELL, Reject, Row, Source, checked
 
 log = logging.getLogger(__name__)
 
-LONGEST_CELL = 32_768
-"""Characters. What is longer is a mistake of the source (a quote that never closes), not a person's company."""
-
 # What pandas calls a column without a name when it reads a file.
 _NAMELESS = re.compile(r"(Unnamed: \d+(\.\d+)?)?")
-_NUMBER = re.compile(r"[\W\d_]*\d[\W\d_]*")
-_USUAL_NAME = re.compile(
-    r"mail|name|nombre|phone|tel|mobile|company|firma|empresa|title|position|role|contact|address|city|country|street|zip|"
-    r"url|web|site|domain|linkedin|date|status|stage|lead|owner|source|note|comment|tag|industry|^id$|plan|unsubscribed|opt"
-)
 _MOST_COLUMNS = 10_000
 
 MORE_CELLS = "It has more cells than the header: a cell with a delimiter needs quotes."
-
-
-@dataclass(frozen=True, slots=True)
-class Row:
-    """One person as the source has them.
-
-    :param number: the row as a spreadsheet counts it: a CSV file's header is usually row 1.
-    :param columns: SalesBlink's column names and their texts.
-    :param opted_out: whether the source says that the person opted out.
-    """
-
-    number: int
-    columns: dict[str, str]
-    opted_out: bool = False
-
-
-@dataclass(frozen=True, slots=True)
-class Reject:
-    """A row that cannot be loaded.
-
-    :param reason: what is wrong, and what to do about it; without any value of the row.
-    :param columns: the row as far as it could be read; goes into the rejects' file and nowhere else. The address, if
-        the row has one, is under ``Email``.
-    :param blocks_person: whether another row of the same person must not be loaded either, because this one may be
-        an opt-out.
-    """
-
-    number: int
-    reason: str
-    columns: Mapping[str, Any] = field(default_factory=dict)
-    blocks_person: bool = False
-
-
-Source = Iterator[Row | Reject]
 
 
 @dataclass(frozen=True, slots=True)
@@ -103,11 +63,9 @@ class _Record:
         if column.is_opt_out:
             self.opt_outs.append((column.name, text))
         elif target in self.texts:
-            self.problem = self.problem or f"Two of its columns are {_shown_name(str(target))}: leave one out."
+            self.problem = self.problem or f"Two of its columns are {shown_name(str(target))}: leave one out."
         elif target is not None and text is None:
-            self.problem = (
-                self.problem or f"{_shown_name(target)} is a {type(value).__name__}: give a text or a number."
-            )
+            self.problem = self.problem or f"{shown_name(target)} is a {type(value).__name__}: give a text or a number."
         elif target is not None and text is not None:
             self.texts[target] = text
         return text
@@ -148,8 +106,8 @@ class ColumnNames:
                     f"Put a line with the names of the columns on top, {EMAIL!r} among them."
                 )
             # Without a name for each column, and without an address, it may be anything.
-            is_shown = has_address or (all(names) and any(map(_is_usual, names)))
-            shown = f"; it has {_listed(names)}" if is_shown else ""
+            is_shown = has_address or (all(names) and any(map(is_usual, names)))
+            shown = f"; it has {listed(names)}" if is_shown else ""
             if missing:
                 raise InvalidInputError(f"The file has no column {redacted(missing[0])!r}{shown}.")
             raise InvalidInputError(f"The file has no {EMAIL!r} column{shown}. Map one with columns.")
@@ -244,7 +202,7 @@ class ColumnNames:
             check_seen(self.opt_outs)
         # Without any of them there are no rows, or each was refused for its address.
         if self._given is not None and 0 < len(self._unseen) < len(self._given):
-            log.warning("No row has the mapped column %s: check columns.", redacted(_listed(sorted(self._unseen))))
+            log.warning("No row has the mapped column %s: check columns.", redacted(listed(sorted(self._unseen))))
 
     def column(self, given: object) -> Column:
         """Return what a column of the source is, by its name there."""
@@ -315,25 +273,6 @@ def check_seen(columns: OptOutColumns) -> None:
         )
 
 
-def checked(row: Row) -> Row | Reject:
-    """Return the row, or why its texts cannot be loaded."""
-    for name, text in row.columns.items():
-        if len(text) > LONGEST_CELL:
-            cut = {**row.columns, name: text[:200]}
-            reason = f"{_shown_name(name)} has {len(text):,} characters, more than {LONGEST_CELL:,}."
-            return Reject(row.number, reason, cut, row.opted_out)
-        if "\x00" in text:
-            return Reject(
-                row.number, f"{_shown_name(name)} holds a NUL character: clean the source.", row.columns, row.opted_out
-            )
-        if values.HALF_PAIR.search(name + text):
-            reason = f"{redacted(ascii(name[:40]))} holds half a surrogate pair, which is no text: clean the source."
-            return Reject(row.number, reason, row.columns, row.opted_out)
-    if not row.columns.get(EMAIL):
-        return Reject(row.number, f"It has no {EMAIL!r}.", row.columns)
-    return row
-
-
 def as_text(value: object) -> str | None:
     """Return a cell's text, trimmed; None for what is no single value."""
     if isinstance(value, str):
@@ -341,20 +280,6 @@ def as_text(value: object) -> str | None:
     if isinstance(value, datetime | date | time):
         return value.isoformat()
     return str(value) if isinstance(value, UUID) else values.as_text(value)
-
-
-def _is_usual(name: str) -> bool:
-    """Whether a column is called as columns of people usually are; else the line may be a person."""
-    return _USUAL_NAME.search(plain(name)) is not None
-
-
-def looks_like_data(name: str) -> bool:
-    """Return whether a cell of a header is rather somebody's address, phone number, page, or another number."""
-    return (
-        any(sign in name for sign in ("@", "\uff20", "://", "www."))
-        or _NUMBER.fullmatch(name) is not None
-        or sum(map(str.isdigit, name)) > 6
-    )
 
 
 def _checked_mapping(given: object) -> dict[str, str] | None:
@@ -376,14 +301,6 @@ def _check_distinct(names: list[tuple[str, str]]) -> None:
     seen: dict[str, str] = {}
     for source, name in names:
         if name in seen:
-            pair = f"{_shown_name(seen[name])} and {_shown_name(source)} are both {_shown_name(name)}"
+            pair = f"{shown_name(seen[name])} and {shown_name(source)} are both {shown_name(name)}"
             raise InvalidInputError(f"The columns {pair}: leave one out.")
         seen[name] = source
-
-
-def _shown_name(name: str) -> str:
-    return "<hidden>" if looks_like_data(name) else redacted(repr(name[:40]))
-
-
-def _listed(header: list[str]) -> str:
-    return ", ".join("<hidden>" if looks_like_data(name) else repr(redacted(name)[:40]) for name in header[:20])

@@ -10,15 +10,16 @@ from typing import IO, TYPE_CHECKING, Any
 from airflow_provider_salesblink.client.columns import EMAIL
 from airflow_provider_salesblink.client.errors import InvalidInputError
 from airflow_provider_salesblink.client.values import BLANKS, trimmed
-from airflow_provider_salesblink.loading.column_names import LONGEST_CELL, ColumnNames, Reject, Row, checked
 from airflow_provider_salesblink.loading.csv_options import DELIMITERS, CsvOptions, announced_delimiter, outside_quotes
 from airflow_provider_salesblink.loading.opt_out_columns import judged
+from airflow_provider_salesblink.loading.source_rows import LONGEST_CELL, Reject, Row, checked
 from airflow_provider_salesblink.loading.text_files import LONGEST_LINE, TextFile
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping
 
-    from airflow_provider_salesblink.loading.column_names import Source
+    from airflow_provider_salesblink.loading.column_names import ColumnNames
+    from airflow_provider_salesblink.loading.source_rows import Source
 
 _LINES_OF_HEADER = 100
 _SWALLOWS = (
@@ -212,10 +213,8 @@ class _Table:
         if not is_sound and self._swallows(cells):
             self._fitted(cells)
             return Reject(number, _SWALLOWS, self._shown(cells), blocks_person=True)
-        if len(cells) != len(self._header):
-            extra = self._fitted(cells)
-            if extra:
-                return self._too_long(number, cells, extra)
+        if len(cells) != len(self._header) and (extra := self._fitted(cells)):
+            return self._too_long(number, cells, extra)
         if self._nameless:
             self._drop_nameless(cells)
         opted_out = False
@@ -225,10 +224,11 @@ class _Table:
                 return Reject(number, doubt, self._shown(cells), blocks_person=True)
         if self._watched:
             self._watched = [(at, column) for at, column in self._watched if self._names.watch(column, cells[at])]
-        if self._plain:
-            columns = dict(zip(self._plain, cells, strict=True))
-        else:
-            columns = {target: cells[place] for place, target in self._loaded}
+        columns = (
+            dict(zip(self._plain, cells, strict=True))
+            if self._plain
+            else {target: cells[place] for place, target in self._loaded}
+        )
         if is_sound and columns[EMAIL]:
             return Row(number, columns, opted_out)
         return checked(Row(number, columns, opted_out)) if any(cells) else None

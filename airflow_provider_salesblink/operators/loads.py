@@ -137,7 +137,7 @@ class AddProspectsOperator(SalesBlinkOperator):
     def act(self, client: SalesBlinkClient) -> dict[str, Any]:
         """Load."""
         from airflow_provider_salesblink.client import validation
-        from airflow_provider_salesblink.loading import LoadFailedError, load
+        from airflow_provider_salesblink.loading import Guards, LoadFailedError, OptOutRules, RunOptions, load
 
         exactly_one(rows=self.rows, rows_path=self.rows_path)
         self.check_reservations_are_shared(client)
@@ -153,22 +153,24 @@ class AddProspectsOperator(SalesBlinkOperator):
         if self.rejected_path is not None:
             # Before anybody is sent: whether it can be written; and what an earlier run has left there is over.
             write_lines(self.rejected_path, (), "rejected_path")
+        suppression_path = None if self.suppression_path is None else ObjectStoragePath(self.suppression_path)
         try:
             report = load(
                 client,
                 self.campaign_id,
                 self._source(),
                 mode=self.mode,
-                max_in_flight=self.max_in_flight,
-                max_rejected=self.max_rejected,
-                max_unsubscribes=self.max_unsubscribes,
-                suppression_path=None if self.suppression_path is None else ObjectStoragePath(self.suppression_path),
-                opt_outs=self.opt_outs,
-                opt_out_scope=self.opt_out_scope,
-                longest_wait=self.defer_after,
-                owner=self.owner_name,
+                opt_outs=OptOutRules(
+                    suppression_path=suppression_path, in_campaign=self.opt_outs, scope=self.opt_out_scope
+                ),
+                guards=Guards(self.max_rejected, self.max_unsubscribes),
+                run=RunOptions(
+                    max_in_flight=self.max_in_flight,
+                    owner=self.owner_name,
+                    longest_wait=self.defer_after,
+                    done_before=self._done_before,
+                ),
                 on_rejects=self._keep,
-                done_before=self._done_before,
             )
         except LoadFailedError as failed:
             done = {name: number for name, number in self._summary(failed.report).items() if isinstance(number, int)}

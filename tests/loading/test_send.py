@@ -144,7 +144,7 @@ def test_a_campaign_whose_list_is_spoilt_is_not_taken_for_empty(
 def test_a_view_that_grows_old_is_renewed_and_every_doubt_is_still_told(
     sandbox: Sandbox, load_rows: Callable[..., Report], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(send.Sender, "_view_is_old", lambda _: True)
+    monkeypatch.setattr(send.Sender, "_is_reading_stale", lambda _: True)
     sandbox.fault("prospect-add", "reset", when="after", times=10)
     sandbox.fault("prospect-add", "reset", when="before", times=10)
     rows = people(100)

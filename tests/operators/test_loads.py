@@ -60,10 +60,10 @@ def test_good_rows_are_sent_and_the_others_kept_with_their_reasons(
         load(campaign, rows=rows, rejected_path=f"file://{rejected}")
 
     assert "2 of 4 rows refused, more than max_rejected=0" in str(failed.value)
-    assert "row 3: Its 'Email' is no e-mail address" in str(failed.value)
+    assert "row 3: Its 'Email' is not an e-mail address" in str(failed.value)
     assert len(sandbox.people()) == 2
     assert [json.loads(line) for line in rejected.read_text().splitlines()] == [
-        {"row": 3, "reason": "Its 'Email' is no e-mail address: it has no at sign.", "columns": {"Email": "nobody"}},
+        {"row": 3, "reason": "Its 'Email' is not an e-mail address: it has no at sign.", "columns": {"Email": "nobody"}},
         {"row": 4, "reason": "It has no 'Email'.", "columns": {"First Name": "Ana"}},
     ]
 
