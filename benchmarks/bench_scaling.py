@@ -58,7 +58,7 @@ def take_from(url: str) -> Callable[[], object]:
 
 
 def reserve_in(url: str) -> Callable[[], object]:
-    """A batch of people reserved, who are nobody's."""
+    """Reserve a batch of people that nobody holds."""
     held = opened(url, str(os.getpid()))
     return lambda: held.acquire([uuid4().bytes for _ in range(BATCH)])
 
@@ -93,10 +93,10 @@ def together(make: Callable[[str], Callable[[], object]], url: str, processes: i
     running = [spawning.Process(target=repeated, args=(make, url, ready, results)) for _ in range(processes)]
     for process in running:
         process.start()
-    told = [results.get() for _ in running]
+    counted = [results.get() for _ in running]
     for process in running:
         process.join()
-    return sum(many for many, _ in told) / SECONDS, median(each for _, each in told) * 1e6
+    return sum(many for many, _ in counted) / SECONDS, median(each for _, each in counted) * 1e6
 
 
 def shared(what: str, make: Callable[[str], Callable[[], object]], of: int = 1) -> None:

@@ -205,7 +205,7 @@ class _Adder:
         """Add the reserved person.
 
         :param is_stale: whether to look them up again. Only the campaign shows people whose reservations the store
-            lost, or whom an idle owner added meanwhile.
+            lost, or people that an idle owner added meanwhile.
         """
         try:
             in_campaign = self._person.list_in_campaign() if is_stale else []

@@ -32,10 +32,10 @@ MORE_CELLS = "It has more cells than the header: a cell with a delimiter needs q
 class Column:
     """A column of the source.
 
-    :param name: as the source has it, trimmed.
+    :param name: the source's name, trimmed.
     :param target: SalesBlink's name; None for a column that is not loaded.
-    :param is_left_out: whether nothing at all is to be done with it.
-    :param is_watched: whether a word in it may show that it should have been an opt-out column.
+    :param is_left_out: whether its cells are ignored.
+    :param is_watched: whether its cells are checked for words that make it look like a forgotten opt-out column.
     """
 
     name: str
@@ -48,7 +48,7 @@ class Column:
 
 @dataclass
 class _Record:
-    """What was found in a mapping so far."""
+    """What a mapping holds, as far as it was read."""
 
     is_empty: bool
     texts: dict[str, str] = field(default_factory=dict)
@@ -57,7 +57,7 @@ class _Record:
     is_shifted: bool = False
 
     def take(self, column: Column, value: object) -> str | None:
-        """Take in the value of a column; return its text."""
+        """Add the value of a column; return its text."""
         text, target = as_text(value), column.target
         self.is_empty = self.is_empty and text == ""
         if column.is_opt_out:
@@ -72,7 +72,7 @@ class _Record:
 
 
 class ColumnNames:
-    """How a source's columns are called in SalesBlink.
+    """Maps a source's columns to those of SalesBlink.
 
     :param given: source name -> SalesBlink name; only these columns are loaded. None: all, the documented ones spelled
         as documented.
@@ -92,7 +92,7 @@ class ColumnNames:
     def of_header(self, header: list[str]) -> list[Column]:
         """Return the columns of a file's header.
 
-        :raises InvalidInputError: a named column is not there, none holds the address, or two fall on one name.
+        :raises InvalidInputError: when a named column is missing, none holds the address, or two map to one name.
         """
         columns = [self.column(name) for name in header]
         loaded = [column for column in columns if column.target is not None]
@@ -122,7 +122,7 @@ class ColumnNames:
         return any(documented(name) == EMAIL for name in names)
 
     def of_row(self, number: int, row: Mapping[Any, Any]) -> Row | Reject:
-        """Return the row that a mapping with its own column names stands for."""
+        """Return the row of a mapping with the source's column names."""
         return self.of_record(number, row) or Reject(number, f"It has no {EMAIL!r}.", row)
 
     def of_record(self, number: int, row: Mapping[Any, Any]) -> Row | Reject | None:
@@ -148,7 +148,7 @@ class ColumnNames:
         return self._of_odd_record(number, row)
 
     def _of_odd_record(self, number: int, row: Mapping[Any, Any]) -> Row | Reject | None:
-        """A row with opt-outs, problems, or columns that are not loaded."""
+        """Return the row of a mapping with opt-outs, problems, or columns that are not loaded."""
         record = _Record(is_empty=len(row) > 1)
         for name, value in row.items():
             column = self.column(name)
@@ -179,7 +179,7 @@ class ColumnNames:
         self.has_nameless_values = True
 
     def watch(self, column: Column, text: str | None) -> bool:
-        """Look at a cell of a watched column; return whether it has to be watched further."""
+        """Check a cell of a watched column; return whether to check more of its cells."""
         if self.opt_outs.see(column.name, text):
             return True
         done = replace(column, is_watched=False, is_left_out=column.target is None)
@@ -187,9 +187,9 @@ class ColumnNames:
         return False
 
     def conclude(self, *, has_header: bool = False) -> None:
-        """Log, once all rows are read, what concerns their columns.
+        """Log what all rows together show about their columns. Call it after the last row.
 
-        :raises InvalidInputError: no row had one of the opt-out columns.
+        :raises InvalidInputError: when no row had one of the opt-out columns.
         """
         if not has_header:
             self._check_seen()
@@ -205,7 +205,7 @@ class ColumnNames:
             log.warning("No row has the mapped column %s: check columns.", redacted(listed(sorted(self._unseen))))
 
     def column(self, given: object) -> Column:
-        """Return what a column of the source is, by its name there."""
+        """Return the column with a name of the source."""
         return (self._columns.get(given) if isinstance(given, str) else None) or self._new_column(given)
 
     def _new_column(self, given: object) -> Column:
@@ -239,7 +239,7 @@ def with_opt_outs(source: Iterable[Row | Reject], named: Iterable[str]) -> Sourc
     """Return rows whose opt-out columns are read and taken out.
 
     :param named: the columns, by their names in the rows.
-    :raises InvalidInputError: no row had one of them.
+    :raises InvalidInputError: when no row has one of them.
     """
     columns = OptOutColumns(named)
     if not columns:
@@ -265,7 +265,7 @@ def with_opt_outs(source: Iterable[Row | Reject], named: Iterable[str]) -> Sourc
 def check_seen(columns: OptOutColumns) -> None:
     """Check that no opt-out column is missing in all rows.
 
-    :raises InvalidInputError: one is.
+    :raises InvalidInputError: when one is.
     """
     if unseen := columns.unseen():
         raise InvalidInputError(
@@ -274,7 +274,7 @@ def check_seen(columns: OptOutColumns) -> None:
 
 
 def as_text(value: object) -> str | None:
-    """Return a cell's text, trimmed; None for what is no single value."""
+    """Return a cell's text, trimmed; None for anything that is not a single value."""
     if isinstance(value, str):
         return trimmed(value)
     if isinstance(value, datetime | date | time):
@@ -286,14 +286,14 @@ def _checked_mapping(given: object) -> dict[str, str] | None:
     if given is None:
         return None
     if not isinstance(given, Mapping) or not all(isinstance(name, str) for name in given.values()):
-        raise InvalidInputError("columns is no mapping of the source's column names to SalesBlink's.")
+        raise InvalidInputError("columns is not a mapping of the source's column names to SalesBlink's.")
     names = [(trimmed(str(source)), documented(trimmed(name))) for source, name in given.items()]
     for source, name in names:
         if not name:
-            raise InvalidInputError(f"columns maps {source!r} onto a name without letters.")
+            raise InvalidInputError(f"columns maps {source!r} to a name without letters.")
     _check_distinct(names)
     if EMAIL not in dict(names).values():
-        raise InvalidInputError(f"columns maps no column onto {EMAIL!r}: without an address nobody is added.")
+        raise InvalidInputError(f"columns maps no column to {EMAIL!r}: without an address nobody is added.")
     return dict(names)
 
 

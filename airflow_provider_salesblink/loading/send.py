@@ -60,7 +60,7 @@ class _Round:
 
     :param settling_time: seconds for which the requests in doubt may still take effect.
     :param retry_after: seconds until the rate limit allows more calls.
-    :param held_by_others: people whom other loads hold.
+    :param held_by_others: people that other loads hold.
     :param error: why the round ended.
     :param lookup_error: why people could not be looked up in other campaigns.
     """
@@ -221,7 +221,7 @@ class Sender:
     ) -> Iterator[tuple[Step, Future[None]]]:
         own = self._reservations.acquire([each.step.who for each in batch])
         # Checked only now, because the load may have waited for the store, or the store may have lost reservations of
-        # people whom others have added.
+        # people that others have added.
         if self._is_reading_stale():
             # People still in flight would be found in the campaign, and counted as added by others.
             while running:

@@ -133,7 +133,7 @@ def test_what_is_freed_bit_by_bit_costs_a_reading_a_minute_at_most(
     assert reads(sandbox) <= 2 + sum(waited) / 60
 
 
-def test_one_person_whom_another_task_adds_is_waited_for_and_then_left_for_later(
+def test_a_person_that_another_task_is_adding_is_waited_for_and_then_left_for_later(
     sandbox: Sandbox, campaign: CampaignUnderTest, new_client: Callable[..., SalesBlinkClient],
     held: Callable[..., RetryingReservations], options: dict[str, Any], caplog: pytest.LogCaptureFixture,
 ) -> None:  # fmt: skip

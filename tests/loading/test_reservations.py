@@ -1,4 +1,4 @@
-"""Reservations: one load has a person, and the others wait, until the reservation ends."""
+"""Reservations: one load holds a person, and the others wait until the reservation expires."""
 
 from __future__ import annotations
 
@@ -59,7 +59,7 @@ def opened(request: pytest.FixtureRequest, tmp_path: Path) -> Callable[..., Rese
     return make
 
 
-def test_a_person_is_one_load_s_and_stays_it(opened: Callable[..., Reservations]) -> None:
+def test_a_person_stays_reserved_for_one_load(opened: Callable[..., Reservations]) -> None:
     first, second = opened("first"), opened("second")
 
     assert first.acquire([ANA]) == {ANA}
@@ -69,7 +69,7 @@ def test_a_person_is_one_load_s_and_stays_it(opened: Callable[..., Reservations]
     assert opened("second", scope="autumn").acquire([ANA]) == {ANA}
 
 
-def test_what_a_dead_load_has_reserved_is_free_after_a_while(opened: Callable[..., Reservations]) -> None:
+def test_reservations_of_a_dead_load_expire(opened: Callable[..., Reservations]) -> None:
     opened("dead", held_for=0.2).acquire([ANA])
     alive = opened("alive", held_for=0.2)
     assert alive.acquire([ANA]) == set()
@@ -78,7 +78,7 @@ def test_what_a_dead_load_has_reserved_is_free_after_a_while(opened: Callable[..
     assert alive.acquire([ANA]) == {ANA}
 
 
-def test_a_reservation_that_is_taken_again_holds_as_long_again(opened: Callable[..., Reservations]) -> None:
+def test_a_reservation_that_is_acquired_again_lasts_as_long_again(opened: Callable[..., Reservations]) -> None:
     first, second = (opened(owner, held_for=0.6) for owner in ("first", "second"))
     first.acquire([ANA])
     time.sleep(0.4)  # noqa: TID251
@@ -88,7 +88,7 @@ def test_a_reservation_that_is_taken_again_holds_as_long_again(opened: Callable[
     assert second.acquire([ANA]) == set()
 
 
-def test_a_reservation_begins_anew_when_the_person_is_about_to_be_sent(opened: Callable[..., Reservations]) -> None:
+def test_a_reservation_is_renewed_right_before_the_person_is_sent(opened: Callable[..., Reservations]) -> None:
     first, second = (opened(owner, held_for=0.6) for owner in ("first", "second"))
     first.acquire([ANA])
     time.sleep(0.4)  # noqa: TID251
@@ -98,7 +98,7 @@ def test_a_reservation_begins_anew_when_the_person_is_about_to_be_sent(opened: C
     assert second.acquire([ANA]) == set()
 
 
-def test_nobody_is_about_to_be_sent_whose_reservation_has_ended(opened: Callable[..., Reservations]) -> None:
+def test_an_expired_reservation_is_not_renewed(opened: Callable[..., Reservations]) -> None:
     first, second = (opened(owner, held_for=0.2) for owner in ("first", "second"))
     first.acquire([ANA])
     assert not first.renew(BOB)
@@ -110,7 +110,7 @@ def test_nobody_is_about_to_be_sent_whose_reservation_has_ended(opened: Callable
     assert second.renew(ANA)
 
 
-def test_what_is_under_way_is_as_old_as_when_it_was_sent(opened: Callable[..., Reservations]) -> None:
+def test_a_load_is_active_from_the_moment_it_last_sent(opened: Callable[..., Reservations]) -> None:
     first = opened("first")
     first.acquire([ANA])
     time.sleep(0.5)  # noqa: TID251
@@ -213,7 +213,7 @@ def test_processes_open_a_new_file_at_the_same_moment(tmp_path: Path) -> None:
     assert [process.wait(60) for process in processes] == [0] * 6
 
 
-def test_a_store_that_cannot_be_used_is_told_in_words(tmp_path: Path) -> None:
+def test_a_store_that_cannot_be_used_is_an_error_that_names_it(tmp_path: Path) -> None:
     (tmp_path / "in the way").write_text("a file, not a folder")
     location = StoreLocation("n", tmp_path / "in the way" / "pace.sqlite")
 
@@ -225,14 +225,14 @@ def no_sleep(_: float) -> None:
     pass
 
 
-def test_a_redis_server_that_is_not_there_is_told_in_words() -> None:
+def test_a_redis_server_that_is_missing_is_an_error_that_names_it() -> None:
     location = StoreLocation("n", redis_url="redis://127.0.0.1:1/0")
 
     with pytest.raises(ConnectionFailedError, match="the Redis server of pacing_url"):
         open_reservations(location, "campaign", "owner", sleep=no_sleep).acquire([b"who"])
 
 
-def test_who_has_done_with_a_person_can_be_followed_and_who_is_at_work_cannot(
+def test_an_idle_owner_can_be_taken_over_and_an_active_one_cannot(
     opened: Callable[..., Reservations],
 ) -> None:
     first, second, third = opened("first"), opened("second"), opened("third")
@@ -244,14 +244,14 @@ def test_who_has_done_with_a_person_can_be_followed_and_who_is_at_work_cannot(
 
     assert second.idle_owner(ANA) == third.idle_owner(ANA) == "first"
     assert second.take_over(ANA, "first")
-    # Whoever saw the first one idle comes too late for the second, even when that one has finished.
+    # The third saw the first one idle. It is too late for the second, even though that one has finished.
     second.finish()
     assert not third.take_over(ANA, "first")
     assert opened("fourth").acquire([ANA]) == set()
 
 
 @pytest.mark.parametrize("store", ["file", "redis"])
-def test_whom_an_idle_load_adds_after_all_is_not_added_by_the_one_that_follows_it(
+def test_people_that_an_idle_load_adds_after_all_are_not_added_by_the_load_that_takes_over(
     store: str,
     sandbox: Sandbox,
     load_rows: Callable[..., Report],
@@ -266,7 +266,7 @@ def test_whom_an_idle_load_adds_after_all_is_not_added_by_the_one_that_follows_i
     with pytest.raises(RateLimitedError):
         load_rows(both, client=new_client(**options), owner="first")
     sandbox.clear_faults()
-    # The second finds it idle; before it takes the people over, the first goes on and comes to its end.
+    # The second finds it idle. Before it takes the people over, the first resumes and finishes.
     take_over, first = RetryingReservations.take_over, []
 
     def late(self: RetryingReservations, who: bytes, owner: str) -> bool:
@@ -301,7 +301,7 @@ def test_a_clock_that_was_set_makes_a_load_look_again(
 
     assert_each_once(sandbox, people(1))
     assert (report.added, report.taken_by_others) == (0, 1)
-    assert waits == [pytest.approx(5, abs=1)], "until what was under way is over: the client's timeout"
+    assert waits == [pytest.approx(5, abs=1)], "until the other load's requests have taken effect: the client's timeout"
 
 
 def test_people_who_were_taken_out_of_the_campaign_are_loaded_again(
