@@ -330,7 +330,7 @@ def test_one_of_several_opt_out_columns_is_enough_and_cells_that_moved_block_the
 @pytest.mark.parametrize(("named", "problem"), [
     (["Opted Out"], "The file has no column 'Opted Out'; it has 'Email', 'Subscribed'"),
     (["Subscribed"], "opt_out_columns names 'Subscribed', which by its name says who agreed"),
-    ("Opted Out", "opt_out_columns is a str: pass a list"), ([5], "opt_out_columns is a list: give a list"),
+    ("Opted Out", "opt_out_columns is a str: pass a list"), ([5], "opt_out_columns is a list: pass a list"),
     ([" "], "opt_out_columns has an empty name"), (["email"], "opt_out_columns names the column of the address"),
 ])  # fmt: skip
 def test_opt_out_columns_that_cannot_be_are_an_error(named: Any, problem: str) -> None:
