@@ -1,6 +1,6 @@
 """What the client costs and what it saves: ``python benchmarks/bench_add.py [--adds N] [--rounds N]``.
 
-In one run, against a sandbox in a process of its own and without a budget: the rate of ``client.prospects.add`` beside
+In one run, against a sandbox in a process of its own and without a budget: the rate of ``client.prospects.add`` next to
 that of a bare ``requests.Session`` that posts the same JSON in a loop; and, with every fifth answer spoilt, how many
 people each of them adds twice, the loop with urllib3's ``Retry`` for all methods, as users of ``HttpHook`` have it.
 """

@@ -31,7 +31,7 @@ sys.path.insert(0, str(Path(__file__).parents[1]))
 
 from airflow_provider_salesblink.client import SalesBlinkClient
 from airflow_provider_salesblink.client.retry import Policy
-from airflow_provider_salesblink.loading import load
+from airflow_provider_salesblink.loading import OptOutRules, load
 from airflow_provider_salesblink.loading.rows import ColumnNames, from_csv, from_mappings
 from airflow_provider_salesblink.sandbox.store import Store
 
@@ -126,7 +126,7 @@ def load_people(
 ) -> Report:
     source = from_mappings((person(number) for number in range(start, start + rows)), ColumnNames())
     with client(to, folder, writes_per_minute=writes_per_minute) as using:
-        return load(using, CAMPAIGN, source, opt_out_scope=opt_out_scope)
+        return load(using, CAMPAIGN, source, opt_outs=OptOutRules(scope=opt_out_scope))
 
 
 def bad_day(folder: Path, rows: int) -> None:

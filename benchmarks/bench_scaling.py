@@ -32,7 +32,7 @@ from airflow_provider_salesblink.client.rate_limit import SlidingWindow
 from airflow_provider_salesblink.client.rate_limit_stores import file_store, redis_store
 from airflow_provider_salesblink.client.shared_store import StoreLocation
 from airflow_provider_salesblink.loading import load
-from airflow_provider_salesblink.loading.reservations import reservations
+from airflow_provider_salesblink.loading.reservations_retry import open_reservations
 from airflow_provider_salesblink.loading.rows import ColumnNames, from_mappings
 from benchmarks.bench_load import CAMPAIGN, Server, client, peak, person, server
 
@@ -41,7 +41,7 @@ if TYPE_CHECKING:
     from multiprocessing import Queue
     from multiprocessing.synchronize import Barrier
 
-    from airflow_provider_salesblink.loading.reservations import PatientReservations
+    from airflow_provider_salesblink.loading.reservations_retry import RetryingReservations
 
 PROCESSES = (1, 2, 4, 8)
 SECONDS = 2.0
@@ -58,21 +58,21 @@ def take_from(url: str) -> Callable[[], object]:
 
 
 def reserve_in(url: str) -> Callable[[], object]:
-    """A batch of people reserved, who are nobody's."""
+    """Reserve a batch of people that nobody holds."""
     held = opened(url, str(os.getpid()))
-    return lambda: held.take([uuid4().bytes for _ in range(BATCH)])
+    return lambda: held.acquire([uuid4().bytes for _ in range(BATCH)])
 
 
 def confirm_in(url: str) -> Callable[[], object]:
     """One reservation confirmed, as it is before each add."""
     held = opened(url, "confirming")
-    held.take([b"a" * 16])
+    held.acquire([b"a" * 16])
     return lambda: held.confirm(b"a" * 16)
 
 
-def opened(url: str, owner: str) -> PatientReservations:
+def opened(url: str, owner: str) -> RetryingReservations:
     location = StoreLocation("bench", redis_url=url) if "://" in url else StoreLocation("bench", Path(url))
-    return reservations(location, "campaign", owner, settling_time=0)
+    return open_reservations(location, "campaign", owner, settling_time=0)
 
 
 def repeated(make: Callable[[str], Callable[[], object]], url: str, ready: Barrier, results: Queue[Any]) -> None:
@@ -93,10 +93,10 @@ def together(make: Callable[[str], Callable[[], object]], url: str, processes: i
     running = [spawning.Process(target=repeated, args=(make, url, ready, results)) for _ in range(processes)]
     for process in running:
         process.start()
-    told = [results.get() for _ in running]
+    counted = [results.get() for _ in running]
     for process in running:
         process.join()
-    return sum(many for many, _ in told) / SECONDS, median(each for _, each in told) * 1e6
+    return sum(many for many, _ in counted) / SECONDS, median(each for _, each in counted) * 1e6
 
 
 def shared(what: str, make: Callable[[str], Callable[[], object]], of: int = 1) -> None:
@@ -114,7 +114,7 @@ def bytes_in_redis(people: int = 100_000, requests: int = 10_000) -> None:
         empty = used(redis)
         held = opened(url, "dag/scheduled__2027-01-01T00:00:00+00:00/load/7")
         for start in range(0, people, 1000):
-            held.take([fingerprint(f"p{number}@example.com") for number in range(start, start + 1000)])
+            held.acquire([fingerprint(f"p{number}@example.com") for number in range(start, start + 1000)])
         reserved = used(redis)
         take = take_from(url)
         for _ in range(requests):

@@ -1,9 +1,9 @@
 """What waiting costs: ``python benchmarks/bench_wait.py [shared] [memory] [limited] [--waiters N] [--campaigns N]``.
 
 Triggers run as in a triggerer: each in a task of ``TriggerRunner.run_trigger``, all in one event loop, in a process of
-its own; the sandbox is in another. ``shared``: requests, the loop's delay and the time to fire, beside the trigger of a
-deferrable ``HttpSensor``. That one only tells 404 from anything else, so it asks for each person by id, and in place of
-campaigns, too, it waits for people. ``memory``: what a waiter takes, beside a trigger that waits for a future.
+its own; the sandbox is in another. ``shared``: requests, the loop's delay and the time to fire, next to the trigger of
+a deferrable ``HttpSensor``. That one only distinguishes 404 from anything else, so it asks for each person by id, and
+it waits for people instead of campaigns. ``memory``: what a waiter takes, next to a trigger that waits for a future.
 ``limited``: requests after a 429 with ``Retry-After``, and the end at a 401.
 The loop's delay: by how much a task that sleeps 5 ms comes late.
 """
@@ -125,7 +125,7 @@ def limited(folder: Path, plan: Plan, retry_after: float) -> None:
         early = [each for each in arrivals if each < retry_after]
         print(f"  {NAMES[kind]}: {len(early):,} requests before the time, the last {early[-1]:.2f} s after the first; "
               f"{len(arrivals) - len(early):,} after it; {len(seen.fired):,} waiters ended")  # fmt: skip
-        for reason, times in Counter(told["reason"] for _, told in seen.fired.values()).most_common(1):
+        for reason, times in Counter(event["reason"] for _, event in seen.fired.values()).most_common(1):
             print(f"    {times:,} of them: {reason}")
 
 

@@ -61,7 +61,7 @@ class Plan:
 
 @dataclass
 class Seen:
-    """What the waiters' process tells."""
+    """What the waiters' process reports."""
 
     marks: dict[str, float] = field(default_factory=dict)
     cpu: float = 0.0
@@ -85,7 +85,7 @@ def identity(number: int) -> str:
 
 
 class Server:
-    """A sandbox that tells its requests, and where things happen when they are told to."""
+    """A sandbox that reports its requests, and in which events happen on request."""
 
     def __init__(self, database: str, plan: Plan) -> None:
         from airflow_provider_salesblink.sandbox import Sandbox
@@ -152,7 +152,7 @@ class Fired(deque[Any]):
         self._fired = fired
 
     def append(self, entry: Any) -> None:  # noqa: ANN401
-        """Remember when, and what was told."""
+        """Remember the time and what was reported."""
         self._fired[entry[0]] = (time.monotonic(), entry[1].payload)
 
 
@@ -170,7 +170,9 @@ def waiting(kind: str, plan: Plan, at: Server, seconds: float, measure: str = ""
         process.join()
 
 
-def wait_in_process(tell: Connection, kind: str, plan: Plan, at: tuple[str, str], seconds: float, measure: str) -> None:
+def wait_in_process(
+    reports: Connection, kind: str, plan: Plan, at: tuple[str, str], seconds: float, measure: str
+) -> None:
     with tempfile.TemporaryDirectory() as home:
         use_home(Path(home))
         usual = {"host": at[0], "password": at[1]}
@@ -181,19 +183,19 @@ def wait_in_process(tell: Connection, kind: str, plan: Plan, at: tuple[str, str]
         os.environ["_AIRFLOW_PROCESS_CONTEXT"] = "client"  # as TriggerRunner.run() does
         if measure == "tracemalloc":
             tracemalloc.start()
-        asyncio.run(Waiters(tell, kind, plan).wait(seconds, measure))
+        asyncio.run(Waiters(reports, kind, plan).wait(seconds, measure))
 
 
 class Waiters:
     """So many triggers in this event loop."""
 
-    def __init__(self, tell: Connection, kind: str, plan: Plan) -> None:
+    def __init__(self, reports: Connection, kind: str, plan: Plan) -> None:
         from airflow.jobs.triggerer_job_runner import TriggerRunner
 
         logging.disable(logging.CRITICAL)
         if structlog := sys.modules.get("structlog"):
             structlog.configure(wrapper_class=structlog.make_filtering_bound_logger(logging.CRITICAL))
-        self._tell, self._plan = tell, plan
+        self._reports, self._plan = reports, plan
         self._seen = Seen()
         self._runner = TriggerRunner()
         self._runner.events = Fired(self._seen.fired)
@@ -201,8 +203,8 @@ class Waiters:
         self._make = {"ours": ours, "http": theirs, "idle": idle}[kind](plan)
 
     async def wait(self, seconds: float, measure: str) -> None:
-        """Start all, see how they wait, and tell of it."""
-        # What is imported or opened once is no waiter's.
+        """Start all, measure how they wait, and report it."""
+        # Imports, and what is opened once, do not count for a waiter.
         self._start(0)
         await asyncio.sleep(1 + self._plan.latency)
         before, cpu = in_use(measure), time.process_time()
@@ -215,18 +217,18 @@ class Waiters:
             await asyncio.sleep(self._plan.interval + self._plan.latency)
             self._mark("waited")
             self._seen.bytes_each = (in_use(measure) - before) / (self._plan.waiters - 1)
-            self._tell.send(None)
+            self._reports.send(None)
         rest = self._seen.marks["started"] + seconds - time.monotonic()
         await asyncio.wait(self._tasks, timeout=max(rest, 0.01))
         self._seen.cpu = time.process_time() - cpu
         probe.cancel()
-        self._tell.send(self._seen)
+        self._reports.send(self._seen)
         for task in self._tasks:
             task.cancel()
 
     async def _start_others(self, *, at_once: bool) -> None:
         if not at_once:
-            self._tell.send(self._seen.marks["started"])
+            self._reports.send(self._seen.marks["started"])
         for number in range(1, self._plan.waiters):
             self._start(number)
             due = self._seen.marks["started"] + number * self._plan.interval / self._plan.waiters

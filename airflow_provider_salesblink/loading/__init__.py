@@ -1,6 +1,7 @@
 """People into a campaign, without Airflow: rows -> plan -> send -> report."""
 
 from airflow_provider_salesblink.loading.load import Mode, load
+from airflow_provider_salesblink.loading.options import Guards, OptOutRules, RunOptions
 from airflow_provider_salesblink.loading.report import LoadFailedError, Report
 
-__all__ = ["LoadFailedError", "Mode", "Report", "load"]
+__all__ = ["Guards", "LoadFailedError", "Mode", "OptOutRules", "Report", "RunOptions", "load"]

@@ -1,11 +1,11 @@
-"""One person into a campaign: looked up everywhere, reserved, and only then added."""
+"""Add one person to a campaign: look them up everywhere, reserve them, and only then add them."""
 
 from __future__ import annotations
 
-import logging
 import time
+from dataclasses import dataclass
 from functools import partial
-from typing import TYPE_CHECKING, Any, Literal, cast
+from typing import TYPE_CHECKING, Literal, cast
 from uuid import uuid4
 
 from airflow_provider_salesblink.client import validation
@@ -23,7 +23,7 @@ from airflow_provider_salesblink.client.rate_limit import check_before_write
 from airflow_provider_salesblink.client.records import of_person
 from airflow_provider_salesblink.loading.column_conflicts import ColumnConflicts
 from airflow_provider_salesblink.loading.other_loads import wait_for_others
-from airflow_provider_salesblink.loading.reservations import reservations, wait_for_earlier_run
+from airflow_provider_salesblink.loading.reservations_retry import open_reservations, wait_for_earlier_run
 from airflow_provider_salesblink.loading.rows import ColumnNames, Reject
 
 if TYPE_CHECKING:
@@ -31,16 +31,14 @@ if TYPE_CHECKING:
 
     from airflow_provider_salesblink.choices import OnExisting, OptOutUnknown
     from airflow_provider_salesblink.client import Prospect, SalesBlinkClient
-    from airflow_provider_salesblink.loading.reservations import PatientReservations
-
-log = logging.getLogger(__name__)
+    from airflow_provider_salesblink.loading.reservations_retry import RetryingReservations
 
 AddOutcome = Literal["added", "skipped", "updated", "unchanged", "opted_out"]
 
-LOOKS = 5
-"""How often to look for somebody that another task was adding."""
+ATTEMPTS = 5
+"""How often to try to reserve a person that another task is adding."""
 LONGEST_WAIT = 10.0
-"""Seconds to wait for another task that is adding the person, before leaving it for later."""
+"""Seconds to wait for another task that is adding the person, before the task is deferred."""
 
 
 def add_person(
@@ -53,47 +51,105 @@ def add_person(
     owner: str | None = None,
     sleep: Callable[[float], None] = time.sleep,  # noqa: TID251
 ) -> tuple[AddOutcome, Prospect]:
-    """Add one person to a campaign unless they are there or opted out; what was done, and the person's record.
+    """Add one person to a campaign unless they are there or opted out; return what was done, and the person's record.
 
     :param data: the person's columns, read as a load reads a row.
-    :param opt_out_unknown: what to do with somebody who is in SalesBlink already, but of whom it does not say whether
+    :param on_existing: what to do if the person is in the campaign: ``skip``, ``update`` or ``add`` them once more.
+    :param opt_out_unknown: what to do with a person who is in SalesBlink already, if SalesBlink does not show whether
         they opted out: ``fail``, or ``add`` them.
     :param owner: a name for this task that a retry of it has too.
-    :raises InvalidInputError: ``data`` is no person, or whether they opted out is not known.
-    :raises HeldByOthersError: another task is adding the person, and takes its time.
-    :raises SalesBlinkError: SalesBlink cannot be reached, or refuses.
+    :raises InvalidInputError: when ``data`` is not a person, or it is not known whether they opted out.
+    :raises HeldByOthersError: when another task has been adding the person for too long.
+    :raises SalesBlinkError: when SalesBlink cannot be reached, or refuses.
     """
     campaign_id = validation.identifier("campaign_id", campaign_id)
     if client.prospects.adds_refused:
         raise InvalidInputError(client.prospects.adds_refused)
-    columns, unclear = _columns(data), ColumnConflicts(client, campaign_id)
-    unclear.refuse_reserved(columns)
-    reserved = reservations(client.shared, campaign_id, owner or uuid4().hex, settling_time=client.timeout, sleep=sleep)
+    columns, conflicts = _columns(data), ColumnConflicts(client, campaign_id)
+    conflicts.refuse_reserved(columns)
+    reservations = open_reservations(
+        client.shared, campaign_id, owner or uuid4().hex, settling_time=client.timeout, sleep=sleep
+    )
     if owner and not client.dry_run:
-        wait_for_earlier_run(reserved, client.timeout, sleep)
+        wait_for_earlier_run(reservations, client.timeout, sleep)
+    person = _Person(client, campaign_id, columns, conflicts)
     looked_at = time.monotonic()
-    everywhere, here = _looked_up(client, campaign_id, columns[EMAIL], unclear)
-    opted_out = next((found for found in [*here, *everywhere] if found["unsubscribed"]), None)
-    if opted_out is not None:
-        return "opted_out", opted_out
-    if here and on_existing == "skip":
-        return "skipped", here[0]
-    if here and on_existing == "update":
-        wanted = {name: value for name, value in columns.items() if name != EMAIL and value != ""}
-        sent, dry_run = set_differing(client, here, validation.changes(wanted) if wanted else {}, unclear)
-        record = cast("Prospect", {**here[0], "dry_run": True}) if dry_run else here[0]
-        return ("updated" if sent else "unchanged"), record
-    if opt_out_unknown == "fail" and any(found["unsubscribed"] is None for found in [*here, *everywhere]):
-        raise InvalidInputError(
-            "The person is in SalesBlink already, and it does not say whether they opted out; nothing was sent. "
-            "Say opt_out_unknown='add' if your own records know that they did not."
-        )
-    unclear.refuse(columns)
+    found = person.look_up()
+    existing = person.keep_existing(found, on_existing)
+    if existing is not None:
+        return existing
+    if opt_out_unknown == "fail":
+        _check_opt_out_known(found)
+    conflicts.refuse(columns)
     if on_existing == "add":
-        return "added", client.prospects.add(campaign_id, columns, ignore_ids=[found["id"] for found in here])
+        return "added", client.prospects.add(
+            campaign_id, columns, ignore_ids=[each["id"] for each in found.in_campaign]
+        )
     if client.dry_run:
         return "added", client.prospects.add(campaign_id, columns)
-    return _added_alone(client, campaign_id, columns, reserved, looked_at, sleep)
+    return _Adder(person, reservations, sleep).add(looked_at)
+
+
+@dataclass(frozen=True)
+class _Found:
+    """The prospects with a person's address: everywhere in the account, and in the campaign."""
+
+    everywhere: list[Prospect]
+    in_campaign: list[Prospect]
+
+    def all(self) -> list[Prospect]:
+        return [*self.in_campaign, *self.everywhere]
+
+
+@dataclass(frozen=True)
+class _Person:
+    """A person to add, and the campaign to add them to."""
+
+    client: SalesBlinkClient
+    campaign_id: str
+    columns: dict[str, str]
+    conflicts: ColumnConflicts
+
+    @property
+    def address(self) -> str:
+        return self.columns[EMAIL]
+
+    def look_up(self) -> _Found:
+        """Find the person in the account and in the campaign.
+
+        The campaign is listed even if the search finds nobody, because nothing documents that it finds everybody.
+        """
+        try:
+            everywhere = list(self.conflicts.learn(self.client.prospects.search(self.address)))
+        except NotFoundError:
+            everywhere = []
+        in_campaign = [found for found in everywhere if found["campaign_id"] == self.campaign_id]
+        # A column of the person's own may look like the campaign's id.
+        if in_campaign and not any(map(self.client.prospects.checks.campaign_is_unclear, in_campaign)):
+            return _Found(everywhere, in_campaign)
+        listed = self.conflicts.learn(self.client.prospects.each(self.campaign_id))
+        return _Found(everywhere, of_person(listed, self.address))
+
+    def list_in_campaign(self) -> list[Prospect]:
+        return of_person(self.client.prospects.each(self.campaign_id), self.address)
+
+    def keep_existing(self, found: _Found, on_existing: OnExisting) -> tuple[AddOutcome, Prospect] | None:
+        """Handle a person who opted out or is in the campaign; return None if they are to be added."""
+        opted_out = next((each for each in found.all() if each["unsubscribed"]), None)
+        if opted_out is not None:
+            return "opted_out", opted_out
+        if not found.in_campaign or on_existing == "add":
+            return None
+        if on_existing == "skip":
+            return "skipped", found.in_campaign[0]
+        return self._update(found.in_campaign)
+
+    def _update(self, prospects: list[Prospect]) -> tuple[AddOutcome, Prospect]:
+        wanted = {name: value for name, value in self.columns.items() if name != EMAIL and value != ""}
+        fields = validation.changes(wanted) if wanted else {}
+        sent, dry_run = set_differing(self.client, prospects, fields, self.conflicts)
+        record = cast("Prospect", {**prospects[0], "dry_run": True}) if dry_run else prospects[0]
+        return ("updated" if sent else "unchanged"), record
 
 
 def _columns(data: object) -> dict[str, str]:
@@ -101,86 +157,88 @@ def _columns(data: object) -> dict[str, str]:
     row = names.of_row(1, validation.new_prospect(data))
     names.opt_outs.warn()
     if isinstance(row, Reject):
-        raise InvalidInputError(f"data is no person. {row.reason}")
+        raise InvalidInputError(f"data is not a person. {row.reason}")
     return row.columns
 
 
-def _added_alone(
-    client: SalesBlinkClient,
-    campaign_id: str,
-    columns: dict[str, Any],
-    reserved: PatientReservations,
-    looked_at: float,
-    sleep: Callable[[float], None],
-) -> tuple[AddOutcome, Prospect]:
-    """Add somebody who was not there at ``looked_at``, unless another task is about to."""
-    who, idle, longest_wait = fingerprint(columns[EMAIL]), None, LONGEST_WAIT
-    for _ in range(LOOKS):
-        is_own = who in reserved.take([who])
-        # Somebody who has done with a person who is not there is in nobody's way: they were taken out again since.
-        took_over = not is_own and idle is not None and reserved.take_over(who, idle)
-        if is_own or took_over:
-            try:
-                # Whom others had reserved before the store forgot it, only the campaign tells; as whom the owner that
-                # was idle has added meanwhile.
-                look_again = took_over or reserved.known_since() > looked_at
-                here = _in_campaign(client, campaign_id, columns[EMAIL]) if look_again else []
-                if not here:
-                    # It may have to wait for the budget for minutes.
-                    with check_before_write(partial(reserved.confirm, who)):
-                        added = client.prospects.add(campaign_id, columns)
-            except AmbiguousWriteError:
-                raise
-            except SalesBlinkError:
-                reserved.release([who])
-                reserved.finish()
-                raise
-            reserved.finish()
-            return ("skipped", here[0]) if here else ("added", added)
-        # Asked before looking: who becomes idle only after the look may have added the person meanwhile.
-        idle_owners, waited = wait_for_others(reserved, [who], longest_wait=longest_wait, sleep=sleep)
-        idle, longest_wait = idle_owners.get(who), longest_wait - waited
-        looked_at = time.monotonic()
-        here = _in_campaign(client, campaign_id, columns[EMAIL])
-        if here:
-            return "skipped", here[0]
-    raise ConnectionFailedError(
-        "Another task is adding the same person and has not come to its end; nothing was sent. Try again later."
-    )
+def _check_opt_out_known(found: _Found) -> None:
+    if any(each["unsubscribed"] is None for each in found.all()):
+        raise InvalidInputError(
+            "The person is in SalesBlink already, and it does not say whether they opted out; nothing was sent. "
+            "Pass opt_out_unknown='add' if your own records show that they did not."
+        )
 
 
-def _looked_up(
-    client: SalesBlinkClient, campaign_id: str, address: str, unclear: ColumnConflicts
-) -> tuple[list[Prospect], list[Prospect]]:
-    """The prospects with ``address``: those the search knows, and those in the campaign.
+class _Adder:
+    """Adds a person who was not in the campaign, unless another task adds them."""
 
-    The campaign is listed even after a search without a hit: nothing documents that the search finds everybody.
-    """
-    try:
-        everywhere = list(unclear.learn(client.prospects.search(address)))
-    except NotFoundError:
-        everywhere = []
-    here = [found for found in everywhere if found["campaign_id"] == campaign_id]
-    # A column of the person's own may only look like the campaign's id.
-    if here and not any(map(client.prospects.checks.campaign_is_unclear, here)):
-        return everywhere, here
-    return everywhere, of_person(unclear.learn(client.prospects.each(campaign_id)), address)
+    def __init__(self, person: _Person, reservations: RetryingReservations, sleep: Callable[[float], None]) -> None:
+        self._person = person
+        self._reservations = reservations
+        self._sleep = sleep
+        self._who = fingerprint(person.address)
 
+    def add(self, looked_at: float) -> tuple[AddOutcome, Prospect]:
+        """Add the person.
 
-def _in_campaign(client: SalesBlinkClient, campaign_id: str, address: str) -> list[Prospect]:
-    return of_person(client.prospects.each(campaign_id), address)
+        :param looked_at: the monotonic time of the look-up that did not find them in the campaign.
+        """
+        idle_owner, longest_wait = None, LONGEST_WAIT
+        for _ in range(ATTEMPTS):
+            is_own = self._who in self._reservations.acquire([self._who])
+            # The owner has finished and the person is not in the campaign: take over the reservation.
+            took_over = not is_own and idle_owner is not None and self._reservations.take_over(self._who, idle_owner)
+            if is_own or took_over:
+                return self._add_reserved(is_stale=took_over or self._reservations.complete_since() > looked_at)
+            # The wait ends before the campaign is listed: an owner that becomes idle later may have added the person.
+            idle_owners, waited = wait_for_others(
+                self._reservations, [self._who], longest_wait=longest_wait, sleep=self._sleep
+            )
+            idle_owner, longest_wait = idle_owners.get(self._who), longest_wait - waited
+            looked_at = time.monotonic()
+            in_campaign = self._person.list_in_campaign()
+            if in_campaign:
+                return "skipped", in_campaign[0]
+        raise ConnectionFailedError(
+            "Another task is adding the same person and has not finished; nothing was sent. Try again later."
+        )
+
+    def _add_reserved(self, *, is_stale: bool) -> tuple[AddOutcome, Prospect]:
+        """Add the reserved person.
+
+        :param is_stale: whether to look them up again. Only the campaign shows people whose reservations the store
+            lost, or people that an idle owner added meanwhile.
+        """
+        try:
+            in_campaign = self._person.list_in_campaign() if is_stale else []
+            added = None if in_campaign else self._send()
+        except AmbiguousWriteError:
+            raise
+        except SalesBlinkError:
+            self._reservations.release([self._who])
+            self._reservations.finish()
+            raise
+        self._reservations.finish()
+        return ("added", added) if added is not None else ("skipped", in_campaign[0])
+
+    def _send(self) -> Prospect:
+        person = self._person
+        # The call may wait for the rate limit for minutes, so the check runs right before the request.
+        with check_before_write(partial(self._reservations.confirm, self._who)):
+            return person.client.prospects.add(person.campaign_id, person.columns)
 
 
 def set_differing(
-    client: SalesBlinkClient, prospects: list[Prospect], wanted: Mapping[str, str], unclear: ColumnConflicts
+    client: SalesBlinkClient, prospects: list[Prospect], wanted: Mapping[str, str], conflicts: ColumnConflicts
 ) -> tuple[list[str], bool]:
-    """Set the fields that differ; the names of those that did, and whether the client runs dry.
+    """Set the fields that differ; return their names, and whether the client runs dry.
 
-    :raises InvalidInputError: an id may be another person's, or a field's name SalesBlink's own; nothing was set.
+    :raises InvalidInputError: when an id may be another person's, or a field has a name that SalesBlink uses. Nothing
+        was set.
     """
     differ = [(found, fields) for found in prospects if (fields := differing(found["fields"], wanted))]
     for _, fields in differ:
-        unclear.refuse(fields)
+        conflicts.refuse(fields)
     changes = [(client.prospects.checks.id_to_act_on(found), fields) for found, fields in differ]
     sent: dict[str, None] = {}
     dry_run = False
@@ -191,10 +249,10 @@ def set_differing(
 
 
 def id_of(prospect: Prospect) -> str:
-    """The id that SalesBlink shows for a prospect.
+    """Return the id that SalesBlink shows for a prospect.
 
-    :raises UnreadableResponseError: it shows none.
+    :raises UnreadableResponseError: when it shows none.
     """
     if prospect["id"] is None:
-        raise UnreadableResponseError("SalesBlink found the prospect but did not tell its id, so nothing can be done.")
+        raise UnreadableResponseError("SalesBlink found the prospect but did not show its id, so nothing can be done.")
     return prospect["id"]

@@ -1,4 +1,4 @@
-"""What a campaign's answers leave open: whether some keys are SalesBlink's own, or columns of the people."""
+"""Find columns that cannot be distinguished from SalesBlink's own keys in a campaign's responses."""
 
 from __future__ import annotations
 
@@ -13,9 +13,9 @@ if TYPE_CHECKING:
 
 
 class ColumnConflicts:
-    """Learns from the people of a campaign, and then refuses the columns that would be mixed up with SalesBlink's keys.
+    """Learns from the people of a campaign, and refuses columns that would be confused with SalesBlink's keys.
 
-    :param campaign_id: the campaign; None where the people may be of several.
+    :param campaign_id: the campaign; None if the people may be in several campaigns.
     """
 
     def __init__(self, client: SalesBlinkClient, campaign_id: str | None = None) -> None:
@@ -23,11 +23,11 @@ class ColumnConflicts:
         self._campaign_id = campaign_id
         self._suspects = self._checks.reserved_columns | self._checks.shared_columns
         self._seen: frozenset[str] | None = None
-        self._settled: frozenset[str] | None = None
+        self._confirmed: frozenset[str] | None = None
         self.has_unclear_ids = False
 
     def learn(self, people: Iterable[Prospect]) -> Iterator[Prospect]:
-        """Pass on ``people``, and note what their answers leave open."""
+        """Yield ``people``, and note which of their keys are unclear."""
         for each in people:
             columns = self._checks.unclear_columns(each)
             if self._seen is None or not columns <= self._seen:
@@ -36,9 +36,9 @@ class ColumnConflicts:
             yield each
 
     def refuse(self, columns: Collection[str]) -> None:
-        """Refuse the columns of a person who is about to be added or changed, if one of them is unclear.
+        """Refuse the columns of a person to be added or changed if one of them is unclear.
 
-        :raises InvalidInputError: one is, or has a name that only SalesBlink uses.
+        :raises InvalidInputError: when one is, or has a name that only SalesBlink uses.
         """
         if self._suspects.isdisjoint(columns):
             return
@@ -53,9 +53,9 @@ class ColumnConflicts:
             self._suspects -= {name}
 
     def refuse_reserved(self, columns: Collection[str]) -> None:
-        """Refuse the columns that cannot be loaded whatever the answers show.
+        """Refuse the columns that cannot be loaded, whatever the responses show.
 
-        :raises InvalidInputError: one has a name that only SalesBlink uses.
+        :raises InvalidInputError: when one has a name that only SalesBlink uses.
         """
         for name in columns:
             if name.strip() in self._checks.reserved_columns:
@@ -66,11 +66,11 @@ class ColumnConflicts:
     def _unclear(self, name: str) -> frozenset[str]:
         if self._seen is not None and name not in self._seen:
             return self._seen
-        if self._settled is None:
+        if self._confirmed is None:
             if self._campaign_id is None:
                 return self._seen or frozenset()
-            self._settled = self._checks.unclear_in_campaign(self._campaign_id, self._seen)
-        return self._settled
+            self._confirmed = self._checks.unclear_in_campaign(self._campaign_id, self._seen)
+        return self._confirmed
 
 
 def _remedy(name: str) -> str:

@@ -1,81 +1,41 @@
-"""A row, and how a source's columns become those of SalesBlink."""
+"""How a source's columns become those of SalesBlink, and its records become rows."""
 
 from __future__ import annotations
 
 import logging
 import re
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, replace
 from datetime import date, datetime, time
 from typing import Any
 from uuid import UUID
 
 from airflow_provider_salesblink.client import values
-from airflow_provider_salesblink.client.columns import EMAIL, documented, plain
+from airflow_provider_salesblink.client.columns import EMAIL, documented
 from airflow_provider_salesblink.client.errors import InvalidInputError
 from airflow_provider_salesblink.client.redaction import redacted
 from airflow_provider_salesblink.client.values import trimmed
 from airflow_provider_salesblink.loading.opt_out_columns import OptOutColumns, judged
+from airflow_provider_salesblink.loading.shown_names import is_usual, listed, looks_like_data, shown_name
+from airflow_provider_salesblink.loading.source_rows import LONGEST_CELL, Reject, Row, Source, checked
 
 log = logging.getLogger(__name__)
 
-LONGEST_CELL = 32_768
-"""Characters. What is longer is a mistake of the source (a quote that never closes), not a person's company."""
-
 # What pandas calls a column without a name when it reads a file.
 _NAMELESS = re.compile(r"(Unnamed: \d+(\.\d+)?)?")
-_NUMBER = re.compile(r"[\W\d_]*\d[\W\d_]*")
-_USUAL_NAME = re.compile(
-    r"mail|name|nombre|phone|tel|mobile|company|firma|empresa|title|position|role|contact|address|city|country|street|zip|"
-    r"url|web|site|domain|linkedin|date|status|stage|lead|owner|source|note|comment|tag|industry|^id$|plan|unsubscribed|opt"
-)
 _MOST_COLUMNS = 10_000
 
 MORE_CELLS = "It has more cells than the header: a cell with a delimiter needs quotes."
 
 
 @dataclass(frozen=True, slots=True)
-class Row:
-    """One person as the source has them.
-
-    :param number: the row as a spreadsheet counts it: a CSV file's header is usually row 1.
-    :param columns: SalesBlink's column names and their texts.
-    :param opted_out: whether the source says that the person opted out.
-    """
-
-    number: int
-    columns: dict[str, str]
-    opted_out: bool = False
-
-
-@dataclass(frozen=True, slots=True)
-class Reject:
-    """A row that cannot be loaded.
-
-    :param reason: what is wrong, and what to do about it; without any value of the row.
-    :param columns: the row as far as it could be read; goes into the rejects' file and nowhere else. The address, if
-        the row has one, is under ``Email``.
-    :param blocks_person: whether another row of the same person must not be loaded either, because this one may be
-        an opt-out.
-    """
-
-    number: int
-    reason: str
-    columns: Mapping[str, Any] = field(default_factory=dict)
-    blocks_person: bool = False
-
-
-Source = Iterator[Row | Reject]
-
-
-@dataclass(frozen=True, slots=True)
 class Column:
     """A column of the source.
 
-    :param name: as the source has it, trimmed.
+    :param name: the source's name, trimmed.
     :param target: SalesBlink's name; None for a column that is not loaded.
-    :param is_left_out: whether nothing at all is to be done with it.
-    :param is_watched: whether a word in it may show that it should have been an opt-out column.
+    :param is_left_out: whether its cells are ignored.
+    :param is_watched: whether its cells are checked for words that make it look like a forgotten opt-out column.
     """
 
     name: str
@@ -88,7 +48,7 @@ class Column:
 
 @dataclass
 class _Record:
-    """What was found in a mapping so far."""
+    """What a mapping holds, as far as it was read."""
 
     is_empty: bool
     texts: dict[str, str] = field(default_factory=dict)
@@ -97,24 +57,22 @@ class _Record:
     is_shifted: bool = False
 
     def take(self, column: Column, value: object) -> str | None:
-        """Take in the value of a column; return its text."""
+        """Add the value of a column; return its text."""
         text, target = as_text(value), column.target
         self.is_empty = self.is_empty and text == ""
         if column.is_opt_out:
             self.opt_outs.append((column.name, text))
         elif target in self.texts:
-            self.problem = self.problem or f"Two of its columns are {_shown_name(str(target))}: leave one out."
+            self.problem = self.problem or f"Two of its columns are {shown_name(str(target))}: leave one out."
         elif target is not None and text is None:
-            self.problem = (
-                self.problem or f"{_shown_name(target)} is a {type(value).__name__}: give a text or a number."
-            )
+            self.problem = self.problem or f"{shown_name(target)} is a {type(value).__name__}: give a text or a number."
         elif target is not None and text is not None:
             self.texts[target] = text
         return text
 
 
 class ColumnNames:
-    """How a source's columns are called in SalesBlink.
+    """Maps a source's columns to those of SalesBlink.
 
     :param given: source name -> SalesBlink name; only these columns are loaded. None: all, the documented ones spelled
         as documented.
@@ -134,7 +92,7 @@ class ColumnNames:
     def of_header(self, header: list[str]) -> list[Column]:
         """Return the columns of a file's header.
 
-        :raises InvalidInputError: a named column is not there, none holds the address, or two fall on one name.
+        :raises InvalidInputError: when a named column is missing, none holds the address, or two map to one name.
         """
         columns = [self.column(name) for name in header]
         loaded = [column for column in columns if column.target is not None]
@@ -148,8 +106,8 @@ class ColumnNames:
                     f"Put a line with the names of the columns on top, {EMAIL!r} among them."
                 )
             # Without a name for each column, and without an address, it may be anything.
-            is_shown = has_address or (all(names) and any(map(_is_usual, names)))
-            shown = f"; it has {_listed(names)}" if is_shown else ""
+            is_shown = has_address or (all(names) and any(map(is_usual, names)))
+            shown = f"; it has {listed(names)}" if is_shown else ""
             if missing:
                 raise InvalidInputError(f"The file has no column {redacted(missing[0])!r}{shown}.")
             raise InvalidInputError(f"The file has no {EMAIL!r} column{shown}. Map one with columns.")
@@ -164,7 +122,7 @@ class ColumnNames:
         return any(documented(name) == EMAIL for name in names)
 
     def of_row(self, number: int, row: Mapping[Any, Any]) -> Row | Reject:
-        """Return the row that a mapping with its own column names stands for."""
+        """Return the row of a mapping with the source's column names."""
         return self.of_record(number, row) or Reject(number, f"It has no {EMAIL!r}.", row)
 
     def of_record(self, number: int, row: Mapping[Any, Any]) -> Row | Reject | None:
@@ -190,7 +148,7 @@ class ColumnNames:
         return self._of_odd_record(number, row)
 
     def _of_odd_record(self, number: int, row: Mapping[Any, Any]) -> Row | Reject | None:
-        """A row with opt-outs, problems, or columns that are not loaded."""
+        """Return the row of a mapping with opt-outs, problems, or columns that are not loaded."""
         record = _Record(is_empty=len(row) > 1)
         for name, value in row.items():
             column = self.column(name)
@@ -221,7 +179,7 @@ class ColumnNames:
         self.has_nameless_values = True
 
     def watch(self, column: Column, text: str | None) -> bool:
-        """Look at a cell of a watched column; return whether it has to be watched further."""
+        """Check a cell of a watched column; return whether to check more of its cells."""
         if self.opt_outs.see(column.name, text):
             return True
         done = replace(column, is_watched=False, is_left_out=column.target is None)
@@ -229,9 +187,9 @@ class ColumnNames:
         return False
 
     def conclude(self, *, has_header: bool = False) -> None:
-        """Log, once all rows are read, what concerns their columns.
+        """Log what all rows together show about their columns. Call it after the last row.
 
-        :raises InvalidInputError: no row had one of the opt-out columns.
+        :raises InvalidInputError: when no row had one of the opt-out columns.
         """
         if not has_header:
             self._check_seen()
@@ -244,10 +202,10 @@ class ColumnNames:
             check_seen(self.opt_outs)
         # Without any of them there are no rows, or each was refused for its address.
         if self._given is not None and 0 < len(self._unseen) < len(self._given):
-            log.warning("No row has the mapped column %s: check columns.", redacted(_listed(sorted(self._unseen))))
+            log.warning("No row has the mapped column %s: check columns.", redacted(listed(sorted(self._unseen))))
 
     def column(self, given: object) -> Column:
-        """Return what a column of the source is, by its name there."""
+        """Return the column with a name of the source."""
         return (self._columns.get(given) if isinstance(given, str) else None) or self._new_column(given)
 
     def _new_column(self, given: object) -> Column:
@@ -281,7 +239,7 @@ def with_opt_outs(source: Iterable[Row | Reject], named: Iterable[str]) -> Sourc
     """Return rows whose opt-out columns are read and taken out.
 
     :param named: the columns, by their names in the rows.
-    :raises InvalidInputError: no row had one of them.
+    :raises InvalidInputError: when no row has one of them.
     """
     columns = OptOutColumns(named)
     if not columns:
@@ -307,7 +265,7 @@ def with_opt_outs(source: Iterable[Row | Reject], named: Iterable[str]) -> Sourc
 def check_seen(columns: OptOutColumns) -> None:
     """Check that no opt-out column is missing in all rows.
 
-    :raises InvalidInputError: one is.
+    :raises InvalidInputError: when one is.
     """
     if unseen := columns.unseen():
         raise InvalidInputError(
@@ -315,27 +273,8 @@ def check_seen(columns: OptOutColumns) -> None:
         )
 
 
-def checked(row: Row) -> Row | Reject:
-    """Return the row, or why its texts cannot be loaded."""
-    for name, text in row.columns.items():
-        if len(text) > LONGEST_CELL:
-            cut = {**row.columns, name: text[:200]}
-            reason = f"{_shown_name(name)} has {len(text):,} characters, more than {LONGEST_CELL:,}."
-            return Reject(row.number, reason, cut, row.opted_out)
-        if "\x00" in text:
-            return Reject(
-                row.number, f"{_shown_name(name)} holds a NUL character: clean the source.", row.columns, row.opted_out
-            )
-        if values.HALF_PAIR.search(name + text):
-            reason = f"{redacted(ascii(name[:40]))} holds half a surrogate pair, which is no text: clean the source."
-            return Reject(row.number, reason, row.columns, row.opted_out)
-    if not row.columns.get(EMAIL):
-        return Reject(row.number, f"It has no {EMAIL!r}.", row.columns)
-    return row
-
-
 def as_text(value: object) -> str | None:
-    """Return a cell's text, trimmed; None for what is no single value."""
+    """Return a cell's text, trimmed; None for anything that is not a single value."""
     if isinstance(value, str):
         return trimmed(value)
     if isinstance(value, datetime | date | time):
@@ -343,32 +282,18 @@ def as_text(value: object) -> str | None:
     return str(value) if isinstance(value, UUID) else values.as_text(value)
 
 
-def _is_usual(name: str) -> bool:
-    """Whether a column is called as columns of people usually are; else the line may be a person."""
-    return _USUAL_NAME.search(plain(name)) is not None
-
-
-def looks_like_data(name: str) -> bool:
-    """Return whether a cell of a header is rather somebody's address, phone number, page, or another number."""
-    return (
-        any(sign in name for sign in ("@", "\uff20", "://", "www."))
-        or _NUMBER.fullmatch(name) is not None
-        or sum(map(str.isdigit, name)) > 6
-    )
-
-
 def _checked_mapping(given: object) -> dict[str, str] | None:
     if given is None:
         return None
     if not isinstance(given, Mapping) or not all(isinstance(name, str) for name in given.values()):
-        raise InvalidInputError("columns is no mapping of the source's column names to SalesBlink's.")
+        raise InvalidInputError("columns is not a mapping of the source's column names to SalesBlink's.")
     names = [(trimmed(str(source)), documented(trimmed(name))) for source, name in given.items()]
     for source, name in names:
         if not name:
-            raise InvalidInputError(f"columns maps {source!r} onto a name without letters.")
+            raise InvalidInputError(f"columns maps {source!r} to a name without letters.")
     _check_distinct(names)
     if EMAIL not in dict(names).values():
-        raise InvalidInputError(f"columns maps no column onto {EMAIL!r}: without an address nobody is added.")
+        raise InvalidInputError(f"columns maps no column to {EMAIL!r}: without an address nobody is added.")
     return dict(names)
 
 
@@ -376,14 +301,6 @@ def _check_distinct(names: list[tuple[str, str]]) -> None:
     seen: dict[str, str] = {}
     for source, name in names:
         if name in seen:
-            pair = f"{_shown_name(seen[name])} and {_shown_name(source)} are both {_shown_name(name)}"
+            pair = f"{shown_name(seen[name])} and {shown_name(source)} are both {shown_name(name)}"
             raise InvalidInputError(f"The columns {pair}: leave one out.")
         seen[name] = source
-
-
-def _shown_name(name: str) -> str:
-    return "<hidden>" if looks_like_data(name) else redacted(repr(name[:40]))
-
-
-def _listed(header: list[str]) -> str:
-    return ", ".join("<hidden>" if looks_like_data(name) else repr(redacted(name)[:40]) for name in header[:20])

@@ -1,4 +1,4 @@
-"""How a CSV file is written: what the user says of it, and what its first lines show."""
+"""How a CSV file is written, from the user's options and from its first lines."""
 
 from __future__ import annotations
 
@@ -38,7 +38,7 @@ class CsvOptions:
     def of(cls, given: object) -> CsvOptions:
         """Return the options that a user gives as a mapping.
 
-        :raises InvalidInputError: an unknown option, or a value that it cannot have.
+        :raises InvalidInputError: when an option is unknown, or has a value that it cannot have.
         """
         if given is None:
             return cls()
@@ -61,7 +61,7 @@ class CsvOptions:
 
 
 def announced_delimiter(line: str) -> str | None:
-    """Return the delimiter of a line ``sep=;``, which Excel understands above the header; None for another line."""
+    """Return the delimiter of a line such as ``sep=;``, which Excel reads above the header; None for another line."""
     found = _SEP.match(line.lstrip(BLANKS))
     if found and not line.lstrip(BLANKS)[found.end() :].strip(BLANKS + found[1] + '"'):
         return found[1]
@@ -69,7 +69,7 @@ def announced_delimiter(line: str) -> str | None:
 
 
 def outside_quotes(text: str, quotechar: str | None) -> tuple[str, bool]:
-    """Return what of a header stands outside of quoted cells, and whether its last quoted cell is still open."""
+    """Return the part of a header outside of quoted cells, and whether its last quoted cell is still open."""
     if not quotechar:
         return text, False
     quote = re.escape(quotechar)
@@ -106,7 +106,8 @@ def _encoding(name: object) -> str | None:
         "Email".encode(codecs.lookup(str(name)).name)
     except (LookupError, ValueError, TypeError):
         raise InvalidInputError(
-            'csv_options["encoding"] is no encoding that Python knows: give one such as "utf-8", "cp1252", "utf-16-le".'
+            'csv_options["encoding"] is not an encoding that Python knows. '
+            'Pass one such as "utf-8", "cp1252", "utf-16-le".'
         ) from None
     return str(name)
 

@@ -10,15 +10,16 @@ from typing import IO, TYPE_CHECKING, Any
 from airflow_provider_salesblink.client.columns import EMAIL
 from airflow_provider_salesblink.client.errors import InvalidInputError
 from airflow_provider_salesblink.client.values import BLANKS, trimmed
-from airflow_provider_salesblink.loading.column_names import LONGEST_CELL, ColumnNames, Reject, Row, checked
 from airflow_provider_salesblink.loading.csv_options import DELIMITERS, CsvOptions, announced_delimiter, outside_quotes
 from airflow_provider_salesblink.loading.opt_out_columns import judged
+from airflow_provider_salesblink.loading.source_rows import LONGEST_CELL, Reject, Row, checked
 from airflow_provider_salesblink.loading.text_files import LONGEST_LINE, TextFile
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping
 
-    from airflow_provider_salesblink.loading.column_names import Source
+    from airflow_provider_salesblink.loading.column_names import ColumnNames
+    from airflow_provider_salesblink.loading.source_rows import Source
 
 _LINES_OF_HEADER = 100
 _SWALLOWS = (
@@ -35,7 +36,8 @@ def from_csv(file: IO[bytes], names: ColumnNames, options: Mapping[str, Any] | N
 
     :param options: ``delimiter``, ``quotechar``, ``escapechar``, ``encoding``, ``skip_rows``, each only where the file
         does not show it.
-    :raises InvalidInputError: no text, no header, one that :meth:`ColumnNames.of_header` refuses, or broken quotes.
+    :raises InvalidInputError: when the file is not text, has no header or one that :meth:`ColumnNames.of_header`
+        refuses, or has broken quotes.
     """
     given = CsvOptions.of(options)
     text = _CsvText(TextFile(file, given.encoding, _CP1252), given, names)
@@ -109,7 +111,7 @@ class _CsvText:
         return InvalidInputError(f"{what}: check for a quote that is not closed.")
 
     def _skip(self) -> str | None:
-        """Go past what stands above the header; the delimiter, if a line names it."""
+        """Skip the lines above the header; return the delimiter if one of them names it."""
         self.skipped = sum(1 for _ in islice(self._file, self._options.skip_rows))
         announced = None
         for line in self._file:
@@ -133,7 +135,7 @@ class _CsvText:
         return lines
 
     def _found_delimiter(self, names: ColumnNames) -> str:
-        """The delimiter that the header has most of; rather one that gives a column of addresses."""
+        """Return the delimiter that occurs most in the header, preferring one that yields a column of addresses."""
         outside, is_open = outside_quotes("".join(self._header), self._options.quotechar)
         counted = self._first if is_open else outside
         candidates = sorted(DELIMITERS, key=counted.count, reverse=True)
@@ -144,9 +146,9 @@ class _CsvText:
 
 
 class _Tidier:
-    """Takes away the blanks between a quoted cell and the delimiters around it, which csv.reader takes for text.
+    """Removes the blanks between a quoted cell and the delimiters around it, which csv.reader reads as text.
 
-    csv.reader itself goes past usual blanks before a quote.
+    csv.reader itself skips spaces before a quote.
     """
 
     def __init__(self, delimiter: str, quote: str) -> None:
@@ -188,7 +190,7 @@ class _Tidier:
 
 
 class _Table:
-    """The columns of a file, by their places."""
+    """The columns of a file, by position."""
 
     def __init__(self, names: ColumnNames, header: list[str], delimiter: str) -> None:
         columns = names.of_header(header)
@@ -204,7 +206,7 @@ class _Table:
         self._plain = [target for _, target in self._loaded] if len(self._loaded) == len(columns) else None
 
     def row(self, number: int, cells: list[str]) -> Row | Reject | None:
-        """Return the row that a record stands for; None for one in which all cells are empty."""
+        """Return the row of a record; None if all of its cells are empty."""
         text = " ".join(cells)
         # No control character, no half of a pair, no blank but spaces: there is nothing to look for in each cell.
         is_sound = text.isprintable() and len(text) <= LONGEST_CELL
@@ -212,10 +214,8 @@ class _Table:
         if not is_sound and self._swallows(cells):
             self._fitted(cells)
             return Reject(number, _SWALLOWS, self._shown(cells), blocks_person=True)
-        if len(cells) != len(self._header):
-            extra = self._fitted(cells)
-            if extra:
-                return self._too_long(number, cells, extra)
+        if len(cells) != len(self._header) and (extra := self._fitted(cells)):
+            return self._too_long(number, cells, extra)
         if self._nameless:
             self._drop_nameless(cells)
         opted_out = False
@@ -225,22 +225,23 @@ class _Table:
                 return Reject(number, doubt, self._shown(cells), blocks_person=True)
         if self._watched:
             self._watched = [(at, column) for at, column in self._watched if self._names.watch(column, cells[at])]
-        if self._plain:
-            columns = dict(zip(self._plain, cells, strict=True))
-        else:
-            columns = {target: cells[place] for place, target in self._loaded}
+        columns = (
+            dict(zip(self._plain, cells, strict=True))
+            if self._plain
+            else {target: cells[place] for place, target in self._loaded}
+        )
         if is_sound and columns[EMAIL]:
             return Row(number, columns, opted_out)
         return checked(Row(number, columns, opted_out)) if any(cells) else None
 
     def _swallows(self, cells: Iterable[str]) -> bool:
-        """Whether a cell holds what looks like another row: a quote may open in this row and close in that one."""
+        """Return whether a cell contains what looks like another row: a quote may open in one and close in it."""
         delimiters = max(1, len(self._header) - 2)
         lines = (line for cell in cells if "\n" in cell or "\r" in cell for line in cell.splitlines()[1:])
         return any("@" in line and line.count(self._delimiter) >= delimiters for line in lines)
 
     def _fitted(self, cells: list[str]) -> list[str]:
-        """Make a record as long as the header; what it had beyond it."""
+        """Make a record as long as the header; return the cells beyond the header."""
         width = len(self._header)
         extra = cells[width:]
         del cells[width:]

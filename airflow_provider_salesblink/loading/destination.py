@@ -2,37 +2,88 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Protocol
+
+from airflow_provider_salesblink.client.errors import NotFoundError
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
+    from airflow_provider_salesblink.client import SalesBlinkClient
     from airflow_provider_salesblink.client.records import Prospect
+    from airflow_provider_salesblink.loading.column_conflicts import ColumnConflicts
 
 
 class Destination(Protocol):
-    """Where people go: the campaign of one of SalesBlink's APIs."""
+    """A place where people go: the campaign of one of SalesBlink's APIs."""
 
     def people(self) -> Iterable[Prospect]:
-        """Everybody who is there."""
+        """Return everybody who is there."""
 
     def opted_out_elsewhere(self, address: str) -> bool | None:
-        """Return whether a person opted out in any campaign of the account; None where that is not known."""
+        """Return whether a person opted out in any campaign of the account; None if SalesBlink does not show it."""
 
     def add(self, columns: dict[str, str]) -> None:
-        """Send one person.
+        """Send one person, once.
 
-        :raises AmbiguousWriteError: sent, and not known whether carried out. An API that only accepts always does this.
+        :raises AmbiguousWriteError: when it is not known whether the person was added. An API that only accepts people
+            and adds them later always raises this.
         """
 
     def update(self, prospect_id: str, fields: dict[str, str], who: bytes) -> None:
         """Set fields of the person ``who``.
 
-        :raises InvalidInputError: the id may be another person's.
+        :raises InvalidInputError: when the id may be another person's.
         """
 
     def unsubscribe(self, prospect_id: str, who: bytes) -> None:
         """Stop all outreach to the person ``who``.
 
-        :raises InvalidInputError: the id may be another person's.
+        :raises InvalidInputError: when the id may be another person's.
         """
+
+
+@dataclass(frozen=True)
+class ClientCampaign:
+    """A campaign that a client reaches, as a :class:`Destination`."""
+
+    client: SalesBlinkClient
+    campaign_id: str
+    conflicts: ColumnConflicts
+
+    def people(self) -> Iterable[Prospect]:
+        """Return everybody in the campaign."""
+        return self.client.prospects.each(self.campaign_id)
+
+    def opted_out_elsewhere(self, address: str) -> bool | None:
+        """Return whether a person opted out in any campaign of the account; None if SalesBlink does not show it.
+
+        A missing state in this campaign does not count: the plan has compared the row with this campaign already.
+        """
+        try:
+            found = self.client.prospects.search(address)
+        except NotFoundError:
+            return False
+        if any(each["unsubscribed"] for each in found):
+            return True
+        elsewhere = [each for each in found if each["campaign_id"] != self.campaign_id]
+        return None if any(each["unsubscribed"] is None for each in elsewhere) else False
+
+    def add(self, columns: dict[str, str]) -> None:
+        """Send one person, once; raise :class:`AmbiguousWriteError` if the response is lost."""
+        self.client.prospects.send(self.campaign_id, columns)
+
+    def update(self, prospect_id: str, fields: dict[str, str], who: bytes) -> None:
+        """Set fields of the person ``who``."""
+        self._confirm(prospect_id, who)
+        self.client.prospects.update(prospect_id, fields)
+
+    def unsubscribe(self, prospect_id: str, who: bytes) -> None:
+        """Stop all outreach to the person ``who``."""
+        self._confirm(prospect_id, who)
+        self.client.prospects.unsubscribe(prospect_id)
+
+    def _confirm(self, prospect_id: str, who: bytes) -> None:
+        if self.conflicts.has_unclear_ids:
+            self.client.prospects.checks.confirm(prospect_id, who)

@@ -1,11 +1,11 @@
-"""What a file is by its first bytes, whatever its name says."""
+"""Recognize the format of a file by its first bytes, whatever its name says."""
 
 from __future__ import annotations
 
 import codecs
 
 SAMPLE = 4096
-"""Bytes that are enough to know a kind."""
+"""Bytes that are enough to recognize a format."""
 
 GZIP = b"\x1f\x8b"
 
@@ -41,7 +41,7 @@ _PAGES = (b"<!doctype", b"<html", b"<head", b"<body", b"<table", b"<?xml", b"<!-
 
 
 def foreign_kind(sample: bytes) -> str | None:
-    """Return what a file is that holds no text of rows, and what to do about it; None for what may be one."""
+    """Return the format of a file that cannot hold rows, and what to do about it; None if it may hold rows."""
     if sample.startswith(b"PK\x03\x04"):
         return _inside_zip(sample)
     for signature, kind in _SIGNATURES.items():
@@ -54,7 +54,7 @@ def foreign_kind(sample: bytes) -> str | None:
 
 
 def unmarked_wide_encoding(sample: bytes) -> str | None:
-    """Return the encoding of text that has a NUL in most characters, as UTF-16 and UTF-32 without their mark."""
+    """Return the encoding of text with many NULs, as UTF-16 and UTF-32 without a byte order mark have."""
     nuls = sample.count(0)
     if len(sample) < 4 or nuls < len(sample) * 0.3:
         return None

@@ -11,13 +11,14 @@ from airflow_provider_salesblink.client import json_stream
 from airflow_provider_salesblink.client.columns import EMAIL, documented
 from airflow_provider_salesblink.client.errors import InvalidInputError
 from airflow_provider_salesblink.client.values import BLANKS
-from airflow_provider_salesblink.loading.column_names import LONGEST_CELL, ColumnNames, Reject, Row
+from airflow_provider_salesblink.loading.source_rows import LONGEST_CELL, Reject, Row
 from airflow_provider_salesblink.loading.text_files import TextFile
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from airflow_provider_salesblink.loading.column_names import Source
+    from airflow_provider_salesblink.loading.column_names import ColumnNames
+    from airflow_provider_salesblink.loading.source_rows import Source
 
 _LINE_END = re.compile(r"\r\n|\r|\n")
 _HOW = "write one object a line, or one array of objects"
@@ -26,9 +27,10 @@ _HOW = "write one object a line, or one array of objects"
 def from_jsonl(file: IO[bytes], names: ColumnNames) -> Source:
     """Return the rows of an open file with one JSON object a line, or with one JSON array of objects.
 
-    Blank lines are no rows. A row's number is that of its line, or its place in the array.
+    Blank lines do not count as rows. A row's number is the number of its line, or its position in the array.
 
-    :raises InvalidInputError: no text, one object over several lines, rows under a key, or an array that breaks off.
+    :raises InvalidInputError: when the file is not text, is one object over several lines, has the rows under a key, or
+        has an array that breaks off.
     """
     text = TextFile(file)
     begin = _begin(text)
@@ -40,7 +42,7 @@ def from_jsonl(file: IO[bytes], names: ColumnNames) -> Source:
 
 
 def _begin(text: TextFile) -> str:
-    """The text up to the first character that is no blank."""
+    """Return the text up to and including the first character that is not blank."""
     begin = ""
     while (character := text.read(1)) and character in BLANKS:
         begin += character
@@ -57,7 +59,8 @@ def _of_array(begin: str, text: TextFile, names: ColumnNames) -> Iterator[Row | 
         raise
     except ValueError:
         raise InvalidInputError(
-            f"The file's JSON array breaks off or is no JSON after element {number}, or goes on behind its end: {_HOW}."
+            f"The file's JSON array breaks off or is not JSON after element {number}, or continues after its end: "
+            f"{_HOW}."
         ) from None
 
 
@@ -71,7 +74,7 @@ def _of_lines(begin: str, text: TextFile, names: ColumnNames) -> Iterator[Row | 
         try:
             item = _DECODER.decode(line)
         except (ValueError, RecursionError):
-            yield Reject(number, "It is no JSON: mend the line.", {"line": line[:LONGEST_CELL]})
+            yield Reject(number, "It is not JSON: fix the line.", {"line": line[:LONGEST_CELL]})
         else:
             yield _row(number, item, names)
 
@@ -93,7 +96,7 @@ def _check_is_lines(first: str = "", second: str = "") -> None:
 
 
 def _holds_rows(item: dict[str, Any]) -> bool:
-    """Whether an object is a wrapping around the rows, and not a row."""
+    """Return whether an object wraps the rows, instead of being a row."""
     if any(documented(name) == EMAIL for name in item):
         return False
     inner = [value for value in item.values() if isinstance(value, dict)]

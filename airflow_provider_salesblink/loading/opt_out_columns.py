@@ -1,4 +1,4 @@
-"""Opt-outs that a source tells in its columns: which columns, which words, and which columns look forgotten."""
+"""Opt-outs in a source's columns: which columns hold them, in which words, and which columns look forgotten."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ SAYS_SO = (
 
 OPTED_OUT = ("true", "yes", "y", "t", "1", "x", "on", *SAYS_SO)
 NOT_OPTED_OUT = ("false", "no", "n", "f", "0", "off", "subscribed", "active", "opted in", "opt in")
-"""Both compared without case, blanks, hyphens and underscores."""
+"""Both are compared without case, blanks, hyphens and underscores."""
 
 _MARKS = frozenset("✓✔☑")
 _ONE_OR_NONE = re.compile(r"([01])[.,]0{1,2}")
@@ -55,7 +55,7 @@ _LONGEST_NAME = 100
 
 
 def says_opted_out(text: str) -> bool | None:
-    """Return whether a cell says that the person opted out; None where its word is not known."""
+    """Return whether a cell says that the person opted out; None if its word is not known."""
     text = trimmed(text)
     word = _NO_WORD.sub("", text).casefold()
     if not text or word in _NOT_OPTED_OUT:
@@ -67,9 +67,9 @@ def says_opted_out(text: str) -> bool | None:
 
 
 def judged(cells: Iterable[tuple[str, str | None]]) -> tuple[bool, str]:
-    """Return whether one row's opt-out cells say that the person opted out, and what is wrong with them if they do not.
+    """Return whether a row's opt-out cells say that the person opted out, and if not, what is wrong with the cells.
 
-    :param cells: names of columns, and their texts; None for a value that is no single one.
+    :param cells: names of columns, and their texts; None for a value that is not a single value.
     """
     problem = ""
     for name, text in cells:
@@ -85,11 +85,11 @@ def judged(cells: Iterable[tuple[str, str | None]]) -> tuple[bool, str]:
 
 
 class OptOutColumns:
-    """The columns that say who opted out, and an eye on the others.
+    """The columns that say who opted out, and other columns that look as if they did.
 
     :param named: the columns as the source calls them.
     :param is_watching: whether to look for columns that should have been named.
-    :raises InvalidInputError: no list of names, or one that says who agreed.
+    :raises InvalidInputError: when this is not a list of names, or a name says who agreed.
     """
 
     def __init__(self, named: Iterable[str], *, is_watching: bool = True) -> None:
@@ -115,7 +115,7 @@ class OptOutColumns:
         return list(self._unseen)
 
     def is_state(self, name: str) -> bool:
-        """Take note of a column that is not named; return whether its cells should be seen too."""
+        """Note a column that is not named; return whether its cells should be checked too."""
         if not self._is_watching:
             return False
         word = plain(name)[:_LONGEST_NAME]
@@ -125,7 +125,7 @@ class OptOutColumns:
         return _STATE_NAME.fullmatch(word) is not None
 
     def see(self, name: str, text: str | None) -> bool:
-        """Take note of a cell of a column of states; return whether more of its cells should be seen."""
+        """Note a cell of a column of states; return whether more of its cells should be checked."""
         if text and (seen := (name, text[:40])) not in self._judged:
             if len(self._judged) < _MOST_JUDGED:
                 self._judged[seen] = None
@@ -140,7 +140,7 @@ class OptOutColumns:
         names = [redacted(name)[:_LONGEST_NAME] for name in list(self._suspects)[:10]]
         log.warning(
             "%s: this looks like people who opted out, and the load ignores it. Pass opt_out_columns=%s so that nobody "
-            "is mailed who said no, or opt_out_columns=[] if it means something else.",
+            "who said no is mailed, or opt_out_columns=[] if it means something else.",
             f"Column {names[0]!r}" if len(names) == 1 else f"Columns {', '.join(map(repr, names))}",
             names,
         )
@@ -148,7 +148,7 @@ class OptOutColumns:
 
 def _checked(named: object) -> list[str]:
     if isinstance(named, str) or not isinstance(named, Iterable) or not all(isinstance(name, str) for name in named):
-        raise InvalidInputError(f"opt_out_columns is a {type(named).__name__}: give a list of the source's columns.")
+        raise InvalidInputError(f"opt_out_columns is a {type(named).__name__}: pass a list of the source's columns.")
     names = [trimmed(name) for name in named]
     for name in names:
         if not name:
@@ -157,7 +157,7 @@ def _checked(named: object) -> list[str]:
         if _OPT_IN_NAME.search(word) and not _OPT_OUT_AFTER_ALL.search(word):
             raise InvalidInputError(
                 f"opt_out_columns names {redacted(name)[:40]!r}, which by its name says who agreed, not who opted out: "
-                "true would mean the opposite. Turn it round in the source, and name it otherwise."
+                "true would mean the opposite. Invert the column in the source, and rename it."
             )
     return names
 

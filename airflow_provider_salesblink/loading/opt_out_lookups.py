@@ -1,7 +1,7 @@
 """Look people up in the other campaigns of the account, a little ahead of sending them.
 
-SalesBlink allows more reads than writes a minute, so that inside the limits the look-ups cost no time. They run in
-threads of their own, and only so far ahead that what they say is recent when the person is sent.
+SalesBlink allows more reads than writes a minute, so the look-ups cost no extra time within the limits. They run in
+threads of their own, and only a little ahead, so that each is recent when the person is sent.
 """
 
 from __future__ import annotations
@@ -20,13 +20,13 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator
     from types import TracebackType
 
-    from airflow_provider_salesblink.loading.plan import Step
+    from airflow_provider_salesblink.loading.plan_steps import Step
 
 LONGEST_RELIED_ON = 300.0
-"""Seconds after which somebody is looked up again rather than sent."""
+"""Seconds after which a person is looked up again instead of being sent."""
 
-ROWS_OWN_FAULT = (ApiRefusedError, InvalidRequestError)
-"""Errors of a look-up that concern one person; all others stop the load."""
+ROW_ERRORS = (ApiRefusedError, InvalidRequestError)
+"""Errors of a look-up that concern one person only. All others stop the load."""
 
 UNKNOWN = (
     "The person is in another campaign, and SalesBlink does not say whether they opted out; they were not added. "
@@ -35,34 +35,34 @@ UNKNOWN = (
 
 
 class TooLongAgoError(SalesBlinkError):
-    """Somebody was looked up too long ago. They were not sent, and are looked up again."""
+    """The person was looked up too long ago. They were not sent, and are looked up again."""
 
 
 @dataclass(frozen=True, slots=True)
 class LookedUp:
-    """Somebody to add.
+    """A person to add, and what the look-up in other campaigns found.
 
-    :param opted_out: whether they opted out in another campaign; None where SalesBlink does not say.
-    :param at: when they were looked up, by the monotonic clock.
-    :param failed: why they could not be looked up.
+    :param opted_out: whether they opted out in another campaign; None if SalesBlink does not show it.
+    :param at: the monotonic time of the look-up.
+    :param error: why they could not be looked up.
     """
 
     step: Step
     opted_out: bool | None = False
     at: float = math.inf
-    failed: SalesBlinkError | None = None
+    error: SalesBlinkError | None = None
 
     def check_age(self) -> None:
-        """Check that this can be relied on.
+        """Check that the look-up is recent.
 
-        :raises TooLongAgoError: it cannot.
+        :raises TooLongAgoError: when it is not.
         """
         if time.monotonic() - self.at > LONGEST_RELIED_ON:
             raise TooLongAgoError("The person was looked up too long ago; nothing was sent.")
 
 
 class Source(Protocol):
-    """The people to add, in portions."""
+    """The people to add, in batches."""
 
     is_over: bool
 
@@ -73,11 +73,11 @@ class Source(Protocol):
     ) -> None: ...
 
     def ready(self, most: int, sending: Iterable[Future[None]]) -> list[LookedUp]:
-        """Return up to ``most`` people; none where one of ``sending`` has come to its end before anybody is ready."""
+        """Return up to ``most`` people; none if one of ``sending`` ends before anybody is ready."""
 
 
-class NotLookedUp:
-    """The people of a load that looks nobody up."""
+class NoLookup:
+    """The people of a load that looks nobody up in other campaigns."""
 
     def __init__(self, steps: Iterator[Step]) -> None:
         self._steps = steps
@@ -91,17 +91,17 @@ class NotLookedUp:
     ) -> None: ...
 
     def ready(self, most: int, sending: Iterable[Future[None]]) -> list[LookedUp]:  # noqa: ARG002
-        """Return the next people."""
+        """Return the next people of the plan."""
         found = [LookedUp(step) for step in islice(self._steps, most)]
         self.is_over = not found
         return found
 
 
 class LookupAhead:
-    """Look people up ahead of sending them.
+    """Looks people up ahead of sending them.
 
-    :param opted_out: says of an address whether the person opted out; None where it is not known.
-    :param at_once: how many are looked up at once; twice as many are looked up ahead.
+    :param opted_out: returns whether the person with an address opted out; None if that is not known.
+    :param at_once: how many people are looked up at once. Twice as many are looked up ahead.
     """
 
     def __init__(self, steps: Iterator[Step], opted_out: Callable[[str], bool | None], at_once: int) -> None:
@@ -110,7 +110,7 @@ class LookupAhead:
         self._ahead = 2 * at_once
         self._pool = ThreadPoolExecutor(at_once, thread_name_prefix="salesblink-look-up")
         self._looking: list[Future[LookedUp]] = []
-        self._failed: SalesBlinkError | None = None
+        self._error: SalesBlinkError | None = None
         self.is_over = False
 
     def __enter__(self) -> Self:
@@ -122,10 +122,10 @@ class LookupAhead:
         self._pool.shutdown(cancel_futures=True)
 
     def ready(self, most: int, sending: Iterable[Future[None]]) -> list[LookedUp]:
-        """Return up to ``most`` people; none where one of ``sending`` has come to its end before anybody is ready."""
+        """Return up to ``most`` people; none if one of ``sending`` ends before anybody is ready."""
         self._look_ahead()
-        at_work: list[Future[Any]] = [*self._looking, *sending]
-        wait(at_work, return_when=FIRST_COMPLETED)
+        running: list[Future[Any]] = [*self._looking, *sending]
+        wait(running, return_when=FIRST_COMPLETED)
         found = list(islice((each for each in self._looking if each.done()), most))
         self._looking = [each for each in self._looking if each not in found]
         self._look_ahead()
@@ -133,19 +133,19 @@ class LookupAhead:
         return [each.result() for each in found]
 
     def _look_ahead(self) -> None:
-        # A key that is limited, or a server that is down, is not asked for those who queue.
-        if self._failed is None:
+        # Once a look-up hits a rate limit or a server that is down, the queued ones are not sent.
+        if self._error is None:
             steps = islice(self._steps, self._ahead - len(self._looking))
             self._looking += [self._pool.submit(self._look_up, step) for step in steps]
 
     def _look_up(self, step: Step) -> LookedUp:
-        if self._failed is not None:
-            return LookedUp(step, failed=self._failed)
+        if self._error is not None:
+            return LookedUp(step, error=self._error)
         try:
             opted_out = self._opted_out(step.columns[EMAIL])
-        except ROWS_OWN_FAULT as error:
-            return LookedUp(step, failed=error)
+        except ROW_ERRORS as error:
+            return LookedUp(step, error=error)
         except SalesBlinkError as error:
-            self._failed = error
-            return LookedUp(step, failed=error)
+            self._error = error
+            return LookedUp(step, error=error)
         return LookedUp(step, opted_out, time.monotonic())

@@ -1,7 +1,7 @@
-"""How far a load is, in the log, and how long the rest takes.
+"""Log the progress of a load, and estimate the time left.
 
-Time left is estimated from the limit wherever there is one: a load begins with a burst of a whole minute's worth, or
-with a wait for what was sent before it, and neither says anything about the rest.
+The estimate comes from the rate limit if there is one. A load begins with a burst of a whole minute's calls, or with a
+wait for earlier calls, so its own speed would mislead at first.
 """
 
 from __future__ import annotations
@@ -28,18 +28,18 @@ PROGRESS_EVERY = 10.0
 WINDOW = MINUTE + SLACK
 """Seconds in which a limit is counted."""
 WINDOWS_TO_MEASURE = 3
-"""After so many windows the speed so far counts too: others may use the same budget."""
+"""After this many windows the speed so far counts too, because others may use the same rate limit."""
 
 
 class Progress:
     """Log a line every :data:`PROGRESS_EVERY` seconds while its block runs: done, of how many, how fast, time left.
 
-    The lines come from a thread of their own, so that a long wait shows as well.
+    A separate thread logs the lines, so that a long wait shows too.
 
-    :param what: what is done, as the line ends: "people read".
-    :param total: how many there are; None where that is not known.
+    :param what: what is done, such as "people read".
+    :param total: how many items there are; None if that is not known.
     :param calls: how many requests they take; by default one each.
-    :param per_minute: how many requests a minute are allowed; 0 is no limit.
+    :param per_minute: how many requests a minute are allowed; 0 means no limit.
     :param more: more to say in each line.
     """
 
@@ -61,7 +61,7 @@ class Progress:
         self._recent: deque[float] = deque(maxlen=per_minute or 1)
         self._last_minute: deque[float] = deque()
         self._over = threading.Event()
-        self._thread = threading.Thread(target=self._log_now_and_then, daemon=True, name="salesblink-progress")
+        self._thread = threading.Thread(target=self._log_regularly, daemon=True, name="salesblink-progress")
 
     def __enter__(self) -> Self:
         self._began = time.monotonic()
@@ -75,7 +75,7 @@ class Progress:
         self._thread.join()
 
     def step(self, calls: int = 1) -> None:
-        """Count one more as done, which took so many requests."""
+        """Count one more item as done, which took ``calls`` requests."""
         now = time.monotonic()
         self._done += 1
         self._called += calls
@@ -84,17 +84,17 @@ class Progress:
             self._last_minute.append(now)
 
     def each(self, items: Iterable[Item]) -> Iterator[Item]:
-        """Yield ``items``, and count each."""
+        """Yield ``items`` and count them."""
         for item in items:
             self._done += 1
             yield item
 
-    def _log_now_and_then(self) -> None:
+    def _log_regularly(self) -> None:
         while not self._over.wait(PROGRESS_EVERY):
             log.info("%s", self.line(time.monotonic()))
 
     def line(self, now: float) -> str:
-        """Return what to log at a time of the monotonic clock."""
+        """Return the line for a time of the monotonic clock."""
         of = "" if self._total is None else f" / {self._total:,}"
         left = self._left(now)
         time_left = "" if left is None else f", about {in_words(left)} left"
@@ -119,7 +119,7 @@ class Progress:
 
 
 def seconds_for(calls: int, per_minute: int, recent: Sequence[float] = (), now: float = 0.0) -> float:
-    """Return in how many seconds the last of so many calls may be sent; 0 without a limit.
+    """Return the seconds until the last of ``calls`` calls may be sent; 0 without a limit.
 
     :param recent: when the last calls were sent, oldest first; a window's worth of them is enough.
     """
@@ -134,7 +134,7 @@ def seconds_for(calls: int, per_minute: int, recent: Sequence[float] = (), now: 
 
 
 def in_words(seconds: float) -> str:
-    """Return a length of time as people say it."""
+    """Return a duration in words, such as "2 min 1 s"."""
     if seconds < MINUTE - 0.5:
         return f"{max(1, round(seconds))} s"
     minutes, rest = divmod(round(seconds), 60)

@@ -1,4 +1,4 @@
-"""What came of a load: counts for XCom and the log, rejects for a file."""
+"""The result of a load: counts for XCom and the log, rejected rows for a file."""
 
 from __future__ import annotations
 
@@ -10,24 +10,24 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping
 
-    from airflow_provider_salesblink.loading.plan import Counts
+    from airflow_provider_salesblink.loading.plan_steps import Counts
     from airflow_provider_salesblink.loading.rows import Reject
 
 FIRST_REASONS = 3
 
 _STRING = re.compile(r'"(?:[^"\\]|\\.)*"')
-# What begins a formula where a spreadsheet may begin a cell, should somebody open the file in one: it splits at commas
-# and the like. And what some readers take for the end of a line.
+# Characters that begin a formula wherever a spreadsheet may begin a cell: it splits the file at commas and the like.
+# And characters that some readers take for the end of a line.
 _HAZARDS = re.compile(r"(?<!\w)[=+\-@\uff1d\uff0b\uff0d\uff20]|[\x7f-\x9f\u2028\u2029]")
 
-_DONE = ("added", "updated", "unsubscribed", "taken_by_others", "held_back", "seen_again")
+_DONE = ("added", "updated", "unsubscribed", "taken_by_others", "held_back", "already_there")
 
 
 class LoadFailedError(Exception):
-    """A load that did not come to its end as wanted: the message says what is done and what is not.
+    """A load failed. The message says what is done and what is not.
 
-    :param report: what came of it so far.
-    :param permanent: whether running it again would fail again.
+    :param report: the result so far.
+    :param permanent: whether the load would fail again if it ran again.
     """
 
     def __init__(self, message: str, report: Report, *, permanent: bool) -> None:
@@ -38,7 +38,7 @@ class LoadFailedError(Exception):
 
 @dataclass
 class Ambiguous:
-    """Answers that left open whether a person was added, and what reading the campaign back said."""
+    """Lost responses, and what the campaign showed afterwards: whether the person was added or not."""
 
     lost: int = 0
     carried_out: int = 0
@@ -47,13 +47,14 @@ class Ambiguous:
 
 @dataclass
 class Report:
-    """What came of a load, in numbers.
+    """The result of a load, in numbers.
 
-    :param planned: what the plan said.
-    :param taken_by_others: people whom another load added meanwhile.
-    :param held_back: people in no row of a mirror who were kept, since not every row could be read for sure.
+    :param planned: the counts of the plan.
+    :param taken_by_others: people that another load added meanwhile.
+    :param held_back: people in no row of a mirror who stay subscribed, because not every row could be read for sure.
     :param looked_up: people who were looked up in other campaigns before they were added.
-    :param seen_again: people whom an earlier part of the same load brought there, and whom the plan finds there.
+    :param already_there: people that an earlier part of the same load added or updated, and that the plan counts as
+        there.
     """
 
     campaign_id: str
@@ -65,28 +66,28 @@ class Report:
     unsubscribed: int = 0
     taken_by_others: int = 0
     held_back: int = 0
-    seen_again: int = 0
+    already_there: int = 0
     reads: int = 0
     looked_up: int = 0
     ambiguous: Ambiguous = field(default_factory=Ambiguous)
     first_rejects: list[str] = field(default_factory=list)
 
     def done(self) -> dict[str, Any]:
-        """What was sent and found so far, for the run that goes on from here."""
+        """Return what was sent and found so far, for the next part of the same load."""
         return {**{name: getattr(self, name) for name in _DONE}, "ambiguous": asdict(self.ambiguous)}
 
-    def go_on(self, done: Mapping[str, Any]) -> None:
-        """Count on from what :meth:`done` gave."""
+    def resume(self, done: Mapping[str, Any]) -> None:
+        """Continue counting from what :meth:`done` returned."""
         for name in _DONE:
             setattr(self, name, done.get(name, 0))
         self.ambiguous = Ambiguous(**done.get("ambiguous", {}))
 
-    def see_again(self) -> None:
-        """Note that the plan is made anew, from a campaign that shows what was done before."""
-        self.seen_again = self.added + self.updated + self.taken_by_others
+    def count_already_there(self) -> None:
+        """Note that the campaign was read after an earlier part of the load, so it shows what that part did."""
+        self.already_there = self.added + self.updated + self.taken_by_others
 
     def for_xcom(self) -> dict[str, Any]:
-        """Counts and ids, no addresses."""
+        """Return counts and ids, without addresses."""
         planned = self.planned
         return {
             "outcome": "dry_run" if self.dry_run else "loaded",
@@ -96,7 +97,7 @@ class Report:
             "added": planned.add if self.dry_run else self.added,
             "updated": planned.update if self.dry_run else self.updated,
             "unsubscribed": planned.unsubscribe + planned.opt_out if self.dry_run else self.unsubscribed,
-            "there": max(0, planned.there - self.seen_again),
+            "there": max(0, planned.there - self.already_there),
             "opted_out": planned.opted_out,
             "repeats": planned.repeats,
             "rejected": planned.rejected,
@@ -107,20 +108,20 @@ class Report:
 
 
 def as_json_lines(rejects: Iterable[Reject]) -> Iterator[str]:
-    """The rejects as a file of one JSON object a line: row number, reason, and the row itself."""
+    """Yield the lines of a rejects file: one JSON object for each row, with its number, the reason, and the row."""
     for reject in rejects:
         try:
             yield json_line({"row": reject.number, "reason": reject.reason, "columns": dict(reject.columns)})
         except (TypeError, ValueError, RecursionError):
-            # A row that came as Python objects may hold itself, or a number too long to be written out.
+            # A row of Python objects may contain itself, or a number that is too long to write.
             yield json_line({"row": reject.number, "reason": reject.reason, "columns": _outline(reject.columns)})
 
 
 def json_line(record: Mapping[str, Any]) -> str:
-    """``record`` as a line of JSON from which every value is read as it was, and in which none is a formula.
+    """Return ``record`` as a line of JSON that keeps every value, and in which no spreadsheet finds a formula.
 
-    What begins a formula in a spreadsheet, other ends of lines, and half a surrogate pair, which no file can hold, are
-    written as JSON's escapes.
+    Characters that begin a formula, that end a line, and halves of surrogate pairs, which cannot be written to a file,
+    become JSON escapes.
     """
     line = json.dumps(record, ensure_ascii=False, default=str, allow_nan=False)
     line = _STRING.sub(lambda string: _HAZARDS.sub(_escaped, string[0]), line)

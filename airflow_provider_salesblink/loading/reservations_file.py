@@ -8,7 +8,7 @@ import time
 from contextlib import closing
 from typing import TYPE_CHECKING
 
-from airflow_provider_salesblink.loading.reservations_redis import HELD_FOR, Holder
+from airflow_provider_salesblink.loading.reservations import HELD_FOR, Holder
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Sequence
@@ -41,21 +41,21 @@ class FileReservations:
     def _open(self) -> sqlite3.Connection:
         return sqlite3.connect(self._path, timeout=LOCK_TIMEOUT, isolation_level=None)
 
-    def take(self, people: Sequence[bytes]) -> set[bytes]:
-        """Reserve people for this load; those of ``people`` that are its own now."""
+    def acquire(self, people: Sequence[bytes]) -> set[bytes]:
+        """Reserve people for this load; return those of ``people`` that it holds now."""
         now = time.time()
         with closing(self._open()) as database:
             database.execute("PRAGMA synchronous=NORMAL")
             database.execute("BEGIN IMMEDIATE")
             database.execute("DELETE FROM reservation WHERE until < ?", (now,))
-            own = {who for who in people if self._taken(database, who, now)}
+            own = {who for who in people if self._reserve(database, who, now)}
             database.execute("DELETE FROM at_work WHERE since < ?", (now - self._held_for,))
             database.execute("INSERT OR REPLACE INTO at_work VALUES (?, ?, ?)", (self._scope, self._owner, now))
             database.execute("COMMIT")
         return own
 
-    def about_to_send(self, who: bytes) -> bool:
-        """Whether a person is reserved for this load, right now; then the reservation starts again."""
+    def renew(self, who: bytes) -> bool:
+        """Restart a reservation's life and mark the load as active; return whether this load holds the reservation."""
         now = time.time()
         with closing(self._open()) as database:
             database.execute("PRAGMA synchronous=NORMAL")
@@ -68,12 +68,12 @@ class FileReservations:
             database.execute("COMMIT")
         return bool(is_held)
 
-    def known_since(self) -> float:
-        """A file forgets nothing."""
+    def complete_since(self) -> float:
+        """Return minus infinity: a file loses nothing."""
         return -math.inf
 
     def idle_owner(self, who: bytes) -> str | None:
-        """Who holds the reservation of a person without being at work any more; None while somebody is."""
+        """Return the owner of a person's reservation if it is idle; None if it is active or there is none."""
         with closing(self._open()) as database:
             found = database.execute(
                 "SELECT owner FROM reservation WHERE scope = ? AND person = ? AND NOT EXISTS "
@@ -91,10 +91,10 @@ class FileReservations:
                 "FROM reservation WHERE scope = ? AND owner <> ? AND until >= ?",
                 (self._scope, self._owner, time.time()),
             ).fetchall()
-        return {who: Holder(owner, bool(is_at_work)) for who, owner, is_at_work in found if who in people}
+        return {who: Holder(owner, bool(is_active)) for who, owner, is_active in found if who in people}
 
     def take_over(self, who: bytes, idle_owner: str) -> bool:
-        """Reserve a person in place of an owner who is still idle."""
+        """Reserve a person in place of an owner that is still idle; return whether it worked."""
         now = time.time()
         with closing(self._open()) as database:
             database.execute("BEGIN IMMEDIATE")
@@ -116,8 +116,8 @@ class FileReservations:
                 [(self._scope, who, self._owner) for who in people],
             )
 
-    def left_at_work(self) -> float:
-        """How many seconds ago an earlier run of this load, which did not finish, last sent; infinite if none."""
+    def idle_for(self) -> float:
+        """Return the seconds since an unfinished earlier run of this load was active; infinite if there is none."""
         with closing(self._open()) as database:
             found = database.execute(
                 "SELECT since FROM at_work WHERE scope = ? AND owner = ?", (self._scope, self._owner)
@@ -125,11 +125,11 @@ class FileReservations:
         return max(0.0, time.time() - found[0]) if found else math.inf
 
     def finish(self) -> None:
-        """Note that nothing of this load is under way any more."""
+        """Mark the load as idle: none of its requests is under way."""
         with closing(self._open()) as database:
             database.execute("DELETE FROM at_work WHERE scope = ? AND owner = ?", (self._scope, self._owner))
 
-    def _taken(self, database: sqlite3.Connection, who: bytes, now: float) -> bool:
+    def _reserve(self, database: sqlite3.Connection, who: bytes, now: float) -> bool:
         return bool(
             database.execute(
                 "INSERT INTO reservation VALUES (?, ?, ?, ?) "

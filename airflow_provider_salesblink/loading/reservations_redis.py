@@ -1,30 +1,19 @@
-"""Reservations in a Redis server that machines share, and since when it has forgotten none."""
+"""Reservations in a Redis server that machines share, and since when the server has lost none."""
 
 from __future__ import annotations
 
 import math
 import time
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, cast
+
+from airflow_provider_salesblink.loading.reservations import HELD_FOR, Holder
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Sequence
 
     from redis import Redis
 
-HELD_FOR = 900.0
-"""Seconds. Long enough for a client's attempts at one call; what a dead load has reserved is free after it."""
-
-
-@dataclass(frozen=True, slots=True)
-class Holder:
-    """Another load that holds somebody's reservation, and whether it is at work."""
-
-    owner: str
-    is_at_work: bool
-
-
-_TAKE = """
+_ACQUIRE = """
 local memory = table.remove(KEYS)
 local taken = {}
 for place, name in ipairs(KEYS) do
@@ -49,11 +38,11 @@ if was[1] ~= run then redis.call('HSET', memory, 'run', run, 'since', since) end
 redis.call('PEXPIRE', memory, 2 * ARGV[2])
 return {run, now - since, unpack(taken)}
 """
-"""Reserves people, or anew those that are the owner's already, and answers 1 for each that is; before that, the
-server's run, and for how many milliseconds it has forgotten nothing.
+"""Reserves people for an owner, or renews the owner's reservations. Returns the server's run, the milliseconds for
+which the server has lost nothing, and then 1 for each person that the owner holds, else 0.
 
-A server that holds the name of another run came back with an older state, just now as far as anybody knows. One that
-holds none is empty since its start; or, where the caller knows this run of it, since it was emptied.
+If the server stores the name of another run, it restarted from an older snapshot; the script takes now as that time.
+If it stores no name, it has been empty since its start; or since it was emptied, if the caller has seen this run.
 """
 
 _TAKE_OVER = """
@@ -63,7 +52,7 @@ redis.call('SET', KEYS[3], '', 'PX', ARGV[3])
 return 1
 """
 
-_ABOUT_TO_SEND = """
+_RENEW = """
 redis.call('SET', KEYS[2], '', 'PX', ARGV[2])
 if redis.call('GET', KEYS[1]) ~= ARGV[1] then return 0 end
 redis.call('PEXPIRE', KEYS[1], ARGV[2])
@@ -85,67 +74,67 @@ class RedisReservations:
         self._scope = scope
         self._owner = owner.encode()
         self._held_for = int(held_for * 1000)
-        self._at_work = self._work_of(owner)
-        self._memory = f"salesblink:memory:{scope}"
+        self._activity_key = self._activity_key_of(owner)
+        self._memory_key = f"salesblink:memory:{scope}"
         self._run = b""
-        self._known_since = math.inf
-        self._take = redis.register_script(_TAKE)
-        self._about_to_send = redis.register_script(_ABOUT_TO_SEND)
+        self._complete_since = math.inf
+        self._acquire = redis.register_script(_ACQUIRE)
+        self._renew = redis.register_script(_RENEW)
         self._take_over = redis.register_script(_TAKE_OVER)
         self._release = redis.register_script(_RELEASE)
 
-    def take(self, people: Sequence[bytes]) -> set[bytes]:
-        """Reserve people for this load; those of ``people`` that are its own now."""
-        self._redis.set(self._at_work, "", px=self._held_for)
-        keys = [*self._names(people), self._memory]
-        self._run, known_for, *answers = self._take(keys=keys, args=[self._owner, self._held_for, self._run])
-        self._known_since = time.monotonic() - known_for / 1000
+    def acquire(self, people: Sequence[bytes]) -> set[bytes]:
+        """Reserve people for this load; return those of ``people`` that it holds now."""
+        self._redis.set(self._activity_key, "", px=self._held_for)
+        keys = [*self._keys(people), self._memory_key]
+        self._run, complete_for, *answers = self._acquire(keys=keys, args=[self._owner, self._held_for, self._run])
+        self._complete_since = time.monotonic() - complete_for / 1000
         return {who for who, taken in zip(people, answers, strict=True) if taken}
 
-    def about_to_send(self, who: bytes) -> bool:
-        """Whether a person is reserved for this load, right now; then the reservation starts again."""
-        keys = [*self._names([who]), self._at_work]
-        return bool(self._about_to_send(keys=keys, args=[self._owner, self._held_for]))
+    def renew(self, who: bytes) -> bool:
+        """Restart a reservation's life and mark the load as active; return whether this load holds the reservation."""
+        keys = [*self._keys([who]), self._activity_key]
+        return bool(self._renew(keys=keys, args=[self._owner, self._held_for]))
 
-    def known_since(self) -> float:
-        """Since when, by the monotonic clock, no reservation was forgotten."""
-        return self._known_since
+    def complete_since(self) -> float:
+        """Return the monotonic time since which the server has lost no reservation."""
+        return self._complete_since
 
     def idle_owner(self, who: bytes) -> str | None:
-        """Who holds the reservation of a person without being at work any more; None while somebody is."""
-        (name,) = self._names([who])
-        held = cast("bytes | None", self._redis.get(name))
+        """Return the owner of a person's reservation if it is idle; None if it is active or there is none."""
+        (key,) = self._keys([who])
+        held = cast("bytes | None", self._redis.get(key))
         owner = held.decode() if held is not None else None
-        return None if owner is None or self._redis.exists(self._work_of(owner)) else owner
+        return None if owner is None or self._redis.exists(self._activity_key_of(owner)) else owner
 
     def holders(self, people: Collection[bytes]) -> dict[bytes, Holder]:
         """Return the holder of each of ``people`` that another load holds."""
-        names = list(people)
-        held = cast("list[bytes | None]", self._redis.mget(self._names(names))) if names else []
-        owners = {who: owner for who, owner in zip(names, held, strict=True) if owner and owner != self._owner}
-        at_work = {owner: bool(self._redis.exists(self._work_of(owner.decode()))) for owner in set(owners.values())}
-        return {who: Holder(owner.decode(), at_work[owner]) for who, owner in owners.items()}
+        asked = list(people)
+        held = cast("list[bytes | None]", self._redis.mget(self._keys(asked))) if asked else []
+        owners = {who: owner for who, owner in zip(asked, held, strict=True) if owner and owner != self._owner}
+        active = {owner for owner in set(owners.values()) if self._redis.exists(self._activity_key_of(owner.decode()))}
+        return {who: Holder(owner.decode(), owner in active) for who, owner in owners.items()}
 
     def take_over(self, who: bytes, idle_owner: str) -> bool:
-        """Reserve a person in place of an owner who is still idle."""
-        keys = [*self._names([who]), self._work_of(idle_owner), self._at_work]
+        """Reserve a person in place of an owner that is still idle; return whether it worked."""
+        keys = [*self._keys([who]), self._activity_key_of(idle_owner), self._activity_key]
         return bool(self._take_over(keys=keys, args=[idle_owner, self._owner, self._held_for]))
 
-    def _work_of(self, owner: str) -> str:
+    def _activity_key_of(self, owner: str) -> str:
         return f"salesblink:at-work:{self._scope}:{owner}"
 
     def release(self, people: Sequence[bytes]) -> None:
         """Give up reservations of people who were certainly not added."""
-        self._release(keys=self._names(people), args=[self._owner])
+        self._release(keys=self._keys(people), args=[self._owner])
 
-    def _names(self, people: Sequence[bytes]) -> list[str]:
+    def _keys(self, people: Sequence[bytes]) -> list[str]:
         return [f"salesblink:reserved:{self._scope}:{who.hex()}" for who in people]
 
-    def left_at_work(self) -> float:
-        """How many seconds ago an earlier run of this load, which did not finish, last sent; infinite if none."""
-        left = self._redis.pttl(self._at_work)
+    def idle_for(self) -> float:
+        """Return the seconds since an unfinished earlier run of this load was active; infinite if there is none."""
+        left = self._redis.pttl(self._activity_key)
         return max(0, self._held_for - left) / 1000 if left >= 0 else math.inf
 
     def finish(self) -> None:
-        """Note that nothing of this load is under way any more."""
-        self._redis.delete(self._at_work)
+        """Mark the load as idle: none of its requests is under way."""
+        self._redis.delete(self._activity_key)

@@ -1,7 +1,7 @@
-"""Where people come from: any iterator of mappings, an open CSV or JSON file. Read as a stream, row by row.
+"""The sources of people: any iterator of mappings, an open CSV file or an open JSON file, read as a stream.
 
-What concerns one row makes that row a :class:`Reject`; what concerns the whole file is an error, raised before anything
-is sent, since the plan is made of all rows first.
+A problem of one row makes that row a :class:`Reject`. A problem of the whole file is an error. It is raised before
+anything is sent, because the plan is made of all rows first.
 """
 
 from __future__ import annotations
@@ -9,17 +9,18 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 
 from airflow_provider_salesblink.client.errors import InvalidInputError
-from airflow_provider_salesblink.loading.column_names import LONGEST_CELL, ColumnNames, Reject, Row, Source
+from airflow_provider_salesblink.loading.column_names import ColumnNames
 from airflow_provider_salesblink.loading.csv_rows import from_csv
 from airflow_provider_salesblink.loading.json_rows import from_jsonl
+from airflow_provider_salesblink.loading.source_rows import LONGEST_CELL, Reject, Row, Source
 
 __all__ = ["LONGEST_CELL", "ColumnNames", "Reject", "Row", "Source", "from_csv", "from_jsonl", "from_mappings"]
 
 
 def from_mappings(items: Iterable[object], names: ColumnNames) -> Source:
-    """Return the rows of a list, a generator, a cursor: one mapping of columns to values each, counted from 1.
+    """Yield the rows of a list, a generator or a cursor: one mapping of columns to values each, counted from 1.
 
-    :raises InvalidInputError: nothing that has rows.
+    :raises InvalidInputError: when ``items`` has no rows.
     """
     if isinstance(items, Mapping | str) or not isinstance(items, Iterable):
         raise InvalidInputError(f"rows is a {type(items).__name__}, not a list of mappings of columns to values.")

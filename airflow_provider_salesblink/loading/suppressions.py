@@ -43,9 +43,9 @@ class OpenablePath(Protocol):
 
 
 def read_suppressions(path: str | os.PathLike[str] | OpenablePath) -> Suppressions:
-    """Read a suppression file; a plain text is a path on this machine.
+    """Return the people of a suppression file. A string is a path on this machine.
 
-    :raises InvalidInputError: the file is not there, cannot be read, or has a line that is no entry.
+    :raises InvalidInputError: when the file is missing, cannot be read, or has a line that is not an entry.
     """
     openable: Any = Path(path.removeprefix("file://")) if isinstance(path, str) else path
     try:
@@ -74,7 +74,7 @@ class Suppressions:
     Blank lines and lines that start with ``#`` do not count, nor does a header in the first line.
 
     :param lines: the lines of the file.
-    :raises InvalidInputError: a line is none of these. The error names the line's number and shows nothing of it.
+    :raises InvalidInputError: when a line is none of these. The error names the line's number and shows nothing of it.
     """
 
     def __init__(self, lines: Iterable[str]) -> None:
@@ -135,10 +135,10 @@ class Suppressions:
 
 def _what(entry: str, reason: str) -> str:
     if "://" in entry:
-        return "a web address: write the domain alone"
+        return "a web address: write only the domain"
     if "," in entry or ";" in entry or "\t" in entry:
         return "several cells: write one address, domain or SHA-256 of an address a line, and nothing else"
-    return f"no e-mail address: {reason}" if reason else "no address, no domain and no SHA-256 of an address"
+    return f"not an e-mail address: {reason}" if reason else "not an address, a domain or a SHA-256 of an address"
 
 
 def _domains_above(domain: str) -> list[bytes]:

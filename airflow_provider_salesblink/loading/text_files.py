@@ -1,4 +1,4 @@
-"""The text of an open file: unpacked, decoded, and read as a stream. Another kind of file is an error that names it."""
+"""Unpack, decode and stream the text of an open file. Any other kind of file is an error that names it."""
 
 from __future__ import annotations
 
@@ -30,9 +30,9 @@ _BROKEN_GZIP = (EOFError, zlib.error, gzip.BadGzipFile)
 class TextFile:
     """The text of an open file, as lines or in pieces.
 
-    :param encoding: the file's encoding; a byte order mark has the last word. Default: UTF-8.
+    :param encoding: the file's encoding; a byte order mark overrides it. Default: UTF-8.
     :param remedy: what to do when the file has another encoding.
-    :raises InvalidInputError: it is a workbook, a page, an archive, or text in an encoding that cannot be known.
+    :raises InvalidInputError: when it is a workbook, a page, an archive, or text in an encoding that cannot be known.
     """
 
     def __init__(self, file: IO[bytes], encoding: str | None = None, remedy: str = "") -> None:
@@ -60,7 +60,7 @@ class TextFile:
     def __iter__(self) -> Iterator[str]:
         """Read line by line.
 
-        :raises InvalidInputError: bytes that are no text in this encoding, broken gzip data, or an endless line.
+        :raises InvalidInputError: when bytes are not text in this encoding, gzip data is broken, or a line is endless.
         """
         self._bytes.longest_line = LONGEST_LINE
         try:
@@ -100,7 +100,7 @@ class TextFile:
 
 
 class _Stream(io.RawIOBase):
-    """A stream whose first bytes were looked at."""
+    """A stream whose first bytes were read ahead."""
 
     def __init__(self, rest: Any) -> None:  # noqa: ANN401
         self.sample = b""

@@ -1,4 +1,4 @@
-"""Update and unsubscribe the people of a plan: several calls in flight. A second time changes nothing."""
+"""Update and unsubscribe the people of a plan, several calls in flight. Repeating a call changes nothing."""
 
 from __future__ import annotations
 
@@ -13,30 +13,25 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
 
     from airflow_provider_salesblink.loading.destination import Destination
-    from airflow_provider_salesblink.loading.plan import Action, Plan, Step
+    from airflow_provider_salesblink.loading.options import SendLimits
+    from airflow_provider_salesblink.loading.plan import Plan
+    from airflow_provider_salesblink.loading.plan_steps import Action, Step
     from airflow_provider_salesblink.loading.report import Report
 
 
 class Updater:
-    """Updates and unsubscribes the people of a plan.
+    """Updates and unsubscribes the people of a plan."""
 
-    :param max_in_flight: how many calls at once at most.
-    :param writes_per_minute: how many are allowed; 0 for no limit.
-    """
-
-    def __init__(
-        self, plan: Plan, destination: Destination, report: Report, *, max_in_flight: int, writes_per_minute: int
-    ) -> None:
+    def __init__(self, plan: Plan, destination: Destination, report: Report, limits: SendLimits) -> None:
         self._plan = plan
         self._destination = destination
         self._report = report
-        self._max_in_flight = max_in_flight
-        self._writes_per_minute = writes_per_minute
+        self._limits = limits
 
     def opt_out(self) -> None:
         """Unsubscribe everybody who opted out according to the source.
 
-        :raises SalesBlinkError: SalesBlink cannot be reached, or refuses.
+        :raises SalesBlinkError: when SalesBlink cannot be reached, or refuses.
         """
         for _ in self._each("opt_out", "opted out", self._unsubscribe):
             self._report.unsubscribed += 1
@@ -44,7 +39,7 @@ class Updater:
     def update(self) -> None:
         """Update everybody whose fields differ.
 
-        :raises SalesBlinkError: SalesBlink cannot be reached, or refuses.
+        :raises SalesBlinkError: when SalesBlink cannot be reached, or refuses.
         """
         for _ in self._each("update", "updated", self._update):
             self._report.updated += 1
@@ -52,7 +47,7 @@ class Updater:
     def unsubscribe(self) -> None:
         """Unsubscribe everybody who is in no row of a mirror.
 
-        :raises SalesBlinkError: SalesBlink cannot be reached, or refuses.
+        :raises SalesBlinkError: when SalesBlink cannot be reached, or refuses.
         """
         for _ in self._each("unsubscribe", "unsubscribed", self._unsubscribe):
             self._report.unsubscribed += 1
@@ -60,11 +55,11 @@ class Updater:
     def _each(self, action: Action, word: str, send: Callable[[Step], None]) -> Iterator[Step]:
         steps, total, calls = self._plan.steps(action), self._plan.to_send(action), self._plan.calls_to_send(action)
         with (
-            Progress(word, total, calls=calls, per_minute=self._writes_per_minute) as progress,
-            ThreadPoolExecutor(self._max_in_flight, thread_name_prefix="salesblink-load") as pool,
+            Progress(word, total, calls=calls, per_minute=self._limits.writes_per_minute) as progress,
+            ThreadPoolExecutor(self._limits.max_in_flight, thread_name_prefix="salesblink-load") as pool,
         ):
-            while batch := list(islice(steps, self._max_in_flight)):
-                yield from self._settled(batch, [pool.submit(send, step) for step in batch], progress)
+            while batch := list(islice(steps, self._limits.max_in_flight)):
+                yield from self._finished(batch, [pool.submit(send, step) for step in batch], progress)
 
     def _update(self, step: Step) -> None:
         self._destination.update(str(step.prospect_id), step.columns, step.who)
@@ -72,7 +67,7 @@ class Updater:
     def _unsubscribe(self, step: Step) -> None:
         self._destination.unsubscribe(str(step.prospect_id), step.who)
 
-    def _settled(self, steps: Sequence[Step], futures: Sequence[Future[None]], progress: Progress) -> Iterator[Step]:
+    def _finished(self, steps: Sequence[Step], futures: Sequence[Future[None]], progress: Progress) -> Iterator[Step]:
         failed: SalesBlinkError | None = None
         for step, future in zip(steps, futures, strict=True):
             try:

@@ -26,14 +26,14 @@ if TYPE_CHECKING:
 
 
 class AddProspectsOperator(SalesBlinkOperator):
-    """Bring the people of a file or a list into a campaign: nobody twice, nobody lost, however often it runs.
+    """Bring the people of a file or a list into a campaign, nobody twice and nobody lost, however often it runs.
 
     Reads the campaign once, decides for each row, then sends what differs. A task that was killed or cleared finishes
-    the job when it runs again. Whoever is unsubscribed in the campaign is never touched. Rows that cannot be loaded
-    are refused; the others are sent all the same, and then the task fails if more than ``max_rejected`` were refused.
+    the job when it runs again. People who are unsubscribed in the campaign are never changed. Rows that cannot be
+    loaded are refused; the others are sent anyway, and then the task fails if more than ``max_rejected`` were refused.
 
     XCom: ``outcome`` "loaded", ``campaign_id``, ``mode``, counts (``rows``, ``added``, ``updated``, ``unsubscribed``,
-    ``there``, ``opted_out``, ``repeats``, ``rejected``, ...) and ``rejected_path``, None where nothing was refused.
+    ``there``, ``opted_out``, ``repeats``, ``rejected``, ...) and ``rejected_path``, None if nothing was refused.
 
     :param campaign_id: the campaign's id (templated).
     :param rows: the people, a list of columns -> values, also as JSON text (templated). They pass through Airflow's
@@ -44,24 +44,24 @@ class AddProspectsOperator(SalesBlinkOperator):
         ``escapechar``, ``encoding``, ``skip_rows`` (templated).
     :param opt_out_columns: the source's columns that say who opted out (templated). They are read, and not sent. An
         empty list says that no column does, however one is called.
-    :param mode: ``insert`` adds who is not there; ``upsert`` also sets the fields that differ; ``mirror`` also
-        unsubscribes who is there but in no row.
-    :param max_in_flight: how many calls at once at most.
+    :param mode: ``insert`` adds people who are not there; ``upsert`` also sets the fields that differ; ``mirror`` also
+        unsubscribes people who are there but in no row.
+    :param max_in_flight: the most calls at once.
     :param max_rejected: how many rows may be refused without the task failing.
-    :param max_unsubscribes: most unsubscribes of a mirror, as a share of the campaign's subscribed people.
+    :param max_unsubscribes: the most unsubscribes of a mirror, as a share of the campaign's subscribed people.
         It does not limit people who opted out according to a row or the suppression file.
     :param opt_outs: what ``upsert`` and ``mirror`` do with people in the campaign who opted out according to a row or
         the suppression file: ``unsubscribe`` them, or ``skip`` them. In no mode are they added or changed.
     :param opt_out_scope: ``account`` looks up each person to be added, and adds nobody who opted out in any campaign
-        that the key sees; it refuses people where another campaign does not show whether they did. ``campaign`` goes
-        by this campaign alone.
+        that the key sees; it refuses people if another campaign does not show whether they did. ``campaign`` checks
+        this campaign only.
     :param suppression_path: a file of people who must not be mailed, on any object storage (templated): one address,
         domain, or SHA-256 of a normalized address a line. A file that cannot be read stops the load.
     :param rejected_path: where to write the refused rows with their reasons, as JSON lines (templated).
-    :param defer_after: a task that would wait longer than so many seconds for the shared budget, or for people that
-        another load is adding, is deferred: it holds no worker slot meanwhile, and goes on where it was.
+    :param defer_after: a task that would wait longer than this many seconds for the shared rate limit, or for people
+        that another load is adding, is deferred: it holds no worker slot meanwhile, and then continues.
     :param salesblink_conn_id: the Airflow connection that holds the key (templated).
-    :param max_wait: most seconds to be deferred after 429s.
+    :param max_wait: the most seconds to be deferred after 429s.
     """
 
     template_fields = (
@@ -117,7 +117,7 @@ class AddProspectsOperator(SalesBlinkOperator):
         self.rejected_path: str | None = path_text(rejected_path)
         self.defer_after = defer_after
         self._done_before: dict[str, Any] = {}
-        self._told: dict[str, Any] = {}
+        self._result: dict[str, Any] = {}
 
     def mask_personal_data(self) -> None:
         """Keep the rows out of Airflow's log and UI: thousands of addresses are too many to mask one by one."""
@@ -126,18 +126,18 @@ class AddProspectsOperator(SalesBlinkOperator):
         super().mask_personal_data()
 
     def restore_state(self, saved: dict[str, Any]) -> None:
-        """Go on counting."""
+        """Continue counting where the task was deferred."""
         self._done_before = saved.get("done_before", {})
 
     def state_to_save(self, limited: RateLimitedError) -> dict[str, Any]:
-        """What was sent before the task was deferred, so that the last part can tell of all."""
+        """Return what was sent before the task was deferred, so that the last part can report it too."""
         report: Report | None = getattr(limited, "report", None)
         return {"done_before": report.done() if report else self._done_before}
 
     def call_salesblink(self, client: SalesBlinkClient) -> dict[str, Any]:
-        """Load."""
+        """Load the people."""
         from airflow_provider_salesblink.client import validation
-        from airflow_provider_salesblink.loading import LoadFailedError, load
+        from airflow_provider_salesblink.loading import Guards, LoadFailedError, OptOutRules, RunOptions, load
 
         exactly_one(rows=self.rows, rows_path=self.rows_path)
         self.check_reservations_are_shared(client)
@@ -151,24 +151,26 @@ class AddProspectsOperator(SalesBlinkOperator):
                 "rejected_path is suppression_path: the list would be overwritten. Name another file."
             )
         if self.rejected_path is not None:
-            # Before anybody is sent: whether it can be written; and what an earlier run has left there is over.
+            # Before anybody is sent, check that the file can be written, and empty what an earlier run left there.
             write_lines(self.rejected_path, (), "rejected_path")
+        suppression_path = None if self.suppression_path is None else ObjectStoragePath(self.suppression_path)
         try:
             report = load(
                 client,
                 self.campaign_id,
                 self._source(),
                 mode=self.mode,
-                max_in_flight=self.max_in_flight,
-                max_rejected=self.max_rejected,
-                max_unsubscribes=self.max_unsubscribes,
-                suppression_path=None if self.suppression_path is None else ObjectStoragePath(self.suppression_path),
-                opt_outs=self.opt_outs,
-                opt_out_scope=self.opt_out_scope,
-                longest_wait=self.defer_after,
-                owner=self.owner_name,
+                opt_outs=OptOutRules(
+                    suppression_path=suppression_path, in_campaign=self.opt_outs, scope=self.opt_out_scope
+                ),
+                guards=Guards(self.max_rejected, self.max_unsubscribes),
+                run=RunOptions(
+                    max_in_flight=self.max_in_flight,
+                    owner=self.owner_name,
+                    longest_wait=self.defer_after,
+                    done_before=self._done_before,
+                ),
                 on_rejects=self._keep,
-                done_before=self._done_before,
             )
         except LoadFailedError as failed:
             done = {name: number for name, number in self._summary(failed.report).items() if isinstance(number, int)}
@@ -208,17 +210,17 @@ class AddProspectsOperator(SalesBlinkOperator):
         return f" All: {self.rejected_path}" if self.rejected_path else " Set rejected_path to get them all."
 
     def _summary(self, report: Report) -> dict[str, Any]:
-        told = report.for_xcom()
-        told["rejected_path"] = self.rejected_path if told["rejected"] else None
-        self._told = told
-        return told
+        result = report.for_xcom()
+        result["rejected_path"] = self.rejected_path if result["rejected"] else None
+        self._result = result
+        return result
 
     def get_openlineage_facets_on_complete(self, task_instance: object) -> OperatorLineage[Any, Any]:  # noqa: ARG002
-        """The load as OpenLineage tells of it: what was read, the campaign, and how many people were written."""
+        """Return the load for OpenLineage: the source, the campaign, and the number of people written."""
         from airflow_provider_salesblink.operators import lineage
 
         campaign = lineage.campaign_of(self.outlets, self.campaign_id, self.salesblink_conn_id)
-        return lineage.of_load(campaign=campaign, rows_path=self.rows_path, inlets=self.inlets, result=self._told)
+        return lineage.of_load(campaign=campaign, rows_path=self.rows_path, inlets=self.inlets, result=self._result)
 
 
 class _OutOfSight:

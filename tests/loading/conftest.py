@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from contextlib import ExitStack
+from dataclasses import fields
 from typing import TYPE_CHECKING, Any
 
 import pytest
 
 from airflow_provider_salesblink.client import SalesBlinkClient
-from airflow_provider_salesblink.loading import Report, load
+from airflow_provider_salesblink.loading import Guards, OptOutRules, Report, RunOptions, load
 from airflow_provider_salesblink.loading.rows import ColumnNames, Source, from_mappings
 from tests.conftest import HASTE
 
@@ -27,7 +28,7 @@ def pacing_url(tmp_path: Path) -> str:
 
 @pytest.fixture
 def new_client(sandbox: Sandbox, pacing_url: str) -> Iterator[Callable[..., SalesBlinkClient]]:
-    """Makes clients that are in a hurry and, unless told otherwise, have no budget."""
+    """Makes clients that do not wait between retries and, unless the options say otherwise, have no rate limit."""
     with ExitStack() as stack:
 
         def make(**options: Any) -> SalesBlinkClient:
@@ -38,12 +39,35 @@ def new_client(sandbox: Sandbox, pacing_url: str) -> Iterator[Callable[..., Sale
         yield make
 
 
+OPT_OUT_RULES = {
+    "opt_out_columns": "columns",
+    "suppression_path": "suppression_path",
+    "opt_outs": "in_campaign",
+    "opt_out_scope": "scope",
+}
+GUARDS = {"max_rejected": "max_rejected", "max_unsubscribes": "max_unsubscribes"}
+RUN = {field.name: field.name for field in fields(RunOptions)}
+
+
+def grouped(options: dict[str, Any]) -> dict[str, Any]:
+    """Return the options of a load in their groups; the others stay as they are."""
+
+    def take(names: dict[str, str]) -> dict[str, Any]:
+        return {inner: options.pop(name) for name, inner in names.items() if name in options}
+
+    opt_outs, guards, run = OptOutRules(**take(OPT_OUT_RULES)), Guards(**take(GUARDS)), RunOptions(**take(RUN))
+    return {**options, "opt_outs": opt_outs, "guards": guards, "run": run}
+
+
 @pytest.fixture
 def load_rows(new_client: Callable[..., SalesBlinkClient], campaign: CampaignUnderTest) -> Callable[..., Report]:
-    """Loads mappings, or what the functions of ``rows`` give, into the campaign."""
+    """Loads mappings, or what the functions of ``rows`` return, into the campaign.
+
+    Takes the options of a load as an operator does, by their own names.
+    """
 
     def run(rows: Any, *, client: SalesBlinkClient | None = None, campaign_id: str = "", **options: Any) -> Report:
         source: Source = from_mappings(rows, ColumnNames()) if isinstance(rows, list) else rows
-        return load(client or new_client(), campaign_id or campaign.id, source, **options)
+        return load(client or new_client(), campaign_id or campaign.id, source, **grouped(options))
 
     return run

@@ -12,7 +12,7 @@ from pathlib import Path
 
 from airflow_provider_salesblink.client import SalesBlinkClient
 from airflow_provider_salesblink.client.retry import Policy
-from airflow_provider_salesblink.loading import load
+from airflow_provider_salesblink.loading import RunOptions, load
 from airflow_provider_salesblink.loading.rows import ColumnNames, from_csv
 
 HASTE = Policy(max_attempts=5, settling_time=0.0, backoff=0.001, longest_backoff=0.01, rate_limit_window=0.01)
@@ -28,5 +28,6 @@ if __name__ == "__main__":
     ):
         print("ready", flush=True)
         sys.stdin.readline()
-        report = load(client, campaign, from_csv(file, ColumnNames()), owner=owner, settling_time=settling_time)
+        run = RunOptions(owner=owner, settling_time=settling_time)
+        report = load(client, campaign, from_csv(file, ColumnNames()), run=run)
     print(json.dumps({**report.for_xcom(), "reads": report.reads}))

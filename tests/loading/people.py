@@ -43,6 +43,6 @@ def look_ups(sandbox: Sandbox) -> int:
 
 def accounted_for(report: Report) -> int:
     """How many rows the report says something of; each row once."""
-    told = report.for_xcom()
+    summary = report.for_xcom()
     names = ("added", "there", "updated", "opted_out", "repeats", "rejected", "taken_by_others")
-    return sum(told[name] for name in names)
+    return sum(summary[name] for name in names)

@@ -44,6 +44,6 @@ def go(process: subprocess.Popen[str]) -> None:
 
 
 def report_of(process: subprocess.Popen[str]) -> dict[str, Any]:
-    told = json.loads(process.communicate(timeout=120)[0])
+    summary = json.loads(process.communicate(timeout=120)[0])
     assert process.returncode == 0
-    return told
+    return summary

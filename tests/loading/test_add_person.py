@@ -12,7 +12,7 @@ import pytest
 
 from airflow_provider_salesblink.client import UnreadableResponseError
 from airflow_provider_salesblink.loading.add_person import add_person
-from airflow_provider_salesblink.loading.reservations import NotReservedError
+from airflow_provider_salesblink.loading.reservations_retry import NotReservedError
 from airflow_provider_salesblink.sandbox import Shapes
 from tests.redis_server import new_server
 

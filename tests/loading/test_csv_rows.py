@@ -143,9 +143,9 @@ def test_options_say_what_the_file_does_not(options: dict[str, Any], text: str) 
     ({"quotechar": "\n"}, "csv_options['quotechar'] takes one character"),
     ({"escapechar": 5}, "csv_options['escapechar'] takes one character"),
     ({"delimiter": '"'}, "one character for two of delimiter, quotechar and escapechar"),
-    ({"encoding": "klingon"}, "csv_options[\"encoding\"] is no encoding that Python knows"),
-    ({"encoding": "base64"}, "is no encoding that Python knows"),
-    ({"encoding": 8}, "is no encoding that Python knows"),
+    ({"encoding": "klingon"}, "csv_options[\"encoding\"] is not an encoding that Python knows"),
+    ({"encoding": "base64"}, "is not an encoding that Python knows"),
+    ({"encoding": 8}, "is not an encoding that Python knows"),
     ({"skip_rows": -1}, "csv_options['skip_rows'] takes a whole number from 0"),
     ({"skip_rows": True}, "csv_options['skip_rows'] takes a whole number from 0"),
     ({"skip_rows": "few"}, "csv_options['skip_rows'] takes a whole number from 0"),
@@ -330,7 +330,7 @@ def test_one_of_several_opt_out_columns_is_enough_and_cells_that_moved_block_the
 @pytest.mark.parametrize(("named", "problem"), [
     (["Opted Out"], "The file has no column 'Opted Out'; it has 'Email', 'Subscribed'"),
     (["Subscribed"], "opt_out_columns names 'Subscribed', which by its name says who agreed"),
-    ("Opted Out", "opt_out_columns is a str: give a list"), ([5], "opt_out_columns is a list: give a list"),
+    ("Opted Out", "opt_out_columns is a str: pass a list"), ([5], "opt_out_columns is a list: pass a list"),
     ([" "], "opt_out_columns has an empty name"), (["email"], "opt_out_columns names the column of the address"),
 ])  # fmt: skip
 def test_opt_out_columns_that_cannot_be_are_an_error(named: Any, problem: str) -> None:

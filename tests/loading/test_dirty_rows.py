@@ -68,8 +68,8 @@ def test_a_mirror_holds_everybody_back_while_a_row_is_refused_and_says_why(
     with pytest.raises(LoadFailedError, match="1 of 20 rows refused") as failed:
         load_rows([*twenty, {"Email": written}], mode="mirror")
 
-    told = failed.value.report.for_xcom()
-    assert (writes(sandbox), told["held_back"], told["rejected"]) == ([], 1, 1)
+    summary = failed.value.report.for_xcom()
+    assert (writes(sandbox), summary["held_back"], summary["rejected"]) == ([], 1, 1)
     assert "Held back: 1 people who are in no row. Rows refused: 1" in caplog.text
 
 

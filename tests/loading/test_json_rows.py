@@ -51,7 +51,7 @@ def test_nothing_is_sent_of_an_array_that_breaks_off(sandbox: Sandbox, load_rows
         "[",
         whole[:-1] + ",]",
     ):
-        with pytest.raises(InvalidInputError, match="JSON array breaks off or is no JSON after element"):
+        with pytest.raises(InvalidInputError, match="JSON array breaks off or is not JSON after element"):
             load_rows(from_jsonl(io.BytesIO(broken.encode()), ColumnNames()))
     assert addresses(sandbox) == []
 
@@ -213,7 +213,7 @@ def test_forgotten_opt_outs_of_records_are_named_once(caplog: pytest.LogCaptureF
     assert len(caplog.messages) == 2
     assert set(caplog.messages) == {
         "Columns 'Opt-Out', 'Lead status': this looks like people who opted out, and the load ignores it. "
-        "Pass opt_out_columns=['Opt-Out', 'Lead status'] so that nobody is mailed who said no, or "
+        "Pass opt_out_columns=['Opt-Out', 'Lead status'] so that nobody who said no is mailed, or "
         "opt_out_columns=[] if it means something else."
     }
 

@@ -38,7 +38,7 @@ def spoil(sandbox: Sandbox) -> None:
         sandbox.fault("prospect-add", "429", share=0.005, retry_after=retry_after)
 
 
-def test_two_thousand_people_on_a_bad_day_are_there_once_each_and_every_doubt_is_told(
+def test_two_thousand_people_on_a_bad_day_are_there_once_each_and_every_lost_response_is_reported(
     sandbox: Sandbox, load_rows: Callable[..., Report]
 ) -> None:
     spoil(sandbox)
@@ -182,7 +182,7 @@ def test_an_answer_that_comes_too_late_is_waited_for_before_anybody_looks(
     assert (report.ambiguous.lost, report.ambiguous.carried_out) == (5, 5)
 
 
-def test_a_call_that_waits_for_the_budget_longer_than_a_reservation_lasts_is_made_anew(
+def test_a_call_that_waits_for_the_budget_longer_than_a_reservation_lasts_is_made_again(
     sandbox: Sandbox,
     new_client: Callable[..., SalesBlinkClient],
     load_rows: Callable[..., Report],

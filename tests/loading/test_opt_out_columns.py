@@ -41,8 +41,8 @@ def test_a_row_that_says_opt_out_adds_nobody(
 
     (added,) = sandbox.people()
     assert added.fields == {"Email": "bo@example.com"}
-    told = report.for_xcom()
-    assert (told["added"], told["opted_out"], accounted_for(report)) == (1, 1, 2)
+    summary = report.for_xcom()
+    assert (summary["added"], summary["opted_out"], accounted_for(report)) == (1, 1, 2)
 
 
 @pytest.mark.parametrize(

@@ -146,7 +146,7 @@ def test_only_a_few_are_looked_up_ahead_of_those_who_are_sent(
     assert looked_up(sandbox) <= 5 + 5 + 2 * 5 + 5
 
 
-def test_a_budget_of_reads_that_ends_gives_up_the_place_and_tells_what_was_done(
+def test_a_rate_limit_of_reads_ends_the_load_for_now_and_reports_what_was_done(
     sandbox: Sandbox, load_rows: Callable[..., Report], new_client: Callable[..., SalesBlinkClient]
 ) -> None:
     with pytest.raises(BudgetSpentError, match="rate limit of reads") as spent:
@@ -158,7 +158,7 @@ def test_a_budget_of_reads_that_ends_gives_up_the_place_and_tells_what_was_done(
     assert load_rows(people(30)).added == 24
 
 
-def test_who_opts_out_while_a_load_is_deferred_is_not_added_when_it_goes_on(
+def test_a_person_who_opts_out_while_a_load_is_deferred_is_not_added_when_it_resumes(
     sandbox: Sandbox, campaign: CampaignUnderTest, load_rows: Callable[..., Report], elsewhere: Callable[..., str]
 ) -> None:
     sandbox.fault("prospect-add", "slow", seconds=0.0, times=10)

@@ -13,7 +13,7 @@ from airflow_provider_salesblink.client.errors import BudgetSpentError
 from airflow_provider_salesblink.client.identity import fingerprint
 from airflow_provider_salesblink.loading.add_person import LONGEST_WAIT, add_person
 from airflow_provider_salesblink.loading.other_loads import LONGEST_PAUSE, TRY_AGAIN_AFTER, HeldByOthersError
-from airflow_provider_salesblink.loading.reservations import reservations
+from airflow_provider_salesblink.loading.reservations_retry import open_reservations
 from tests.loading.people import assert_each_once, people, reads
 
 if TYPE_CHECKING:
@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
     from airflow_provider_salesblink.client import SalesBlinkClient
     from airflow_provider_salesblink.loading import Report
-    from airflow_provider_salesblink.loading.reservations import PatientReservations
+    from airflow_provider_salesblink.loading.reservations_retry import RetryingReservations
     from airflow_provider_salesblink.sandbox import Sandbox
     from tests.conftest import CampaignUnderTest
 
@@ -35,12 +35,12 @@ def options(request: pytest.FixtureRequest) -> dict[str, Any]:
 @pytest.fixture
 def held(
     new_client: Callable[..., SalesBlinkClient], campaign: CampaignUnderTest, options: dict[str, Any]
-) -> Callable[[list[dict[str, str]]], PatientReservations]:
+) -> Callable[[list[dict[str, str]]], RetryingReservations]:
     """Lets another load, which is at work, hold some people."""
 
-    def hold(rows: list[dict[str, str]]) -> PatientReservations:
-        other = reservations(new_client(**options).shared, campaign.id, "other", settling_time=0)
-        other.take([fingerprint(row["Email"]) for row in rows])
+    def hold(rows: list[dict[str, str]]) -> RetryingReservations:
+        other = open_reservations(new_client(**options).shared, campaign.id, "other", settling_time=0)
+        other.acquire([fingerprint(row["Email"]) for row in rows])
         return other
 
     return hold
@@ -48,7 +48,7 @@ def held(
 
 def test_a_load_that_waits_asks_the_store_and_then_gives_up_its_place(
     sandbox: Sandbox, load_rows: Callable[..., Report], new_client: Callable[..., SalesBlinkClient],
-    held: Callable[..., PatientReservations], options: dict[str, Any], caplog: pytest.LogCaptureFixture,
+    held: Callable[..., RetryingReservations], options: dict[str, Any], caplog: pytest.LogCaptureFixture,
 ) -> None:  # fmt: skip
     caplog.set_level("INFO")
     rows = people(20)
@@ -74,7 +74,7 @@ def test_a_load_that_waits_asks_the_store_and_then_gives_up_its_place(
 @pytest.mark.parametrize("added", [True, False], ids=["who added them", "who did not"])
 def test_a_load_goes_on_as_soon_as_the_other_one_has_finished(
     added: bool, sandbox: Sandbox, load_rows: Callable[..., Report], new_client: Callable[..., SalesBlinkClient],
-    campaign: CampaignUnderTest, held: Callable[..., PatientReservations], options: dict[str, Any],
+    campaign: CampaignUnderTest, held: Callable[..., RetryingReservations], options: dict[str, Any],
 ) -> None:  # fmt: skip
     rows = people(10)
     other = held(rows[:5])
@@ -114,7 +114,7 @@ def test_two_loads_do_not_wait_for_each_other(
 
 def test_what_is_freed_bit_by_bit_costs_a_reading_a_minute_at_most(
     sandbox: Sandbox, load_rows: Callable[..., Report], new_client: Callable[..., SalesBlinkClient],
-    held: Callable[..., PatientReservations], options: dict[str, Any],
+    held: Callable[..., RetryingReservations], options: dict[str, Any],
 ) -> None:  # fmt: skip
     rows = people(20)
     other = held(rows)
@@ -133,9 +133,9 @@ def test_what_is_freed_bit_by_bit_costs_a_reading_a_minute_at_most(
     assert reads(sandbox) <= 2 + sum(waited) / 60
 
 
-def test_one_person_whom_another_task_adds_is_waited_for_and_then_left_for_later(
+def test_a_person_that_another_task_is_adding_is_waited_for_and_then_left_for_later(
     sandbox: Sandbox, campaign: CampaignUnderTest, new_client: Callable[..., SalesBlinkClient],
-    held: Callable[..., PatientReservations], options: dict[str, Any], caplog: pytest.LogCaptureFixture,
+    held: Callable[..., RetryingReservations], options: dict[str, Any], caplog: pytest.LogCaptureFixture,
 ) -> None:  # fmt: skip
     caplog.set_level("INFO")
     (ana,) = people(1)

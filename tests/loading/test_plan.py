@@ -1,4 +1,4 @@
-"""What each mode sends, what it refuses to, and what it tells."""
+"""What each mode sends, what it refuses, and what it reports."""
 
 from __future__ import annotations
 
@@ -88,9 +88,9 @@ def test_a_dry_run_plans_all_and_writes_nothing(
     report = load_rows(rows, client=new_client(dry_run=True), mode=mode, max_rejected=1, max_unsubscribes=0.5)
 
     assert (writes(sandbox), reads(sandbox)) == ([], 1)
-    told = report.for_xcom()
-    assert (told["outcome"], told["added"], accounted_for(report)) == ("dry_run", 1, len(rows))
-    assert (told["updated"], told["unsubscribed"]) == (mode != "insert", 2 if mode == "mirror" else 0)
+    summary = report.for_xcom()
+    assert (summary["outcome"], summary["added"], accounted_for(report)) == ("dry_run", 1, len(rows))
+    assert (summary["updated"], summary["unsubscribed"]) == (mode != "insert", 2 if mode == "mirror" else 0)
 
 
 @pytest.mark.usefixtures("inhabited")

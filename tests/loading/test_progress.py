@@ -158,9 +158,10 @@ def test_what_waits_for_the_budget_says_so_too(
         (
             20,
             0,
-            r"Writes to send: 25, at 20 a minute; look-ups in other campaigns: 25, with no budget set: about 1 min\.",
+            r"Writes to send: 25, at 20 a minute; look-ups in other campaigns: 25, "
+            r"with no rate limit set: about 1 min\.",
         ),
-        (0, 10, r"with no budget set; look-ups in other campaigns: 25, at 10 a minute: about 2 min 1 s\."),
+        (0, 10, r"with no rate limit set; look-ups in other campaigns: 25, at 10 a minute: about 2 min 1 s\."),
         (30, 60, r"at 30 a minute; look-ups in other campaigns: 25, at 60 a minute: no waiting for the limit\."),
     ],
 )

@@ -1,4 +1,4 @@
-"""Reservations: one load has a person, and the others wait, until the reservation ends."""
+"""Reservations: one load holds a person, and the others wait until the reservation expires."""
 
 from __future__ import annotations
 
@@ -17,15 +17,14 @@ import pytest
 from airflow_provider_salesblink.client.errors import ConnectionFailedError, RateLimitedError
 from airflow_provider_salesblink.client.identity import fingerprint
 from airflow_provider_salesblink.client.shared_store import StoreLocation
-from airflow_provider_salesblink.loading import reservations as reserving
-from airflow_provider_salesblink.loading.reservations import (
-    BETWEEN,
-    FileReservations,
+from airflow_provider_salesblink.loading import reservations_retry
+from airflow_provider_salesblink.loading.reservations_file import FileReservations
+from airflow_provider_salesblink.loading.reservations_redis import RedisReservations
+from airflow_provider_salesblink.loading.reservations_retry import (
+    RETRY_PAUSE,
     NotReservedError,
-    PatientReservations,
-    RedisReservations,
-    Reservations,
-    reservations,
+    RetryingReservations,
+    open_reservations,
 )
 from airflow_provider_salesblink.loading.rows import ColumnNames, from_mappings
 from tests.conftest import ROOT
@@ -38,6 +37,7 @@ if TYPE_CHECKING:
 
     from airflow_provider_salesblink.client import SalesBlinkClient
     from airflow_provider_salesblink.loading import Report
+    from airflow_provider_salesblink.loading.reservations import Reservations
     from airflow_provider_salesblink.sandbox import Sandbox
 
 ANA, BOB = b"a" * 16, b"b" * 16
@@ -59,75 +59,75 @@ def opened(request: pytest.FixtureRequest, tmp_path: Path) -> Callable[..., Rese
     return make
 
 
-def test_a_person_is_one_load_s_and_stays_it(opened: Callable[..., Reservations]) -> None:
+def test_a_person_stays_reserved_for_one_load(opened: Callable[..., Reservations]) -> None:
     first, second = opened("first"), opened("second")
 
-    assert first.take([ANA]) == {ANA}
-    assert second.take([ANA, BOB]) == {BOB}
-    assert first.take([ANA, BOB]) == {ANA}
-    assert opened("first").take([ANA]) == {ANA}
-    assert opened("second", scope="autumn").take([ANA]) == {ANA}
+    assert first.acquire([ANA]) == {ANA}
+    assert second.acquire([ANA, BOB]) == {BOB}
+    assert first.acquire([ANA, BOB]) == {ANA}
+    assert opened("first").acquire([ANA]) == {ANA}
+    assert opened("second", scope="autumn").acquire([ANA]) == {ANA}
 
 
-def test_what_a_dead_load_has_reserved_is_free_after_a_while(opened: Callable[..., Reservations]) -> None:
-    opened("dead", held_for=0.2).take([ANA])
+def test_reservations_of_a_dead_load_expire(opened: Callable[..., Reservations]) -> None:
+    opened("dead", held_for=0.2).acquire([ANA])
     alive = opened("alive", held_for=0.2)
-    assert alive.take([ANA]) == set()
+    assert alive.acquire([ANA]) == set()
     time.sleep(0.25)  # noqa: TID251
 
-    assert alive.take([ANA]) == {ANA}
+    assert alive.acquire([ANA]) == {ANA}
 
 
-def test_a_reservation_that_is_taken_again_holds_as_long_again(opened: Callable[..., Reservations]) -> None:
+def test_a_reservation_that_is_acquired_again_lasts_as_long_again(opened: Callable[..., Reservations]) -> None:
     first, second = (opened(owner, held_for=0.6) for owner in ("first", "second"))
-    first.take([ANA])
+    first.acquire([ANA])
     time.sleep(0.4)  # noqa: TID251
-    assert first.take([ANA]) == {ANA}
+    assert first.acquire([ANA]) == {ANA}
     time.sleep(0.4)  # noqa: TID251
 
-    assert second.take([ANA]) == set()
+    assert second.acquire([ANA]) == set()
 
 
-def test_a_reservation_begins_anew_when_the_person_is_about_to_be_sent(opened: Callable[..., Reservations]) -> None:
+def test_a_reservation_is_renewed_right_before_the_person_is_sent(opened: Callable[..., Reservations]) -> None:
     first, second = (opened(owner, held_for=0.6) for owner in ("first", "second"))
-    first.take([ANA])
+    first.acquire([ANA])
     time.sleep(0.4)  # noqa: TID251
-    assert first.about_to_send(ANA)
+    assert first.renew(ANA)
     time.sleep(0.4)  # noqa: TID251
 
-    assert second.take([ANA]) == set()
+    assert second.acquire([ANA]) == set()
 
 
-def test_nobody_is_about_to_be_sent_whose_reservation_has_ended(opened: Callable[..., Reservations]) -> None:
+def test_an_expired_reservation_is_not_renewed(opened: Callable[..., Reservations]) -> None:
     first, second = (opened(owner, held_for=0.2) for owner in ("first", "second"))
-    first.take([ANA])
-    assert not first.about_to_send(BOB)
+    first.acquire([ANA])
+    assert not first.renew(BOB)
     time.sleep(0.25)  # noqa: TID251
 
-    assert not first.about_to_send(ANA)
-    assert second.take([ANA]) == {ANA}
-    assert not first.about_to_send(ANA)
-    assert second.about_to_send(ANA)
+    assert not first.renew(ANA)
+    assert second.acquire([ANA]) == {ANA}
+    assert not first.renew(ANA)
+    assert second.renew(ANA)
 
 
-def test_what_is_under_way_is_as_old_as_when_it_was_sent(opened: Callable[..., Reservations]) -> None:
+def test_a_load_is_active_from_the_moment_it_last_sent(opened: Callable[..., Reservations]) -> None:
     first = opened("first")
-    first.take([ANA])
+    first.acquire([ANA])
     time.sleep(0.5)  # noqa: TID251
-    first.about_to_send(ANA)
+    first.renew(ANA)
 
-    assert opened("first").left_at_work() < 0.4
+    assert opened("first").idle_for() < 0.4
 
 
 def test_an_owner_s_unfinished_run_is_known_until_it_finishes(opened: Callable[..., Reservations]) -> None:
-    assert opened("first").left_at_work() == math.inf
-    opened("first").take([ANA])
+    assert opened("first").idle_for() == math.inf
+    opened("first").acquire([ANA])
 
-    assert opened("first").left_at_work() < 5
-    assert opened("second").left_at_work() == math.inf
-    assert opened("first", scope="autumn").left_at_work() == math.inf
+    assert opened("first").idle_for() < 5
+    assert opened("second").idle_for() == math.inf
+    assert opened("first", scope="autumn").idle_for() == math.inf
     opened("first").finish()
-    assert opened("first").left_at_work() == math.inf
+    assert opened("first").idle_for() == math.inf
 
 
 def test_threads_share_people_out(opened: Callable[..., Reservations]) -> None:
@@ -135,7 +135,7 @@ def test_threads_share_people_out(opened: Callable[..., Reservations]) -> None:
 
     def take(owner: str) -> list[bytes]:
         mine = opened(owner)
-        return [who for start in range(0, 100, 5) for who in mine.take(everybody[start : start + 5])]
+        return [who for start in range(0, 100, 5) for who in mine.acquire(everybody[start : start + 5])]
 
     with ThreadPoolExecutor(4) as pool:
         taken = [who for each in pool.map(take, "abcd") for who in each]
@@ -159,8 +159,8 @@ def test_a_crashed_load_of_another_owner_is_waited_for(
     sandbox: Sandbox, load_rows: Callable[..., Report], campaign: Any, new_client: Any
 ) -> None:
     rows = people(10)
-    dead = reservations(new_client().shared, campaign.id, "dead", held_for=1.0)
-    dead.take([fingerprint(row["Email"].upper()) for row in rows[:5]])
+    dead = open_reservations(new_client().shared, campaign.id, "dead", held_for=1.0)
+    dead.acquire([fingerprint(row["Email"].upper()) for row in rows[:5]])
 
     report = load_rows(rows, owner="alive")
 
@@ -186,11 +186,11 @@ def test_no_more_calls_wait_for_a_budget_than_a_minute_of_it_admits(
 OPENING = """
 import sys, time
 from pathlib import Path
-from airflow_provider_salesblink.loading.reservations import FileReservations
+from airflow_provider_salesblink.loading.reservations_file import FileReservations
 print("ready", flush=True)
 sys.stdin.readline()
 for number in range(20):
-    FileReservations(Path(sys.argv[1]) / str(number), "spring", sys.argv[2]).take([b"a" * 16])
+    FileReservations(Path(sys.argv[1]) / str(number), "spring", sys.argv[2]).acquire([b"a" * 16])
 """
 
 
@@ -213,30 +213,30 @@ def test_processes_open_a_new_file_at_the_same_moment(tmp_path: Path) -> None:
     assert [process.wait(60) for process in processes] == [0] * 6
 
 
-def test_a_store_that_cannot_be_used_is_told_in_words(tmp_path: Path) -> None:
+def test_a_store_that_cannot_be_used_is_an_error_that_names_it(tmp_path: Path) -> None:
     (tmp_path / "in the way").write_text("a file, not a folder")
     location = StoreLocation("n", tmp_path / "in the way" / "pace.sqlite")
 
     with pytest.raises(ConnectionFailedError, match=r"People cannot be reserved in .* without that somebody could be"):
-        reservations(location, "campaign", "owner")
+        open_reservations(location, "campaign", "owner")
 
 
 def no_sleep(_: float) -> None:
     pass
 
 
-def test_a_redis_server_that_is_not_there_is_told_in_words() -> None:
+def test_a_redis_server_that_is_missing_is_an_error_that_names_it() -> None:
+    location = StoreLocation("n", redis_url="redis://127.0.0.1:1/0")
+
     with pytest.raises(ConnectionFailedError, match="the Redis server of pacing_url"):
-        reservations(StoreLocation("n", redis_url="redis://127.0.0.1:1/0"), "campaign", "owner", sleep=no_sleep).take(
-            [b"who"]
-        )
+        open_reservations(location, "campaign", "owner", sleep=no_sleep).acquire([b"who"])
 
 
-def test_who_has_done_with_a_person_can_be_followed_and_who_is_at_work_cannot(
+def test_an_idle_owner_can_be_taken_over_and_an_active_one_cannot(
     opened: Callable[..., Reservations],
 ) -> None:
     first, second, third = opened("first"), opened("second"), opened("third")
-    first.take([ANA])
+    first.acquire([ANA])
     assert second.idle_owner(ANA) is None
     assert not second.take_over(ANA, "first")
 
@@ -244,14 +244,14 @@ def test_who_has_done_with_a_person_can_be_followed_and_who_is_at_work_cannot(
 
     assert second.idle_owner(ANA) == third.idle_owner(ANA) == "first"
     assert second.take_over(ANA, "first")
-    # Whoever saw the first one idle comes too late for the second, even when that one has finished.
+    # The third saw the first one idle. It is too late for the second, even though that one has finished.
     second.finish()
     assert not third.take_over(ANA, "first")
-    assert opened("fourth").take([ANA]) == set()
+    assert opened("fourth").acquire([ANA]) == set()
 
 
 @pytest.mark.parametrize("store", ["file", "redis"])
-def test_whom_an_idle_load_adds_after_all_is_not_added_by_the_one_that_follows_it(
+def test_people_that_an_idle_load_adds_after_all_are_not_added_by_the_load_that_takes_over(
     store: str,
     sandbox: Sandbox,
     load_rows: Callable[..., Report],
@@ -266,15 +266,15 @@ def test_whom_an_idle_load_adds_after_all_is_not_added_by_the_one_that_follows_i
     with pytest.raises(RateLimitedError):
         load_rows(both, client=new_client(**options), owner="first")
     sandbox.clear_faults()
-    # The second finds it idle; before it takes the people over, the first goes on and comes to its end.
-    take_over, first = PatientReservations.take_over, []
+    # The second finds it idle. Before it takes the people over, the first resumes and finishes.
+    take_over, first = RetryingReservations.take_over, []
 
-    def late(self: PatientReservations, who: bytes, owner: str) -> bool:
+    def late(self: RetryingReservations, who: bytes, owner: str) -> bool:
         if not first:
             first.append(load_rows(both, client=new_client(**options), owner="first"))
         return take_over(self, who, owner)
 
-    monkeypatch.setattr(PatientReservations, "take_over", late)
+    monkeypatch.setattr(RetryingReservations, "take_over", late)
     second = load_rows(both, client=new_client(**options), owner="second")
 
     assert_each_once(sandbox, both)
@@ -287,7 +287,7 @@ def test_a_clock_that_was_set_makes_a_load_look_again(
 ) -> None:
     ahead = [0.0]
     monkeypatch.setattr(
-        reserving, "time", SimpleNamespace(time=lambda: time.time() + ahead[0], monotonic=time.monotonic)
+        reservations_retry, "time", SimpleNamespace(time=lambda: time.time() + ahead[0], monotonic=time.monotonic)
     )
 
     def rows() -> Iterator[Any]:
@@ -301,7 +301,7 @@ def test_a_clock_that_was_set_makes_a_load_look_again(
 
     assert_each_once(sandbox, people(1))
     assert (report.added, report.taken_by_others) == (0, 1)
-    assert waits == [pytest.approx(5, abs=1)], "until what was under way is over: the client's timeout"
+    assert waits == [pytest.approx(5, abs=1)], "until the other load's requests have taken effect: the client's timeout"
 
 
 def test_people_who_were_taken_out_of_the_campaign_are_loaded_again(
@@ -322,13 +322,13 @@ def test_people_who_were_taken_out_of_the_campaign_are_loaded_again(
 # A Redis server that forgets
 
 
-def in_redis(redis_url: str, owner: str, **options: Any) -> PatientReservations:
-    return reservations(StoreLocation("n", redis_url=redis_url), "campaign", owner, **options)
+def in_redis(redis_url: str, owner: str, **options: Any) -> RetryingReservations:
+    return open_reservations(StoreLocation("n", redis_url=redis_url), "campaign", owner, **options)
 
 
 def test_a_reservation_is_confirmed_until_it_is_gone(redis_url: str, redis_server: Any) -> None:
     first, second = (in_redis(redis_url, owner, settling_time=0) for owner in ("first", "second"))
-    first.take([ANA])
+    first.acquire([ANA])
     first.confirm(ANA)
     with pytest.raises(NotReservedError, match=r"does not hold the person's reservation any more; nothing was sent"):
         second.confirm(ANA)
@@ -362,12 +362,12 @@ def test_a_server_that_is_away_is_waited_for_and_that_is_said_once(caplog: pytes
             server.start()
 
     try:
-        assert in_redis(f"redis://127.0.0.1:{port}", "first", sleep=sleep, settling_time=0).take([ANA]) == {ANA}
+        assert in_redis(f"redis://127.0.0.1:{port}", "first", sleep=sleep, settling_time=0).acquire([ANA]) == {ANA}
     finally:
         server.terminate()
 
-    assert waits[:3] == [BETWEEN] * 3
-    assert caplog.text.count("nobody is added until it is back; waiting for it for about 60 s") == 1
+    assert waits[:3] == [RETRY_PAUSE] * 3
+    assert caplog.text.count("so nobody is added until it is reachable; waiting for it for about 60 s") == 1
 
 
 def test_a_server_that_refuses_who_asks_is_not_waited_for() -> None:
@@ -375,7 +375,7 @@ def test_a_server_that_refuses_who_asks_is_not_waited_for() -> None:
     with new_server() as server:
         server.client().config_set("requirepass", "right")
         with pytest.raises(ConnectionFailedError, match="cannot be reserved"):
-            in_redis(f"redis://127.0.0.1:{server.port}", "first", sleep=waits.append).take([ANA])
+            in_redis(f"redis://127.0.0.1:{server.port}", "first", sleep=waits.append).acquire([ANA])
     assert waits == []
 
 
@@ -383,9 +383,9 @@ def test_on_a_server_that_was_just_started_what_others_may_have_under_way_is_wai
     waits: list[float] = []
     with new_server() as server:
         held = in_redis(f"redis://127.0.0.1:{server.port}", "first", settling_time=30, sleep=waits.append)
-        held.take([ANA])
+        held.acquire([ANA])
         now = time.monotonic()
-        assert now + 25 < held.known_since() <= now + 30
+        assert now + 25 < held.complete_since() <= now + 30
 
     (waited,) = waits
     assert 25 < waited <= 30
@@ -397,21 +397,21 @@ def test_a_server_that_was_emptied_or_went_back_is_known_by_who_used_it(tmp_path
     try:
         url, port = f"redis://127.0.0.1:{server.port}", server.port
         held = in_redis(url, "first", settling_time=0)
-        held.take([ANA])
+        held.acquire([ANA])
         time.sleep(1.1)  # noqa: TID251  # the server counts its seconds whole
         before = time.monotonic()
-        held.take([ANA])
-        assert held.known_since() < before
+        held.acquire([ANA])
+        assert held.complete_since() < before
         server.client().flushall()
-        held.take([ANA])
-        assert held.known_since() > before
+        held.acquire([ANA])
+        assert held.complete_since() > before
         server.terminate()
         server._desired_port = port
         server.start()
         restarted = time.monotonic()
         newcomer = in_redis(url, "second", settling_time=0)
-        assert newcomer.take([ANA, BOB]) == {BOB}
-        assert newcomer.known_since() > restarted
+        assert newcomer.acquire([ANA, BOB]) == {BOB}
+        assert newcomer.complete_since() > restarted
     finally:
         server.terminate()
 

@@ -108,7 +108,7 @@ def test_columns_are_mapped_and_the_others_left_out() -> None:
 
 @pytest.mark.parametrize(("columns", "problem"), [
     ({"Mail": "Email"}, "The file has no column 'Mail'; it has 'Email', 'X'"),
-    ({"X": "Company"}, "columns maps no column onto 'Email'"),
+    ({"X": "Company"}, "columns maps no column to 'Email'"),
     ({"X": "Email", "Email": "email"}, "The columns 'X' and 'Email' are both 'Email'"),
 ])  # fmt: skip
 def test_a_mapping_that_does_not_fit_is_an_error(columns: dict[str, str], problem: str) -> None:
@@ -116,7 +116,7 @@ def test_a_mapping_that_does_not_fit_is_an_error(columns: dict[str, str], proble
         csv_rows("Email,X\na@b.com,y\n", columns)
 
 
-def test_a_mapped_column_that_no_row_has_is_told(caplog: pytest.LogCaptureFixture) -> None:
+def test_a_mapped_column_that_no_row_has_is_logged(caplog: pytest.LogCaptureFixture) -> None:
     columns = {"mail": "Email", "fist_name": "First Name", "firm": "Company"}
     rows = [{"mail": "a@b.com", "first_name": "Ana"}, {"mail": "b@b.com", "firm": "Acme"}]
 
@@ -165,10 +165,10 @@ def test_json_lines_that_are_none_are_refused_by_their_number() -> None:
     rows = jsonl_rows("\n".join(lines))
 
     assert refused(rows) == [
-        (3, "It is no JSON: mend the line."),
+        (3, "It is not JSON: fix the line."),
         (4, "It is a JSON list, not an object."),
         (5, "It is a JSON NoneType, not an object."),
-        (7, "It is no JSON: mend the line."),
+        (7, "It is not JSON: fix the line."),
     ]
     assert [row.number for row in rows if isinstance(row, Row)] == [1, 8]
     assert rows[-1].columns["n"] == "5"
@@ -286,5 +286,5 @@ def is_empty(item: Any) -> bool:
 
 
 def test_a_column_is_not_mapped_onto_nothing() -> None:
-    with pytest.raises(InvalidInputError, match="columns maps 'Mail' onto a name without letters"):
+    with pytest.raises(InvalidInputError, match="columns maps 'Mail' to a name without letters"):
         ColumnNames({"E-Mail": "Email", "Mail": " "})

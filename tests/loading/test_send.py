@@ -1,4 +1,4 @@
-"""What goes wrong in the middle of sending: the report tells all that was done, and the next run does the rest."""
+"""Failures in the middle of sending: the report shows all that was done, and the next run does the rest."""
 
 from __future__ import annotations
 
@@ -42,7 +42,7 @@ def test_a_key_that_ends_in_the_middle_ends_the_load_and_the_next_run_does_the_r
 
 
 @pytest.mark.parametrize("mode", ["insert", "upsert"])
-def test_a_budget_that_ends_in_the_middle_tells_all_that_was_done(
+def test_a_rate_limit_in_the_middle_reports_all_that_was_done(
     mode: str, sandbox: Sandbox, new_client: Callable[..., SalesBlinkClient], campaign: CampaignUnderTest,
     load_rows: Callable[..., Report],
 ) -> None:  # fmt: skip
@@ -75,9 +75,7 @@ def test_a_server_that_asks_to_be_left_alone_for_a_day_holds_no_worker(
     assert_each_once(sandbox, people(2))
 
 
-def test_a_server_that_wants_to_be_left_alone_for_long_ends_the_load(
-    sandbox: Sandbox, load_rows: Callable[..., Report]
-) -> None:
+def test_a_server_that_asks_for_a_long_pause_ends_the_load(sandbox: Sandbox, load_rows: Callable[..., Report]) -> None:
     rows = people(30)
     sandbox.fault("prospect-add", "slow", seconds=0.0, times=10)
     sandbox.fault("prospect-add", "429", retry_after=3600, times=None)
@@ -141,10 +139,10 @@ def test_a_campaign_whose_list_is_spoilt_is_not_taken_for_empty(
     assert writes(sandbox) == []
 
 
-def test_a_view_that_grows_old_is_renewed_and_every_doubt_is_still_told(
+def test_a_stale_reading_is_renewed_and_every_lost_response_is_still_reported(
     sandbox: Sandbox, load_rows: Callable[..., Report], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(send.Sender, "_view_is_old", lambda _: True)
+    monkeypatch.setattr(send.Sender, "_is_reading_stale", lambda _: True)
     sandbox.fault("prospect-add", "reset", when="after", times=10)
     sandbox.fault("prospect-add", "reset", when="before", times=10)
     rows = people(100)

@@ -58,16 +58,16 @@ def test_an_entry_holds_every_spelling_of_what_it_names_and_nobody_else(
     [
         ("ana@example.com;bo@example.com", "Line 3 .* several cells: write one address"),
         ("ana@example.com,2027-01-01,left", "Line 3 .* several cells"),
-        ("https://www.example.com/ana", "Line 3 .* a web address: write the domain alone"),
-        ("example.com/ana", "no address, no domain"),
-        ("3.14", "no address, no domain"),
-        ("ana%40example.com", "no address, no domain"),
-        ("ana(at)example.com", "no address, no domain"),
-        ('{"error":"not.found"}', "no address, no domain"),
-        ("email:example.com", "no address, no domain"),
+        ("https://www.example.com/ana", "Line 3 .* a web address: write only the domain"),
+        ("example.com/ana", "not an address, a domain"),
+        ("3.14", "not an address, a domain"),
+        ("ana%40example.com", "not an address, a domain"),
+        ("ana(at)example.com", "not an address, a domain"),
+        ('{"error":"not.found"}', "not an address, a domain"),
+        ("email:example.com", "not an address, a domain"),
         ("ana@example.com bo@example.com", "more than one address"),
-        ("ana", "Line 3 .* no address, no domain and no SHA-256"),
-        (sha256("ana@example.com")[:-1], "no address, no domain"),
+        ("ana", "Line 3 .* not an address, a domain or a SHA-256"),
+        (sha256("ana@example.com")[:-1], "not an address, a domain"),
         ("ana @example.com", "a blank inside"),
         ("'ana@example.com", "it starts with a quote or another sign"),
     ],
@@ -98,8 +98,8 @@ def test_who_is_suppressed_is_never_added_nor_changed(
 
     unsubscribes = mode != "insert" and opt_outs == "unsubscribe"
     assert sorted(writes(sandbox)) == ["prospect-add", *["prospect-unsubscribe"] * unsubscribes]
-    told = report.for_xcom()
-    assert (told["added"], told["opted_out"], told["repeats"], told["unsubscribed"]) == (1, 3, 1, unsubscribes)
+    counts = report.for_xcom()
+    assert (counts["added"], counts["opted_out"], counts["repeats"], counts["unsubscribed"]) == (1, 3, 1, unsubscribes)
     found = {person.email: person for person in sandbox.people()}
     assert found.keys() == {"P1@example.com", "p2@example.com"}
     assert (found["P1@example.com"].fields["Company"], found["P1@example.com"].unsubscribed) == ("Old", unsubscribes)
@@ -138,7 +138,7 @@ def test_an_empty_list_is_a_warning_and_a_full_one_is_counted(
     assert "The suppression file holds 1 addresses, 2 domains, 1 hashes." in caplog.text
 
 
-def test_an_insert_says_whom_it_leaves_in_the_campaign(
+def test_an_insert_logs_how_many_it_leaves_in_the_campaign(
     sandbox: Sandbox, campaign: CampaignUnderTest, load_rows: Callable[..., Report], tmp_path: Path,
     caplog: pytest.LogCaptureFixture,
 ) -> None:  # fmt: skip

@@ -34,9 +34,9 @@ def load(campaign: CampaignUnderTest, **options: Any) -> dict[str, Any]:
 
 
 def test_a_list_of_people_is_added(sandbox: Sandbox, campaign: CampaignUnderTest) -> None:
-    told = load(campaign, rows=ROWS)
+    xcom = load(campaign, rows=ROWS)
 
-    assert (told["outcome"], told["rows"], told["added"], told["rejected_path"]) == ("loaded", 20, 20, None)
+    assert (xcom["outcome"], xcom["rows"], xcom["added"], xcom["rejected_path"]) == ("loaded", 20, 20, None)
     assert by_address(person.fields for person in sandbox.people()) == by_address(ROWS)
 
 
@@ -60,10 +60,14 @@ def test_good_rows_are_sent_and_the_others_kept_with_their_reasons(
         load(campaign, rows=rows, rejected_path=f"file://{rejected}")
 
     assert "2 of 4 rows refused, more than max_rejected=0" in str(failed.value)
-    assert "row 3: Its 'Email' is no e-mail address" in str(failed.value)
+    assert "row 3: Its 'Email' is not an e-mail address" in str(failed.value)
     assert len(sandbox.people()) == 2
     assert [json.loads(line) for line in rejected.read_text().splitlines()] == [
-        {"row": 3, "reason": "Its 'Email' is no e-mail address: it has no at sign.", "columns": {"Email": "nobody"}},
+        {
+            "row": 3,
+            "reason": "Its 'Email' is not an e-mail address: it has no at sign.",
+            "columns": {"Email": "nobody"},
+        },
         {"row": 4, "reason": "It has no 'Email'.", "columns": {"First Name": "Ana"}},
     ]
 
@@ -71,9 +75,9 @@ def test_good_rows_are_sent_and_the_others_kept_with_their_reasons(
 def test_some_rejects_may_be_fine(campaign: CampaignUnderTest, tmp_path: Path) -> None:
     path = f"file://{tmp_path}/rejected.jsonl"
 
-    told = load(campaign, rows=[*ROWS[:2], {"Email": "nobody"}], max_rejected=1, rejected_path=path)
+    xcom = load(campaign, rows=[*ROWS[:2], {"Email": "nobody"}], max_rejected=1, rejected_path=path)
 
-    assert (told["added"], told["rejected"], told["rejected_path"]) == (2, 1, path)
+    assert (xcom["added"], xcom["rejected"], xcom["rejected_path"]) == (2, 1, path)
 
 
 @pytest.mark.parametrize(
@@ -93,7 +97,7 @@ def test_some_rejects_may_be_fine(campaign: CampaignUnderTest, tmp_path: Path) -
         ),
         ({"rows": [{"Email": "a@b.co"}], "opt_out_columns": ["Out"]}, "No row has the opt-out column 'Out'"),
         ({"rows_path": "file:///no/such.csv"}, "cannot be used (FileNotFoundError)"),
-        ({"rows": [{"Email": "a@b.co"}], "columns": {"Mail": "Company"}}, "columns maps no column onto 'Email'"),
+        ({"rows": [{"Email": "a@b.co"}], "columns": {"Mail": "Company"}}, "columns maps no column to 'Email'"),
         ({"rows": [{"Email": "a@b.co"}], "max_in_flight": 0}, "max_in_flight"),
         ({"rows": [{"Email": "a@b.co"}], "campaign_id": "nobody"}, "404 on GET /api/prospects/nobody"),
     ],
@@ -183,9 +187,9 @@ def test_a_dry_run_plans_and_writes_nothing(
 ) -> None:
     connection(extra={"dry_run": True})
 
-    told = load(campaign, rows=ROWS)
+    xcom = load(campaign, rows=ROWS)
 
-    assert (told["outcome"], told["added"]) == ("dry_run", 20)
+    assert (xcom["outcome"], xcom["added"]) == ("dry_run", 20)
     assert [request.method for request in sandbox.requests] == ["GET"]
 
 
@@ -203,8 +207,8 @@ def test_a_load_longer_than_its_budget_is_deferred_and_goes_on(
     assert deferred.value.kwargs["done_before"]["added"] == 7
     connection(extra={"writes_per_minute": 0})  # a minute later
     again = AddProspectsOperator(task_id="t", campaign_id=campaign.id, rows=ROWS, defer_after=5)
-    told = again.resume({}, None, **deferred.value.kwargs)
-    assert (told["rows"], told["added"], told["there"]) == (20, 19, 1)
+    xcom = again.resume({}, None, **deferred.value.kwargs)
+    assert (xcom["rows"], xcom["added"], xcom["there"]) == (20, 19, 1)
     assert len(sandbox.people()) == 20
 
 
@@ -328,11 +332,11 @@ def test_refused_rows_of_an_earlier_run_are_removed(campaign: CampaignUnderTest,
     refused = tmp_path / "refused.jsonl"
     refused.write_text('{"row": 1}\n')
 
-    told = AddProspectsOperator(
+    xcom = AddProspectsOperator(
         task_id="t", campaign_id=campaign.id, rows=[{"Email": "ana@example.com"}], rejected_path=f"file://{refused}"
     ).execute({})
 
-    assert told["rejected_path"] is None
+    assert xcom["rejected_path"] is None
     assert refused.read_text() == ""
 
 

@@ -272,7 +272,7 @@ def test_a_person_may_come_as_json_text(sandbox: Sandbox, campaign: CampaignUnde
         ({"Email": ""}, "data['Email'] is empty"),
         ({"Email": None}, "data['Email'] is a NoneType, not text"),
         ({"Email": "a@b.c", "email": "d@e.f"}, "data has two columns for 'Email'"),
-        ({"Email": "a@b.c", "Since": {1, 2}}, "data is no person. 'Since' is a set: give a text or a number."),
+        ({"Email": "a@b.c", "Since": {1, 2}}, "data is not a person. 'Since' is a set: give a text or a number."),
         ({"Email": "a@b.c", "Owner": {"Name": "Bo"}}, "'Owner' is a dict: give a text or a number."),
         ({"Email": "a@b.c", "Score": float("inf")}, "'Score' is a float: give a text or a number."),
         ({"Email": "a@b.c", "Note": "a\x00b"}, "'Note' holds a NUL character"),

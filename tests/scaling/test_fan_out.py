@@ -70,10 +70,10 @@ def test_mapped_loads_run_side_by_side_within_one_budget(airflow: RealAirflow, b
 
     assert airflow.run_state(DAG_ID, run) == "success"
     assert_each_once(busy, EVERYBODY)
-    told = airflow.xcom(DAG_ID, run, "add_up")
-    assert told["rows"] == len(REGIONS) * (SHARED + OWN)
+    result = airflow.xcom(DAG_ID, run, "add_up")
+    assert result["rows"] == len(REGIONS) * (SHARED + OWN)
     # Whose answer was in doubt when a load was deferred is found there by its next part.
-    assert len(EVERYBODY) - 2 <= told["added"] <= len(EVERYBODY)
+    assert len(EVERYBODY) - 2 <= result["added"] <= len(EVERYBODY)
     writes = [request.at for request in busy.requests if request.method == "POST"]
     # More than a minute's worth, so that somebody had to wait.
     assert len(writes) > WRITES >= most_within(writes, 60)

@@ -165,7 +165,7 @@ def test_a_server_that_is_killed_and_comes_back_empty_makes_nobody_get_mail_twic
         log = worker.log.read_text()
         _, outage, after = log.partition("People cannot be reserved in the Redis server of pacing_url")
         assert outage, log
-        assert after.count("Who is being added may be forgotten in the Redis server of pacing_url") == 1, log
+        assert after.count("Reservations may be lost in the Redis server of pacing_url") == 1, log
     read = [each.at for each in sandbox.requests if each.path == "/api/campaigns" and killed < each.at < restarted]
     assert most_within(read, WINDOW - LATE) == READS // 10
     assert caplog.text.count("until it is back, this machine sends at most 6 reads, 3 writes") == 1

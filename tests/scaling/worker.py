@@ -13,7 +13,7 @@ from pathlib import Path
 
 from airflow_provider_salesblink.client import SalesBlinkClient, rate_limit, rate_limit_stores
 from airflow_provider_salesblink.client.retry import Policy
-from airflow_provider_salesblink.loading import load, reservations
+from airflow_provider_salesblink.loading import RunOptions, load, reservations_retry
 from airflow_provider_salesblink.loading.rows import ColumnNames, from_csv
 
 MINUTE, RETRY_EVERY, TIMEOUT = 2.5, 0.5, 2.0
@@ -23,7 +23,7 @@ WINDOW = MINUTE + rate_limit.SLACK
 def hasten() -> None:
     rate_limit.MINUTE = MINUTE
     rate_limit_stores.RETRY_EVERY = RETRY_EVERY
-    reservations.BETWEEN = 1.0
+    reservations_retry.RETRY_PAUSE = 1.0
 
 
 if __name__ == "__main__":
@@ -35,5 +35,5 @@ if __name__ == "__main__":
     with SalesBlinkClient(key, url, policy=policy, timeout=TIMEOUT, **budget) as client, Path(path).open("rb") as file:
         print("ready", flush=True)
         sys.stdin.readline()
-        report = load(client, campaign, from_csv(file, ColumnNames()), owner=owner)
+        report = load(client, campaign, from_csv(file, ColumnNames()), run=RunOptions(owner=owner))
     print(json.dumps({**report.for_xcom(), "reads": report.reads}))

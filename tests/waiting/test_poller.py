@@ -101,7 +101,7 @@ def test_an_impatient_one_is_served_and_the_pace_goes_back_when_it_leaves(
             assert len(connection.looks) == 4
             await waiting(shared, CampaignIs("running", campaign.id), interval=0.3)
             await for_a_while(0.6)
-            assert len(connection.looks) == 5, "a delivered result is no reason to look again"
+            assert len(connection.looks) == 5, "a delivered result does not cause another poll"
             sandbox.happen("pause", to=campaign.id)
             await waiting(shared, CampaignIs("paused", campaign.id), interval=0.05)
             assert isinstance(await slow, Met), "it gets results of polls that others wanted"

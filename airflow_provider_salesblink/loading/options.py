@@ -1,0 +1,130 @@
+"""How a load runs: what counts as an opt-out, what makes the load fail, and how long it waits."""
+
+from __future__ import annotations
+
+import math
+import time
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any, get_args
+
+from airflow_provider_salesblink.choices import OptOuts, OptOutScope
+from airflow_provider_salesblink.client import validation
+from airflow_provider_salesblink.client.errors import InvalidInputError
+from airflow_provider_salesblink.loading.reservations import LONGEST_UNSENT
+
+if TYPE_CHECKING:
+    import os
+    from collections.abc import Callable, Iterable, Mapping
+
+    from airflow_provider_salesblink.client import SalesBlinkClient
+    from airflow_provider_salesblink.loading.suppressions import OpenablePath
+
+MOST_UNSUBSCRIBES = 0.1
+
+
+@dataclass(frozen=True)
+class OptOutRules:
+    """How a load finds people who opted out, and what it does with them. It never adds or updates any of them.
+
+    :param columns: names of the rows' columns that say who opted out. They are read, and not sent. Sources with other
+        column names take them too: :class:`ColumnNames`.
+    :param suppression_path: a file of people who must not be mailed, whatever the rows say; see :class:`Suppressions`.
+    :param in_campaign: what to do with people in the campaign who opted out according to a row or that file:
+        ``unsubscribe`` them (in ``upsert`` and ``mirror``), or ``skip`` them.
+    :param scope: ``account`` looks up each person before adding them, and adds nobody who opted out in any campaign
+        that the key sees. If SalesBlink does not show it for a person, the person's row is rejected. ``campaign``
+        checks this campaign only. A dry run looks nobody up.
+    :raises InvalidInputError: when ``scope`` is neither of the two.
+    """
+
+    columns: Iterable[str] = ()
+    suppression_path: str | os.PathLike[str] | OpenablePath | None = None
+    in_campaign: OptOuts = "unsubscribe"
+    scope: OptOutScope = "account"
+
+    def __post_init__(self) -> None:
+        if self.scope not in get_args(OptOutScope):
+            raise InvalidInputError("opt_out_scope is neither 'account' nor 'campaign'.")
+
+
+@dataclass(frozen=True)
+class Guards:
+    """What makes a load fail instead of doing harm.
+
+    :param max_rejected: how many rows may be rejected before the load fails. It sends the other rows anyway.
+    :param max_unsubscribes: the largest share of the campaign's subscribed people that a mirror may unsubscribe.
+        It does not limit people who opted out according to the source.
+    :raises InvalidInputError: when a number is out of bounds.
+    """
+
+    max_rejected: int = 0
+    max_unsubscribes: float = MOST_UNSUBSCRIBES
+
+    def __post_init__(self) -> None:
+        validation.whole_number("max_rejected", self.max_rejected, 0)
+        # A percentage would switch the guard off, and an unsubscribe cannot be undone.
+        validation.number("max_unsubscribes", self.max_unsubscribes, 0, 1)
+
+
+@dataclass(frozen=True)
+class RunOptions:
+    """How one run of a load uses the client, waits, and continues an earlier run.
+
+    :param max_in_flight: how many calls at most are sent at once.
+    :param owner: a name for this load that stays the same when it is started again; a random one by default.
+    :param longest_wait: the most seconds that a call waits for the shared rate limit, and that the load waits for
+        people that another load holds.
+    :param settling_time: seconds for which requests of a killed run, or of another load whose reservations were lost,
+        may still take effect. By default, as long as the client waits for a response.
+    :param done_before: what ``report.done()`` of an earlier part of the same load returned; it is counted in.
+    :param sleep: how to wait.
+    :raises InvalidInputError: when a number is out of bounds.
+    """
+
+    max_in_flight: int = 8
+    owner: str | None = None
+    longest_wait: float = math.inf
+    settling_time: float | None = None
+    done_before: Mapping[str, Any] = field(default_factory=dict)
+    sleep: Callable[[float], None] = time.sleep  # noqa: TID251
+
+    def __post_init__(self) -> None:
+        validation.whole_number("max_in_flight", self.max_in_flight, 1)
+        validation.number("longest_wait", self.longest_wait, 0, math.inf)
+
+
+@dataclass(frozen=True)
+class SendLimits:
+    """The limits in which people are sent.
+
+    :param max_in_flight: how many calls at most are sent at once.
+    :param longest_wait: the most seconds to wait for people that another load holds.
+    :param looks_up: whether to look people up in the other campaigns of the account before adding them.
+    :param writes_per_minute: how many writes are allowed; 0 for no limit. Likewise reads.
+    :param sleep: how to wait.
+    """
+
+    max_in_flight: int
+    longest_wait: float
+    looks_up: bool
+    writes_per_minute: int
+    reads_per_minute: int
+    sleep: Callable[[float], None]
+
+    @classmethod
+    def of(cls, client: SalesBlinkClient, run: RunOptions, *, looks_up: bool) -> SendLimits:
+        """Return the limits for a run with a client."""
+        return cls(
+            # More calls would only wait for the rate limit, maybe until their reservations have expired.
+            max_in_flight=min(run.max_in_flight, client.writes_per_minute or run.max_in_flight),
+            longest_wait=run.longest_wait,
+            looks_up=looks_up,
+            writes_per_minute=client.writes_per_minute,
+            reads_per_minute=client.reads_per_minute,
+            sleep=run.sleep,
+        )
+
+    @property
+    def waits_for_rate_limit(self) -> bool:
+        """Whether a call that waited too long for the rate limit is made again, instead of ending the load for now."""
+        return self.longest_wait > LONGEST_UNSENT
