@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from airflow_provider_salesblink.client import values
+from airflow_provider_salesblink.client import cell_values
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -47,6 +47,6 @@ def differing(current: Mapping[str, Any], wanted: Mapping[str, str]) -> dict[str
 
 def as_text(value: object) -> str | None:
     """Return a single value as the update call would write it, so that 5 and "5" are equal; None for other values."""
-    text = values.as_text(value)
+    text = cell_values.as_text(value)
     # An infinite number has no digits, yet two of them are equal.
-    return str(value) if text is None and isinstance(value, float) and not values.is_missing(value) else text
+    return str(value) if text is None and isinstance(value, float) and not cell_values.is_missing(value) else text

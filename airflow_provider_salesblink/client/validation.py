@@ -10,7 +10,7 @@ from numbers import Integral
 from typing import Any
 from urllib.parse import SplitResult, urlsplit
 
-from airflow_provider_salesblink.client import values
+from airflow_provider_salesblink.client import cell_values
 from airflow_provider_salesblink.client.columns import EMAIL, documented, is_email
 from airflow_provider_salesblink.client.errors import InvalidInputError
 from airflow_provider_salesblink.client.identity import InvalidAddressError, read_address
@@ -79,7 +79,7 @@ def new_prospect(data: object) -> dict[str, Any]:
     columns = {
         name: _in_plain_digits(value)
         for name, value in columns.items()
-        if name == EMAIL or not values.is_missing(value)
+        if name == EMAIL or not cell_values.is_missing(value)
     }
     if EMAIL not in columns:
         raise InvalidInputError(f"data has no {EMAIL!r} column; its columns: {', '.join(sorted(columns)) or 'none'}.")
@@ -106,7 +106,7 @@ def changes(fields: object) -> dict[str, str]:
 
 
 def _field_text(argument: str, value: object) -> str:
-    text = values.as_text(value)
+    text = cell_values.as_text(value)
     if text is not None:
         # Refuses text that JSON cannot hold (half a surrogate pair) before it is sent.
         encoded(argument, text)
@@ -120,7 +120,7 @@ def _in_plain_digits(value: object) -> object:
     """Return a number as text in plain digits if JSON would write it otherwise, and any other value as it is."""
     if isinstance(value, str | int):
         return value
-    text = values.as_text(value)
+    text = cell_values.as_text(value)
     is_written_plainly = isinstance(value, float) and float.__repr__(value) in (text, f"{text}.0")
     return value if text is None or is_written_plainly else text
 
@@ -232,7 +232,7 @@ def not_a_text(argument: str, value: object) -> InvalidInputError:
 
 def _whole_number_as_text(value: object) -> object:
     is_whole = isinstance(value, Integral) and not isinstance(value, bool)
-    text = values.as_text(value) if is_whole else None
+    text = cell_values.as_text(value) if is_whole else None
     return value if text is None else text
 
 
@@ -241,7 +241,7 @@ def _require_text(argument: str, value: object) -> str:
         raise not_a_text(argument, value)
     if not value.strip():
         raise InvalidInputError(f"{argument} is empty.")
-    if values.HALF_PAIR.search(value):
+    if cell_values.HALF_PAIR.search(value):
         raise InvalidInputError(f"{argument} contains half a surrogate pair, which cannot be sent.")
     return value
 

@@ -21,9 +21,9 @@ from airflow_provider_salesblink.client.errors import (
 from airflow_provider_salesblink.client.identity import fingerprint
 from airflow_provider_salesblink.client.rate_limit import check_before_write
 from airflow_provider_salesblink.client.records import of_person
-from airflow_provider_salesblink.loading.column_conflicts import ColumnConflicts
 from airflow_provider_salesblink.loading.other_loads import wait_for_others
 from airflow_provider_salesblink.loading.reservations_retry import open_reservations, wait_for_earlier_run
+from airflow_provider_salesblink.loading.reserved_columns import ReservedColumns
 from airflow_provider_salesblink.loading.rows import ColumnNames, Reject
 
 if TYPE_CHECKING:
@@ -65,7 +65,7 @@ def add_person(
     campaign_id = validation.identifier("campaign_id", campaign_id)
     if client.prospects.adds_refused:
         raise InvalidInputError(client.prospects.adds_refused)
-    columns, conflicts = _columns(data), ColumnConflicts(client, campaign_id)
+    columns, conflicts = _columns(data), ReservedColumns(client, campaign_id)
     conflicts.refuse_reserved(columns)
     reservations = open_reservations(
         client.shared, campaign_id, owner or uuid4().hex, settling_time=client.timeout, sleep=sleep
@@ -108,7 +108,7 @@ class _Person:
     client: SalesBlinkClient
     campaign_id: str
     columns: dict[str, str]
-    conflicts: ColumnConflicts
+    conflicts: ReservedColumns
 
     @property
     def address(self) -> str:
@@ -229,7 +229,7 @@ class _Adder:
 
 
 def set_differing(
-    client: SalesBlinkClient, prospects: list[Prospect], wanted: Mapping[str, str], conflicts: ColumnConflicts
+    client: SalesBlinkClient, prospects: list[Prospect], wanted: Mapping[str, str], conflicts: ReservedColumns
 ) -> tuple[list[str], bool]:
     """Set the fields that differ; return their names, and whether the client runs dry.
 

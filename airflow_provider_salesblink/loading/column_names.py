@@ -10,14 +10,14 @@ from datetime import date, datetime, time
 from typing import Any
 from uuid import UUID
 
-from airflow_provider_salesblink.client import values
+from airflow_provider_salesblink.client import cell_values
+from airflow_provider_salesblink.client.cell_values import trimmed
 from airflow_provider_salesblink.client.columns import EMAIL, documented
 from airflow_provider_salesblink.client.errors import InvalidInputError
 from airflow_provider_salesblink.client.redaction import redacted
-from airflow_provider_salesblink.client.values import trimmed
 from airflow_provider_salesblink.loading.opt_out_columns import OptOutColumns, judged
-from airflow_provider_salesblink.loading.shown_names import is_usual, listed, looks_like_data, shown_name
-from airflow_provider_salesblink.loading.source_rows import LONGEST_CELL, Reject, Row, Source, checked
+from airflow_provider_salesblink.loading.redacted_names import is_usual, listed, looks_like_data, shown_name
+from airflow_provider_salesblink.loading.row_types import LONGEST_CELL, Reject, Row, Source, checked
 
 log = logging.getLogger(__name__)
 
@@ -152,7 +152,7 @@ class ColumnNames:
         record = _Record(is_empty=len(row) > 1)
         for name, value in row.items():
             column = self.column(name)
-            if values.is_missing(value):
+            if cell_values.is_missing(value):
                 continue
             if column.is_nameless:
                 self._take_nameless(record, name, value)
@@ -171,7 +171,7 @@ class ColumnNames:
     def _take_nameless(self, record: _Record, name: object, value: object) -> None:
         # csv.DictReader keeps the cells beyond the header as a list under None.
         cells = value if name is None and isinstance(value, list) else [value]
-        if all(values.is_missing(cell) or as_text(cell) == "" for cell in cells):
+        if all(cell_values.is_missing(cell) or as_text(cell) == "" for cell in cells):
             return
         if name is None:
             record.is_shifted = True
@@ -279,7 +279,7 @@ def as_text(value: object) -> str | None:
         return trimmed(value)
     if isinstance(value, datetime | date | time):
         return value.isoformat()
-    return str(value) if isinstance(value, UUID) else values.as_text(value)
+    return str(value) if isinstance(value, UUID) else cell_values.as_text(value)
 
 
 def _checked_mapping(given: object) -> dict[str, str] | None:

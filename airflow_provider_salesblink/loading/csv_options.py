@@ -7,8 +7,8 @@ import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 
+from airflow_provider_salesblink.client.cell_values import BLANKS
 from airflow_provider_salesblink.client.errors import InvalidInputError
-from airflow_provider_salesblink.client.values import BLANKS
 
 DELIMITERS = ",;\t|"
 

@@ -7,19 +7,19 @@ import re
 from itertools import chain, islice
 from typing import IO, TYPE_CHECKING, Any
 
+from airflow_provider_salesblink.client.cell_values import BLANKS, trimmed
 from airflow_provider_salesblink.client.columns import EMAIL
 from airflow_provider_salesblink.client.errors import InvalidInputError
-from airflow_provider_salesblink.client.values import BLANKS, trimmed
 from airflow_provider_salesblink.loading.csv_options import DELIMITERS, CsvOptions, announced_delimiter, outside_quotes
 from airflow_provider_salesblink.loading.opt_out_columns import judged
-from airflow_provider_salesblink.loading.source_rows import LONGEST_CELL, Reject, Row, checked
+from airflow_provider_salesblink.loading.row_types import LONGEST_CELL, Reject, Row, checked
 from airflow_provider_salesblink.loading.text_files import LONGEST_LINE, TextFile
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping
 
     from airflow_provider_salesblink.loading.column_names import ColumnNames
-    from airflow_provider_salesblink.loading.source_rows import Source
+    from airflow_provider_salesblink.loading.row_types import Source
 
 _LINES_OF_HEADER = 100
 _SWALLOWS = (

@@ -12,7 +12,7 @@ if TYPE_CHECKING:
 
     from airflow_provider_salesblink.client import SalesBlinkClient
     from airflow_provider_salesblink.client.records import Prospect
-    from airflow_provider_salesblink.loading.column_conflicts import ColumnConflicts
+    from airflow_provider_salesblink.loading.reserved_columns import ReservedColumns
 
 
 class Destination(Protocol):
@@ -50,7 +50,7 @@ class ClientCampaign:
 
     client: SalesBlinkClient
     campaign_id: str
-    conflicts: ColumnConflicts
+    conflicts: ReservedColumns
 
     def people(self) -> Iterable[Prospect]:
         """Return everybody in the campaign."""

@@ -8,17 +8,17 @@ from itertools import chain, islice
 from typing import IO, TYPE_CHECKING, Any
 
 from airflow_provider_salesblink.client import json_stream
+from airflow_provider_salesblink.client.cell_values import BLANKS
 from airflow_provider_salesblink.client.columns import EMAIL, documented
 from airflow_provider_salesblink.client.errors import InvalidInputError
-from airflow_provider_salesblink.client.values import BLANKS
-from airflow_provider_salesblink.loading.source_rows import LONGEST_CELL, Reject, Row
+from airflow_provider_salesblink.loading.row_types import LONGEST_CELL, Reject, Row
 from airflow_provider_salesblink.loading.text_files import TextFile
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from airflow_provider_salesblink.loading.column_names import ColumnNames
-    from airflow_provider_salesblink.loading.source_rows import Source
+    from airflow_provider_salesblink.loading.row_types import Source
 
 _LINE_END = re.compile(r"\r\n|\r|\n")
 _HOW = "write one object a line, or one array of objects"

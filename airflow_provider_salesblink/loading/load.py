@@ -11,7 +11,6 @@ from airflow_provider_salesblink.choices import Mode, OptOutScope
 from airflow_provider_salesblink.client import validation
 from airflow_provider_salesblink.client.errors import InvalidInputError, RateLimitedError
 from airflow_provider_salesblink.loading.campaign_reader import CampaignReader
-from airflow_provider_salesblink.loading.column_conflicts import ColumnConflicts
 from airflow_provider_salesblink.loading.column_names import with_opt_outs
 from airflow_provider_salesblink.loading.destination import ClientCampaign
 from airflow_provider_salesblink.loading.mirror_guards import check_mirror, hold_back_unsubscribes
@@ -23,6 +22,7 @@ from airflow_provider_salesblink.loading.progress import Progress, in_words, sec
 from airflow_provider_salesblink.loading.report import FIRST_REASONS, LoadFailedError, Report
 from airflow_provider_salesblink.loading.reservations import LONGEST_UNSENT
 from airflow_provider_salesblink.loading.reservations_retry import open_reservations, wait_for_earlier_run
+from airflow_provider_salesblink.loading.reserved_columns import ReservedColumns
 from airflow_provider_salesblink.loading.send import Sender
 from airflow_provider_salesblink.loading.suppressions import read_suppressions
 from airflow_provider_salesblink.loading.updates import Updater
@@ -97,7 +97,7 @@ class _Load:
         self._opt_outs = opt_outs
         self._settling_time = client.timeout if run.settling_time is None else run.settling_time
         self._looks_up = opt_outs.scope == "account"
-        self._conflicts = ColumnConflicts(client, campaign_id)
+        self._conflicts = ReservedColumns(client, campaign_id)
         self._destination = ClientCampaign(client, campaign_id, self._conflicts)
         self._suppressions = None if path is None else read_suppressions(path)
         self.plan = Plan(mode, is_surely_out=client.prospects.checks.is_surely_unsubscribed)

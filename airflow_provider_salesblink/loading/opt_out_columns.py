@@ -7,10 +7,10 @@ import re
 from collections.abc import Iterable
 from datetime import date
 
+from airflow_provider_salesblink.client.cell_values import trimmed
 from airflow_provider_salesblink.client.columns import plain
 from airflow_provider_salesblink.client.errors import InvalidInputError
 from airflow_provider_salesblink.client.redaction import redacted
-from airflow_provider_salesblink.client.values import trimmed
 
 log = logging.getLogger(__name__)
 

@@ -12,7 +12,7 @@ from airflow_provider_salesblink.client.errors import InvalidInputError
 from airflow_provider_salesblink.loading.column_names import ColumnNames
 from airflow_provider_salesblink.loading.csv_rows import from_csv
 from airflow_provider_salesblink.loading.json_rows import from_jsonl
-from airflow_provider_salesblink.loading.source_rows import LONGEST_CELL, Reject, Row, Source
+from airflow_provider_salesblink.loading.row_types import LONGEST_CELL, Reject, Row, Source
 
 __all__ = ["LONGEST_CELL", "ColumnNames", "Reject", "Row", "Source", "from_csv", "from_jsonl", "from_mappings"]
 

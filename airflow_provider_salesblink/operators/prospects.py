@@ -139,14 +139,14 @@ class UpdateProspectOperator(PersonOperator):
         """Read the prospects and set the fields that differ."""
         from airflow_provider_salesblink.client import validation
         from airflow_provider_salesblink.loading.add_person import id_of, set_differing
-        from airflow_provider_salesblink.loading.column_conflicts import ColumnConflicts
+        from airflow_provider_salesblink.loading.reserved_columns import ReservedColumns
 
         exactly_one(prospect_id=self.prospect_id, email=self.email, hint=self.missing_email_hint)
         wanted = validation.changes(json_argument("fields", self.fields, dict))
-        ColumnConflicts(client).refuse_reserved(wanted)
+        ReservedColumns(client).refuse_reserved(wanted)
         by_id = self.email is None
         found = [client.prospects.get(cast("str", self.prospect_id))] if by_id else self.require_prospects(client)
-        unclear = ColumnConflicts(client, found[0]["campaign_id"])
+        unclear = ReservedColumns(client, found[0]["campaign_id"])
         prospects = list(unclear.learn(found))
         sent, dry_run = set_differing(client, prospects, wanted, unclear)
         self.log.info("Fields set: %s.", ", ".join(redacted_names(sent)) or "none")

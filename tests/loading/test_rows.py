@@ -15,7 +15,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from airflow_provider_salesblink.client import InvalidInputError
-from airflow_provider_salesblink.client.values import is_missing, trimmed
+from airflow_provider_salesblink.client.cell_values import is_missing, trimmed
 from airflow_provider_salesblink.loading.column_names import as_text
 from airflow_provider_salesblink.loading.rows import ColumnNames, Reject, Row, from_csv, from_jsonl, from_mappings
 from tests.loading.people import accounted_for, addresses, people

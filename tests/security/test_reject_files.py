@@ -11,7 +11,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from airflow_provider_salesblink.client.values import trimmed
+from airflow_provider_salesblink.client.cell_values import trimmed
 from airflow_provider_salesblink.loading.report import as_json_lines
 from airflow_provider_salesblink.loading.rows import ColumnNames, Reject, from_csv
 from airflow_provider_salesblink.operators.loads import AddProspectsOperator

@@ -12,7 +12,7 @@ if TYPE_CHECKING:
     from airflow_provider_salesblink.client import Prospect, SalesBlinkClient
 
 
-class ColumnConflicts:
+class ReservedColumns:
     """Learns from the people of a campaign, and refuses columns that would be confused with SalesBlink's keys.
 
     :param campaign_id: the campaign; None if the people may be in several campaigns.

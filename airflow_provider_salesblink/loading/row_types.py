@@ -6,10 +6,10 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-from airflow_provider_salesblink.client import values
+from airflow_provider_salesblink.client import cell_values
 from airflow_provider_salesblink.client.columns import EMAIL
 from airflow_provider_salesblink.client.redaction import redacted
-from airflow_provider_salesblink.loading.shown_names import shown_name
+from airflow_provider_salesblink.loading.redacted_names import shown_name
 
 LONGEST_CELL = 32_768
 """Characters. A longer cell is a mistake in the source, such as a quote that never closes."""
@@ -60,7 +60,7 @@ def checked(row: Row) -> Row | Reject:
             return Reject(
                 row.number, f"{shown_name(name)} holds a NUL character: clean the source.", row.columns, row.opted_out
             )
-        if values.HALF_PAIR.search(name + text):
+        if cell_values.HALF_PAIR.search(name + text):
             reason = f"{redacted(ascii(name[:40]))} holds half a surrogate pair, which is not text: clean the source."
             return Reject(row.number, reason, row.columns, row.opted_out)
     if not row.columns.get(EMAIL):
