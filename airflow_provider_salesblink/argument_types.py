@@ -12,6 +12,7 @@ from airflow.providers.common.compat.sdk import AirflowFailException
 TEXTS = frozenset({"campaign_id", "campaign_name", "email", "prospect_id", "salesblink_conn_id", "term"})
 """Template fields whose value is text, in addition to those whose name ends in ``_path``."""
 
+_FOR_A_FILE = {"rows": " For the path of a file, use rows_path."}
 _WORDS = {dict: ("an object", "{"), list: ("an array", "[")}
 
 
@@ -72,4 +73,5 @@ def json_argument(name: str, value: Any, kind: type[dict[Any, Any] | list[Any]])
     raise AirflowFailException(
         f"{name} is a text, but not the JSON of {word} ({bracket}...). A template renders a dict or list as Python "
         f"text: pass the task's .output instead ({name}=extract.output), or write {{{{ ... | tojson }}}}."
+        f"{_FOR_A_FILE.get(name, '')}"
     )

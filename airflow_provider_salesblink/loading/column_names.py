@@ -109,8 +109,10 @@ class ColumnNames:
             is_shown = has_address or (all(names) and any(map(is_usual, names)))
             shown = f"; it has {listed(names)}" if is_shown else ""
             if missing:
-                raise InvalidInputError(f"The file has no column {redacted(missing[0])!r}{shown}.")
-            raise InvalidInputError(f"The file has no {EMAIL!r} column{shown}. Map one with columns.")
+                raise InvalidInputError(f"The file has no column {redacted(missing[0])!r}{shown}.{_one_column(names)}")
+            raise InvalidInputError(
+                f"The file has no {EMAIL!r} column{shown}. Map one with columns.{_one_column(names)}"
+            )
         _check_distinct([(column.name, str(column.target)) for column in loaded])
         return columns
 
@@ -295,6 +297,13 @@ def _checked_mapping(given: object) -> dict[str, str] | None:
     if EMAIL not in dict(names).values():
         raise InvalidInputError(f"columns maps no column to {EMAIL!r}: without an address nobody is added.")
     return dict(names)
+
+
+def _one_column(names: list[str]) -> str:
+    """Return a hint where the whole header was read as one name: the delimiter may be another one."""
+    if len(names) == 1 and any(sign in names[0] for sign in ",;|\t"):
+        return ' It was read as one column: pass csv_options={"delimiter": ...} with the sign between the columns.'
+    return ""
 
 
 def _check_distinct(names: list[tuple[str, str]]) -> None:

@@ -205,7 +205,8 @@ class _Load:
             log.info("Opted out in another campaign, so not added: %s people.", f"{counts.opted_out_elsewhere:,}")
         if not everybody_added:
             raise LoadFailedError(
-                "Some people could not be added for sure; those who were sent are in the campaign. Run it again.",
+                f"{self.plan.to_send('add'):,} people could not be added for sure; the log says why. The other people "
+                "are done. Run it again: the load reads the campaign first, and adds nobody twice.",
                 report,
                 permanent=False,
             )

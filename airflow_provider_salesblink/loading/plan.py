@@ -26,7 +26,7 @@ _TABLES = """
 CREATE TABLE known (person BLOB, id TEXT, unsubscribed INTEGER, fields TEXT, is_address INTEGER, is_surely_out INTEGER);
 CREATE TABLE step (
     number INTEGER, action TEXT, person BLOB, id TEXT, columns TEXT, done INTEGER NOT NULL DEFAULT 0);
-CREATE TABLE reject (number INTEGER, reason TEXT, columns TEXT);
+CREATE TABLE reject (number INTEGER, reason TEXT, columns TEXT, blocks_person INTEGER);
 """
 _BATCH = 1000
 _CACHE = 64_000
@@ -105,8 +105,8 @@ class Plan:
     def reject(self, reject: Reject) -> None:
         """Keep a row that cannot be loaded, and count it."""
         self.counts.rejected += 1
-        row = (reject.number, reject.reason, _as_json(reject.columns))
-        self.database.execute("INSERT INTO reject VALUES (?, ?, ?)", row)
+        row = (reject.number, reject.reason, _as_json(reject.columns), reject.blocks_person)
+        self.database.execute("INSERT INTO reject VALUES (?, ?, ?, ?)", row)
 
     def steps(self, action: Action) -> Iterator[Step]:
         """Yield the steps of a kind that are still to be sent, in the order of the rows.
@@ -162,9 +162,11 @@ class Plan:
 
     def rejects(self) -> Iterator[Reject]:
         """Yield the rows that cannot be loaded, in their order."""
-        found = self.database.execute("SELECT number, reason, columns FROM reject ORDER BY number, rowid")
-        for number, reason, columns in found:
-            yield Reject(number, reason, json.loads(columns))
+        found = self.database.execute(
+            "SELECT number, reason, columns, blocks_person FROM reject ORDER BY number, rowid"
+        )
+        for number, reason, columns, blocks_person in found:
+            yield Reject(number, reason, json.loads(columns), bool(blocks_person))
 
 
 def _as_json(columns: Mapping[str, Any]) -> str:

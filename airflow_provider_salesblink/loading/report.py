@@ -108,13 +108,20 @@ class Report:
 
 
 def as_json_lines(rejects: Iterable[Reject]) -> Iterator[str]:
-    """Yield the lines of a rejects file: one JSON object for each row, with its number, the reason, and the row."""
+    """Yield the lines of a rejects file: one JSON object for each row, with its number, the reason, and the row.
+
+    The columns have SalesBlink's names, without the opt-out columns. ``may_have_opted_out`` stands, and is true, where
+    these may say that the person opted out.
+    """
     for reject in rejects:
+        line: dict[str, Any] = {"row": reject.number, "reason": reject.reason}
+        if reject.blocks_person:
+            line["may_have_opted_out"] = True
         try:
-            yield json_line({"row": reject.number, "reason": reject.reason, "columns": dict(reject.columns)})
+            yield json_line({**line, "columns": dict(reject.columns)})
         except (TypeError, ValueError, RecursionError):
             # A row of Python objects may contain itself, or a number that is too long to write.
-            yield json_line({"row": reject.number, "reason": reject.reason, "columns": _outline(reject.columns)})
+            yield json_line({**line, "columns": _outline(reject.columns)})
 
 
 def json_line(record: Mapping[str, Any]) -> str:

@@ -58,6 +58,7 @@ LONGEST_SETTLING_TIME = 60.0
 class _Round:
     """What happened to the people of one round.
 
+    :param last_doubt: the last call in doubt, and what came back.
     :param settling_time: seconds for which the requests in doubt may still take effect.
     :param retry_after: seconds until the rate limit allows more calls.
     :param held_by_others: people that other loads hold.
@@ -66,6 +67,7 @@ class _Round:
     """
 
     in_doubt: int = 0
+    last_doubt: str = ""
     not_sent: int = 0
     settling_time: float = 0.0
     retry_after: float = 0.0
@@ -131,6 +133,10 @@ class Sender:
 
     def _prepare_next_round(self, last: _Round) -> None:
         if last.in_doubt:
+            log.warning(
+                "Adds in doubt: %s, the last of them %s. The load reads the campaign to see who was added.",
+                f"{last.in_doubt:,}", last.last_doubt,
+            )  # fmt: skip
             self._limits.sleep(max(min(last.settling_time, LONGEST_SETTLING_TIME), last.retry_after))
             self._reread_campaign()
             self._check_server_pause(last.settling_time - LONGEST_SETTLING_TIME)
@@ -266,6 +272,7 @@ class Sender:
         except AmbiguousWriteError as error:
             self._report.ambiguous.lost += 1
             current.in_doubt += 1
+            current.last_doubt = f"{error.method} {error.path}: {error.status or 'no answer'}"
             current.settling_time = max(current.settling_time, error.settling_time)
             return
         except (ApiRefusedError, InvalidRequestError) as error:

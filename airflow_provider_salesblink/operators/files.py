@@ -166,7 +166,9 @@ def _fail_for_good(argument: str, path: str) -> Iterator[None]:
     """Raise AirflowFailException, with the argument's name, for file errors that a retry would repeat."""
     try:
         yield
-    except (FileNotFoundError, PermissionError, IsADirectoryError, NotADirectoryError) as error:
+    except FileNotFoundError:
+        why = "FileNotFoundError); it does not exist on this worker, and every worker must be able to use this path"
+    except (PermissionError, IsADirectoryError, NotADirectoryError) as error:
         why = f"{type(error).__name__}); every worker must be able to use this path"
     except (ImportError, ValueError) as error:
         # There is no driver for this kind of storage.

@@ -207,7 +207,11 @@ class AddProspectsOperator(SalesBlinkOperator):
     def _where_rejects_are(self, report: Report) -> str:
         if not report.first_rejects:
             return ""
-        return f" All: {self.rejected_path}" if self.rejected_path else " Set rejected_path to get them all."
+        if self.rejected_path:
+            return f" All: {self.rejected_path}"
+        # The sentence before shows the first ones.
+        is_complete = report.planned.rejected <= len(report.first_rejects)
+        return "" if is_complete else " Set rejected_path to get them all."
 
     def _summary(self, report: Report) -> dict[str, Any]:
         result = report.for_xcom()

@@ -327,6 +327,12 @@ def test_one_of_several_opt_out_columns_is_enough_and_cells_that_moved_block_the
     assert rows[3].blocks_person
 
 
+def test_a_header_in_one_piece_hints_at_the_delimiter() -> None:
+    assert problem_of("Mail|First Name\na@b.com|Ana\n", {"Mail": "Email"}, delimiter=";").endswith(
+        'It was read as one column: pass csv_options={"delimiter": ...} with the sign between the columns.'
+    )
+
+
 @pytest.mark.parametrize(("named", "problem"), [
     (["Opted Out"], "The file has no column 'Opted Out'; it has 'Email', 'Subscribed'"),
     (["Subscribed"], "opt_out_columns names 'Subscribed', which by its name says who agreed"),

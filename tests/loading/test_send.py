@@ -157,16 +157,20 @@ def test_a_stale_reading_is_renewed_and_every_lost_response_is_still_reported(
 
 
 def test_a_server_that_is_down_for_good_is_an_error_and_adds_nobody(
-    sandbox: Sandbox, load_rows: Callable[..., Report], monkeypatch: pytest.MonkeyPatch
+    sandbox: Sandbox,
+    load_rows: Callable[..., Report],
+    monkeypatch: pytest.MonkeyPatch,
+    caplog: pytest.LogCaptureFixture,
 ) -> None:
     from airflow_provider_salesblink.loading import LoadFailedError
 
     monkeypatch.setattr(send, "MOST_ROUNDS", 3)
     sandbox.fault("prospect-add", "status", status=503, times=None)
 
-    with pytest.raises(LoadFailedError, match="Run it again") as failed:
+    with pytest.raises(LoadFailedError, match=r"5 people could not be added for sure; .* Run it again") as failed:
         load_rows(people(5))
 
     assert not failed.value.permanent
+    assert caplog.text.count("Adds in doubt: 5, the last of them POST /api/prospect-add: 503.") == 3
     assert sandbox.people() == []
     assert len(writes(sandbox)) == 15

@@ -72,6 +72,26 @@ def test_good_rows_are_sent_and_the_others_kept_with_their_reasons(
     ]
 
 
+def test_a_reject_says_that_its_person_may_have_opted_out(campaign: CampaignUnderTest, tmp_path: Path) -> None:
+    rejected = tmp_path / "rejected.jsonl"
+    rows = [{"Email": "dan@gmail", "Out": "yes"}, {"Email": "eve@gmail", "Out": "no"}, {"Email": "b@b.co", "Out": "?"}]
+
+    load(campaign, rows=rows, opt_out_columns=["Out"], max_rejected=3, rejected_path=f"file://{rejected}")
+
+    lines = [json.loads(line) for line in rejected.read_text().splitlines()]
+    assert [line.get("may_have_opted_out") for line in lines] == [True, None, True]
+
+
+def test_a_file_is_named_only_where_there_is_more_to_see(campaign: CampaignUnderTest) -> None:
+    with pytest.raises(AirflowFailException) as few:
+        load(campaign, rows=[{"Email": "nobody"}])
+    with pytest.raises(AirflowFailException) as many:
+        load(campaign, rows=[{"Email": "nobody"}] * 9)
+
+    assert "rejected_path" not in str(few.value)
+    assert str(many.value).endswith("Set rejected_path to get them all.")
+
+
 def test_some_rejects_may_be_fine(campaign: CampaignUnderTest, tmp_path: Path) -> None:
     path = f"file://{tmp_path}/rejected.jsonl"
 
@@ -95,8 +115,9 @@ def test_some_rejects_may_be_fine(campaign: CampaignUnderTest, tmp_path: Path) -
             {"rows_path": "people.jsonl", "csv_options": {}},
             "csv_options is for CSV files, and rows_path ends in '.jsonl'",
         ),
+        ({"rows": "/leads/today.csv"}, "For the path of a file, use rows_path."),
         ({"rows": [{"Email": "a@b.co"}], "opt_out_columns": ["Out"]}, "No row has the opt-out column 'Out'"),
-        ({"rows_path": "file:///no/such.csv"}, "cannot be used (FileNotFoundError)"),
+        ({"rows_path": "file:///no/such.csv"}, "cannot be used (FileNotFoundError); it does not exist on this worker"),
         ({"rows": [{"Email": "a@b.co"}], "columns": {"Mail": "Company"}}, "columns maps no column to 'Email'"),
         ({"rows": [{"Email": "a@b.co"}], "max_in_flight": 0}, "max_in_flight"),
         ({"rows": [{"Email": "a@b.co"}], "campaign_id": "nobody"}, "404 on GET /api/prospects/nobody"),
