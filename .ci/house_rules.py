@@ -34,14 +34,15 @@ WORDS = {
     "tell|tells|told": "say, show, report, return, log or raise",
     "whoever": "anyone who, or name the reader",
     "nobody's": "no one's, or name the person",
-    r"mend\w*": "fix or correct",
+    "mend|mends|mended|mending": "fix or correct",
     "shall": "must or will",
     "settle|settles|settled|settling": "done, decided or ended (only settling_time is a term)",
 }
 # "It is no address" is not how people speak; "there is no address" and "no longer" are. A comment's sentence may go on
 # behind the next "#".
 NEGATION = re.compile(r"(there[\s#]+)?\b((?:is|are|was|were)[\s#]+no)\b(?![\s#]+(?:longer|more)\b)", re.IGNORECASE)
-DIALECT = re.compile("|".join(rf"\b(?:{words})\b" for words in WORDS), re.IGNORECASE)
+# Words inside names count too: "_" ends a word here, and only here.
+DIALECT = re.compile("|".join(rf"(?<![A-Za-z])(?:{words})(?![A-Za-z]|_time)" for words in WORDS), re.IGNORECASE)
 
 
 def main() -> int:

@@ -94,7 +94,7 @@ def through_a_bare_session(to: Server, retry: Retry | None = None) -> Iterator[A
 
 
 def rate(add: Add, name: str, adds: int) -> float:
-    """Adds a second."""
+    """Return the adds a second."""
     started = time.perf_counter()
     for number in range(adds):
         add({"First Name": "Ana", "Last Name": "Silva", "Email": f"{name}{number}@example.com", "Company": "Northwind"})

@@ -65,7 +65,7 @@ class Server:
     key: str
 
     def get(self, path: str) -> list[dict[str, str]]:
-        """What the API answers to a GET."""
+        """Return the answer to a GET."""
         request = urllib.request.Request(f"{self.url}{path}", headers={"Authorization": self.key})  # noqa: S310
         with urllib.request.urlopen(request) as answer:  # noqa: S310
             return json.load(answer)["data"]
@@ -155,7 +155,7 @@ def rate(folder: Path, rows: int) -> None:
 
 
 def in_a_loop(to: Server, rows: int) -> float:
-    """Adds a second of a plain session."""
+    """Return the adds a second of a plain session."""
     with requests.Session() as session:
         session.headers["Authorization"] = to.key
         started = time.perf_counter()

@@ -130,7 +130,7 @@ def limited(folder: Path, plan: Plan, retry_after: float) -> None:
 
 
 def each_at_once(measured: Callable[[str], T], kinds: tuple[str, ...]) -> dict[str, T]:
-    """What is measured of each, all at the same time: where only counts matter."""
+    """Measure all kinds at the same time, for counts only."""
     with ThreadPoolExecutor() as threads:
         return dict(zip(kinds, threads.map(measured, kinds), strict=True))
 

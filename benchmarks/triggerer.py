@@ -47,14 +47,14 @@ class Plan:
     latency: float
 
     def awaited(self, number: int) -> tuple[str, str | None]:
-        """A campaign, and a person of it; no person where it is the campaign that is waited for."""
+        """Return a campaign and a person of it; no person if the wait is for the campaign."""
         place = number % (self.campaigns + 1)
         if place < self.campaigns:
             return f"c{place}", identity(number)
         return f"c{number // (self.campaigns + 1) % self.campaigns}", None
 
     def awaited_by(self, kind: str) -> list[tuple[str, str | None]]:
-        """What each waiter waits for."""
+        """Return the campaign and the person of each waiter."""
         everything = [self.awaited(number) for number in range(self.waiters)]
         return [(c, p or identity(n)) for n, (c, p) in enumerate(everything)] if kind == "http" else everything
 

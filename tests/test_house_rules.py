@@ -31,6 +31,7 @@ rules = _rules()
         ("Start anew.", "anew"),
         ("Anew it starts.", "Anew"),
         ("whom it mails", "whom"),
+        ("def test_what_is_told():", "told"),
         ("beside the file", "beside"),
         ("The log tells it.", "tells"),
         ("It cannot tell.", "tell"),

@@ -229,7 +229,7 @@ class ColumnNames:
         return column
 
     def _shown(self, row: Mapping[Any, Any]) -> dict[Any, Any]:
-        """A refused row for the file of rejects, with the address where it is looked for."""
+        """Return a refused row for the rejects file, with the address under its usual name."""
         shown: dict[Any, Any] = {}
         for name, value in row.items():
             target = self.column(name).target

@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     ("state", "paused", "is_so"),
     [("paused", True, True), ("paused", False, False), ("running", False, True), ("running", True, False)],
 )
-def test_each_state_is_told_from_the_other(shape: Any, state: Any, paused: bool, is_so: bool, sandbox: Sandbox) -> None:
+def test_each_state_differs_from_the_other(shape: Any, state: Any, paused: bool, is_so: bool, sandbox: Sandbox) -> None:
     campaign_id = sandbox.add_campaign("Spring", paused=paused)
     sandbox.add_campaign("Winter", paused=not paused)
     sandbox.shapes = Shapes(state=shape)

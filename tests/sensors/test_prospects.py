@@ -133,7 +133,7 @@ def test_nobody_is_mailed_by_airflow_when_the_task_fails() -> None:
     assert (mapped.partial_kwargs["email_on_failure"], mapped.partial_kwargs["email_on_retry"]) == (False, False)
 
 
-def test_whom_the_alerts_go_to_is_not_taken_for_the_person() -> None:
+def test_the_recipient_of_alerts_is_not_taken_for_the_person() -> None:
     with dag_with_alerts():
         made = ProspectSensor(task_id="t", campaign_id="c", prospect_id="p")
         nobody = ProspectSensor(task_id="u", campaign_id="c")

@@ -199,7 +199,7 @@ def test_a_later_look_is_not_kept_waiting_by_an_earlier_429(
     assert slept == [pytest.approx(300, abs=1), 100, 100, 100]
 
 
-def test_a_retry_counts_and_waits_anew(sandbox: Sandbox, campaign: Any, slept: list[float]) -> None:
+def test_a_retry_counts_and_waits_from_the_start(sandbox: Sandbox, campaign: Any, slept: list[float]) -> None:
     sandbox.happen("pause", to=campaign.id)
     sandbox.fault("campaigns", "429", retry_after=300, times=3)
     sensor = CampaignSensor(task_id="t", campaign_id=campaign.id, poke_interval=5, max_consecutive_failures=2)

@@ -44,7 +44,7 @@ def test_which_campaign_must_be_clear(arguments: dict[str, str], sentence: str, 
     assert sentence in ended["reason"]
 
 
-def test_a_state_that_is_not_told_is_hopeless(sandbox: Sandbox, campaign: Any) -> None:
+def test_an_unknown_state_is_hopeless(sandbox: Sandbox, campaign: Any) -> None:
     sandbox.shapes = Shapes(state="none")
 
     ended = result_of(CampaignTrigger(state="paused", campaign_id=campaign.id, **USUAL))

@@ -110,7 +110,7 @@ def looks(sandbox: Sandbox) -> int:
 
 
 @pytest.mark.parametrize("way", [alone, streamed])
-def test_who_is_there_is_known_and_each_kind_is_told(
+def test_people_already_there_are_known_and_each_kind_is_reported(
     way: Any, sandbox: Sandbox, campaign: CampaignUnderTest, watch: Callable[..., ProspectEventTrigger]
 ) -> None:
     ben = sandbox.add_person(campaign.id, {"Email": "ben@example.com"})
@@ -129,7 +129,7 @@ def test_who_is_there_is_known_and_each_kind_is_told(
     assert "example.com" not in json.dumps(payloads)
 
 
-def test_only_the_kinds_that_are_wanted_are_told(
+def test_only_the_requested_kinds_are_reported(
     sandbox: Sandbox, campaign: CampaignUnderTest, watch: Callable[..., ProspectEventTrigger]
 ) -> None:
     ben = sandbox.add_person(campaign.id, {"Email": "ben@example.com"})
@@ -144,7 +144,7 @@ def test_only_the_kinds_that_are_wanted_are_told(
     assert changes(payloads) == [("unsubscribed", ben)]
 
 
-def test_what_happened_while_nobody_watched_is_told_by_the_next(
+def test_what_happened_while_nobody_watched_is_reported_by_the_next_trigger(
     sandbox: Sandbox, campaign: CampaignUnderTest, watch: Callable[..., ProspectEventTrigger]
 ) -> None:
     store = Store()
@@ -161,7 +161,7 @@ def test_what_happened_while_nobody_watched_is_told_by_the_next(
     assert "example.com" not in json.dumps(store.kept)
 
 
-def test_what_was_told_a_look_ago_is_not_told_again(
+def test_what_the_last_poll_reported_is_not_reported_again(
     sandbox: Sandbox, campaign: CampaignUnderTest, watch: Callable[..., ProspectEventTrigger]
 ) -> None:
     store = Store()
@@ -179,10 +179,10 @@ def test_what_was_told_a_look_ago_is_not_told_again(
         await stream.aclose()
         return [event.payload for event in events]
 
-    told_before = asyncio.run(two_apart())
+    reported_before = asyncio.run(two_apart())
     again = asyncio.run(reported(streamed(watch(store)), 1, lambda: None, lambda: True))
 
-    assert changes(told_before) == [("changed", ben), ("changed", eve)]
+    assert changes(reported_before) == [("changed", ben), ("changed", eve)]
     assert changes(again) == [("changed", eve)]
 
 

@@ -104,7 +104,7 @@ def test_a_change_taken_back_and_made_again_has_another_key() -> None:
     assert len(set(keys(changes))) == 4
 
 
-def test_who_comes_back_to_the_list_is_not_told_twice() -> None:
+def test_a_person_who_comes_back_to_the_list_is_not_reported_twice() -> None:
     cursor = begun(person("p1", unsubscribed=True))
 
     assert reported(cursor) == []

@@ -108,7 +108,7 @@ def test_no_value_is_too_strange_to_compare(name: str, found: Any, least: str) -
     ],
     ids=str,
 )  # fmt: skip
-def test_a_wrong_where_is_told_by_its_field(where: Any, words: list[str]) -> None:
+def test_a_wrong_where_names_its_field(where: Any, words: list[str]) -> None:
     with pytest.raises(InvalidInputError) as refusal:
         ProspectIs(where)
 
@@ -213,7 +213,7 @@ def test_an_unknown_campaign_is_hopeless() -> None:
     assert "called 'For <address>" in by_name.reason
 
 
-def test_two_campaigns_of_one_name_are_hopeless_and_told_apart() -> None:
+def test_two_campaigns_of_one_name_are_hopeless_and_listed() -> None:
     verdict = CampaignIs("paused", campaign_name=f"For {ANA}").judge(
         [campaign("c1", paused=True), campaign("c2", paused=True)]
     )

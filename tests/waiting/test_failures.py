@@ -54,7 +54,7 @@ def watching(shared: SharedClient, campaign_id: str, *, interval: float = 0.05) 
         ("refused", {}, "the call failed"),
     ],
 )
-def test_what_a_person_has_to_mend_ends_all_waits_at_once(
+def test_an_error_that_needs_a_person_ends_all_waits_at_once(
     fault: str,
     options: dict[str, Any],
     words: str,
@@ -230,7 +230,7 @@ def test_a_key_that_was_corrected_in_the_connection_is_used(
 
 @pytest.mark.parametrize("interval", [0.05, 600])
 @pytest.mark.parametrize("corrected", [False, True])
-def test_who_comes_while_watchers_sit_out_a_refusal_is_told_at_once(
+def test_a_waiter_that_joins_during_a_refusal_hears_of_it_at_once(
     interval: float, corrected: bool, sandbox: Sandbox, connection: Connection, campaign: CampaignUnderTest
 ) -> None:
     person = sandbox.add_person(campaign.id, {"Email": "ana@example.com"})

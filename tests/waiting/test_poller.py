@@ -109,7 +109,7 @@ def test_an_impatient_one_is_served_and_the_pace_goes_back_when_it_leaves(
     run(story())
 
 
-def test_nobody_is_told_of_a_look_that_began_before_they_came(
+def test_a_waiter_gets_no_result_of_a_poll_that_began_before_it_joined(
     sandbox: Sandbox, connection: Connection, campaign: CampaignUnderTest
 ) -> None:
     sandbox.fault("campaigns", "slow", seconds=0.5, when="after")
