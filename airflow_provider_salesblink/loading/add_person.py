@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import partial
 from typing import TYPE_CHECKING, Literal, cast
 from uuid import uuid4
@@ -94,8 +94,8 @@ def add_person(
 class _Found:
     """The prospects with a person's address: everywhere in the account, and in the campaign."""
 
-    everywhere: list[Prospect]
-    in_campaign: list[Prospect]
+    everywhere: list[Prospect] = field(repr=False)
+    in_campaign: list[Prospect] = field(repr=False)
 
     def all(self) -> list[Prospect]:
         return [*self.in_campaign, *self.everywhere]
@@ -107,7 +107,7 @@ class _Person:
 
     client: SalesBlinkClient
     campaign_id: str
-    columns: dict[str, str]
+    columns: dict[str, str] = field(repr=False)
     conflicts: ReservedColumns
 
     @property

@@ -65,6 +65,13 @@ def load(
         than ``run.longest_wait``. The error's ``report`` says what is done.
     :raises SalesBlinkError: when SalesBlink cannot be reached, or refuses. The next run finds what was sent.
     """
+    for name, value, kind in (
+        ("opt_outs", opt_outs, OptOutRules),
+        ("guards", guards, Guards),
+        ("run", run, RunOptions),
+    ):
+        if not isinstance(value, kind):
+            raise InvalidInputError(f"{name} is a {type(value).__name__}: pass {kind.__name__}(...).")
     campaign_id = validation.identifier("campaign_id", campaign_id)
     if client.prospects.adds_refused:
         raise InvalidInputError(client.prospects.adds_refused)
@@ -205,8 +212,8 @@ class _Load:
             log.info("Opted out in another campaign, so not added: %s people.", f"{counts.opted_out_elsewhere:,}")
         if not everybody_added:
             raise LoadFailedError(
-                f"{self.plan.to_send('add'):,} people could not be added for sure; the log says why. The other people "
-                "are done. Run it again: the load reads the campaign first, and adds nobody twice.",
+                f"People who could not be added for sure: {self.plan.to_send('add'):,}; the log says why. The other "
+                "rows are done or refused. Run it again: the load reads the campaign first, and adds nobody twice.",
                 report,
                 permanent=False,
             )

@@ -89,6 +89,7 @@ class RunOptions:
     sleep: Callable[[float], None] = time.sleep  # noqa: TID251
 
     def __post_init__(self) -> None:
+        object.__setattr__(self, "done_before", self.done_before or {})
         validation.whole_number("max_in_flight", self.max_in_flight, 1)
         validation.number("longest_wait", self.longest_wait, 0, math.inf)
 

@@ -170,7 +170,7 @@ class Planner:
         if first is not None:
             columns = self._take_back(who)
             reason = f"Row {number} leaves open whether the same person opted out: fix that row."
-            self._plan.reject(Reject(first, reason, columns))
+            self._plan.reject(Reject(first, reason, columns, blocks_person=True))
 
     def _first_row(self, who: bytes, number: int) -> int | None:
         """Return the number of the person's earlier row; None if this row is their first."""

@@ -278,7 +278,9 @@ class Sender:
         except (ApiRefusedError, InvalidRequestError) as error:
             self._plan.refuse(step, str(error))
             self._progress.step()
-        except NotReservedError:
+        except NotReservedError as error:
+            if not current.held_by_others:
+                log.warning("Row %d: %s", step.number, error)
             current.held_by_others.append(step.who)
         except SalesBlinkError as error:
             self._note_not_sent(error, current)

@@ -167,7 +167,8 @@ def _fail_for_good(argument: str, path: str) -> Iterator[None]:
     try:
         yield
     except FileNotFoundError:
-        why = "FileNotFoundError); it does not exist on this worker, and every worker must be able to use this path"
+        where = " on this worker" if _is_local(ObjectStoragePath(path)) else ""
+        why = f"FileNotFoundError); it does not exist{where}, and every worker must be able to use this path"
     except (PermissionError, IsADirectoryError, NotADirectoryError) as error:
         why = f"{type(error).__name__}); every worker must be able to use this path"
     except (ImportError, ValueError) as error:

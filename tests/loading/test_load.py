@@ -7,7 +7,7 @@ from collections import Counter
 from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
-import pytest  # noqa: TC002
+import pytest
 
 from airflow_provider_salesblink.client.retry import Policy
 from airflow_provider_salesblink.sandbox import Limits
@@ -201,3 +201,16 @@ def test_a_call_that_waits_for_the_budget_longer_than_a_reservation_lasts_is_mad
 
     assert_each_once(sandbox, rows)
     assert report.added == 20
+
+
+@pytest.mark.parametrize("given", [{"opt_outs": "skip"}, {"guards": 0.5}, {"run": {"owner": "a"}}])
+def test_an_argument_of_another_type_names_the_right_one(
+    client: SalesBlinkClient, campaign: CampaignUnderTest, given: Any
+) -> None:
+    from airflow_provider_salesblink.client import InvalidInputError
+    from airflow_provider_salesblink.loading import load
+
+    with pytest.raises(
+        InvalidInputError, match=r"(opt_outs|guards|run) is a \w+: pass (OptOutRules|Guards|RunOptions)"
+    ):
+        load(client, campaign.id, iter(()), **given)

@@ -167,7 +167,7 @@ def test_a_server_that_is_down_for_good_is_an_error_and_adds_nobody(
     monkeypatch.setattr(send, "MOST_ROUNDS", 3)
     sandbox.fault("prospect-add", "status", status=503, times=None)
 
-    with pytest.raises(LoadFailedError, match=r"5 people could not be added for sure; .* Run it again") as failed:
+    with pytest.raises(LoadFailedError, match=r"could not be added for sure: 5; .* Run it again") as failed:
         load_rows(people(5))
 
     assert not failed.value.permanent

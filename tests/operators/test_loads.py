@@ -82,6 +82,15 @@ def test_a_reject_says_that_its_person_may_have_opted_out(campaign: CampaignUnde
     assert [line.get("may_have_opted_out") for line in lines] == [True, None, True]
 
 
+def test_an_earlier_row_of_a_person_in_doubt_says_so_too(campaign: CampaignUnderTest, tmp_path: Path) -> None:
+    rejected = tmp_path / "rejected.jsonl"
+    rows = [{"Email": "dan@example.com", "Out": ""}, {"Email": "Dan@example.com", "Out": "??"}]
+
+    load(campaign, rows=rows, opt_out_columns=["Out"], max_rejected=2, rejected_path=f"file://{rejected}")
+
+    assert [json.loads(line)["may_have_opted_out"] for line in rejected.read_text().splitlines()] == [True, True]
+
+
 def test_a_file_is_named_only_where_there_is_more_to_see(campaign: CampaignUnderTest) -> None:
     with pytest.raises(AirflowFailException) as few:
         load(campaign, rows=[{"Email": "nobody"}])
