@@ -104,7 +104,7 @@ def test_make_ui_starts_it_all_and_ends_it_all(tmp_path: Path) -> None:
                 assert b"<html" in answer.read()
         finally:
             process.send_signal(signal.SIGINT)
-        assert process.stdout.read().endswith("Ended.\n")
+        assert process.stdout.read().endswith("Stopped.\n")
     assert process.returncode == 0
     with pytest.raises(OSError, match="refused"):
         urllib.request.urlopen(url, timeout=5)  # noqa: S310
