@@ -72,14 +72,16 @@ DOCUMENTED = [
         "/lists/l1", body={"duplicate_removal": True}, content=NOTHING,
     ),
     Documented(
-        "archiveList", lambda api: api.lists.archive("l1"), "/lists/l1/archive", body={"archived": True}, content=NOTHING
+        "archiveList", lambda api: api.lists.archive("l1"),
+        "/lists/l1/archive", body={"archived": True}, content=NOTHING,
     ),
     Documented(
         "archiveList", lambda api: api.lists.archive("l1", archived=False),
         "/lists/l1/archive", body={"archived": False}, content=NOTHING,
     ),
     Documented(
-        "listListLeads", lambda api: list(api.lists.leads("l1")), "/lists/l1/leads", offset(100, sort="asc"), content=ARRAY
+        "listListLeads", lambda api: list(api.lists.leads("l1")),
+        "/lists/l1/leads", offset(100, sort="asc"), content=ARRAY,
     ),
     Documented(
         "listListLeads", lambda api: list(api.lists.leads("l1", search=ANA, archived=True)),
