@@ -12,12 +12,13 @@ from typing import TYPE_CHECKING
 
 from airflow_provider_salesblink.sandbox.activity import EVENTS
 from airflow_provider_salesblink.sandbox.options import SandboxUsageError, require_known
-from airflow_provider_salesblink.sandbox.store import Person
+from airflow_provider_salesblink.sandbox.records import Person
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from airflow_provider_salesblink.sandbox.store import CampaignState, Store
+    from airflow_provider_salesblink.sandbox.records import CampaignState
+    from airflow_provider_salesblink.sandbox.store import Store
 
 REPLIED = "Replied"
 NAMES = ("Gita", "Hugo", "Ines", "Jonas", "Kira", "Liam", "Mona", "Nils")

@@ -139,7 +139,7 @@ def test_the_key_of_the_environment(start: Callable[..., Served]) -> None:
     ("arguments", "named"),
     [
         (["--faults", "campaigns=explode"], "Known: reset, close"),
-        (["--limits", "deletes=1"], "Known: reads, writes"),
+        (["--limits", "patches=1"], "Known: reads, writes"),
         (["--shapes", "envelope=x"], "Known: data, bare, named"),
         (["--life", "sleep:every=3"], "Known: reply, unsubscribe, pause, unpause, appear, calm, busy"),
         (["--seed", "/no/such.json"], "Cannot read the seed"),
