@@ -32,7 +32,7 @@ def test_the_state_that_the_page_shows(sandbox: Sandbox, call: Call, campaign: s
     state = call("GET", "/sandbox/state").json()
 
     assert state["campaigns"] == [
-        {"id": campaign, "name": "Spring", "paused": False, "people": 1, "unsubscribed": 1},
+        {"id": campaign, "name": "Spring", "paused": False, "archived": False, "people": 1, "unsubscribed": 1},
     ]
     (ana,) = state["people"]
     assert (ana["email"], ana["campaign"], ana["unsubscribed"]) == ("ana@example.com", "Spring", True)
