@@ -13,9 +13,9 @@ from typing import TYPE_CHECKING
 
 from airflow_provider_salesblink.sandbox import Limits, Sandbox, SandboxUsageError, Shapes
 from airflow_provider_salesblink.sandbox.activity import EVENTS, PRESETS
+from airflow_provider_salesblink.sandbox.database import IN_MEMORY
 from airflow_provider_salesblink.sandbox.faults import KINDS, TARGETS
 from airflow_provider_salesblink.sandbox.shapes import choices
-from airflow_provider_salesblink.sandbox.store import IN_MEMORY
 
 if TYPE_CHECKING:
     from collections.abc import Sequence

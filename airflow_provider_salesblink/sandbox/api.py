@@ -6,6 +6,7 @@ from fastapi import APIRouter, Path, Query, Request, Response
 
 from airflow_provider_salesblink.sandbox.errors import ApiError, json_bytes
 from airflow_provider_salesblink.sandbox.openapi import CAMPAIGN, MEMBER, PROSPECT, responses
+from airflow_provider_salesblink.sandbox.records import CampaignState, Person
 from airflow_provider_salesblink.sandbox.request_checks import CheckedRoute, state_of
 from airflow_provider_salesblink.sandbox.schemas import (
     CampaignStatusChange,
@@ -15,7 +16,6 @@ from airflow_provider_salesblink.sandbox.schemas import (
 )
 from airflow_provider_salesblink.sandbox.seeds import TEAM
 from airflow_provider_salesblink.sandbox.shapes import Json
-from airflow_provider_salesblink.sandbox.store import CampaignState, Person
 
 router = APIRouter(prefix="/api", route_class=CheckedRoute)
 

@@ -92,7 +92,7 @@ def test_text_form() -> None:
 @pytest.mark.parametrize(
     ("text", "named"),
     [
-        ("deletes=3", "Known: reads, writes, window, retry_after"),
+        ("patches=3", "Known: reads, writes, deletes, window, retry_after"),
         ("reads=-1", "whole number"),
         ("window=0", "longer than 0"),
         ("window=nan", "at least 0"),

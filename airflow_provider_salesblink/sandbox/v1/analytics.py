@@ -4,22 +4,23 @@ import time
 from collections import Counter
 from collections.abc import Callable, Iterable
 from datetime import UTC, datetime
-from typing import Annotated, Any
+from typing import Any
 from zoneinfo import ZoneInfo
 
-from fastapi import APIRouter, Query, Request, Response
-from pydantic import Field
+from fastapi import APIRouter, Request, Response
 
 from airflow_provider_salesblink.sandbox import event_store
-from airflow_provider_salesblink.sandbox.errors import ApiError
-from airflow_provider_salesblink.sandbox.event_store import Event, EventFilter, EventStore
+from airflow_provider_salesblink.sandbox.event_store import Event
 from airflow_provider_salesblink.sandbox.mailboxes import MAILBOXES
-from airflow_provider_salesblink.sandbox.request_checks import CheckedRoute, state_of
+from airflow_provider_salesblink.sandbox.request_checks import V1Route, state_of
 from airflow_provider_salesblink.sandbox.v1 import PREFIX
-from airflow_provider_salesblink.sandbox.v1.answers import Page, Window, success
+from airflow_provider_salesblink.sandbox.v1.answers import done, page_of
+from airflow_provider_salesblink.sandbox.v1.errors import V1Error
+from airflow_provider_salesblink.sandbox.v1.windows import events_wanted, given, window
 
-router = APIRouter(prefix=f"{PREFIX}/analytics", route_class=CheckedRoute, tags=["Analytics"])
+router = APIRouter(prefix=f"{PREFIX}/analytics", route_class=V1Route, include_in_schema=False)
 
+MOST_TOTALS = 500
 COUNTERS = {
     event_store.SENT: "sent",
     event_store.OPENED: "opens",
@@ -30,41 +31,34 @@ COUNTERS = {
 }
 
 
-class DailyQuery(Window):
-    """A time window, and the time zone of its days."""
-
-    timezone: str = Field("UTC", description="IANA name of the time zone that decides the day.")
-
-
-@router.get("/overall", operation_id="analyticsOverall", summary="Totals")
-async def analytics_overall(request: Request, window: Annotated[Window, Query()]) -> Response:
+@router.get("/overall")
+async def analytics_overall(request: Request) -> Response:
     """Return the totals of a window, with rates in percent."""
-    return success(_with_rates(count_events(_events(request, window))), **_echo(window))
+    return done(_with_rates(count_events(_events(request))), **_echo(request))
 
 
-@router.get("/daily", operation_id="analyticsDaily", summary="Totals by day")
-async def analytics_daily(request: Request, wanted: Annotated[DailyQuery, Query()]) -> Response:
+@router.get("/daily")
+async def analytics_daily(request: Request) -> Response:
     """Return the totals of each day on which something happened, oldest first."""
-    zone = _zone(wanted.timezone)
-    days = _grouped(_events(request, wanted), lambda event: _day(event, zone))
+    zone = _zone(given(request, "timezone") or "UTC")
+    days = _grouped(_events(request), lambda event: _day(event, zone))
     totals = [{"_id": {"date": day}} | count_events(days[day]) for day in sorted(days)]
-    return success(totals, **_echo(wanted))
+    return done(totals, **_echo(request))
 
 
-@router.get("/lead-stats", operation_id="analyticsLeads", summary="Totals by lead")
-async def analytics_leads(request: Request, wanted: Annotated[Page, Query()]) -> Response:
+@router.get("/lead-stats")
+async def analytics_leads(request: Request) -> Response:
     """Return the totals of each address."""
-    people = _grouped(_events(request, wanted), lambda event: event.email)
-    return wanted.answer([{"_id": email} | _activity(events) for email, events in people.items()])
+    people = _grouped(_events(request), lambda event: event.email)
+    return _paged(request, [{"_id": email} | _activity(events) for email, events in people.items()])
 
 
-@router.get("/mailbox-stats", operation_id="analyticsMailboxes", summary="Totals by mailbox")
-async def analytics_mailboxes(request: Request, wanted: Annotated[Page, Query()]) -> Response:
+@router.get("/mailbox-stats")
+async def analytics_mailboxes(request: Request) -> Response:
     """Return the totals of each mailbox."""
-    found = _grouped(_events(request, wanted), lambda event: str(event.extra["sender"]))
-    return wanted.answer(
-        [{"_id": sender} | _activity(events) | {"sender": _sender(sender)} for sender, events in found.items()]
-    )
+    found = _grouped(_events(request), lambda event: str(event.extra["sender"]))
+    totals = [{"_id": sender} | _activity(events) | {"sender": _sender(sender)} for sender, events in found.items()]
+    return _paged(request, totals)
 
 
 def count_events(events: Iterable[Event]) -> dict[str, int]:
@@ -92,10 +86,8 @@ def _activity(events: list[Event]) -> dict[str, int]:
     return count_events(events) | {"last_activity": max(event.time for event in events)}
 
 
-def _events(request: Request, window: Window) -> list[Event]:
-    state = state_of(request)
-    wanted = EventFilter(since=window.since, until=window.until, until_is_included=state.v1.to_inclusive)
-    return EventStore(state.store.run).find(wanted)
+def _events(request: Request) -> list[Event]:
+    return state_of(request).store.events.find(events_wanted(request))
 
 
 def _grouped(events: Iterable[Event], key: Callable[[Event], str]) -> dict[str, list[Event]]:
@@ -105,16 +97,21 @@ def _grouped(events: Iterable[Event], key: Callable[[Event], str]) -> dict[str, 
     return groups
 
 
-def _echo(window: Window) -> dict[str, int]:
-    until = int(time.time() * 1000) if window.until is None else window.until
-    return {"from": window.since or 0, "to": until}
+def _echo(request: Request) -> dict[str, int]:
+    since, until = window(request)
+    return {"from": since, "to": min(until, int(time.time() * 1000))}
+
+
+def _paged(request: Request, totals: list[dict[str, Any]]) -> Response:
+    page = page_of(request, most=MOST_TOTALS)
+    return done(page.of(totals), **page.fields(totals))
 
 
 def _zone(name: str) -> ZoneInfo:
     try:
         return ZoneInfo(name)
     except (KeyError, ValueError, OSError):
-        raise ApiError(400, f"Unknown time zone '{name}'.") from None
+        raise V1Error(400, f"Unknown time zone '{name}'.") from None
 
 
 def _day(event: Event, zone: ZoneInfo) -> str:

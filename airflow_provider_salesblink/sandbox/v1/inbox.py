@@ -1,63 +1,49 @@
 """The shared inbox: ``/inbox``."""
 
-from typing import Annotated, Any, Literal
+import re
+from typing import Any
 
-from fastapi import APIRouter, Query, Request, Response
-from pydantic import BaseModel, Field
+from fastapi import APIRouter, Request, Response
 
-from airflow_provider_salesblink.sandbox.event_store import REPLIED, SENT, Event, EventFilter, EventStore
-from airflow_provider_salesblink.sandbox.request_checks import CheckedRoute, state_of
+from airflow_provider_salesblink.sandbox.event_store import REPLIED, SENT, Event, EventFilter
+from airflow_provider_salesblink.sandbox.request_checks import V1Route, state_of
 from airflow_provider_salesblink.sandbox.v1 import PREFIX
-from airflow_provider_salesblink.sandbox.v1.answers import Filter, success
+from airflow_provider_salesblink.sandbox.v1.answers import done, page_of, text
+from airflow_provider_salesblink.sandbox.v1.windows import given
 
-router = APIRouter(prefix=PREFIX, route_class=CheckedRoute, tags=["Inbox"])
+router = APIRouter(prefix=PREFIX, route_class=V1Route, include_in_schema=False)
 
 MOST_ITEMS = 100
+DATE = re.compile(r"(\d{1,15})-(\d{1,15})")
 
 
-class InboxQuery(BaseModel):
-    """Which items to list. Replies by default."""
-
-    type: Literal["draft", "scheduled", "sent"] | None = Field(None, description="Replies if it is left out.")
-    sequence: Filter = None
-    search: Filter = Field(None, description="Text in the address, subject or body.")
-    date: str | None = Field(
-        None, pattern="^[0-9]+-[0-9]+$", description="Two Unix milliseconds with a hyphen between."
-    )
-    sender: Filter = None
-    limit: int = Field(10, ge=1, description="Items of a page. More than 100 gives 100.")
-    skip: int = Field(0, ge=0, description="Items to leave out.")
-
-
-@router.get("/inbox", operation_id="listInbox", summary="The shared inbox")
-async def list_inbox(request: Request, wanted: Annotated[InboxQuery, Query()]) -> Response:
+@router.get("/inbox")
+async def list_inbox(request: Request) -> Response:
     """Return a page of the inbox, newest first. ``count`` counts unread replies, whatever the filters are."""
-    events = EventStore(state_of(request).store.run)
-    found = [_item(event) for event in _find(events, wanted)]
-    matching = [item for item in found if (wanted.search or "").casefold() in _text(item)]
-    page = matching[wanted.skip : wanted.skip + min(wanted.limit, MOST_ITEMS)]
-    return success(
+    found = [item for item in map(_item, _find(request)) if text(request, "search") in _text(item)]
+    page = page_of(request, most=MOST_ITEMS, default=10).of(found)
+    return done(
         {
-            "totalCount": len(matching),
-            "count": events.count(EventFilter(message=REPLIED)),
+            "totalCount": len(found),
+            "count": state_of(request).store.events.count(EventFilter(message=REPLIED)),
             "messageIDs": [item["messageId"] for item in page],
             "result": page,
         }
     )
 
 
-def _find(events: EventStore, wanted: InboxQuery) -> list[Event]:
-    if wanted.type in {"draft", "scheduled"}:
+def _find(request: Request) -> list[Event]:
+    kind, date = text(request, "type"), DATE.fullmatch(request.query_params.get("date", ""))
+    if kind in {"draft", "scheduled"}:
         return []  # the sandbox sends at once
-    since, until = map(int, wanted.date.split("-")) if wanted.date else (None, None)
     matching = EventFilter(
-        message=SENT if wanted.type else REPLIED,
-        sequence_id=wanted.sequence,
-        sender=wanted.sender,
-        since=since,
-        until=until,
+        message=SENT if kind == "sent" else REPLIED,
+        sequence_id=given(request, "sequence"),
+        sender=given(request, "sender"),
+        since=int(date[1]) if date else None,
+        until=int(date[2]) if date else None,
     )
-    return events.find(matching, newest_first=True)
+    return state_of(request).store.events.find(matching, newest_first=True)
 
 
 def _item(event: Event) -> dict[str, Any]:

@@ -5,30 +5,30 @@ from typing import Any
 
 from fastapi import APIRouter, Request, Response
 
-from airflow_provider_salesblink.sandbox.errors import ApiError
-from airflow_provider_salesblink.sandbox.request_checks import CheckedRoute, state_of
+from airflow_provider_salesblink.sandbox.request_checks import V1Route, state_of
 from airflow_provider_salesblink.sandbox.seeds import TEAM
 from airflow_provider_salesblink.sandbox.v1 import PREFIX
-from airflow_provider_salesblink.sandbox.v1.answers import success
+from airflow_provider_salesblink.sandbox.v1.answers import done
+from airflow_provider_salesblink.sandbox.v1.errors import V1Error
 
-router = APIRouter(prefix=PREFIX, route_class=CheckedRoute, tags=["Users"])
+router = APIRouter(prefix=PREFIX, route_class=V1Route, include_in_schema=False)
 
 
-@router.get("/users", operation_id="listUsers", summary="Members of the workspace")
+@router.get("/users")
 async def list_users(request: Request) -> Response:
     """Return all members for an administrator's key, and an empty array for a member's key."""
     if not is_administrator(request):
-        return success([])
+        return done([])
     me, place = user_of(request), workspace(request)
-    return success([_user(member, place, is_me=member == me) for member in _members(request)])
+    return done([_user(member, place, is_me=member == me) for member in _members(request)])
 
 
-@router.get("/workspaces", operation_id="listWorkspaces", summary="Workspaces of an owner")
+@router.get("/workspaces")
 async def list_workspaces(request: Request) -> Response:
     """Return the workspaces of an owner. A member's key gets 403."""
     if not is_administrator(request):
-        raise ApiError(403)
-    return success([workspace(request)])
+        raise V1Error(403)
+    return done([workspace(request)])
 
 
 def is_administrator(request: Request) -> bool:

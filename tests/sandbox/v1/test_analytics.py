@@ -61,7 +61,7 @@ def test_totals_by_day_depend_on_the_time_zone(sandbox: Sandbox, call: Call) -> 
     assert days(call, timezone="Asia/Tokyo") == {"1970-01-02": 2, "1970-01-04": 1}
 
 
-@pytest.mark.parametrize("zone", ["Mars/Olympus", "../etc", "Europe", ""])
+@pytest.mark.parametrize("zone", ["Mars/Olympus", "../etc", "Europe"])
 def test_an_unknown_time_zone_is_refused(call: Call, zone: str) -> None:
     assert call("GET", f"{PREFIX}/analytics/daily", params={"timezone": zone}).status_code == 400
 
