@@ -18,6 +18,7 @@ SCHEMA = """
 CREATE TABLE IF NOT EXISTS blocked (
     n INTEGER PRIMARY KEY, id TEXT UNIQUE NOT NULL, owner TEXT NOT NULL, entry TEXT NOT NULL, shows_at REAL NOT NULL,
     created REAL NOT NULL, UNIQUE (owner, entry));
+CREATE INDEX IF NOT EXISTS blocked_entry ON blocked (entry);
 """
 User = Literal["administrator", "member"]
 ADMINISTRATOR: User = "administrator"

@@ -23,6 +23,7 @@ CREATE TABLE IF NOT EXISTS event (
 CREATE INDEX IF NOT EXISTS event_time ON event (time, n);
 CREATE INDEX IF NOT EXISTS event_address ON event (address, n);
 CREATE INDEX IF NOT EXISTS event_lead ON event (lead_id, n);
+CREATE INDEX IF NOT EXISTS event_sequence ON event (sequence_id, message);
 """
 EVENT = "SELECT id, time, type, message, lead_id, email, sequence_id, extra FROM event"
 OUTREACH = "outreach"

@@ -60,6 +60,7 @@ class FaultMiddleware:
         """Handle one request."""
         headers = {name.decode("latin-1"): value.decode("latin-1") for name, value in scope["headers"]}
         scope["sandbox"] = self._state
+        self._state.imports.catch_up()
         if not is_loopback(headers.get("host", "")):
             await _send(send, RawResponse(403, [JSON_TYPE], error_body(NOT_LOOPBACK)))
         elif scope["path"] in OWN_PATHS or scope["path"].startswith(OWN_PREFIX):
@@ -80,7 +81,6 @@ class FaultMiddleware:
                 request_log.set_status(number, message["status"])
             await send(message)
 
-        self._state.imports.catch_up()
         app = self._app if self._is_served(scope["path"]) else _refuse_unserved
         call = _Call(app, scope, body, receive, send_and_log, getattr(send, "__self__", None))
         if fault is None:

@@ -14,7 +14,7 @@ from airflow_provider_salesblink.sandbox.lead_columns import snake_case
 from airflow_provider_salesblink.sandbox.records import Person
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Mapping, Sequence
 
     from airflow_provider_salesblink.sandbox.blocklist_store import Run
     from airflow_provider_salesblink.sandbox.list_store import ListStore
@@ -24,6 +24,10 @@ FIRST_CAMPAIGN = "coalesce((SELECT campaign_id FROM attached a WHERE a.list_id =
 PERSON = f"SELECT {COLUMNS.format(campaign=FIRST_CAMPAIGN)} FROM prospect p"  # noqa: S608  # constants
 PERSON_OF_CAMPAIGN = (
     f"SELECT {COLUMNS.format(campaign='a.campaign_id')} FROM prospect p JOIN attached a ON a.list_id = p.list_id"  # noqa: S608  # constants
+)
+PLANNED = (
+    f"SELECT s.lead_id, s.email, {COLUMNS.format(campaign='s.sequence_id')} FROM planned s"  # noqa: S608  # constants
+    " LEFT JOIN prospect p ON p.id = s.lead_id"
 )
 
 
@@ -80,6 +84,11 @@ class LeadStore:
         rows = self._run(f"{PERSON_OF_CAMPAIGN} WHERE a.campaign_id = ? ORDER BY p.n", campaign_id)
         return [person_of(row) for row in rows]
 
+    def planned(self, sequence_id: str) -> list[tuple[str, str, Person | None]]:
+        """Return the id and the address of each lead that a sequence has tasks for, and the lead if it still exists."""
+        rows = self._run(f"{PLANNED} WHERE s.sequence_id = ? AND NOT s.removed ORDER BY s.n", sequence_id)
+        return [(lead_id, email, person_of(row) if row[0] else None) for lead_id, email, *row in rows]
+
     def with_address(self, email: str) -> list[Person]:
         """Return the leads with an address, on all lists, ignoring case and surrounding spaces."""
         return [
@@ -119,7 +128,7 @@ def database_id(lead_id: str) -> str:
     return hashlib.sha256(lead_id.encode("utf-8", "replace")).hexdigest()[:24]
 
 
-def person_of(row: tuple[Any, ...]) -> Person:
+def person_of(row: Sequence[Any]) -> Person:
     """Return the lead in a row of ``COLUMNS``."""
     lead_id, campaign_id, columns, unsubscribed, list_id, archived = row
     fields = json.loads(columns)

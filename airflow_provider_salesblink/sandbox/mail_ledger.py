@@ -80,13 +80,6 @@ class MailLedger:
         rows = self._run("SELECT sequence_id FROM planned WHERE lead_id = ? AND NOT removed ORDER BY n", lead_id)
         return [sequence_id for (sequence_id,) in rows]
 
-    def planned(self, sequence_id: str) -> list[tuple[str, str]]:
-        """Return the id and the address of each lead that a sequence has planned tasks for."""
-        rows = self._run(
-            "SELECT lead_id, email FROM planned WHERE sequence_id = ? AND NOT removed ORDER BY n", sequence_id
-        )
-        return [(lead_id, email) for lead_id, email in rows]
-
     def remove(self, sequence_id: str, lead_id: str, email: str) -> None:
         """Take a lead out of one sequence, so that it does not start there."""
         self._run(

@@ -29,6 +29,7 @@ if TYPE_CHECKING:
     from airflow_provider_salesblink.sandbox.event_store import Event
     from airflow_provider_salesblink.sandbox.records import CampaignState, ListState, Person, Start
     from airflow_provider_salesblink.sandbox.request_log import Request
+    from airflow_provider_salesblink.sandbox.sequence_store import Condition
 
 
 class Sandbox:
@@ -255,6 +256,10 @@ class Sandbox:
     @serves.setter
     def serves(self, apis: Iterable[str]) -> None:
         self._state.serve(apis)
+
+    def set_condition(self, sequence_id: str, condition: Condition) -> None:
+        """Make a running sequence show that it is ``completed`` or ``needs-attention``; ``""`` ends that."""
+        self._store.sequences.set_condition(sequence_id, condition)
 
     def advance(self, seconds: float) -> None:
         """Move the sandbox's clock forward, so that accepted imports finish without waiting."""

@@ -92,8 +92,7 @@ def _leads(store: Store, sequence_id: str) -> list[tuple[dict[str, Any], Person 
 
 def _people(store: Store, sequence_id: str) -> Iterator[tuple[str, str, Person | None]]:
     if store.ledger.has_run(sequence_id):
-        for lead_id, email in store.ledger.planned(sequence_id):
-            yield lead_id, email, store.leads.get(lead_id)
+        yield from store.leads.planned(sequence_id)
     elif store.rules.unran_lists_leads:
         for lead in store.leads.of_campaign(sequence_id):
             yield lead.id, lead.email, lead
