@@ -17,18 +17,26 @@ from airflow_provider_salesblink.sandbox.errors import (
     v1_error_response,
 )
 from airflow_provider_salesblink.sandbox.openapi import TITLE, describe
-from airflow_provider_salesblink.sandbox.v1 import contacts, leads, lists, sequence_leads, sequences
+from airflow_provider_salesblink.sandbox.v1 import (
+    account,
+    analytics,
+    blocklist,
+    contacts,
+    feeds,
+    inbox,
+    leads,
+    lists,
+    senders,
+    sequence_leads,
+    sequences,
+    team,
+)
 from airflow_provider_salesblink.sandbox.v1 import errors as v1_errors
 
-ROUTERS = (
-    api.router,
-    lists.router,
-    contacts.router,
-    leads.router,
-    sequence_leads.router,
-    sequences.router,
-    admin.router,
-)
+V1_TOPICS = (
+    account, analytics, blocklist, contacts, feeds, inbox, leads, lists, senders, sequence_leads, sequences, team
+)  # fmt: skip
+ROUTERS = (api.router, *(topic.router for topic in V1_TOPICS), admin.router)
 
 
 class SandboxApp(FastAPI):

@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from airflow_provider_salesblink.sandbox.addresses import normalize_email
+from airflow_provider_salesblink.sandbox.mailboxes import MAILBOXES
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -64,6 +65,8 @@ class EventFilter:
     lead_id: str | None = None
     email: str | None = None
     sequence_id: str | None = None
+    sender: str | None = None
+    node: str | None = None
     since: int | None = None
     until: int | None = None
     until_is_included: bool = True
@@ -77,6 +80,8 @@ class EventFilter:
             "lead_id = ?": self.lead_id,
             "address = ?": address,
             "sequence_id = ?": self.sequence_id,
+            "json_extract(extra, '$.sender') = ?": self.sender,
+            "json_extract(extra, '$.node') = ?": self.node,
             "time >= ?": self.since,
             "time <= ?" if self.until_is_included else "time < ?": self.until,
         }
@@ -106,12 +111,13 @@ class EventStore:
         time_ms: int | None = None,
         **extra: Any,
     ) -> Event:
-        """Add an event.
+        """Add an event, of the first mailbox unless ``extra`` has another ``sender``.
 
         :param time_ms: Unix milliseconds; now by default.
         :param extra: further fields of the API, for example ``sender`` or ``link``.
         """
         at = int(time.time() * 1000) if time_ms is None else time_ms
+        extra = {"sender": MAILBOXES[0].id, **extra}
         event = Event(str(uuid.uuid4()), at, type, message, lead_id, email, sequence_id, extra)
         self._run(
             "INSERT INTO event (id, time, type, message, lead_id, email, address, sequence_id, extra)"

@@ -28,7 +28,7 @@ if TYPE_CHECKING:
 log = logging.getLogger(__name__)
 
 # Requests for the pages are not logged, and faults do not affect them.
-OWN_PATHS = ("/", "/docs", "/openapi.json", "/favicon.ico")
+OWN_PATHS = ("/", "/docs", "/openapi.json", "/openapi-v1.json", "/favicon.ico")
 OWN_PREFIX = "/sandbox/"
 
 JSON_TYPE = (b"content-type", b"application/json")

@@ -25,6 +25,8 @@ if TYPE_CHECKING:
     from types import TracebackType
 
     from airflow_provider_salesblink.sandbox.activity_events import Happening
+    from airflow_provider_salesblink.sandbox.blocklist_store import User
+    from airflow_provider_salesblink.sandbox.event_store import Event
     from airflow_provider_salesblink.sandbox.records import CampaignState, ListState, Person, Start
     from airflow_provider_salesblink.sandbox.request_log import Request
     from airflow_provider_salesblink.sandbox.sequence_store import Condition
@@ -272,3 +274,28 @@ class Sandbox:
     @limits.setter
     def limits(self, limits: Limits) -> None:
         self._state.rate_limiter = RateLimiter(limits)
+
+    # What happens to people on the v1 API
+
+    def block(self, *entries: str, by: User = "administrator") -> None:
+        """Add addresses and domains to the blocklist of a user."""
+        self._store.blocklist.add(entries, by=by)
+
+    def blocked(self, *, by: User = "administrator") -> list[str]:
+        """Return the blocklist of a user as the API shows it, in the order the entries were added."""
+        return [entry.entry for entry in self._store.blocklist.entries(by=by)]
+
+    @property
+    def events(self) -> list[Event]:
+        """Return all events of people, oldest first."""
+        return self._store.events.find()
+
+    def add_event(self, message: str, *, lead_id: str | None = None, **details: Any) -> Event:  # each its own type
+        """Add an event of a person, without an API request.
+
+        :param message: what happened, for example ``Sent`` or ``Bounced``.
+        :param details: the other arguments of :meth:`EventStore.record`. ``email`` is the lead's by default.
+        """
+        lead = None if lead_id is None else self._store.person(lead_id)
+        known = {"email": lead.email} if lead else {}
+        return self._store.events.record(message=message, lead_id=lead_id, **known | details)

@@ -185,7 +185,7 @@ class Store:
     def _record_opt_out(self, prospect_id: str) -> Person | None:
         person = self.person(prospect_id)
         if person:
-            self.blocklist.add([person.email])
+            self.blocklist.add([person.email], delay=self.rules.blocklist_delay)
             sequences: list[str | None] = [*self.ledger.sequences_of(prospect_id)]
             for sequence_id in sequences or [None]:
                 self.events.record(message=UNSUBSCRIBED, lead_id=person.id, email=person.email, sequence_id=sequence_id)

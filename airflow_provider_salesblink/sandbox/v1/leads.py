@@ -9,11 +9,12 @@ from airflow_provider_salesblink.sandbox.lead_columns import is_snake_case, merg
 from airflow_provider_salesblink.sandbox.records import Person
 from airflow_provider_salesblink.sandbox.request_checks import V1Route, state_of
 from airflow_provider_salesblink.sandbox.v1 import PREFIX
-from airflow_provider_salesblink.sandbox.v1.answers import LARGEST, done, page_of, require, whole_number
+from airflow_provider_salesblink.sandbox.v1.answers import done, page_of, require
 from airflow_provider_salesblink.sandbox.v1.bodies import LeadMove
 from airflow_provider_salesblink.sandbox.v1.contacts import ADDRESS, NOT_COLUMNS
 from airflow_provider_salesblink.sandbox.v1.errors import V1Error
 from airflow_provider_salesblink.sandbox.v1.lead_objects import event_object, short_object
+from airflow_provider_salesblink.sandbox.v1.windows import events_wanted
 
 router = APIRouter(prefix=PREFIX, route_class=V1Route, include_in_schema=False)
 
@@ -78,12 +79,7 @@ async def unsubscribe_lead(request: Request, lead_id: str) -> Response:
 
 def activity_filter(request: Request, lead_id: str, sequence_id: str | None) -> EventFilter:
     """Return the filter for the events of a lead in the window that a request asks for."""
-    return EventFilter(
-        lead_id=lead_id,
-        sequence_id=sequence_id,
-        since=whole_number(request, "from", 0),
-        until=whole_number(request, "to", LARGEST),
-    )
+    return events_wanted(request, lead_id=lead_id, sequence_id=sequence_id)
 
 
 def _activity(request: Request, lead: Person) -> Response:

@@ -34,6 +34,14 @@ class V1Rules:
     :param lead_columns: where a lead object has its custom columns.
     :param lead_case: spelling of the columns in a lead object: ``first_name`` or ``First_Name``.
     :param activity_lead: which of several leads ``GET /leads/activity`` shows.
+    :param check_shape: how ``GET /unsubscribe/check`` says that an address is blocked: ``data.blocked``, only ``data``,
+        ``blocked``, ``exists``, or the entries that block it.
+    :param check_domain: a blocked domain counts there too.
+    :param blocklist_shape: where ``GET /unsubscribe`` has its entries: ``data``, ``data.entries`` or ``data.data``.
+    :param blocklist_delay: seconds until the blocklist shows a person who unsubscribed. Mail stops at once.
+    :param feed_order: order of events in feeds and reports.
+    :param to_inclusive: an event at exactly ``to`` is part of the window.
+    :param feed_envelope: feeds answer with an envelope instead of a bare array.
     :raises SandboxUsageError: a value is unknown or out of range.
     """
 
@@ -56,6 +64,13 @@ class V1Rules:
     lead_columns: Literal["flat", "custom_fields"] = "flat"
     lead_case: Literal["snake", "title"] = "snake"
     activity_lead: Literal["oldest", "newest"] = "oldest"
+    check_shape: Literal["data", "bare", "blocked", "exists", "array"] = "data"
+    check_domain: bool = True
+    blocklist_shape: Literal["data", "entries", "data.data"] = "data"
+    blocklist_delay: float = 0.0
+    feed_order: Literal["newest", "oldest"] = "newest"
+    to_inclusive: bool = True
+    feed_envelope: bool = False
 
     def __post_init__(self) -> None:
         for name, words in choices().items():
