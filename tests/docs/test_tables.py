@@ -65,11 +65,9 @@ def test_the_page_on_the_apis_names_every_call_that_only_v1_has_and_no_other() -
     named = {call for call in re.findall(r"`(\w+)\.(\w+)\(", page) if call[0] not in shared}
 
     with client.SalesBlinkClient("my-key", api_version="v1") as v1:
-        resources = {
-            name: type(found) for name, found in vars(v1).items() if _is_resource(found) and name not in shared
-        }
+        only_v1 = {name: type(each) for name, each in vars(v1).items() if _is_resource(each) and name not in shared}
 
-    assert named == {(name, call) for name, kind in resources.items() for call in vars(kind) if call[0] != "_"}
+    assert named == {(name, call) for name, kind in only_v1.items() for call in vars(kind) if call[0] != "_"}
 
 
 def _is_resource(found: object) -> bool:
