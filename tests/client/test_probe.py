@@ -26,6 +26,8 @@ if TYPE_CHECKING:
 
 
 def test_one_api_accepts_the_key_and_the_other_does_not_exist(sandbox: Sandbox) -> None:
+    sandbox.serves = {"classic"}
+
     classic, v1 = probe(sandbox.key, sandbox.url)
 
     assert (str(classic), classic.error) == ("classic answers", None)
@@ -34,11 +36,16 @@ def test_one_api_accepts_the_key_and_the_other_does_not_exist(sandbox: Sandbox) 
     assert [request.path for request in sandbox.requests] == ["/api/my-team", "/api/public/v1.0.0/account/verify"]
 
 
-def test_a_wrong_key(sandbox: Sandbox) -> None:
-    classic, _ = probe("wrong", sandbox.url, key_name="the key of connection 'crm'")
+def test_both_apis_accept_the_key(sandbox: Sandbox) -> None:
+    classic, v1 = probe(sandbox.key, sandbox.url)
 
-    assert isinstance(classic.error, AuthenticationError)
-    assert "the key of connection 'crm'" in str(classic.error)
+    assert (str(classic), str(v1)) == ("classic answers", "v1 answers")
+
+
+def test_a_wrong_key(sandbox: Sandbox) -> None:
+    for finding in probe("wrong", sandbox.url, key_name="the key of connection 'crm'"):
+        assert isinstance(finding.error, AuthenticationError)
+        assert "the key of connection 'crm'" in str(finding.error)
 
 
 def test_each_api_gets_one_request(serve: Serve) -> None:
