@@ -38,7 +38,7 @@ class ContactImports:
         """Forget all imports and restart the random sequence."""
         with self._lock:
             self._random = random.Random(self._random_seed)
-            self._due: list[tuple[float, int, Callable[[], None]]] = []
+            self._due: list[tuple[float, int, Callable[[float], None]]] = []
 
     def accept(self, list_id: str, contacts: Iterable[Mapping[str, Any]], *, remove_duplicates: bool) -> None:
         """Import contacts later.
@@ -48,7 +48,8 @@ class ContactImports:
         with self._lock:
             loses = self._rules.import_loses
             kept = [contact for contact in contacts if not (loses and self._random.random() < loses)]
-            self._after(self._rules.import_delay, lambda: self._import(list_id, kept, remove_duplicates))
+            due = self._clock.now() + self._rules.import_delay
+            self._at(due, lambda at: self._import(list_id, kept, remove_duplicates, at))
 
     def catch_up(self) -> None:
         """Do the work whose time has come."""
@@ -62,24 +63,25 @@ class ContactImports:
     def _rules(self) -> V1Rules:
         return self._store.rules
 
-    def _after(self, seconds: float, work: Callable[[], None]) -> None:
-        heapq.heappush(self._due, (self._clock.now() + seconds, next(self._numbers), work))
+    def _at(self, due: float, work: Callable[[float], None]) -> None:
+        heapq.heappush(self._due, (due, next(self._numbers), work))
 
     def _work_until(self, now: float) -> None:
         if not self._due:  # most requests find nothing to do, and should not wait
             return
         with self._lock:
             while self._due and self._due[0][0] <= now:
-                heapq.heappop(self._due)[2]()
+                due, _, work = heapq.heappop(self._due)
+                work(due)
 
-    def _import(self, list_id: str, contacts: list[Mapping[str, Any]], remove_duplicates: bool) -> None:
+    def _import(self, list_id: str, contacts: list[Mapping[str, Any]], remove_duplicates: bool, at: float) -> None:
         with self._store.transaction():
             added = [self._store.leads.add(list_id, contact, id=str(uuid.uuid4())) for contact in contacts]
             delayed = remove_duplicates or self._removes_other_lists(list_id)
             if not delayed or self._rules.mails_before_dedupe:
                 self._start(added)
         if delayed:
-            self._after(self._rules.dedupe_delay, lambda: self._dedupe(list_id, added, remove_duplicates))
+            self._at(at + self._rules.dedupe_delay, lambda _: self._dedupe(list_id, added, remove_duplicates))
 
     def _dedupe(self, list_id: str, added: list[str], remove_duplicates: bool) -> None:
         with self._store.transaction():
