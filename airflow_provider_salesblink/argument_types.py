@@ -9,7 +9,12 @@ from typing import Any
 
 from airflow.providers.common.compat.sdk import AirflowFailException
 
-TEXTS = frozenset({"campaign_id", "campaign_name", "email", "prospect_id", "salesblink_conn_id", "term"})
+TEXTS = frozenset(
+    {
+        *("campaign_id", "lead_id", "list_id", "prospect_id", "sequence_id", "salesblink_conn_id"),
+        *("campaign_name", "list_name", "name", "term", "email", "entry", "endpoint", "status"),
+    }
+)
 """Template fields whose value is text, in addition to those whose name ends in ``_path``."""
 
 _FOR_A_FILE = {"rows": " For the path of a file, use rows_path."}
