@@ -73,8 +73,7 @@ class UnblockOperator(SalesBlinkOperator):
         from airflow_provider_salesblink.client import validation
 
         entry = validation.term("entry", self.entry).strip()
-        found = any(_is_same(entry, each["entry"]) for each in client.blocklist.list(search=entry))
-        if not found:
+        if not any(_may_be(entry, each["entry"]) for each in client.blocklist.list(search=entry)):
             return outcome("missing")
         client.blocklist.remove(entry)
         if not client.dry_run:
@@ -82,7 +81,8 @@ class UnblockOperator(SalesBlinkOperator):
         return outcome("unblocked", dry_run=client.dry_run)
 
 
-def _is_same(entry: str, shown: str) -> bool:
+def _may_be(entry: str, shown: str | None) -> bool:
+    """Return whether what the blocklist shows may be the entry. It may if it cannot be read."""
     from airflow_provider_salesblink.client.identity import normalized
 
-    return normalized(entry) == normalized(shown)
+    return shown is None or normalized(shown) == normalized(entry)

@@ -50,8 +50,9 @@ class CreateListOperator(SalesBlinkOperator):
         name, settings = validation.term("name", self.name), _settings(self.settings)
         ids = ids_called(name, client.lists.list(search=name))
         if len(ids) > 1:
+            named = ", ".join(map(str, ids))
             raise InvalidInputError(
-                f"{len(ids)} lists are called {name!r}: {', '.join(ids)}. Rename or archive all but one of them."
+                f"{len(ids)} lists are called {name!r}: {named}. Rename or archive all but one of them."
             )
         if ids:
             return outcome("exists", list_id=ids[0])
