@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 from contextlib import contextmanager
+from functools import partial
 from typing import TYPE_CHECKING, Self
 
 from airflow_provider_salesblink.client import classic, validation
 from airflow_provider_salesblink.client.errors import InvalidInputError
+from airflow_provider_salesblink.client.probe import OtherApi, probe
 from airflow_provider_salesblink.client.rate_limit import RequestKind, rate_limiter
 from airflow_provider_salesblink.client.requestor import Requestor
 from airflow_provider_salesblink.client.retry import Policy
@@ -19,6 +21,8 @@ if TYPE_CHECKING:
 DEFAULT_BASE_URL = "https://run.salesblink.io"
 LONGEST_TIMEOUT = 86_400
 """Seconds. Sockets cannot wait much longer."""
+PROBE_TIMEOUT = 5
+"""Seconds to wait for each API when a first call fails: its error has to wait for this."""
 
 # To add an API, add a module next to `classic` with the same four names. Its classes have the same methods and return
 # the same records.
@@ -30,7 +34,7 @@ class SalesBlinkClient:
 
     :param api_key: the key from SalesBlink's Integrations page.
     :param base_url: the root URL; plain ``http://`` only to a loopback address.
-    :param api_version: the API to use; only ``classic`` so far.
+    :param api_version: the API to use; ``classic`` or ``v1``.
     :param timeout: seconds to wait for an answer; at most 10 of them for the connection.
     :param max_attempts: the most times that a call is sent.
     :param reads_per_minute: rate limit of all clients with this key together; 0 means no limit. The same for writes and
@@ -94,6 +98,9 @@ class SalesBlinkClient:
             dry_run=dry_run,
             verify_tls=verify_tls,
             key_name=key_name,
+            explain=OtherApi(
+                str(api_version), partial(probe, key, root, timeout=min(timeout, PROBE_TIMEOUT), verify_tls=verify_tls)
+            ).explain,
         )
         self.campaigns: classic.Campaigns = api.Campaigns(self._requestor)
         self.prospects: classic.Prospects = api.Prospects(self._requestor)

@@ -89,6 +89,8 @@ class Requestor:
     :param dry_run: log writes instead of sending them.
     :param verify_tls: whether the server's certificate must be valid.
     :param key_name: the key's name in errors.
+    :param explain: returns a sentence to add to the error of a call that ended in this outcome. Not asked after a call
+        has succeeded: then both key and API are right.
     :param sleep: waits for a number of seconds.
 
     ``longest_wait``: the most seconds that a call waits for the rate limit, over all its attempts; not set at first.
@@ -106,6 +108,7 @@ class Requestor:
         dry_run: bool = False,
         verify_tls: bool = True,
         key_name: str = "the key",
+        explain: Callable[[Outcome], str] | None = None,
         sleep: Callable[[float], None] = time.sleep,
     ) -> None:
         origin, slash, path = _split_root(root)
@@ -115,6 +118,7 @@ class Requestor:
         self._policy = policy
         self._rate_limiter = rate_limiter
         self._dry_run = dry_run
+        self._explain = explain
         self._sleep = sleep
         self._pauses = Pauses()
         self._quiet_until: dict[str, float] = {}
@@ -224,8 +228,12 @@ class Requestor:
 
     def _answer(self, call: Call, attempt: Attempt) -> Answer:
         if isinstance(attempt.verdict, Done) and isinstance(attempt.outcome, Answered):
+            self._explain = None
             return Answer(call, attempt.outcome.body, attempt.outcome.status)
-        raise error_messages.to_error(attempt.outcome, method=call.method, path=call.path, **self._error_details)
+        error = error_messages.to_error(attempt.outcome, method=call.method, path=call.path, **self._error_details)
+        if self._explain and (sentence := self._explain(attempt.outcome)):
+            error.append(sentence)
+        raise error
 
     def _attempts(self, call: Call) -> Callable[[], Attempt]:
         waited = _WaitTime()
