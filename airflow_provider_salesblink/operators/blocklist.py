@@ -72,7 +72,7 @@ class UnblockOperator(SalesBlinkOperator):
         """Look the entry up, and unblock it."""
         from airflow_provider_salesblink.client import validation
 
-        entry = validation.term("entry", self.entry).strip()
+        entry = validation.address_or_domain("entry", self.entry)
         if not any(_may_be(entry, each["entry"]) for each in client.blocklist.list(search=entry)):
             return outcome("missing")
         client.blocklist.remove(entry)

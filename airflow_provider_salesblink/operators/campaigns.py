@@ -152,7 +152,7 @@ def id_of_campaign(client: SalesBlinkClient, name: str) -> str:
     :raises NotFoundError: no campaign has the name.
     :raises InvalidInputError: several campaigns have the name.
     """
-    return str(only_id_called(name, client.campaigns.search(name), "campaign"))
+    return only_id_called(name, client.campaigns.search(name), "campaign")
 
 
 def _found(campaigns: list[Campaign]) -> dict[str, Any]:

@@ -16,7 +16,7 @@ def ids_called(name: str, similar: Iterable[Mapping[str, Any]]) -> list[Any]:
     return [record.get("id") for record in similar if record.get("name") == name]
 
 
-def only_id_called(name: str, similar: Sequence[Mapping[str, Any]], kind: str) -> Any:  # noqa: ANN401
+def only_id_called(name: str, similar: Sequence[Mapping[str, Any]], kind: str) -> str:
     """Return the id of the one record in ``similar``, the result of a search, whose name is exactly ``name``.
 
     :param kind: what the records are, for the error: "campaign" or "list".
@@ -35,4 +35,4 @@ def only_id_called(name: str, similar: Sequence[Mapping[str, Any]], kind: str) -
         raise InvalidInputError(
             f"{len(ids)} {kind}s are called {name!r}: {', '.join(map(str, ids))}. Pass the {kind}_id of one of them."
         )
-    return ids[0]
+    return str(ids[0])
