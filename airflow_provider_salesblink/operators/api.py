@@ -73,6 +73,9 @@ class SalesBlinkApiOperator(SalesBlinkOperator):
 
     def call_salesblink(self, client: SalesBlinkClient) -> dict[str, Any]:
         """Call the endpoint."""
+        from airflow_provider_salesblink.client import validation
+
+        validation.term("endpoint", self.endpoint)
         if self.method == "GET":
             self._refuse("GET", body=self.body)
             return self._read(client)
