@@ -80,3 +80,15 @@ def json_argument(name: str, value: Any, kind: type[dict[Any, Any] | list[Any]])
         f"text: pass the task's .output instead ({name}=extract.output), or write {{{{ ... | tojson }}}}."
         f"{_FOR_A_FILE.get(name, '')}"
     )
+
+
+def named_values(name: str, value: Any) -> dict[str, Any] | None:  # noqa: ANN401
+    """Return the value of an argument that takes a dict of names to values, or its JSON text; None for None.
+
+    :param name: the argument's name, for the error.
+    :raises AirflowFailException: it is neither, or a name in it is not text.
+    """
+    values = json_argument(name, value, dict)
+    if values is None or (isinstance(values, dict) and all(isinstance(each, str) for each in values)):
+        return values
+    raise AirflowFailException(f"{name} is not a dict of names to values, such as {{'starred': True}}.")

@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections import deque
 from typing import TYPE_CHECKING, Any, Literal, get_args
 
-from airflow_provider_salesblink.argument_types import path_text
-from airflow_provider_salesblink.operators.base import SalesBlinkOperator, json_argument, one_of, outcome
+from airflow_provider_salesblink.argument_types import named_values, path_text
+from airflow_provider_salesblink.operators.base import SalesBlinkOperator, one_of, outcome
 from airflow_provider_salesblink.operators.files import check_path, write_lines
 
 if TYPE_CHECKING:
@@ -80,7 +80,7 @@ class SalesBlinkApiOperator(SalesBlinkOperator):
             self._refuse("GET", body=self.body)
             return self._read(client)
         self._refuse(self.method, query=self.query, paging=self.paging, output_path=self.output_path)
-        body = json_argument("body", self.body, dict)
+        body = named_values("body", self.body)
         client.endpoints.write(self.method, self.endpoint, body, repeatable=self.repeatable)
         return outcome("done", dry_run=client.dry_run)
 
@@ -95,7 +95,7 @@ class SalesBlinkApiOperator(SalesBlinkOperator):
         from airflow_provider_salesblink.loading.report import json_line
 
         check_path(self.output_path)
-        found = client.endpoints.read(self.endpoint, json_argument("query", self.query, dict), paging=self.paging)
+        found = client.endpoints.read(self.endpoint, named_values("query", self.query), paging=self.paging)
         records = _Counted(found if self.paging or isinstance(found, list) else [found])
         if self.output_path is None:
             records.read_to_the_end()

@@ -6,12 +6,8 @@ from typing import TYPE_CHECKING, Any, cast
 
 from airflow.providers.common.compat.sdk import AirflowFailException
 
-from airflow_provider_salesblink.operators.base import (
-    SalesBlinkOperator,
-    exactly_one,
-    json_argument,
-    outcome,
-)
+from airflow_provider_salesblink.argument_types import named_values
+from airflow_provider_salesblink.operators.base import SalesBlinkOperator, exactly_one, outcome
 from airflow_provider_salesblink.operators.names import ids_called, only_id_called
 
 if TYPE_CHECKING:
@@ -102,11 +98,7 @@ def id_of_list(client: SalesBlinkClient, name: str) -> str:
 
 
 def _settings(given: object) -> dict[str, Any]:
-    settings = json_argument("settings", given, dict)
-    if settings is None:
-        return {}
-    if not isinstance(settings, dict) or not all(isinstance(name, str) for name in settings):
-        raise AirflowFailException("settings is not a dict of names to values, such as {'starred': True}.")
+    settings = named_values("settings", given) or {}
     if "name" in settings:
         raise AirflowFailException("settings has a 'name': pass it as the operator's name only.")
     return settings
