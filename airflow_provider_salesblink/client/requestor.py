@@ -213,6 +213,11 @@ class Requestor:
         return found
 
     @property
+    def settling_time(self) -> float:
+        """The most seconds that a write whose answer is late may take to show."""
+        return self._policy.settling_time
+
+    @property
     def import_time(self) -> float:
         """The most seconds that SalesBlink is given to carry out what it has accepted."""
         return self._policy.import_time

@@ -5,8 +5,6 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Protocol
 
-from airflow_provider_salesblink.client.errors import NotFoundError
-
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
@@ -57,18 +55,8 @@ class ClientCampaign:
         return self.client.prospects.each(self.campaign_id)
 
     def opted_out_elsewhere(self, address: str) -> bool | None:
-        """Return whether a person opted out in any campaign of the account; None if SalesBlink does not show it.
-
-        A missing state in this campaign does not count: the plan has compared the row with this campaign already.
-        """
-        try:
-            found = self.client.prospects.search(address)
-        except NotFoundError:
-            return False
-        if any(each["unsubscribed"] for each in found):
-            return True
-        elsewhere = [each for each in found if each["campaign_id"] != self.campaign_id]
-        return None if any(each["unsubscribed"] is None for each in elsewhere) else False
+        """Return whether a person opted out in any campaign of the account; None if SalesBlink does not show it."""
+        return self.client.prospects.opted_out_elsewhere(self.campaign_id, address)
 
     def add(self, columns: dict[str, str]) -> None:
         """Send one person, once; raise :class:`AmbiguousWriteError` if the response is lost."""

@@ -1,4 +1,4 @@
-"""A local SalesBlink: the classic API on loopback, with faults, rate limits and all response shapes.
+"""A local SalesBlink: both APIs on loopback, with faults, rate limits and all response shapes.
 
 The real SalesBlink has no test mode and emails real people. The sandbox sends no email::
 
@@ -20,10 +20,11 @@ from airflow_provider_salesblink.sandbox.activity_events import Happening
 from airflow_provider_salesblink.sandbox.faults import Fault
 from airflow_provider_salesblink.sandbox.limits import Limits
 from airflow_provider_salesblink.sandbox.options import SandboxUsageError
+from airflow_provider_salesblink.sandbox.records import CampaignState, ListState, Person, Start
 from airflow_provider_salesblink.sandbox.request_log import Request
 from airflow_provider_salesblink.sandbox.server import Sandbox
 from airflow_provider_salesblink.sandbox.shapes import Shapes
-from airflow_provider_salesblink.sandbox.store import CampaignState, Person
+from airflow_provider_salesblink.sandbox.v1.rules import V1Rules
 
 __all__ = [
     "CampaignState",
@@ -31,9 +32,12 @@ __all__ = [
     "Habit",
     "Happening",
     "Limits",
+    "ListState",
     "Person",
     "Request",
     "Sandbox",
     "SandboxUsageError",
     "Shapes",
+    "Start",
+    "V1Rules",
 ]

@@ -9,13 +9,16 @@ import shlex
 import signal
 import sys
 import threading
-from typing import TYPE_CHECKING
+from textwrap import fill
+from typing import TYPE_CHECKING, Any
 
-from airflow_provider_salesblink.sandbox import Limits, Sandbox, SandboxUsageError, Shapes
+from airflow_provider_salesblink.sandbox import Limits, Sandbox, SandboxUsageError, Shapes, V1Rules
 from airflow_provider_salesblink.sandbox.activity import EVENTS, PRESETS
+from airflow_provider_salesblink.sandbox.database import IN_MEMORY
 from airflow_provider_salesblink.sandbox.faults import KINDS, TARGETS
 from airflow_provider_salesblink.sandbox.shapes import choices
-from airflow_provider_salesblink.sandbox.store import IN_MEMORY
+from airflow_provider_salesblink.sandbox.state import APIS
+from airflow_provider_salesblink.sandbox.v1.rules import choices as rule_choices
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -38,6 +41,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
             faults=options.faults,
             limits=Limits.parse(options.limits),
             shapes=Shapes.parse(options.shapes),
+            v1=V1Rules.parse(options.v1),
+            serves=options.serves.split(","),
             life=options.life,
         )
         with sandbox:
@@ -64,7 +69,7 @@ def _greeting(sandbox: Sandbox) -> str:
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(
         prog="python -m airflow_provider_salesblink.sandbox",
-        description="Run a local SalesBlink on 127.0.0.1. It serves the classic API and sends no email.",
+        description="Run a local SalesBlink on 127.0.0.1. It serves both APIs and sends no email.",
         epilog=_epilog(),
         formatter_class=argparse.RawDescriptionHelpFormatter,
         allow_abbrev=False,
@@ -80,9 +85,11 @@ def _parser() -> argparse.ArgumentParser:
         "--limits",
         default="",
         metavar="TEXT",
-        help="rate limits: reads=30,writes=15,window=60,retry_after=seconds|date|none; or: real",
+        help="rate limits: reads=30,writes=15,deletes=10,window=60,retry_after=seconds|date|none; or: real",
     )
-    parser.add_argument("--shapes", default="", metavar="TEXT", help="response shapes; see below")
+    parser.add_argument("--shapes", default="", metavar="TEXT", help="response shapes of the classic API; see below")
+    parser.add_argument("--v1", default="", metavar="TEXT", help="what nobody has documented of the v1 API; see below")
+    parser.add_argument("--serves", default=",".join(APIS), metavar="APIS", help="APIs to serve: %(default)s (default)")
     parser.add_argument("--life", default="", metavar="TEXT", help="events that happen without requests; see below")
     return parser
 
@@ -90,9 +97,10 @@ def _parser() -> argparse.ArgumentParser:
 def _epilog() -> str:
     kinds = "\n".join(f"    {kind:<10} {means}" for kind, means in KINDS.items())
     shapes = "\n".join(f"    {name:<16} {' | '.join(words)}" for name, words in choices().items())
+    rules = "\n".join(f"    {name:<28} {_rule(name, words)}" for name, words in rule_choices().items())
     events = "\n".join(f"    {name:<12} {means}" for name, means in EVENTS.items())
     presets = "\n".join(f"  {name} is {text}" for name, text in PRESETS.items())
-    operations = ", ".join(TARGETS)
+    operations = fill(", ".join(TARGETS), 116, subsequent_indent="    ")
     return f"""\
 faults: comma-separated operation=kind[:option=value]*[@share|xN]
   prospect-add=reset:when=after@0.05,campaigns=429:retry_after=3x2,*=status:status=503
@@ -105,6 +113,9 @@ faults: comma-separated operation=kind[:option=value]*[@share|xN]
 shapes: comma-separated name=value; the first value is the default
 {shapes}
 
+v1: comma-separated name=value
+{rules}
+
 life: comma-separated event:every=seconds[:after=seconds][xN]
   unsubscribe:every=30x2,reply:every=20
   x2 stops after two events; without it, the event repeats without end. The first event comes after `after` seconds,
@@ -113,6 +124,12 @@ life: comma-separated event:every=seconds[:after=seconds][xN]
   events:
 {events}
 """
+
+
+def _rule(name: str, words: Sequence[Any]) -> str:
+    default = getattr(V1Rules(), name)
+    shown = " | ".join(str(word).lower() for word in words) if words else "a number"
+    return f"{shown} (default: {str(default).lower()})"
 
 
 if __name__ == "__main__":

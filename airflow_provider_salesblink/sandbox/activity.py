@@ -17,11 +17,16 @@ EVENTS = {
     "pause": "a running campaign is paused",
     "unpause": "a paused campaign resumes",
     "appear": "a new person at example.com joins a campaign",
+    "open": "a subscribed person opens a mail; only the v1 API shows it",
+    "click": "a subscribed person clicks a link in a mail; only the v1 API shows it",
+    "bounce": "a mail to a subscribed person bounces; only the v1 API shows it",
 }
 # `unpause` follows `pause` by half an interval: if both came at the same time, no sensor would ever see a pause.
 PRESETS = {
-    "calm": "reply:every=20,appear:every=30,unsubscribe:every=60,pause:every=120,unpause:every=120:after=180",
-    "busy": "reply:every=2,appear:every=3,unsubscribe:every=6,pause:every=12,unpause:every=12:after=18",
+    "calm": "reply:every=20,appear:every=30,unsubscribe:every=60,pause:every=120,unpause:every=120:after=180,"
+    "open:every=10,click:every=30,bounce:every=90",
+    "busy": "reply:every=2,appear:every=3,unsubscribe:every=6,pause:every=12,unpause:every=12:after=18,"
+    "open:every=1,click:every=3,bounce:every=9",
 }
 
 

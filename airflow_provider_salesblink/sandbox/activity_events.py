@@ -8,16 +8,18 @@ import time
 from collections import deque
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
+from airflow_provider_salesblink.sandbox import event_store
 from airflow_provider_salesblink.sandbox.activity import EVENTS
 from airflow_provider_salesblink.sandbox.options import SandboxUsageError, require_known
-from airflow_provider_salesblink.sandbox.store import Person
+from airflow_provider_salesblink.sandbox.records import Person
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from airflow_provider_salesblink.sandbox.store import CampaignState, Store
+    from airflow_provider_salesblink.sandbox.records import CampaignState
+    from airflow_provider_salesblink.sandbox.store import Store
 
 REPLIED = "Replied"
 NAMES = ("Gita", "Hugo", "Ines", "Jonas", "Kira", "Liam", "Mona", "Nils")
@@ -101,8 +103,9 @@ def _any_campaign(store: Store) -> list[str]:
     return [campaign.id for campaign in store.campaigns()]
 
 
-def _reply(store: Store, prospect_id: str, _: random.Random) -> Person | None:
-    return store.set_column(prospect_id, REPLIED, datetime.now(UTC).isoformat(timespec="seconds"))
+def _reply(store: Store, prospect_id: str, generator: random.Random) -> Person | None:
+    store.set_column(prospect_id, REPLIED, datetime.now(UTC).isoformat(timespec="seconds"))
+    return _answer_to_mail(store, prospect_id, generator)
 
 
 def _unsubscribe(store: Store, prospect_id: str, _: random.Random) -> Person | None:
@@ -130,6 +133,23 @@ def _random_person(generator: random.Random) -> tuple[str, str]:
     return name, f"{name.lower()}{generator.randrange(1_000_000)}@example.com"
 
 
+def _mail_event(message: str, **extra: Any) -> Callable[[Store, str, random.Random], Person | None]:
+    """Return an action that records what happened to the latest mail of a person."""
+
+    def record(store: Store, prospect_id: str, _: random.Random) -> Person | None:
+        person = store.person(prospect_id)
+        if person:
+            sequence_id = next(reversed(store.ledger.sequences_of(prospect_id)), person.campaign_id or None)
+            store.events.record(
+                message=message, lead_id=person.id, email=person.email, sequence_id=sequence_id, **extra
+            )
+        return person
+
+    return record
+
+
+_answer_to_mail = _mail_event(event_store.REPLIED, body="Thank you, that sounds good.")
+
 _Action = tuple["Callable[[Store], list[str]]", "Callable[[Store, str, random.Random], Person | CampaignState | None]"]
 _ACTIONS: dict[str, _Action] = {
     "reply": (_subscribed, _reply),
@@ -137,4 +157,7 @@ _ACTIONS: dict[str, _Action] = {
     "pause": (_running, _pause),
     "unpause": (_paused, _unpause),
     "appear": (_any_campaign, _appear),
+    "open": (_subscribed, _mail_event(event_store.OPENED)),
+    "click": (_subscribed, _mail_event(event_store.CLICKED, link="https://example.com/offer")),
+    "bounce": (_subscribed, _mail_event(event_store.BOUNCED)),
 }

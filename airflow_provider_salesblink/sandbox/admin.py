@@ -1,7 +1,5 @@
 """The sandbox's web pages, and the calls that the pages use (``/sandbox/...``)."""
 
-import time
-from dataclasses import asdict
 from importlib.resources import files
 from typing import Any
 
@@ -11,17 +9,12 @@ from fastapi.responses import HTMLResponse
 from airflow_provider_salesblink.sandbox.errors import error_response, json_bytes
 from airflow_provider_salesblink.sandbox.faults import parse_faults
 from airflow_provider_salesblink.sandbox.loopback import is_foreign
+from airflow_provider_salesblink.sandbox.openapi import describe_v1
 from airflow_provider_salesblink.sandbox.options import SandboxUsageError
+from airflow_provider_salesblink.sandbox.page_state import page_state
 from airflow_provider_salesblink.sandbox.request_checks import state_of
-from airflow_provider_salesblink.sandbox.request_log import Request as Entry
-from airflow_provider_salesblink.sandbox.state import State
 
 router = APIRouter(include_in_schema=False)
-
-# The page redraws every second, so it shows only the latest entries.
-MOST_REQUESTS = 50
-MOST_PEOPLE = 200
-MOST_EVENTS = 50
 
 # The pages load nothing from other origins.
 PAGE_HEADERS = {
@@ -39,8 +32,14 @@ async def show_page() -> Response:
 
 @router.get("/docs")
 async def show_api() -> Response:
-    """Serve the page that shows ``/openapi.json`` to readers."""
+    """Serve the page that shows ``/openapi.json`` and ``/openapi-v1.json`` to readers."""
     return _page("api.html")
+
+
+@router.get("/openapi-v1.json")
+async def get_v1_description() -> Response:
+    """Serve the description of the v1 API, with this sandbox as its server."""
+    return _json(describe_v1())
 
 
 @router.get("/sandbox/state")
@@ -71,44 +70,6 @@ async def clear_faults(request: Request) -> Response:
         return forbidden
     state_of(request).faults.clear()
     return _json({"faults": []})
-
-
-def page_state(state: State) -> dict[str, Any]:
-    """Return everything that the page shows, as JSON."""
-    counts = state.store.counts()
-    campaigns = state.store.campaigns()
-    names = {campaign.id: campaign.name for campaign in campaigns}
-    return {
-        "campaigns": [
-            asdict(campaign) | dict(zip(("people", "unsubscribed"), counts.get(campaign.id, (0, 0)), strict=True))
-            for campaign in campaigns
-        ],
-        "people": [
-            {
-                "id": person.id,
-                "email": person.email,
-                "campaign_id": person.campaign_id,
-                "campaign": names.get(person.campaign_id, person.campaign_id),
-                "columns": person.fields,
-                "unsubscribed": person.unsubscribed,
-                "changed": changed,
-            }
-            for person, changed in state.store.recently_changed(MOST_PEOPLE)
-        ],
-        "people_total": sum(people for people, _ in counts.values()),
-        "requests": [_shown(entry) for entry in reversed(state.request_log.entries()[-MOST_REQUESTS:])],
-        "happenings": [asdict(event) for event in reversed(state.events.entries()[-MOST_EVENTS:])],
-        "life": [str(habit) for habit in state.scheduler.habits],
-        "faults": state.faults.descriptions(),
-        "limits": asdict(state.rate_limiter.limits),
-        "shapes": asdict(state.shapes),
-    }
-
-
-def _shown(entry: Entry) -> dict[str, Any]:
-    path = f"{entry.path}?{entry.query}" if entry.query else entry.path
-    arrived = time.time() - (time.monotonic() - entry.at)
-    return {"time": arrived, "method": entry.method, "path": path, "status": entry.status, "fault": entry.fault}
 
 
 def _refuse_foreign_origin(request: Request) -> Response | None:

@@ -6,6 +6,8 @@ from fastapi import APIRouter, Path, Query, Request, Response
 
 from airflow_provider_salesblink.sandbox.errors import ApiError, json_bytes
 from airflow_provider_salesblink.sandbox.openapi import CAMPAIGN, MEMBER, PROSPECT, responses
+from airflow_provider_salesblink.sandbox.options import SandboxUsageError
+from airflow_provider_salesblink.sandbox.records import CampaignState, Person
 from airflow_provider_salesblink.sandbox.request_checks import CheckedRoute, state_of
 from airflow_provider_salesblink.sandbox.schemas import (
     CampaignStatusChange,
@@ -15,7 +17,6 @@ from airflow_provider_salesblink.sandbox.schemas import (
 )
 from airflow_provider_salesblink.sandbox.seeds import TEAM
 from airflow_provider_salesblink.sandbox.shapes import Json
-from airflow_provider_salesblink.sandbox.store import CampaignState, Person
 
 router = APIRouter(prefix="/api", route_class=CheckedRoute)
 
@@ -127,7 +128,10 @@ async def get_prospect(request: Request, prospect_id: ProspectId) -> Response:
 async def add_prospect(request: Request, new: NewProspect) -> Response:
     """Add one person to a campaign. A second call with the same address adds the person a second time."""
     campaign = _require("campaign", state_of(request).store.campaign(new.campaign_id))
-    return _prospect_response(request, state_of(request).store.add_person(campaign.id, new.data))
+    try:
+        return _prospect_response(request, state_of(request).store.add_person(campaign.id, new.data))
+    except SandboxUsageError:
+        raise ApiError(400, "The campaign has no list.") from None
 
 
 @router.post(

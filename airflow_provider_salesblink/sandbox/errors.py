@@ -1,4 +1,4 @@
-"""Error responses of the classic API, with the messages of its documentation."""
+"""Error responses: those of the classic API with the messages of its documentation, and those of the v1 API."""
 
 from __future__ import annotations
 
@@ -7,6 +7,9 @@ from typing import TYPE_CHECKING, Any
 
 from fastapi import HTTPException
 from fastapi.responses import Response
+
+from airflow_provider_salesblink.sandbox.v1 import PREFIX
+from airflow_provider_salesblink.sandbox.v1 import errors as v1_errors
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -47,5 +50,20 @@ def json_bytes(content: Any) -> bytes:  # noqa: ANN401  # JSON is anything
 
 
 def error_response(status: int, message: str, headers: Mapping[str, str] | None = None) -> Response:
-    """Return an error response."""
+    """Return an error response of the classic API."""
     return Response(error_body(message), status, dict(headers or {}), "application/json")
+
+
+def v1_error_response(status: int, message: str, headers: Mapping[str, str] | None = None) -> Response:
+    """Return an error response of the v1 API."""
+    return Response(v1_errors.error_body(message), status, dict(headers or {}), "application/json")
+
+
+def is_v1(path: str) -> bool:
+    """Return whether a path belongs to the v1 API."""
+    return path == PREFIX or path.startswith(f"{PREFIX}/")
+
+
+def usual_error_body(path: str, status: int) -> bytes:
+    """Return the usual error body for a status code, in the words of the API that the path belongs to."""
+    return v1_errors.error_body(v1_errors.error_message(status)) if is_v1(path) else error_body(error_message(status))

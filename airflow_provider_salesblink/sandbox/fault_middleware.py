@@ -8,12 +8,14 @@ import logging
 import struct
 import time
 from dataclasses import dataclass, field
+from html import escape
 from socket import SO_LINGER, SOL_SOCKET
 from typing import TYPE_CHECKING, Any
 
-from airflow_provider_salesblink.sandbox.errors import error_body, error_message
+from airflow_provider_salesblink.sandbox.errors import error_body, is_v1, usual_error_body
 from airflow_provider_salesblink.sandbox.loopback import is_loopback
 from airflow_provider_salesblink.sandbox.request_log import Request
+from airflow_provider_salesblink.sandbox.v1.operations import operation_of
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable
@@ -26,7 +28,7 @@ if TYPE_CHECKING:
 log = logging.getLogger(__name__)
 
 # Requests for the pages are not logged, and faults do not affect them.
-OWN_PATHS = ("/", "/docs", "/openapi.json", "/favicon.ico")
+OWN_PATHS = ("/", "/docs", "/openapi.json", "/openapi-v1.json", "/favicon.ico")
 OWN_PREFIX = "/sandbox/"
 
 JSON_TYPE = (b"content-type", b"application/json")
@@ -58,6 +60,7 @@ class FaultMiddleware:
         """Handle one request."""
         headers = {name.decode("latin-1"): value.decode("latin-1") for name, value in scope["headers"]}
         scope["sandbox"] = self._state
+        self._state.imports.catch_up()
         if not is_loopback(headers.get("host", "")):
             await _send(send, RawResponse(403, [JSON_TYPE], error_body(NOT_LOOPBACK)))
         elif scope["path"] in OWN_PATHS or scope["path"].startswith(OWN_PREFIX):
@@ -78,11 +81,15 @@ class FaultMiddleware:
                 request_log.set_status(number, message["status"])
             await send(message)
 
-        call = _Call(self._app, scope, body, receive, send_and_log, getattr(send, "__self__", None))
+        app = self._app if self._is_served(scope["path"]) else _refuse_unserved
+        call = _Call(app, scope, body, receive, send_and_log, getattr(send, "__self__", None))
         if fault is None:
             await call.respond()
         else:
             await _apply_fault(fault, call)
+
+    def _is_served(self, path: str) -> bool:
+        return ("v1" if is_v1(path) else "classic") in self._state.serves
 
     def _log_entry(self, scope: Scope, headers: dict[str, str], body: bytes, fault: Fault | None) -> Request:
         key = headers.pop("authorization", "")
@@ -113,6 +120,7 @@ class _Call:
         cycle: Any,  # noqa: ANN401
     ) -> None:
         self._app, self._scope, self._receive, self.send = app, scope, receive, send
+        self.path: str = scope["path"]
         self._unread: bytes | None = body
         # ASGI offers no way to the transport, but uvicorn's `send` is a method of an object that has it.
         self._transport: asyncio.Transport = cycle.transport
@@ -182,7 +190,7 @@ async def _status(fault: Fault, call: _Call, _: RawResponse) -> None:
         *((name.lower().encode(), text.encode()) for name, text in fault.retry_after_header().items()),
     ]
     # HTTP allows no body with these two status codes.
-    body = b"" if status in (204, 304) else error_body(error_message(status))
+    body = b"" if status in (204, 304) else usual_error_body(call.path, status)
     await _send(call.send, RawResponse(status, headers, body))
 
 
@@ -204,6 +212,13 @@ async def _cut(_: Fault, call: _Call, response: RawResponse) -> None:
     half = response.body[: len(response.body) // 2]
     await call.send({"type": "http.response.body", "body": half, "more_body": True})
     await call.close()
+
+
+async def _refuse_unserved(scope: Scope, _: Receive, send: Send) -> None:
+    """Answer as web frameworks do for a path that they have no route for."""
+    what = escape(f"Cannot {scope['method']} {scope['path']}")
+    body = f'<!DOCTYPE html>\n<html lang="en"><head><title>Error</title></head><body><pre>{what}</pre></body></html>\n'
+    await _send(send, RawResponse(404, [HTML_TYPE], body.encode("utf-8", "replace")))
 
 
 async def _refused(_: Fault, call: _Call, __: RawResponse) -> None:
@@ -252,6 +267,8 @@ async def _read_body(receive: Receive) -> bytes:
 
 def _operation_of(scope: Scope) -> str:
     """Return the operation name that faults use for a request; empty outside the API."""
+    if is_v1(scope["path"]):
+        return operation_of(scope["method"], scope["raw_path"].decode("latin-1"))
     root, _, rest = scope["path"].lstrip("/").partition("/")
     segment = rest.partition("/")[0] if root == "api" else ""
     return "prospect-update" if segment == "prospect" and scope["method"] == "POST" else segment

@@ -8,13 +8,14 @@ import threading
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Literal, get_args
 
-from airflow_provider_salesblink.sandbox.limits import retry_after_value
+from airflow_provider_salesblink.sandbox.limits import kind_of, retry_after_value
 from airflow_provider_salesblink.sandbox.options import (
     SandboxUsageError,
     parse_number,
     parse_whole_number,
     require_known,
 )
+from airflow_provider_salesblink.sandbox.v1.operations import NAMES
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -23,7 +24,7 @@ OPERATIONS = (
     *("campaigns", "campaign", "campaign-status", "prospect", "prospect-update"),
     *("prospects", "prospect-add", "prospect-unsubscribe", "my-team"),
 )
-TARGETS = (*OPERATIONS, "*", "reads", "writes")
+TARGETS = (*OPERATIONS, *NAMES, "*", "reads", "writes", "deletes")
 KINDS = {
     "reset": "a TCP reset instead of a response",
     "close": "the connection is closed without a response",
@@ -50,7 +51,7 @@ RetryAfterForm = Literal["seconds", "date"]
 class Fault:
     """A fault to inject.
 
-    :param operation: the requests to affect: one of ``OPERATIONS``, or ``*``, ``reads``, ``writes``.
+    :param operation: the requests to affect: one of ``TARGETS``, for example ``v1.addContacts`` or ``writes``.
     :param kind: one of ``KINDS``.
     :param when: ``before`` does not process the request; ``after`` processes it, then applies the fault.
     :param times: number of requests to affect; None = all. Ignored if ``share`` is given.
@@ -116,7 +117,7 @@ class Fault:
 
     def matches(self, operation: str, method: str) -> bool:
         """Return whether the fault can affect a request."""
-        return self.operation in (operation, "*", "reads" if method == "GET" else "writes")
+        return self.operation in (operation, "*", kind_of(method))
 
     def __str__(self) -> str:
         words = [self.kind, str(self.status) if self.kind == "status" else "", "after" if self.when == "after" else ""]

@@ -1,10 +1,13 @@
 """The parts of ``/openapi.json`` that FastAPI does not derive from the routes."""
 
+import json
+from importlib.resources import files
 from typing import Any
 
 from fastapi import FastAPI
 from fastapi.openapi.utils import get_openapi
 
+from airflow_provider_salesblink.sandbox import v1
 from airflow_provider_salesblink.sandbox.errors import MESSAGES
 from airflow_provider_salesblink.sandbox.schemas import Failure
 
@@ -65,6 +68,12 @@ _KEY = {
     "name": "Authorization",
     "description": "The key alone, without `Bearer`.",
 }
+
+
+def describe_v1() -> dict[str, Any]:
+    """Return the project's description of the v1 API, with this sandbox as its server."""
+    found: dict[str, Any] = json.loads(files(v1).joinpath("public_api_v1.openapi.json").read_text(encoding="utf-8"))
+    return found | {"servers": [{"url": v1.PREFIX, "description": "This sandbox"}]}
 
 
 def describe(app: FastAPI) -> dict[str, Any]:

@@ -11,7 +11,9 @@ from starlette.routing import Match
 from starlette.types import Scope
 
 from airflow_provider_salesblink.sandbox.errors import ApiError
+from airflow_provider_salesblink.sandbox.limits import kind_of
 from airflow_provider_salesblink.sandbox.state import State
+from airflow_provider_salesblink.sandbox.v1.errors import V1Error
 
 ADMINISTRATORS_ONLY = ("/api/my-team",)
 
@@ -36,21 +38,43 @@ class CheckedRoute(APIRoute):
         handle = super().get_route_handler()
 
         async def checked(request: Request) -> Response:
-            check_request(request)
+            self.check(request)
             return await handle(_StrictRequest(request.scope, request.receive))
 
         return checked
 
+    def check(self, request: Request) -> None:
+        """Raise :class:`ApiError` unless the request passes all checks of the classic API."""
+        _check_classic(request)
 
-def check_request(request: Request) -> None:
-    """Raise :class:`ApiError` unless the request passes all checks."""
+
+class V1Route(CheckedRoute):
+    """A route of the v1 API. It ignores Accept, and wants the JSON content type only where there is a body."""
+
+    def check(self, request: Request) -> None:
+        """Raise :class:`V1Error` unless the request passes all checks of the v1 API."""
+        state = state_of(request)
+        if not state.knows(request.headers.get("authorization", "")):
+            raise V1Error(401)
+        wait = state.rate_limiter.admit(kind_of(request.method))
+        if wait is not None:
+            raise V1Error(429, headers=state.rate_limiter.headers(wait))
+        if _has_body(request) and not _is_json(request.headers.get("content-type", "")):
+            raise V1Error(400, "The content type must be application/json.")
+
+
+def _has_body(request: Request) -> bool:
+    return request.headers.get("content-length", "0") != "0" or "transfer-encoding" in request.headers
+
+
+def _check_classic(request: Request) -> None:
     state, key = state_of(request), request.headers.get("authorization", "")
     if not state.knows(key):
         raise ApiError(401)
     if not accepts_json(request.headers.get("accept", "")):
         raise ApiError(406)
     rate_limiter = state.rate_limiter
-    wait = rate_limiter.admit("reads" if request.method == "GET" else "writes")
+    wait = rate_limiter.admit(kind_of(request.method))
     if wait is not None:
         raise ApiError(429, headers=rate_limiter.headers(wait))
     if request.url.path in ADMINISTRATORS_ONLY and not state.is_administrator(key):

@@ -1,24 +1,23 @@
-"""The sandbox as a Python object: a server in a thread, and access to its data and settings."""
+"""The sandbox as a Python object: access to its server, data and settings."""
 
 from __future__ import annotations
 
-import asyncio
-import socket
-import threading
 from typing import TYPE_CHECKING, Any, Self
-
-import uvicorn
 
 from airflow_provider_salesblink.sandbox.activity import Habit, parse_life
 from airflow_provider_salesblink.sandbox.app import app
+from airflow_provider_salesblink.sandbox.database import IN_MEMORY
 from airflow_provider_salesblink.sandbox.fault_middleware import FaultMiddleware
 from airflow_provider_salesblink.sandbox.faults import Fault, parse_faults
+from airflow_provider_salesblink.sandbox.http_server import HOST, HttpServer
+from airflow_provider_salesblink.sandbox.lead_columns import classic_name
 from airflow_provider_salesblink.sandbox.limits import Limits, RateLimiter
 from airflow_provider_salesblink.sandbox.options import SandboxUsageError
 from airflow_provider_salesblink.sandbox.seeds import load_seed, read_seed
 from airflow_provider_salesblink.sandbox.shapes import Shapes
-from airflow_provider_salesblink.sandbox.state import State
-from airflow_provider_salesblink.sandbox.store import IN_MEMORY, CampaignState, Person, Store
+from airflow_provider_salesblink.sandbox.state import APIS, State
+from airflow_provider_salesblink.sandbox.store import Store
+from airflow_provider_salesblink.sandbox.v1.rules import V1Rules
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
@@ -26,11 +25,11 @@ if TYPE_CHECKING:
     from types import TracebackType
 
     from airflow_provider_salesblink.sandbox.activity_events import Happening
+    from airflow_provider_salesblink.sandbox.blocklist_store import User
+    from airflow_provider_salesblink.sandbox.event_store import Event
+    from airflow_provider_salesblink.sandbox.records import CampaignState, ListState, Person, Start
     from airflow_provider_salesblink.sandbox.request_log import Request
-
-HOST = "127.0.0.1"
-STARTUP_SECONDS = 30
-KEEP_ALIVE_SECONDS = 3600  # a client with a limit of a few requests a minute keeps its connection
+    from airflow_provider_salesblink.sandbox.sequence_store import Condition
 
 
 class Sandbox:
@@ -42,7 +41,9 @@ class Sandbox:
     :param key: API key; a random one by default.
     :param faults: faults to inject from the start, as :class:`Fault` objects or in their text form.
     :param limits: rate limits; none by default.
-    :param shapes: the shapes of responses.
+    :param shapes: the shapes of the classic API's responses.
+    :param v1: how the v1 API behaves where nobody has documented it.
+    :param serves: the APIs to serve; both by default. A request to another one gets a 404 page.
     :param life: events that happen without requests, as :class:`Habit` objects or in their text form; none by default.
     :param random_seed: seed for random faults and events, so that a test is repeatable.
     :param keep_requests: number of latest requests to keep in ``requests``.
@@ -59,6 +60,8 @@ class Sandbox:
         faults: str | Iterable[Fault] = "",
         limits: Limits | None = None,
         shapes: Shapes | None = None,
+        v1: V1Rules | None = None,
+        serves: Iterable[str] = APIS,
         life: str | Iterable[Habit] = "",
         random_seed: int = 0,
         keep_requests: int = 100_000,
@@ -70,13 +73,15 @@ class Sandbox:
             self._state.faults.add(parse_faults(faults) if isinstance(faults, str) else faults)
             self.limits = limits or Limits()
             self.shapes = shapes or Shapes()
+            self.v1 = v1 or V1Rules()
+            self.serves = frozenset(serves)
             self.life = life
             if seed is not None:
                 load_seed(self._store, read_seed(seed))
         except BaseException:
             self._store.close()
             raise
-        self._server = _Server(FaultMiddleware(app, self._state))
+        self._server = HttpServer(FaultMiddleware(app, self._state))
 
     def __enter__(self) -> Self:
         try:
@@ -92,6 +97,7 @@ class Sandbox:
     ) -> None:
         self._state.scheduler.stop()
         self._server.stop()
+        self._state.imports.finish()
         self._store.close()
 
     # Connection
@@ -113,9 +119,39 @@ class Sandbox:
 
     # Data
 
-    def add_campaign(self, name: str, *, paused: bool = False, id: str | None = None) -> str:  # noqa: A002
-        """Add a campaign without an API request, and return its id."""
-        return self._store.add_campaign(name, paused=paused, id=id).id
+    def add_campaign(
+        self,
+        name: str,
+        *,
+        paused: bool = False,
+        id: str | None = None,  # noqa: A002
+        lists: Iterable[str] | None = None,
+    ) -> str:
+        """Add a campaign (on v1: a sequence) without an API request, and return its id.
+
+        :param lists: ids of the lists that it uses; a new list of its own by default.
+        """
+        return self._store.add_campaign(name, paused=paused, id=id, lists=lists).id
+
+    def add_list(self, name: str, *, id: str | None = None) -> str:  # noqa: A002
+        """Add a list without an API request, and return its id."""
+        return self._store.lists.add(name, id=id).id
+
+    def add_lead(
+        self,
+        list_id: str,
+        fields: Mapping[str, Any],
+        *,
+        id: str | None = None,  # noqa: A002
+        unsubscribed: bool = False,
+        archived: bool = False,
+    ) -> str:
+        """Add a lead to a list without an API request, and return its id. It starts in the list's running sequences."""
+        if self._store.lists.get(list_id) is None:
+            message = f"There is no list with the id '{list_id}'. Add it with add_list() first"
+            raise SandboxUsageError(message)
+        columns = {classic_name(name): value for name, value in fields.items()}
+        return self._store.add_lead(list_id, columns, id=id, unsubscribed=unsubscribed, archived=archived)
 
     def add_person(self, campaign_id: str, fields: Mapping[str, Any], *, unsubscribed: bool = False) -> str:
         """Add a prospect without an API request, and return its id."""
@@ -126,7 +162,26 @@ class Sandbox:
 
     def people(self, campaign_id: str | None = None) -> list[Person]:
         """Return the people of one campaign or of all campaigns, in the order they were added."""
+        self._state.imports.catch_up()
         return self._store.people(campaign_id)
+
+    def leads(self, list_id: str) -> list[Person]:
+        """Return the leads of a list, in the order they were added."""
+        self._state.imports.catch_up()
+        return self._store.leads.on_list(list_id)
+
+    def lists(self, campaign_id: str | None = None) -> list[ListState]:
+        """Return all lists or those of one campaign, in the order they were added or attached."""
+        found = {each.id: each.state for each in self._store.lists.all()}
+        if campaign_id is None:
+            return list(found.values())
+        return [found[list_id] for list_id in self._store.lists.of_campaign(campaign_id) if list_id in found]
+
+    @property
+    def started(self) -> list[Start]:
+        """Return the mails that would have started, oldest first."""
+        self._state.imports.catch_up()
+        return self._store.ledger.starts()
 
     def campaigns(self) -> list[CampaignState]:
         """Return all campaigns, in the order they were added."""
@@ -143,7 +198,7 @@ class Sandbox:
         return self._state.events.entries()
 
     def reset(self) -> None:
-        """Remove all data, requests, faults, limits and activity, and restore the default shapes. The keys stay."""
+        """Remove all data, requests, faults, limits and activity, and restore the default behavior. The keys stay."""
         self._state.reset()
 
     # Behavior
@@ -185,6 +240,33 @@ class Sandbox:
         self._state.shapes = shapes
 
     @property
+    def v1(self) -> V1Rules:
+        """Return how the v1 API behaves. Can be set while the sandbox runs."""
+        return self._store.rules
+
+    @v1.setter
+    def v1(self, rules: V1Rules) -> None:
+        self._store.rules = rules
+
+    @property
+    def serves(self) -> frozenset[str]:
+        """Return the APIs that are served: ``classic``, ``v1``. Can be set while the sandbox runs."""
+        return self._state.serves
+
+    @serves.setter
+    def serves(self, apis: Iterable[str]) -> None:
+        self._state.serve(apis)
+
+    def set_condition(self, sequence_id: str, condition: Condition) -> None:
+        """Make a running sequence show that it is ``completed`` or ``needs-attention``; ``""`` ends that."""
+        self._store.sequences.set_condition(sequence_id, condition)
+
+    def advance(self, seconds: float) -> None:
+        """Move the sandbox's clock forward, so that accepted imports finish without waiting."""
+        self._state.clock.advance(seconds)
+        self._state.imports.catch_up()
+
+    @property
     def limits(self) -> Limits:
         """Return the rate limits. Setting them starts a new window."""
         return self._state.rate_limiter.limits
@@ -193,86 +275,27 @@ class Sandbox:
     def limits(self, limits: Limits) -> None:
         self._state.rate_limiter = RateLimiter(limits)
 
+    # What happens to people on the v1 API
 
-class _Server(uvicorn.Server):
-    """uvicorn in a thread. It is ready when ``start`` returns, and has ended when ``stop`` returns."""
+    def block(self, *entries: str, by: User = "administrator") -> None:
+        """Add addresses and domains to the blocklist of a user."""
+        self._store.blocklist.add(entries, by=by)
 
-    def __init__(self, application: FaultMiddleware) -> None:
-        config = uvicorn.Config(
-            application,
-            lifespan="off",
-            ws="none",
-            log_config=None,
-            # Injected faults are not errors. FaultMiddleware logs the real ones.
-            log_level="critical",
-            access_log=False,
-            timeout_keep_alive=KEEP_ALIVE_SECONDS,
-            server_header=False,
-            proxy_headers=False,
-            interface="asgi3",
-        )
-        super().__init__(config)
-        self._ready = threading.Event()
-        self._thread: threading.Thread | None = None
+    def blocked(self, *, by: User = "administrator") -> list[str]:
+        """Return the blocklist of a user as the API shows it, in the order the entries were added."""
+        return [entry.entry for entry in self._store.blocklist.entries(by=by)]
 
-    def start(self, port: int) -> int:
-        """Start listening, and return the port."""
-        listener = _listener(port)
-        self._thread = threading.Thread(target=self._serve_on, args=(listener,), name="salesblink-sandbox", daemon=True)
-        self._thread.start()
-        if not self._ready.wait(STARTUP_SECONDS) or not self.started:
-            listener.close()
-            message = "The sandbox's server did not start"
-            raise RuntimeError(message)
-        bound: int = listener.getsockname()[1]
-        return bound
+    @property
+    def events(self) -> list[Event]:
+        """Return all events of people, oldest first."""
+        return self._store.events.find()
 
-    def stop(self) -> None:
-        """Abort open requests and end the thread."""
-        if self._thread is None:
-            return
-        self._loop.call_soon_threadsafe(self._stopping.set)
-        self._thread.join()
-        self._thread = None
+    def add_event(self, message: str, *, lead_id: str | None = None, **details: Any) -> Event:  # each its own type
+        """Add an event of a person, without an API request.
 
-    def _serve_on(self, listener: socket.socket) -> None:
-        try:
-            # Not another event loop such as uvloop: the faults set options on asyncio's sockets.
-            asyncio.run(self.serve(sockets=[listener]))
-        finally:
-            self._ready.set()
-
-    async def main_loop(self) -> None:
-        """Wait for ``stop``, instead of checking for it periodically as uvicorn does."""
-        self._loop, self._stopping = asyncio.get_running_loop(), asyncio.Event()
-        self._ready.set()
-        await self._stopping.wait()
-
-    async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
-        """Close idle connections normally, and abort those that still wait for a response."""
-        for server in self.servers:
-            server.close()
-        for listener in sockets or ():
-            listener.close()
-        tasks = list(self.server_state.tasks)
-        for connection in list(self.server_state.connections):
-            connection.shutdown()
-            if tasks and connection.transport is not None:
-                connection.transport.abort()
-        for task in tasks:
-            task.cancel()
-        await asyncio.gather(*tasks, return_exceptions=True)
-
-
-def _listener(port: int) -> socket.socket:
-    # With the protocol given as TCP, asyncio turns Nagle's algorithm off. Otherwise every response takes 40 ms longer.
-    listener = socket.socket(socket.AF_INET, socket.SOCK_STREAM, socket.IPPROTO_TCP)
-    try:
-        listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-        listener.bind((HOST, port))
-    except (OSError, OverflowError) as error:
-        listener.close()
-        reason = getattr(error, "strerror", None) or error
-        message = f"Cannot listen on port {port} of {HOST}: {reason}"
-        raise SandboxUsageError(message) from error
-    return listener
+        :param message: what happened, for example ``Sent`` or ``Bounced``.
+        :param details: the other arguments of :meth:`EventStore.record`. ``email`` is the lead's by default.
+        """
+        lead = None if lead_id is None else self._store.person(lead_id)
+        known = {"email": lead.email} if lead else {}
+        return self._store.events.record(message=message, lead_id=lead_id, **known | details)

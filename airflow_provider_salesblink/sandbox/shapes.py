@@ -11,7 +11,7 @@ from airflow_provider_salesblink.sandbox.options import parse_pairs, require_kno
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
 
-    from airflow_provider_salesblink.sandbox.store import CampaignState, Person
+    from airflow_provider_salesblink.sandbox.records import CampaignState, Person
 
 Json = dict[str, Any] | list[Any]
 

@@ -8,18 +8,27 @@ from typing import TYPE_CHECKING
 
 from airflow_provider_salesblink.sandbox.activity_events import EventGenerator
 from airflow_provider_salesblink.sandbox.activity_scheduler import ActivityScheduler
+from airflow_provider_salesblink.sandbox.blocklist_store import ADMINISTRATOR
+from airflow_provider_salesblink.sandbox.clock import Clock
+from airflow_provider_salesblink.sandbox.contact_imports import ContactImports
 from airflow_provider_salesblink.sandbox.faults import ActiveFaults
 from airflow_provider_salesblink.sandbox.limits import Limits, RateLimiter
-from airflow_provider_salesblink.sandbox.options import SandboxUsageError
+from airflow_provider_salesblink.sandbox.options import SandboxUsageError, require_known
 from airflow_provider_salesblink.sandbox.request_log import RequestLog
 from airflow_provider_salesblink.sandbox.shapes import Shapes
+from airflow_provider_salesblink.sandbox.v1.rules import V1Rules
 
 if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+    from airflow_provider_salesblink.sandbox.blocklist_store import User
     from airflow_provider_salesblink.sandbox.store import Store
+
+APIS = ("classic", "v1")
 
 
 class State:
-    """The store, keys, faults, limits, shapes, activity and request log of one sandbox.
+    """The store, keys, faults, limits, shapes, rules, activity and request log of one sandbox.
 
     :param key: the administrator's key; None = a random one.
     """
@@ -32,6 +41,9 @@ class State:
         self.request_log = RequestLog(keep_requests)
         self.rate_limiter = RateLimiter(Limits())
         self.shapes = Shapes()
+        self.clock = Clock()
+        self.imports = ContactImports(store, self.clock, random_seed)
+        self.serves: frozenset[str] = frozenset(APIS)
         self.events = EventGenerator(store, random_seed)
         self.scheduler = ActivityScheduler(self.events.generate)
 
@@ -43,11 +55,22 @@ class State:
         """Return whether ``key`` is the administrator's key."""
         return _same(key, self.key)
 
+    def user_of(self, key: str) -> User:
+        """Return the user that a known key belongs to."""
+        return ADMINISTRATOR if self.is_administrator(key) else "member"
+
+    def serve(self, apis: Iterable[str]) -> None:
+        """Serve only these APIs."""
+        self.serves = frozenset(require_known(name, APIS, "API") for name in apis)
+
     def reset(self) -> None:
-        """Remove all data, faults, limits, shapes, activity and requests. The keys stay."""
+        """Remove all data, faults, limits, shapes, rules, activity and requests. The keys stay."""
         # Stop the schedule first, so that no event adds a person to a campaign that no longer exists.
         self.scheduler.schedule(())
+        self.imports.clear()
         self.store.clear()
+        self.store.rules = V1Rules()
+        self.serve(APIS)
         self.faults.clear()
         self.events.clear()
         self.request_log.clear()

@@ -1,4 +1,4 @@
-"""Stores the sandbox's campaigns, people and team members in SQLite, in memory or in a file."""
+"""Stores the sandbox's data in SQLite, in memory or in a file, as the classic API sees it: campaigns, people, team."""
 
 from __future__ import annotations
 
@@ -8,58 +8,45 @@ import sqlite3
 import threading
 import time
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
-from airflow_provider_salesblink.sandbox.addresses import find_email, is_email_column, normalize_email
+from airflow_provider_salesblink.sandbox import blocklist_store, event_store
+from airflow_provider_salesblink.sandbox.addresses import is_email_column
+from airflow_provider_salesblink.sandbox.blocklist_store import BlocklistStore
+from airflow_provider_salesblink.sandbox.database import IN_MEMORY, open_database
+from airflow_provider_salesblink.sandbox.event_store import UNSUBSCRIBED, EventStore
+from airflow_provider_salesblink.sandbox.lead_store import PERSON, LeadStore, person_of
+from airflow_provider_salesblink.sandbox.list_store import ListStore
+from airflow_provider_salesblink.sandbox.mail_ledger import MailLedger
 from airflow_provider_salesblink.sandbox.options import SandboxUsageError
+from airflow_provider_salesblink.sandbox.records import CampaignState, Person
+from airflow_provider_salesblink.sandbox.sequence_store import SequenceStore
+from airflow_provider_salesblink.sandbox.v1.rules import V1Rules
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping
+    from collections.abc import Iterable, Iterator, Mapping
     from pathlib import Path
 
-IN_MEMORY = ":memory:"
-APPLICATION_ID = 0x5A1E5B01  # marks a sandbox's file, so that the sandbox never writes to another database
-
-SCHEMA = """
-CREATE TABLE IF NOT EXISTS campaign (n INTEGER PRIMARY KEY, id TEXT UNIQUE NOT NULL, name TEXT NOT NULL, paused INT);
-CREATE TABLE IF NOT EXISTS prospect (
-    n INTEGER PRIMARY KEY, id TEXT UNIQUE NOT NULL, campaign_id TEXT NOT NULL, address TEXT NOT NULL,
-    fields TEXT NOT NULL, unsubscribed INT, changed REAL);
-CREATE INDEX IF NOT EXISTS prospect_campaign ON prospect (campaign_id, n);
-CREATE INDEX IF NOT EXISTS prospect_address ON prospect (address, n);
-CREATE INDEX IF NOT EXISTS prospect_changed ON prospect (changed);
-CREATE TABLE IF NOT EXISTS member (n INTEGER PRIMARY KEY, record TEXT NOT NULL);
-"""
-PERSON = "SELECT id, campaign_id, fields, unsubscribed FROM prospect"
-
-
-@dataclass(frozen=True)
-class CampaignState:
-    """The current state of a campaign."""
-
-    id: str
-    name: str
-    paused: bool
-
-
-@dataclass(frozen=True)
-class Person:
-    """The current state of a prospect. ``fields`` are its columns, in their original order and spelling."""
-
-    id: str
-    campaign_id: str
-    email: str
-    fields: dict[str, Any]
-    unsubscribed: bool
+CAMPAIGN = "SELECT id, name, paused, archived FROM campaign"
 
 
 class Store:
-    """The database. Each method is one short transaction, and may be called from any thread."""
+    """The database, as the classic API sees it. Each method is short, and may be called from any thread.
+
+    :ivar rules: how the v1 API behaves where nobody has documented it.
+    """
 
     def __init__(self, path: str | Path = IN_MEMORY) -> None:
         self._lock = threading.RLock()
-        self._db = _open(path)
+        self._db = open_database(path, blocklist_store.SCHEMA + event_store.SCHEMA)
+        self.rules = V1Rules()
+        self.blocklist = BlocklistStore(self.run)
+        self.events = EventStore(self.run)
+        self.lists = ListStore(self.run)
+        self.leads = LeadStore(self.run, self.lists)
+        self.sequences = SequenceStore(self.run)
+        self.ledger = MailLedger(self.run, self.blocklist, self.events, lambda: self.rules)
 
     def close(self) -> None:
         """Close the database. Do not use the store afterwards."""
@@ -68,8 +55,11 @@ class Store:
 
     @contextmanager
     def transaction(self) -> Iterator[None]:
-        """Apply all changes of a ``with`` block, or none if it raises."""
+        """Apply all changes of a ``with`` block, or none if it raises. A block inside another one is part of it."""
         with self._lock:
+            if self._db.in_transaction:
+                yield
+                return
             self._db.execute("BEGIN")
             try:
                 yield
@@ -81,68 +71,100 @@ class Store:
     def clear(self) -> None:
         """Delete all data."""
         with self.transaction():
-            for table in ("campaign", "prospect", "member"):
-                self._db.execute(f"DELETE FROM {table}")  # noqa: S608  # the names come from the line above
+            for (table,) in self.run("SELECT name FROM sqlite_master WHERE type = 'table'"):
+                self._db.execute(f"DELETE FROM {table}")  # noqa: S608  # our own names
 
     # Campaigns
 
-    def add_campaign(self, name: str, *, paused: bool = False, id: str | None = None) -> CampaignState:  # noqa: A002
-        """Add a campaign, with a random id by default."""
+    def add_campaign(
+        self,
+        name: str,
+        *,
+        paused: bool = False,
+        id: str | None = None,  # noqa: A002
+        lists: Iterable[str] | None = None,
+    ) -> CampaignState:
+        """Add a campaign, with a random id and a list of its own by default. Its people start if it is running."""
         campaign = CampaignState(id or secrets.token_hex(12), name, paused)
-        try:
-            self._run("INSERT INTO campaign (id, name, paused) VALUES (?, ?, ?)", campaign.id, name, paused)
-        except sqlite3.IntegrityError:
-            message = f"A campaign with the id '{campaign.id}' already exists"
-            raise SandboxUsageError(message) from None
+        with self.transaction():
+            try:
+                self.run(
+                    "INSERT INTO campaign (id, name, paused, created) VALUES (?, ?, ?, ?)",
+                    *(campaign.id, name, paused, time.time()),
+                )
+            except sqlite3.IntegrityError:
+                message = f"A campaign with the id '{campaign.id}' already exists"
+                raise SandboxUsageError(message) from None
+            self.lists.attach(campaign.id, [self.lists.add(name).id] if lists is None else lists)
+            self.ledger.plan(campaign.id, "attached")
         return campaign
 
     def campaigns(self, containing: str = "") -> list[CampaignState]:
         """Return the campaigns whose name contains a text, ignoring case, in the order they were added."""
-        found = [_campaign(row) for row in self._run("SELECT id, name, paused FROM campaign ORDER BY n")]
+        found = [_campaign(row) for row in self.run(f"{CAMPAIGN} ORDER BY n")]
         return [campaign for campaign in found if containing.casefold() in campaign.name.casefold()]
 
     def campaign(self, campaign_id: str) -> CampaignState | None:
         """Return a campaign, or None if it does not exist."""
-        rows = self._run("SELECT id, name, paused FROM campaign WHERE id = ?", campaign_id)
+        rows = self.run(f"{CAMPAIGN} WHERE id = ?", campaign_id)
         return _campaign(rows[0]) if rows else None
 
     def set_paused(self, campaign_id: str, *, paused: bool) -> CampaignState | None:
-        """Pause or resume a campaign, and return it, or None if it does not exist."""
-        self._run("UPDATE campaign SET paused = ? WHERE id = ?", paused, campaign_id)
-        return self.campaign(campaign_id)
+        """Pause or resume a campaign, and return it, or None if it does not exist. Its people start when it resumes."""
+        with self.transaction():
+            self.run("UPDATE campaign SET paused = ? WHERE id = ?", paused, campaign_id)
+            self.ledger.plan(campaign_id, "unpaused")
+            return self.campaign(campaign_id)
 
     # People
 
+    def add_lead(
+        self,
+        list_id: str,
+        fields: Mapping[str, Any],
+        *,
+        id: str | None = None,  # noqa: A002
+        unsubscribed: bool = False,
+        archived: bool = False,
+    ) -> str:
+        """Add a lead to a list, start it in the running sequences of the list, and return its id."""
+        with self.transaction():
+            lead_id = self.leads.add(list_id, fields, id=id, unsubscribed=unsubscribed, archived=archived)
+            self.ledger.enter(lead_id, "added")
+            if unsubscribed:
+                self._record_opt_out(lead_id)
+        return lead_id
+
     def add_person(self, campaign_id: str, fields: Mapping[str, Any], *, unsubscribed: bool = False) -> Person:
-        """Add a prospect, even if the campaign has the address already: SalesBlink documents no check."""
-        person = Person(secrets.token_hex(12), campaign_id, find_email(fields), dict(fields), unsubscribed)
-        self._run(
-            "INSERT INTO prospect (id, campaign_id, address, fields, unsubscribed, changed) VALUES (?, ?, ?, ?, ?, ?)",
-            *(person.id, campaign_id, normalize_email(person.email)),
-            *(json.dumps(person.fields), unsubscribed, time.time()),
-        )
-        return person
+        """Add a prospect, even if the campaign has the address already: SalesBlink documents no check.
+
+        :raises SandboxUsageError: the campaign has no list.
+        """
+        lists = self.lists.of_campaign(campaign_id)
+        if not lists:
+            message = f"The campaign '{campaign_id}' has no list. Give it one with add_campaign(..., lists=[...])"
+            raise SandboxUsageError(message)
+        lead_id = self.add_lead(lists[0], fields, unsubscribed=unsubscribed)
+        added = self.leads.get(lead_id)
+        assert added is not None  # noqa: S101  # nobody else knows its id yet
+        # Another campaign may use the list too.
+        return replace(added, campaign_id=campaign_id)
 
     def people(self, campaign_id: str | None = None) -> list[Person]:
         """Return the people of one campaign or of all campaigns, in the order they were added."""
-        if campaign_id is None:
-            return [_person(row) for row in self._run(f"{PERSON} ORDER BY n")]
-        return [_person(row) for row in self._run(f"{PERSON} WHERE campaign_id = ? ORDER BY n", campaign_id)]
+        return self.leads.all() if campaign_id is None else self.leads.of_campaign(campaign_id)
 
     def find_people(self, email: str) -> list[Person]:
         """Return the people with an address, in all campaigns, ignoring case and surrounding spaces."""
-        return [_person(row) for row in self._run(f"{PERSON} WHERE address = ? ORDER BY n", normalize_email(email))]
+        return self.leads.with_address(email)
 
     def person(self, prospect_id: str) -> Person | None:
         """Return a prospect, or None if it does not exist."""
-        rows = self._run(f"{PERSON} WHERE id = ?", prospect_id)
-        return _person(rows[0]) if rows else None
+        return self.leads.get(prospect_id)
 
     def subscribed_ids(self) -> list[str]:
         """Return the ids of all people who have not opted out, in the order they were added."""
-        return [
-            prospect_id for (prospect_id,) in self._run("SELECT id FROM prospect WHERE NOT unsubscribed ORDER BY n")
-        ]
+        return [prospect_id for (prospect_id,) in self.run("SELECT id FROM prospect WHERE NOT unsubscribed ORDER BY n")]
 
     def set_column(self, prospect_id: str, key: str, value: str) -> Person | None:
         """Set one column. ``email`` in any case means the email column, however it is spelled."""
@@ -151,74 +173,54 @@ class Store:
             if person is None:
                 return None
             column = _email_column(person, default=key) if is_email_column(key) else key
-            fields = person.fields | {column: value}
-            self._run(
-                "UPDATE prospect SET fields = ?, address = ?, changed = ? WHERE id = ?",
-                *(json.dumps(fields), normalize_email(find_email(fields)), time.time(), prospect_id),
-            )
+            self.leads.set_fields(person, person.fields | {column: value})
             return self.person(prospect_id)
 
     def unsubscribe(self, prospect_id: str) -> Person | None:
-        """Stop all outreach to a prospect, permanently."""
-        self._run("UPDATE prospect SET unsubscribed = 1, changed = ? WHERE id = ?", time.time(), prospect_id)
-        return self.person(prospect_id)
+        """Stop all outreach to a prospect, permanently. SalesBlink puts the address on the blocklist."""
+        with self.transaction():
+            self.leads.set_unsubscribed(prospect_id)
+            return self._record_opt_out(prospect_id)
+
+    def _record_opt_out(self, prospect_id: str) -> Person | None:
+        person = self.person(prospect_id)
+        if person:
+            self.blocklist.add([person.email], delay=self.rules.blocklist_delay)
+            sequences: list[str | None] = [*self.ledger.sequences_of(prospect_id)]
+            for sequence_id in sequences or [None]:
+                self.events.record(message=UNSUBSCRIBED, lead_id=person.id, email=person.email, sequence_id=sequence_id)
+        return person
 
     # Team
 
     def add_member(self, record: Mapping[str, Any]) -> None:
         """Add a member to the team."""
-        self._run("INSERT INTO member (record) VALUES (?)", json.dumps(dict(record)))
+        self.run("INSERT INTO member (record) VALUES (?)", json.dumps(dict(record)))
 
     def members(self) -> list[dict[str, Any]]:
         """Return the members of the team."""
-        return [json.loads(record) for (record,) in self._run("SELECT record FROM member ORDER BY n")]
+        return [json.loads(record) for (record,) in self.run("SELECT record FROM member ORDER BY n")]
 
     # For the page
 
     def counts(self) -> dict[str, tuple[int, int]]:
         """Return the number of people and the number of unsubscribed people of each campaign."""
-        rows = self._run("SELECT campaign_id, count(*), sum(unsubscribed) FROM prospect GROUP BY campaign_id")
+        rows = self.run(
+            "SELECT a.campaign_id, count(*), sum(p.unsubscribed) FROM prospect p"
+            " JOIN attached a ON a.list_id = p.list_id GROUP BY a.campaign_id"
+        )
         return {campaign_id: (people, unsubscribed) for campaign_id, people, unsubscribed in rows}
 
     def recently_changed(self, most: int) -> list[tuple[Person, float]]:
         """Return the people added or changed last, each with the Unix time of the change, latest first."""
-        rows = self._run(
-            "SELECT id, campaign_id, fields, unsubscribed, changed FROM prospect ORDER BY changed DESC, n DESC LIMIT ?",
-            most,
-        )
-        return [(_person(row[:4]), row[4]) for row in rows]
+        latest = PERSON.replace(" FROM prospect p", ", p.changed FROM prospect p")
+        rows = self.run(f"{latest} ORDER BY p.changed DESC, p.n DESC LIMIT ?", most)
+        return [(person_of(row[:-1]), row[-1]) for row in rows]
 
-    def _run(self, statement: str, *values: str | float) -> list[tuple[Any, ...]]:
+    def run(self, statement: str, *values: str | float | None) -> list[tuple[Any, ...]]:
+        """Execute one SQL statement, and return its rows."""
         with self._lock:
             return self._db.execute(statement, values).fetchall()
-
-
-def _open(path: str | Path) -> sqlite3.Connection:
-    try:
-        # Autocommit: a request's changes are written before its response is sent.
-        db = sqlite3.connect(path, isolation_level=None, check_same_thread=False)
-        try:
-            _prepare(db, path)
-        except BaseException:
-            db.close()
-            raise
-    except sqlite3.Error as error:
-        message = f"Cannot use '{path}' as the sandbox's database: {error}"
-        raise SandboxUsageError(message) from error
-    return db
-
-
-def _prepare(db: sqlite3.Connection, path: str | Path) -> None:
-    (marked,) = db.execute("PRAGMA application_id").fetchone()
-    (tables,) = db.execute("SELECT count(*) FROM sqlite_master").fetchone()
-    if tables and marked != APPLICATION_ID:
-        message = f"'{path}' is a database of another application. Choose another file for the sandbox"
-        raise SandboxUsageError(message)
-    db.execute(f"PRAGMA application_id = {APPLICATION_ID}")
-    # With a write-ahead log, NORMAL loses nothing if the process is killed, and needs no disk sync per commit.
-    db.execute("PRAGMA journal_mode = WAL")
-    db.execute("PRAGMA synchronous = NORMAL")
-    db.executescript(SCHEMA)
 
 
 def _email_column(person: Person, *, default: str) -> str:
@@ -226,9 +228,4 @@ def _email_column(person: Person, *, default: str) -> str:
 
 
 def _campaign(row: tuple[Any, ...]) -> CampaignState:
-    return CampaignState(row[0], row[1], bool(row[2]))
-
-
-def _person(row: tuple[Any, ...]) -> Person:
-    fields = json.loads(row[2])
-    return Person(row[0], row[1], find_email(fields), fields, bool(row[3]))
+    return CampaignState(row[0], row[1], bool(row[2]), bool(row[3]))

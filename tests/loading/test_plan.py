@@ -200,7 +200,7 @@ def test_a_list_without_addresses_sends_nothing(
 ) -> None:
     sandbox.add_person(campaign.id, {"Email": "p0@example.com"})
     # As if the API called the column another name.
-    sandbox._store._run('UPDATE prospect SET fields = \'{"Contact": "p0@example.com"}\'')
+    sandbox._store.run('UPDATE prospect SET fields = \'{"Contact": "p0@example.com"}\'')
 
     with pytest.raises(UnreadableResponseError, match="shows no addresses"):
         load_rows(people(2))
@@ -214,7 +214,7 @@ def test_a_list_without_ids_is_an_error_where_ids_are_needed(
 ) -> None:
     sandbox.add_person(campaign.id, {"Email": "p0@example.com"})
     # As if the API showed none.
-    sandbox._store._run("UPDATE prospect SET id = ''")
+    sandbox._store.run("UPDATE prospect SET id = ''")
 
     with pytest.raises(UnreadableResponseError, match=f"shows no ids, which mode '{mode}' needs"):
         load_rows(people(2), mode=mode)

@@ -73,7 +73,10 @@ def test_busy_is_ten_times_calm() -> None:
 @pytest.mark.parametrize(
     ("text", "message"),
     [
-        ("sleep:every=3", "Unknown event 'sleep'. Known: reply, unsubscribe, pause, unpause, appear, calm, busy"),
+        (
+            "sleep:every=3",
+            "Unknown event 'sleep'. Known: reply, unsubscribe, pause, unpause, appear, open, click, bounce",
+        ),
         ("reply:soon=3", "Unknown option of an event 'soon'. Known: every, after"),
         ("reply:20", "Unknown option of an event '20'. Known: every, after"),
         ("reply=20", "'reply=20'. Write event:every=seconds with one of the events: reply, unsubscribe, pause"),
@@ -219,7 +222,9 @@ def test_an_event_does_not_apply_where_its_state_is_reached_already(sandbox: San
 
 
 def test_an_unknown_event_lists_the_known_ones(sandbox: Sandbox) -> None:
-    with pytest.raises(SandboxUsageError, match=r"Known: reply, unsubscribe, pause, unpause, appear$"):
+    with pytest.raises(
+        SandboxUsageError, match=r"Known: reply, unsubscribe, pause, unpause, appear, open, click, bounce$"
+    ):
         sandbox.happen("sleep")
 
 

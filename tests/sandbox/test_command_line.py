@@ -139,9 +139,12 @@ def test_the_key_of_the_environment(start: Callable[..., Served]) -> None:
     ("arguments", "named"),
     [
         (["--faults", "campaigns=explode"], "Known: reset, close"),
-        (["--limits", "deletes=1"], "Known: reads, writes"),
+        (["--limits", "patches=1"], "Known: reads, writes"),
         (["--shapes", "envelope=x"], "Known: data, bare, named"),
-        (["--life", "sleep:every=3"], "Known: reply, unsubscribe, pause, unpause, appear, calm, busy"),
+        (
+            ["--life", "sleep:every=3"],
+            "Known: reply, unsubscribe, pause, unpause, appear, open, click, bounce, calm, busy",
+        ),
         (["--seed", "/no/such.json"], "Cannot read the seed"),
         (["--db", "/no/such/dir.db"], "Cannot use '/no/such/dir.db'"),
         (["--key", "schlüssel"], "printable ASCII"),

@@ -249,7 +249,8 @@ def test_faults_are_cleared(sandbox: Sandbox, call: Call) -> None:
 def test_faults_do_not_affect_the_pages(sandbox: Sandbox, call: Call) -> None:
     sandbox.fault("*", "reset", times=None)
 
-    assert [call("GET", path).status_code for path in ("/", "/docs", "/openapi.json", "/sandbox/state")] == [200] * 4
+    pages = ("/", "/docs", "/openapi.json", "/openapi-v1.json", "/sandbox/state")
+    assert [call("GET", path).status_code for path in pages] == [200] * 5
     assert sandbox.requests == []
 
 

@@ -85,14 +85,14 @@ def test_retry_after(sandbox: Sandbox, call: Call, form: Any) -> None:
 
 def test_text_form() -> None:
     assert Limits.parse("") == Limits(reads=0, writes=0)
-    assert Limits.parse("real") == Limits(reads=30, writes=15)
+    assert Limits.parse("real") == Limits(reads=30, writes=15, deletes=10)
     assert Limits.parse("reads=3,window=2.5,retry_after=date") == Limits(reads=3, window=2.5, retry_after="date")
 
 
 @pytest.mark.parametrize(
     ("text", "named"),
     [
-        ("deletes=3", "Known: reads, writes, window, retry_after"),
+        ("patches=3", "Known: reads, writes, deletes, window, retry_after"),
         ("reads=-1", "whole number"),
         ("window=0", "longer than 0"),
         ("window=nan", "at least 0"),

@@ -32,7 +32,7 @@ def test_the_state_that_the_page_shows(sandbox: Sandbox, call: Call, campaign: s
     state = call("GET", "/sandbox/state").json()
 
     assert state["campaigns"] == [
-        {"id": campaign, "name": "Spring", "paused": False, "people": 1, "unsubscribed": 1},
+        {"id": campaign, "name": "Spring", "paused": False, "archived": False, "people": 1, "unsubscribed": 1},
     ]
     (ana,) = state["people"]
     assert (ana["email"], ana["campaign"], ana["unsubscribed"]) == ("ana@example.com", "Spring", True)
@@ -41,6 +41,48 @@ def test_the_state_that_the_page_shows(sandbox: Sandbox, call: Call, campaign: s
     assert abs(request["time"] - ana["changed"]) < 5
     assert state["faults"] == ["campaigns: status 503, 1 more"]
     assert (state["limits"]["reads"], state["shapes"]["id_style"]) == (3, "id")
+
+
+def test_the_page_shows_who_would_get_mail_how_often_and_why(sandbox: Sandbox, call: Call, campaign: str) -> None:
+    sandbox.add_person(campaign, {"Email": "ben@example.com"})
+    for email in ("ana@example.com", "Ana@example.com "):
+        sandbox.add_person(campaign, {"Email": email})
+    sandbox.add_campaign("Autumn", lists=[sandbox.lists(campaign)[0].id])
+
+    state = call("GET", "/sandbox/state").json()
+
+    assert {(start["email"].strip().lower(), start["campaign"]): start["times"] for start in state["starts"]} == {
+        ("ana@example.com", "Spring"): 2,
+        ("ben@example.com", "Spring"): 1,
+        ("ana@example.com", "Autumn"): 2,
+        ("ben@example.com", "Autumn"): 1,
+    }
+    assert [start["times"] for start in state["starts"]] == [2, 2, 1, 1]
+    assert {(start["campaign"], *start["reasons"]) for start in state["starts"]} == {
+        ("Spring", "added"),
+        ("Autumn", "attached"),
+    }
+    assert state["starts_total"] == len(sandbox.started) == 6
+
+
+def test_the_page_shows_lists_and_both_blocklists(sandbox: Sandbox, call: Call, campaign: str) -> None:
+    (own,) = sandbox.lists(campaign)
+    sandbox.add_person(campaign, {"Email": "ana@example.com"})
+    other = sandbox.add_list("Other")
+    sandbox.block("example.org")
+    sandbox.block("ben@example.com", by="member")
+
+    state = call("GET", "/sandbox/state").json()
+
+    assert state["lists"] == [
+        {"id": own.id, "name": "Spring", "archived": False, "leads": 1, "campaigns": ["Spring"]},
+        {"id": other, "name": "Other", "archived": False, "leads": 0, "campaigns": []},
+    ]
+    assert [(entry["entry"], entry["kind"], entry["by"]) for entry in state["blocklist"]] == [
+        ("ben@example.com", "email", "member"),
+        ("example.org", "domain", "administrator"),
+    ]
+    assert state["v1"]["feed_order"] == "newest"
 
 
 def test_the_state_contains_no_key(sandbox: Sandbox, call: Call) -> None:
@@ -83,7 +125,9 @@ def test_invalid_faults_are_refused(call: Call, body: bytes) -> None:
     assert (answered.status_code, answered.json()["success"]) == (400, False)
 
 
-@pytest.mark.parametrize("path", ["/", "/docs", "/openapi.json", "/sandbox/state", "/api/campaigns", "/x"])
+@pytest.mark.parametrize(
+    "path", ["/", "/docs", "/openapi.json", "/openapi-v1.json", "/sandbox/state", "/api/campaigns", "/x"]
+)
 @pytest.mark.parametrize(
     "host", ["evil.example", "127.0.0.1.evil.example", "localhost.evil.example:80", "10.0.0.1", ""]
 )

@@ -69,7 +69,7 @@ class Endpoints:
         :raises AmbiguousWriteError: the answer was lost and ``repeatable`` is False.
         """
         method, parts = _method(method), _parts(path)
-        if method == "DELETE" and parts[0].casefold() == "unsubscribe" and len(parts) == 1:
+        if method == "DELETE" and [part.strip().casefold() for part in parts] == ["unsubscribe"]:
             raise InvalidInputError(
                 "DELETE /unsubscribe empties the blocklist, so that people who opted out may get mails. This client "
                 "does not send it; take single entries off with POST /unsubscribe/remove."

@@ -9,10 +9,12 @@ from airflow_provider_salesblink.client.requestor import Answer
 from airflow_provider_salesblink.client.v1 import decoding, paging, times
 
 if TYPE_CHECKING:
+    import builtins
     from collections.abc import Collection, Iterator
 
     from airflow_provider_salesblink.client.requestor import Requestor
     from airflow_provider_salesblink.client.v1.decoding import Json
+    from airflow_provider_salesblink.client.v1.sequence_lists import SequenceLists
 
 _PAGE = paging.RecordOffset(100)
 
@@ -24,8 +26,9 @@ class Lists:
     others.
     """
 
-    def __init__(self, requestor: Requestor) -> None:
+    def __init__(self, requestor: Requestor, sequence_lists: SequenceLists) -> None:
         self._requestor = requestor
+        self._sequence_lists = sequence_lists
 
     def list(self, search: str | None = None, *, archived: bool = False) -> Iterator[Json]:
         """Yield the lists that the key can see (``GET /lists``).
@@ -103,6 +106,15 @@ class Lists:
             self._requestor, "lists", list_id, "leads",
             paginator=_PAGE, query=query, decode=_leads, what="the leads of a list",
         )  # fmt: skip
+
+    def running_sequences(self, list_id: str, besides: Collection[str] = ()) -> builtins.list[dict[str, str]]:
+        """Return ``id`` and ``name`` of the running sequences that use a list (``GET /sequences``).
+
+        Adding people to the list starts mails of these sequences.
+
+        :param besides: ids of sequences to leave out.
+        """
+        return self._sequence_lists.running(_id(list_id), besides)
 
 
 def _leads(body: object) -> list[Json]:

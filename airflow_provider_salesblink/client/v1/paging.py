@@ -163,7 +163,7 @@ class _Reading(Generic[Item]):
         self._key = key
         self._what = what
         self._known: set[Hashable] = set()
-        self._last_page: list[Hashable | None] = []
+        self._last_page: set[Hashable | None] = set()
         self._position = 0
         self._end = 0
         self._idle = 0
@@ -186,10 +186,11 @@ class _Reading(Generic[Item]):
         return new
 
     def _go_back(self, window: Window) -> None:
-        self._position = max(0, window.start - window.size)
         self._idle += 1
+        # Half a page at first, so that the other half brings new items even if more are removed meanwhile.
+        self._position = max(0, window.start - self._idle * window.size // 2 - 1)
         # The page there may well be the same as the last one.
-        self._last_page = []
+        self._last_page = set()
 
     def _has_gap(self, window: Window, keys: list[Hashable | None]) -> bool:
         """Return whether the page does not continue what is known. After many such pages, it counts as if it did."""
@@ -205,9 +206,9 @@ class _Reading(Generic[Item]):
 
     def _move_on(self, window: Window, keys: list[Hashable | None], *, has_new: bool) -> None:
         self._idle = 0 if has_new else self._idle + 1
-        stands_still = not has_new and (keys == self._last_page or self._idle > _PATIENCE)
+        stands_still = not has_new and (self._last_page.issuperset(keys) or self._idle > _PATIENCE)
         self.is_over = len(keys) != window.size or stands_still
-        self._last_page = keys
+        self._last_page = set(keys)
         self._end = window.start + window.size
         # An item without a key cannot be recognized when a page repeats it.
         self._position = self._end - (self._paginator.overlaps and None not in keys)

@@ -1,0 +1,112 @@
+"""How the v1 API behaves where nobody has documented it. Tests set each rule in all positions."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, fields
+from typing import Any, Literal, get_args, get_type_hints
+
+from airflow_provider_salesblink.sandbox.options import SandboxUsageError, parse_number, parse_pairs, require_known
+
+WORDS_FOR_TRUE = ("true", "yes", "1")
+WORDS_FOR_FALSE = ("false", "no", "0")
+
+
+@dataclass(frozen=True)
+class V1Rules:
+    """The behavior of the v1 API where the facts are unknown.
+
+    :param import_delay: seconds from the answer of ``POST /contacts`` until the leads are on the list.
+    :param dedupe_delay: seconds from then until duplicates are removed, if the request asked for it.
+    :param mails_before_dedupe: new leads in a running sequence start before duplicates are removed.
+    :param dedupe_keeps: which one of several leads with one address stays.
+    :param dedupe_case: whether two spellings of an address that differ in case are duplicates.
+    :param duplicate_removal_other_list: new leads that are on another list already are removed too.
+    :param import_loses: share of the accepted contacts that never appear.
+    :param columns: ``any`` also accepts names such as ``First_Name``, as the API did until August 2026.
+    :param active_alone: the status ``ACTIVE`` resumes a sequence; if false, only a PATCH does.
+    :param replan_starts_again: a PATCH of a running sequence starts all its people again.
+    :param needs_evergreen: people added to a running sequence start only if it is evergreen.
+    :param lists_in_listing: ``GET /sequences`` shows the lists of each sequence.
+    :param clone_keeps_lists: a clone has the lists of the original.
+    :param unran_lists_leads: a sequence that never ran shows the leads of its lists.
+    :param single_list: ``GET /lists/{id}`` answers with an object, or an array of one object.
+    :param archived_leads: whether archived leads are shown when the request does not say.
+    :param lead_columns: where a lead object has its custom columns.
+    :param lead_case: spelling of the columns in a lead object: ``first_name`` or ``First_Name``.
+    :param activity_lead: which of several leads ``GET /leads/activity`` shows.
+    :param check_shape: how ``GET /unsubscribe/check`` says that an address is blocked: ``data.blocked``, only ``data``,
+        ``blocked``, ``exists``, or the entries that block it.
+    :param check_domain: a blocked domain counts there too.
+    :param blocklist_shape: where ``GET /unsubscribe`` has its entries: ``data``, ``data.entries`` or ``data.data``.
+    :param blocklist_delay: seconds until the blocklist shows a person who unsubscribed. Mail stops at once.
+    :param feed_order: order of events in feeds and reports.
+    :param to_inclusive: an event at exactly ``to`` is part of the window.
+    :param feed_envelope: feeds answer with an envelope instead of a bare array.
+    :raises SandboxUsageError: a value is unknown or out of range.
+    """
+
+    import_delay: float = 0.02
+    dedupe_delay: float = 0.02
+    mails_before_dedupe: bool = True
+    dedupe_keeps: Literal["oldest", "newest"] = "oldest"
+    dedupe_case: Literal["folded", "exact"] = "folded"
+    duplicate_removal_other_list: bool = False
+    import_loses: float = 0.0
+    columns: Literal["snake_case", "any"] = "snake_case"
+    active_alone: bool = True
+    replan_starts_again: bool = False
+    needs_evergreen: bool = False
+    lists_in_listing: bool = True
+    clone_keeps_lists: bool = True
+    unran_lists_leads: bool = False
+    single_list: Literal["object", "array"] = "object"
+    archived_leads: Literal["left_out", "included"] = "left_out"
+    lead_columns: Literal["flat", "custom_fields"] = "flat"
+    lead_case: Literal["snake", "title"] = "snake"
+    activity_lead: Literal["oldest", "newest"] = "oldest"
+    check_shape: Literal["data", "bare", "blocked", "exists", "array"] = "data"
+    check_domain: bool = True
+    blocklist_shape: Literal["data", "entries", "data.data"] = "data"
+    blocklist_delay: float = 0.0
+    feed_order: Literal["newest", "oldest"] = "newest"
+    to_inclusive: bool = True
+    feed_envelope: bool = False
+
+    def __post_init__(self) -> None:
+        for name, words in choices().items():
+            if words:
+                require_known(getattr(self, name), words, name)
+            elif not getattr(self, name) >= 0:
+                message = f"{name} must be at least 0"
+                raise SandboxUsageError(message)
+        if self.import_loses > 1:
+            message = "import_loses must be at most 1"
+            raise SandboxUsageError(message)
+
+    @classmethod
+    def parse(cls, text: str) -> V1Rules:
+        """Parse ``import_delay=0.5,columns=any``. All other rules keep their defaults."""
+        values = parse_pairs(text, choices(), "rule of the v1 API")
+        return cls(**{name: _value(name, word) for name, word in values.items()})
+
+
+def choices() -> dict[str, tuple[Any, ...]]:
+    """Return the values that each rule accepts; none where it is a number."""
+    return {name: _words(hint) for name, hint in _HINTS.items()}
+
+
+def _words(hint: Any) -> tuple[Any, ...]:  # noqa: ANN401  # a type
+    return (True, False) if hint is bool else get_args(hint)
+
+
+def _value(name: str, word: str) -> Any:  # noqa: ANN401  # what the rule's type says
+    if _HINTS[name] is float:
+        return parse_number(word, name)
+    if _HINTS[name] is not bool:
+        return word
+    require_known(word.casefold(), (*WORDS_FOR_TRUE, *WORDS_FOR_FALSE), f"value of {name}")
+    return word.casefold() in WORDS_FOR_TRUE
+
+
+_TYPES = get_type_hints(V1Rules)
+_HINTS = {field.name: _TYPES[field.name] for field in fields(V1Rules)}

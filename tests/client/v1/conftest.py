@@ -1,0 +1,73 @@
+"""Fixtures of the tests of the API v1: its resources, on a server that answers as a test says."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+from airflow_provider_salesblink.client.rate_limit import NoLimit
+from airflow_provider_salesblink.client.requestor import Requestor
+from airflow_provider_salesblink.client.v1 import PREFIX
+from airflow_provider_salesblink.client.v1.account import Account
+from airflow_provider_salesblink.client.v1.analytics import Analytics
+from airflow_provider_salesblink.client.v1.blocklist import Blocklist
+from airflow_provider_salesblink.client.v1.endpoints import Endpoints
+from airflow_provider_salesblink.client.v1.events import Events
+from airflow_provider_salesblink.client.v1.leads import Leads
+from airflow_provider_salesblink.client.v1.lists import Lists
+from airflow_provider_salesblink.client.v1.senders import Senders
+from airflow_provider_salesblink.client.v1.sequences import Sequences
+from airflow_provider_salesblink.client.v1.users import Users, Workspaces
+from tests.client.raw_server import RawServer, Script, answer
+from tests.conftest import HASTE
+
+if TYPE_CHECKING:
+    from tests.client.conftest import Serve
+
+KEY = "key-0123456789abcdef"
+
+
+class Resources:
+    """The API v1's own resources on one server."""
+
+    def __init__(self, server: RawServer, *, dry_run: bool = False) -> None:
+        self.server = server
+        self.requestor = Requestor(
+            server.url, PREFIX, KEY, policy=HASTE, rate_limiter=NoLimit(), timeout=5, dry_run=dry_run
+        )
+        self.account = Account(self.requestor)
+        self.analytics = Analytics(self.requestor)
+        self.blocklist = Blocklist(self.requestor)
+        self.endpoints = Endpoints(self.requestor)
+        self.events = Events(self.requestor)
+        self.leads = Leads(self.requestor)
+        self.lists = Lists(self.requestor)
+        self.senders = Senders(self.requestor)
+        self.sequences = Sequences(self.requestor)
+        self.users = Users(self.requestor)
+        self.workspaces = Workspaces(self.requestor)
+
+
+NewResources = Callable[..., Resources]
+
+
+@pytest.fixture
+def resources(serve: Serve) -> Iterator[NewResources]:
+    """Makes resources whose server answers as a script says, or with the given JSON contents, one after the other."""
+    with ExitStack() as stack:
+
+        def make(*contents: Any, script: Script | None = None, **options: Any) -> Resources:
+            left = [answer(content) for content in contents]
+            made = Resources(serve(script or (lambda _: [left.pop(0)])), **options)
+            stack.callback(made.requestor.close)
+            return made
+
+        yield make
+
+
+def ok(data: Any = None) -> dict[str, Any]:
+    """Return the envelope of an answer."""
+    return {"success": True, "data": data}
