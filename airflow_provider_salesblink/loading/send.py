@@ -9,6 +9,7 @@ from __future__ import annotations
 import logging
 import time
 from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
+from contextlib import suppress
 from dataclasses import dataclass, field
 from functools import partial
 from typing import TYPE_CHECKING
@@ -77,6 +78,10 @@ class _Round:
     error: SalesBlinkError | None = None
     lookup_error: SalesBlinkError | None = None
 
+    @property
+    def time_to_settle(self) -> float:
+        return min(self.settling_time, LONGEST_SETTLING_TIME)
+
 
 class Sender:
     """Adds the people of a plan.
@@ -139,7 +144,7 @@ class Sender:
                 "Adds in doubt: %s, the last of them %s. The load reads the campaign to see who was added.",
                 f"{last.in_doubt:,}", last.last_doubt,
             )  # fmt: skip
-            self._read_back(max(min(last.settling_time, LONGEST_SETTLING_TIME), last.retry_after))
+            self._read_back(max(last.time_to_settle, last.retry_after))
             self._check_server_pause(last.settling_time - LONGEST_SETTLING_TIME)
         elif last.held_by_others:
             self._wait_for_others(last.held_by_others)
@@ -187,6 +192,10 @@ class Sender:
             for step, future in self._in_flight(pool, current):
                 self._finish_add(step, future, current)
         if error := current.error or current.lookup_error:
+            if current.in_doubt and isinstance(error, BudgetSpentError):
+                # Otherwise the next part of the load counts the people as there, and waits for their requests first.
+                with suppress(SalesBlinkError):
+                    self._read_back(current.time_to_settle)
             raise error
         return current
 
