@@ -103,13 +103,13 @@ class ContactImports:
 
 def remove_duplicates_within(store: Store, list_id: str) -> None:
     """Keep one lead of each address on a list."""
-    leads = store.leads.on_list(list_id)
-    seen: set[str] = set()
-    for lead in leads if store.rules.dedupe_keeps == "oldest" else reversed(leads):
-        address = _compared(store, lead)
-        if address in seen:
-            store.leads.delete(lead.id)
-        seen.add(address)
+    for leads in store.leads.duplicates(list_id):
+        seen: set[str] = set()
+        for lead in leads if store.rules.dedupe_keeps == "oldest" else reversed(leads):
+            address = _compared(store, lead)
+            if address in seen:
+                store.leads.delete(lead.id)
+            seen.add(address)
 
 
 def remove_known_elsewhere(store: Store, lead_ids: Iterable[str]) -> None:
