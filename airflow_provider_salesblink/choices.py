@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Literal
 
-CampaignState = Literal["paused", "running"]
+CampaignState = Literal["paused", "running", "completed", "needs-attention", "archived"]
 Mode = Literal["insert", "upsert", "mirror"]
 OnExisting = Literal["skip", "update", "add"]
 OptOuts = Literal["unsubscribe", "skip"]

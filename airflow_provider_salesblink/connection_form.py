@@ -54,10 +54,11 @@ FIELDS = (
     FormField(
         "api_version",
         "API version",
-        "The SalesBlink API to call. classic is the campaign and prospect API under /api.",
+        "The SalesBlink API to call. classic is the older one, under /api. v1 is the one of today, under "
+        "/api/public/v1.0.0. The Test button shows which of them accepts your key.",
         "string",
         "classic",
-        choices=("classic",),
+        choices=("classic", "v1"),
     ),
     FormField("timeout", "Timeout", "Seconds to wait for an answer.", "number", 30, least=1),
     FormField("max_attempts", "Attempts", "How many times to send a call that fails, at most.", "integer", 5, least=1),

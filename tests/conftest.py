@@ -25,7 +25,9 @@ airflow_home.use_home(Path(tempfile.mkdtemp(prefix="airflow-home-")))
 
 ROOT = Path(__file__).parents[1]
 GENERATION = int(version("apache-airflow").partition(".")[0])
-HASTE = Policy(max_attempts=5, settling_time=0.0, backoff=0.001, longest_backoff=0.01, rate_limit_window=0.01)
+HASTE = Policy(
+    max_attempts=5, settling_time=0.0, import_time=1.0, backoff=0.001, longest_backoff=0.01, rate_limit_window=0.01
+)
 """The retry policy of the tests. It makes the same decisions as the default policy, with much shorter waits."""
 
 

@@ -15,6 +15,7 @@ from airflow_provider_salesblink.client.errors import (
     SalesBlinkError,
     ServerError,
     UnreadableResponseError,
+    UnsupportedByApiError,
 )
 from airflow_provider_salesblink.client.records import Campaign, Prospect, TeamMember
 
@@ -37,4 +38,5 @@ __all__ = [
     "ServerError",
     "TeamMember",
     "UnreadableResponseError",
+    "UnsupportedByApiError",
 ]

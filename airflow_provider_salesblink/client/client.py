@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 from contextlib import contextmanager
-from typing import TYPE_CHECKING, Self
+from functools import partial
+from typing import TYPE_CHECKING, Self, cast
 
-from airflow_provider_salesblink.client import classic, validation
+from airflow_provider_salesblink.client import classic, v1, validation
 from airflow_provider_salesblink.client.errors import InvalidInputError
+from airflow_provider_salesblink.client.probe import OtherApi, probe
 from airflow_provider_salesblink.client.rate_limit import RequestKind, rate_limiter
 from airflow_provider_salesblink.client.requestor import Requestor
 from airflow_provider_salesblink.client.retry import Policy
@@ -19,10 +21,12 @@ if TYPE_CHECKING:
 DEFAULT_BASE_URL = "https://run.salesblink.io"
 LONGEST_TIMEOUT = 86_400
 """Seconds. Sockets cannot wait much longer."""
+PROBE_TIMEOUT = 5
+"""Seconds to wait for each API when a first call fails: its error has to wait for this."""
 
-# To add an API, add a module next to `classic` with the same four names. Its classes have the same methods and return
+# To add an API, add a package with PREFIX and Api, whose campaigns, prospects and team have the same methods and return
 # the same records.
-_APIS = {"classic": classic}
+_APIS = {"classic": classic, "v1": v1}
 
 
 class SalesBlinkClient:
@@ -30,7 +34,7 @@ class SalesBlinkClient:
 
     :param api_key: the key from SalesBlink's Integrations page.
     :param base_url: the root URL; plain ``http://`` only to a loopback address.
-    :param api_version: the API to use; only ``classic`` so far.
+    :param api_version: the API to use; ``classic`` or ``v1``.
     :param timeout: seconds to wait for an answer; at most 10 of them for the connection.
     :param max_attempts: the most times that a call is sent.
     :param reads_per_minute: rate limit of all clients with this key together; 0 means no limit. The same for writes and
@@ -44,8 +48,10 @@ class SalesBlinkClient:
     :param policy: a retry policy in place of ``Policy(max_attempts, settling_time=timeout)``.
     :raises InvalidInputError: an argument is invalid.
 
-    ``campaigns``, ``prospects`` and ``team`` have the calls. ``shared`` is the location of the state that clients with
-    this key share; ``has_pacing_url`` says whether it was configured.
+    ``campaigns``, ``prospects`` and ``team`` have the calls, with the same records on both APIs. The other attributes
+    are resources of the API v1; on the classic API they raise :class:`UnsupportedByApiError`. ``shared`` is where the
+    state is that clients with this key share; ``has_pacing_url`` says whether it was configured. ``settling_time`` is
+    how many seconds an add may take to show in the campaign if nobody waits for its answer.
     """
 
     def __init__(
@@ -76,7 +82,7 @@ class SalesBlinkClient:
             "writes": validation.whole_number("writes_per_minute", writes_per_minute, 0),
             "deletes": validation.whole_number("deletes_per_minute", deletes_per_minute, 0),
         }
-        api = _APIS[api_version]
+        api = _APIS[str(api_version)]
         self._root = root
         self.shared = store_location(pacing_url, key=key, base_url=root)
         self.has_pacing_url = bool(pacing_url)
@@ -94,10 +100,27 @@ class SalesBlinkClient:
             dry_run=dry_run,
             verify_tls=verify_tls,
             key_name=key_name,
+            explain=OtherApi(
+                str(api_version), partial(probe, key, root, timeout=min(timeout, PROBE_TIMEOUT), verify_tls=verify_tls)
+            ).explain,
         )
-        self.campaigns: classic.Campaigns = api.Campaigns(self._requestor)
-        self.prospects: classic.Prospects = api.Prospects(self._requestor)
-        self.team: classic.Team = api.Team(self._requestor)
+        calls: classic.Api | v1.Api = api.Api(self._requestor)
+        self.campaigns = calls.campaigns
+        self.prospects = calls.prospects
+        self.team = calls.team
+        only_v1 = cast("v1.Api", calls)
+        self.account = only_v1.account
+        self.analytics = only_v1.analytics
+        self.blocklist = only_v1.blocklist
+        self.endpoints = only_v1.endpoints
+        self.events = only_v1.events
+        self.leads = only_v1.leads
+        self.lists = only_v1.lists
+        self.senders = only_v1.senders
+        self.sequences = only_v1.sequences
+        self.users = only_v1.users
+        self.workspaces = only_v1.workspaces
+        self.settling_time = timeout + calls.prospects.import_time
         self.prospects.adds_refused = "" if dry_run else adds_refused
 
     def __repr__(self) -> str:

@@ -29,6 +29,10 @@ class SalesBlinkError(Exception):
         self.method = method
         self.path = redacted(path)
 
+    def append(self, sentence: str) -> None:
+        """Add a sentence to the end of the message."""
+        self.args = (f"{self} {redacted(sentence)}",)
+
 
 class AuthenticationError(SalesBlinkError):
     """401: the key is wrong."""
@@ -99,6 +103,12 @@ class UnreadableResponseError(SalesBlinkError):
 
 class ApiRefusedError(SalesBlinkError):
     """HTTP 200 whose body says that the call failed (``success`` is false)."""
+
+    permanent = True
+
+
+class UnsupportedByApiError(SalesBlinkError):
+    """The API that the connection uses does not have this. Nothing was sent; the message names the API that has it."""
 
     permanent = True
 

@@ -9,7 +9,6 @@ import re
 import time
 from contextlib import contextmanager
 from dataclasses import dataclass
-from datetime import UTC, datetime
 from functools import partial
 from http import HTTPStatus
 from tempfile import SpooledTemporaryFile
@@ -28,19 +27,16 @@ from urllib3.exceptions import (
     ReadTimeoutError,
 )
 
-from airflow_provider_salesblink.client import envelope, error_messages, json_stream, redaction, response_limits
+from airflow_provider_salesblink.client import error_messages, redaction, response_limits
 from airflow_provider_salesblink.client.errors import InvalidInputError, SalesBlinkError
 from airflow_provider_salesblink.client.redaction import redacted
-from airflow_provider_salesblink.client.retry import (
-    Answered,
-    LostAnswer,
-    NeverSent,
-    Outcome,
-    RefusedInBody,
-    Unreadable,
-    parse_http_date,
-    parse_retry_after,
+from airflow_provider_salesblink.client.response_content import (
+    Content,
+    ContentKind,
+    ContentRefusedError,
+    outcome_of_answer,
 )
+from airflow_provider_salesblink.client.retry import LostAnswer, NeverSent, Outcome
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -57,7 +53,6 @@ CONNECTIONS = 16
 CHUNK = 65_536
 LONGEST_IN_MEMORY = 4_194_304
 """Bytes. A longer answer goes into a file, if the call says that it may be long."""
-LONGEST_MESSAGE = 200
 
 LONGEST_ACKNOWLEDGEMENT = 16 * 1024**2
 """Bytes that the answer to a write may have, unpacked. A person has a few thousand at most."""
@@ -71,7 +66,14 @@ _NO_TLS = ("WRONG_VERSION_NUMBER", "RECORD_LAYER_FAILURE")
 
 _COMPRESSIONS = ("", "identity", "gzip", "x-gzip", "deflate")
 
-Content = bytes | SpooledTemporaryFile[bytes]
+_KINDS: dict[str, RequestKind] = {
+    "GET": "reads",
+    "POST": "writes",
+    "PATCH": "writes",
+    "PUT": "deletes",
+    "DELETE": "deletes",
+}
+"""The method -> the rate limit that counts it."""
 
 
 @dataclass(frozen=True, repr=False)
@@ -81,15 +83,21 @@ class Call:
     :param path: the path below the root, each part quoted.
     :param repeatable: whether sending it a second time changes nothing.
     :param long: whether the answer may be too long for memory.
+    :param content: what the answer has to be.
     """
 
     method: str
     path: str
-    kind: RequestKind
     query: str = ""
     body: bytes | None = None
     repeatable: bool = True
     long: bool = False
+    content: ContentKind = "json"
+
+    @property
+    def kind(self) -> RequestKind:
+        """The rate limit that counts it."""
+        return _KINDS[self.method]
 
     @property
     def max_answer_bytes(self) -> int:
@@ -150,7 +158,9 @@ class HttpTransport:
         if quote(self._key, safe="") in re.split("[/=]", f"{call.path}={call.query}"):
             raise InvalidInputError("An id or a search term is the API key; nothing was sent.")
         url = f"{self._origin}{call.path}" + (f"?{call.query}" if call.query else "")
-        headers = {"Content-Type": "application/json"} if call.body is not None else None
+        headers = {"Content-Type": "application/json"} if call.body is not None else {}
+        if call.content == "csv":
+            headers["Accept"] = "text/csv, application/json"
         started = time.monotonic()
         try:
             # Twice the size on the wire: each chunk has a frame.
@@ -171,7 +181,7 @@ class HttpTransport:
             # Not raised again: the exception's text, and any traceback with it, holds the whole URL.
             outcome = _outcome_of_exception(error)
         else:
-            outcome = _outcome_of_answer(response, content, self._key)
+            outcome = outcome_of_answer(response.status_code, response.headers, content, self._key, call.content)
         log.debug("%s: %s after %.0f ms.", call, error_messages.describe(outcome), (time.monotonic() - started) * 1000)
         return outcome
 
@@ -254,15 +264,11 @@ def _is_proxy_refusal(reason: object) -> bool:
     return isinstance(cause, NewConnectionError | ConnectTimeoutError) or "Tunnel connection failed" in str(cause)
 
 
-class _ContentRefusedError(Exception):
-    """The client does not read the content of this answer; the message says why."""
-
-
-def _read(response: requests.Response, call: Call) -> Content | _ContentRefusedError:
+def _read(response: requests.Response, call: Call) -> Content | ContentRefusedError:
     """Return the content: bytes, or an open file if it is long. The file is deleted when it is closed."""
     try:
         return _download(response, call)
-    except _ContentRefusedError as refused:
+    except ContentRefusedError as refused:
         response.close()
         return refused
 
@@ -270,7 +276,7 @@ def _read(response: requests.Response, call: Call) -> Content | _ContentRefusedE
 def _download(response: requests.Response, call: Call) -> Content:
     # Only what was asked for, and only once: each further layer may turn one byte into a thousand.
     if response.headers.get("Content-Encoding", "").strip().lower() not in _COMPRESSIONS:
-        raise _ContentRefusedError("it is compressed in a way that the client did not ask for")
+        raise ContentRefusedError("it is compressed in a way that the client did not ask for")
     max_in_memory = LONGEST_IN_MEMORY if call.long else call.max_answer_bytes
     # Not in a `with`: the reader of a long answer closes it.
     file = SpooledTemporaryFile(max_in_memory)  # noqa: SIM115
@@ -279,57 +285,10 @@ def _download(response: requests.Response, call: Call) -> Content:
         length += len(chunk)
         if length > call.max_answer_bytes:
             file.close()
-            raise _ContentRefusedError(f"it is longer than {call.max_answer_bytes // 1024**2:,} MiB")
+            raise ContentRefusedError(f"it is longer than {call.max_answer_bytes // 1024**2:,} MiB")
         file.write(chunk)
     file.seek(0)
     if length > max_in_memory:
         return file
     with file:
         return file.read()
-
-
-def _outcome_of_answer(response: requests.Response, content: Content | _ContentRefusedError, key: str) -> Outcome:
-    status = response.status_code
-    if status == HTTPStatus.NO_CONTENT:
-        return Answered(status, body={})
-    if isinstance(content, SpooledTemporaryFile) and status < HTTPStatus.MULTIPLE_CHOICES:
-        return Answered(status, body=content)
-    body = _decoded(content) if isinstance(content, bytes) else None
-    if status >= HTTPStatus.BAD_REQUEST:
-        return Answered(status, _retry_after(response), _api_message(body, key))
-    if status >= HTTPStatus.MULTIPLE_CHOICES:
-        return Unreadable(status, "it is a redirect, which the client does not follow", hopeless=True)
-    if not isinstance(body, dict | list):
-        is_refused = isinstance(content, _ContentRefusedError)
-        return Unreadable(status, _describe_content(response, content), hopeless=is_refused)
-    if envelope.is_refusal(body):
-        return RefusedInBody(_api_message(body, key))
-    return Answered(status, body=body)
-
-
-def _api_message(body: object, key: str) -> str:
-    # Cut last: the redaction does not find half a key or half an address.
-    return redacted(envelope.message(body), key, quote(key, safe=""))[:LONGEST_MESSAGE]
-
-
-def _decoded(content: bytes) -> Any:  # noqa: ANN401
-    try:
-        return json_stream.parsed(content)
-    except ValueError:
-        return None
-
-
-def _describe_content(response: requests.Response, content: Content | _ContentRefusedError) -> str:
-    if isinstance(content, _ContentRefusedError):
-        return str(content)
-    if not content:
-        return "it is empty"
-    start = content.lstrip()[:1] if isinstance(content, bytes) else b""
-    is_page = "html" in response.headers.get("Content-Type", "") or start == b"<"
-    return "it is an HTML page" if is_page else "it is not a complete JSON object or list"
-
-
-def _retry_after(response: requests.Response) -> float | None:
-    # By the server's clock, if the answer has a Date: this machine's clock may be wrong.
-    now = parse_http_date(response.headers.get("Date")) or datetime.now(UTC)
-    return parse_retry_after(response.headers.get("Retry-After"), now=now)

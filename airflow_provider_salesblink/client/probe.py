@@ -1,18 +1,28 @@
-"""Find out which of SalesBlink's two APIs accept a key, for the connection test."""
+"""Find out which of SalesBlink's two APIs accept a key: for the connection test, and to explain a first failure."""
 
 from __future__ import annotations
 
+import threading
 from dataclasses import dataclass
+from http import HTTPStatus
 from typing import TYPE_CHECKING
 
-from airflow_provider_salesblink.client import validation
-from airflow_provider_salesblink.client.errors import SalesBlinkError
+from airflow_provider_salesblink.client import classic, v1, validation
+from airflow_provider_salesblink.client.errors import (
+    AuthenticationError,
+    NotFoundError,
+    PermissionDeniedError,
+    SalesBlinkError,
+    UnreadableResponseError,
+)
 from airflow_provider_salesblink.client.rate_limit import NoLimit
 from airflow_provider_salesblink.client.requestor import Requestor
-from airflow_provider_salesblink.client.retry import Policy
+from airflow_provider_salesblink.client.retry import Answered, Policy, Unreadable
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Callable, Iterable
+
+    from airflow_provider_salesblink.client.retry import Outcome
 
 
 @dataclass(frozen=True)
@@ -30,8 +40,8 @@ class Api:
 
 
 APIS = (
-    Api("classic", "/api", ("my-team",)),
-    Api("v1", "/api/public/v1.0.0", ("account", "verify")),
+    Api("classic", classic.PREFIX, ("my-team",)),
+    Api("v1", v1.PREFIX, ("account", "verify")),
 )
 
 
@@ -42,8 +52,18 @@ class Finding:
     version: str
     error: SalesBlinkError | None
 
+    @property
+    def answers(self) -> bool:
+        """Whether this API knows the key. It does if it only says that the key's user is not an administrator."""
+        return self.error is None or isinstance(self.error, PermissionDeniedError)
+
     def __str__(self) -> str:
-        return f"{self.version} answers" if self.error is None else f"{self.version} does not"
+        return f"{self.version} answers" if self.answers else f"{self.version} does not"
+
+
+def what_to_set(version: str) -> str:
+    """Return the sentence that says how to use this API."""
+    return f"Set the connection's extra api_version to {version!r}."
 
 
 def probe(
@@ -56,6 +76,8 @@ def probe(
     apis: Iterable[Api] = APIS,
 ) -> list[Finding]:
     """Send one request to each API, without a rate limit because a person is waiting.
+
+    The key goes to the root URL only, and nothing of the answers is kept: they name the key's owner.
 
     :raises InvalidInputError: the key or the root URL is invalid.
     """
@@ -83,3 +105,41 @@ def _error_of(requestor: Requestor, api: Api) -> SalesBlinkError | None:
     except SalesBlinkError as error:
         return error
     return None
+
+
+class OtherApi:
+    """Explains the first failure of a client, if it is due to the wrong ``api_version``. Threads may share it.
+
+    The wrong API may answer a good key with a 401, a 404 or a web page. Nobody would guess the reason from that, so the
+    client asks both APIs: once, and the other one only if the API in use refuses the key.
+
+    :param version: the API that the client uses.
+    :param probe: :func:`probe` with the client's key and root URL.
+    """
+
+    def __init__(self, version: str, probe: Callable[..., list[Finding]]) -> None:
+        self._version = version
+        self._probe = probe
+        self._lock = threading.Lock()
+        self._sentence: str | None = None
+
+    def explain(self, outcome: Outcome) -> str:
+        """Return a sentence for the error that ``outcome`` becomes, or nothing if the other API does not explain it."""
+        match outcome:
+            case Answered(status=HTTPStatus.UNAUTHORIZED | HTTPStatus.NOT_FOUND) | Unreadable(hopeless=False):
+                with self._lock:
+                    if self._sentence is None:
+                        self._sentence = self._compare()
+                return self._sentence
+            case _:
+                return ""
+
+    def _compare(self) -> str:
+        (used,) = self._probe(apis=[api for api in APIS if api.version == self._version])
+        # After a 503 or a time-out, nobody knows whether the API in use would accept the key.
+        if not isinstance(used.error, AuthenticationError | NotFoundError | UnreadableResponseError):
+            return ""
+        for other in self._probe(apis=[api for api in APIS if api.version != self._version]):
+            if other.answers:
+                return f"SalesBlink's API {other.version!r} does accept this key. {what_to_set(other.version)}"
+        return ""

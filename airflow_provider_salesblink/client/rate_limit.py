@@ -9,6 +9,7 @@ from __future__ import annotations
 import logging
 import os
 import sqlite3
+import threading
 import time
 from contextlib import contextmanager
 from contextvars import ContextVar
@@ -143,6 +144,34 @@ class SlidingWindow:
         if key not in self._buckets:
             self._buckets[key] = self._store.open_bucket(kind, self._rates[kind])
         return self._buckets[key]
+
+
+class Pauses:
+    """How long each kind of request is paused after a 429. SalesBlink limits the key, so a 429 concerns all threads.
+
+    The thread that got the 429 is exempt from the pause: its retry waits as the policy says.
+    """
+
+    def __init__(self) -> None:
+        self._until: dict[RequestKind, float] = {}
+        self._waited = threading.local()
+        self._lock = threading.Lock()
+
+    def start(self, kind: RequestKind, seconds: float) -> None:
+        """Pause this kind of request on all other threads."""
+        until = time.monotonic() + seconds
+        with self._lock:
+            self._until[kind] = max(until, self._until.get(kind, 0.0))
+        self.mark_waited(kind, until)
+
+    def until(self, kind: RequestKind) -> float:
+        """Return the time on the monotonic clock until which this thread has to wait; 0 if it need not."""
+        until = self._until.get(kind, 0.0)
+        return until if until > max(time.monotonic(), getattr(self._waited, kind, 0.0)) else 0.0
+
+    def mark_waited(self, kind: RequestKind, until: float) -> None:
+        """Exempt this thread from pauses that end at ``until`` or before."""
+        setattr(self._waited, kind, max(until, getattr(self._waited, kind, 0.0)))
 
 
 class FallbackRateLimiter:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, NotRequired, TypedDict
 
 from airflow_provider_salesblink.client.errors import UnreadableResponseError
@@ -44,6 +45,20 @@ class TeamMember(TypedDict):
     name: str | None
     email: str | None
     raw: dict[str, Any]
+
+
+@dataclass(frozen=True)
+class LookUp:
+    """What SalesBlink knows about a person who is to be added.
+
+    :param everywhere: the prospects with their address, as far as they matter for the add.
+    :param in_campaign: those in the campaign.
+    :param opted_out: whether the person opted out; None if SalesBlink does not show it.
+    """
+
+    everywhere: list[Prospect] = field(repr=False)
+    in_campaign: list[Prospect] = field(repr=False)
+    opted_out: bool | None
 
 
 def of_person(prospects: Iterable[Prospect], address: str) -> list[Prospect]:

@@ -8,9 +8,9 @@ import random
 import threading
 import time
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from http import HTTPStatus
-from typing import TYPE_CHECKING, Any, Generic, TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar
 from urllib.parse import quote, urlencode
 
 from airflow_provider_salesblink.client import error_messages
@@ -18,21 +18,24 @@ from airflow_provider_salesblink.client.errors import (
     AmbiguousWriteError,
     BudgetSpentError,
     RateLimitedError,
-    SalesBlinkError,
 )
 from airflow_provider_salesblink.client.http_transport import Call, HttpTransport
-from airflow_provider_salesblink.client.rate_limit import MINUTE
+from airflow_provider_salesblink.client.rate_limit import MINUTE, Pauses
 from airflow_provider_salesblink.client.redaction import redacted
 from airflow_provider_salesblink.client.retry import Again, Answered, Attempt, Done, Final, Policy, ReadBack
 from airflow_provider_salesblink.client.validation import encoded
+from airflow_provider_salesblink.client.write_once import Existing, UntilGone, WriteOnce, stop_when_in_doubt
 
 if TYPE_CHECKING:
     from airflow_provider_salesblink.client.rate_limit import RateLimiter, RequestKind
+    from airflow_provider_salesblink.client.response_content import ContentKind
     from airflow_provider_salesblink.client.retry import Outcome, Verdict
 
 log = logging.getLogger(__name__)
 
-Existing = TypeVar("Existing")
+LONGEST_POLL_PAUSE = 10.0
+"""Seconds between two look-ups of what SalesBlink has accepted and not carried out yet."""
+
 Record = TypeVar("Record")
 
 
@@ -66,34 +69,6 @@ class Answer:
             yield from decode(self.body)
 
 
-class _Pauses:
-    """How long each kind of request is paused after a 429. SalesBlink limits the key, so a 429 concerns all threads.
-
-    The thread that got the 429 is exempt from the pause: its retry waits as the policy says.
-    """
-
-    def __init__(self) -> None:
-        self._until: dict[RequestKind, float] = {}
-        self._waited = threading.local()
-        self._lock = threading.Lock()
-
-    def start(self, kind: RequestKind, seconds: float) -> None:
-        """Pause this kind of request on all other threads."""
-        until = time.monotonic() + seconds
-        with self._lock:
-            self._until[kind] = max(until, self._until.get(kind, 0.0))
-        self.mark_waited(kind, until)
-
-    def until(self, kind: RequestKind) -> float:
-        """Return the time on the monotonic clock until which this thread has to wait; 0 if it need not."""
-        until = self._until.get(kind, 0.0)
-        return until if until > max(time.monotonic(), getattr(self._waited, kind, 0.0)) else 0.0
-
-    def mark_waited(self, kind: RequestKind, until: float) -> None:
-        """Exempt this thread from pauses that end at ``until`` or before."""
-        setattr(self._waited, kind, max(until, getattr(self._waited, kind, 0.0)))
-
-
 @dataclass
 class _WaitTime:
     """Seconds that a call has waited before its attempts: in total, and during pauses after other calls' 429s."""
@@ -114,6 +89,8 @@ class Requestor:
     :param dry_run: log writes instead of sending them.
     :param verify_tls: whether the server's certificate must be valid.
     :param key_name: the key's name in errors.
+    :param explain: returns a sentence to add to the error of a call that ended in this outcome. Not asked after a call
+        has succeeded: then both key and API are right.
     :param sleep: waits for a number of seconds.
 
     ``longest_wait``: the most seconds that a call waits for the rate limit, over all its attempts; not set at first.
@@ -131,6 +108,7 @@ class Requestor:
         dry_run: bool = False,
         verify_tls: bool = True,
         key_name: str = "the key",
+        explain: Callable[[Outcome], str] | None = None,
         sleep: Callable[[float], None] = time.sleep,
     ) -> None:
         origin, slash, path = _split_root(root)
@@ -140,8 +118,9 @@ class Requestor:
         self._policy = policy
         self._rate_limiter = rate_limiter
         self._dry_run = dry_run
+        self._explain = explain
         self._sleep = sleep
-        self._pauses = _Pauses()
+        self._pauses = Pauses()
         self._quiet_until: dict[str, float] = {}
         self._log_lock = threading.Lock()
         self.longest_wait = math.inf
@@ -151,56 +130,67 @@ class Requestor:
         """Close the connections. A later call opens new ones."""
         self._transport.close()
 
-    def read(self, *parts: str, query: Mapping[str, str] | None = None, long: bool = False) -> Answer:
+    def read(
+        self, *parts: str, query: Mapping[str, str] | None = None, long: bool = False, content: ContentKind = "json"
+    ) -> Answer:
         """Send a GET to the path made of ``parts``, each of them one segment.
 
         :param long: whether the answer may be too long for memory; its body may then be an open file of the JSON.
+        :param content: what the answer has to be; the body of ``csv`` is an open file.
         :raises SalesBlinkError: the call failed; the subclass says how.
         """
-        call = Call("GET", self._path(parts), "reads", query=urlencode(query or {}, quote_via=quote), long=long)
+        call = Call("GET", self._path(parts), urlencode(query or {}, quote_via=quote), long=long, content=content)
         return self._answer(call, self._retrying(self._attempts(call)))
 
-    def write(self, *parts: str, body: Mapping[str, Any]) -> Answer:
-        """POST ``body`` as JSON. For writes that change nothing the second time: retry until an answer comes.
+    def write(
+        self, *parts: str, body: Mapping[str, Any] | None = None, method: str = "POST", gone_is_done: bool = False
+    ) -> Answer:
+        """Send ``body`` as JSON, or nothing. Retry until an answer comes: repeating it changes nothing.
 
+        :param gone_is_done: whether a 404 after a lost answer means that the write was carried out.
         :raises SalesBlinkError: the call failed; the subclass says how.
         """
-        call = Call("POST", self._path(parts), "writes", body=encoded("The request", body))
+        call = self._write_call(method, parts, body, repeatable=True)
         if self._dry_run:
             return _not_sent(call, body)
-        return self._answer(call, self._retrying(self._attempts(call)))
+        attempts = self._attempts(call)
+        return self._answer(call, self._retrying(UntilGone(attempts).attempt if gone_is_done else attempts))
 
     def write_once(
-        self, *parts: str, body: Mapping[str, Any], find_existing: Callable[[], Existing | None]
+        self,
+        *parts: str,
+        body: Mapping[str, Any] | None = None,
+        method: str = "POST",
+        find_existing: Callable[[], Existing | None],
     ) -> Answer | Existing:
-        """POST ``body`` as JSON so that SalesBlink carries it out once, even if answers are lost.
+        """Send ``body`` as JSON so that SalesBlink carries it out once, even if answers are lost.
 
         :param find_existing: looks for the result of the write; returns None if it was not carried out. Called only
             after an answer that does not show this, before the request is sent again.
         :raises AmbiguousWriteError: ``find_existing`` failed, so the write may have been carried out.
         :raises SalesBlinkError: the write was not carried out; the subclass says why.
         """
-        call = Call("POST", self._path(parts), "writes", body=encoded("The request", body), repeatable=False)
+        call = self._write_call(method, parts, body, repeatable=False)
         if self._dry_run:
             return _not_sent(call, body)
-        once = _WriteOnce(call, self._attempts(call), find_existing)
+        once = WriteOnce(call, self._attempts(call), find_existing)
         attempt = self._retrying(once.attempt)
         if isinstance(attempt.verdict, ReadBack):
             self._sleep(min(attempt.verdict.at_least, self._policy.settling_time))
         found = once.read_back()
         return found if found is not None else self._answer(call, attempt)
 
-    def send_once(self, *parts: str, body: Mapping[str, Any]) -> Answer:
-        """POST ``body`` as JSON, but do not read back a lost answer: for callers that read back many writes at once.
+    def send_once(self, *parts: str, body: Mapping[str, Any] | None = None, method: str = "POST") -> Answer:
+        """Send ``body`` as JSON, but do not read back a lost answer: for callers that read back many writes at once.
 
         :raises AmbiguousWriteError: the answer was lost.
         :raises SalesBlinkError: the write was not carried out; the subclass says why.
         """
-        call = Call("POST", self._path(parts), "writes", body=encoded("The request", body), repeatable=False)
+        call = self._write_call(method, parts, body, repeatable=False)
         if self._dry_run:
             return _not_sent(call, body)
         attempts = self._attempts(call)
-        attempt = self._retrying(lambda: _stop_when_in_doubt(attempts()))
+        attempt = self._retrying(lambda: stop_when_in_doubt(attempts()))
         if isinstance(attempt.verdict, Final) and attempt.verdict.doubt:
             raise AmbiguousWriteError(
                 f"{call} was sent, and its answer was lost ({redacted(error_messages.describe(attempt.outcome))}). "
@@ -210,13 +200,45 @@ class Requestor:
             )  # fmt: skip
         return self._answer(call, attempt)
 
+    def wait_until(self, find: Callable[[], Existing | None], longest: float) -> Existing | None:
+        """Return what ``find`` returns, once it is not None; None if that takes longer than ``longest`` seconds."""
+        started, waited, pause = time.monotonic(), 0.0, self._policy.backoff
+        while (found := find()) is None:
+            # The look-ups themselves may wait for the rate limit.
+            left = longest - max(waited, time.monotonic() - started)
+            if left <= 0:
+                return None
+            self._sleep(min(pause, left))
+            waited, pause = waited + min(pause, left), min(2 * pause, LONGEST_POLL_PAUSE)
+        return found
+
+    @property
+    def settling_time(self) -> float:
+        """The most seconds that a write whose answer is late may take to show."""
+        return self._policy.settling_time
+
+    @property
+    def import_time(self) -> float:
+        """The most seconds that SalesBlink is given to carry out what it has accepted."""
+        return self._policy.import_time
+
     def _path(self, parts: tuple[str, ...]) -> str:
         return "/".join([self._prefix, *(quote(part, safe="") for part in parts)])
 
+    def _write_call(
+        self, method: str, parts: tuple[str, ...], body: Mapping[str, Any] | None, *, repeatable: bool
+    ) -> Call:
+        content = None if body is None else encoded("The request", body)
+        return Call(method, self._path(parts), body=content, repeatable=repeatable)
+
     def _answer(self, call: Call, attempt: Attempt) -> Answer:
         if isinstance(attempt.verdict, Done) and isinstance(attempt.outcome, Answered):
+            self._explain = None
             return Answer(call, attempt.outcome.body, attempt.outcome.status)
-        raise error_messages.to_error(attempt.outcome, method=call.method, path=call.path, **self._error_details)
+        error = error_messages.to_error(attempt.outcome, method=call.method, path=call.path, **self._error_details)
+        if self._explain and (sentence := self._explain(attempt.outcome)):
+            error.append(sentence)
+        raise error
 
     def _attempts(self, call: Call) -> Callable[[], Attempt]:
         waited = _WaitTime()
@@ -294,51 +316,12 @@ class Requestor:
         )
 
 
-def _stop_when_in_doubt(attempt: Attempt) -> Attempt:
-    verdict = attempt.verdict
-    return replace(attempt, verdict=Final(verdict)) if isinstance(verdict, ReadBack) else attempt
-
-
-class _WriteOnce(Generic[Existing]):
-    """A write that must not happen twice: after a lost answer, it is read back before it is sent again."""
-
-    def __init__(
-        self, call: Call, attempt: Callable[[], Attempt], find_existing: Callable[[], Existing | None]
-    ) -> None:
-        self._call = call
-        self._attempt = attempt
-        self._find_existing = find_existing
-        self._in_doubt: Attempt | None = None
-        self.found: Existing | None = None
-
-    def attempt(self) -> Attempt:
-        """Send the write, unless the last attempt was in doubt and turns out to have been carried out."""
-        if self._in_doubt and self.read_back() is not None:
-            return replace(self._in_doubt, verdict=Done())
-        attempt = self._attempt()
-        self._in_doubt = attempt if isinstance(attempt.verdict, ReadBack) else None
-        return attempt
-
-    def read_back(self) -> Existing | None:
-        """Return the result of the attempt in doubt; None if it was not carried out, or no attempt is in doubt."""
-        if self._in_doubt is None or self.found is not None:
-            return self.found
-        call, reason = self._call, redacted(error_messages.describe(self._in_doubt.outcome))
-        try:
-            self.found = self._find_existing()
-        except SalesBlinkError as error:
-            raise AmbiguousWriteError(
-                f"{call} was sent, its answer was lost ({reason}), and the check whether it was carried out failed: "
-                f"{error} Check SalesBlink before sending it again, or a person may be mailed twice.",
-                status=getattr(self._in_doubt.outcome, "status", None), method=call.method, path=call.path,
-            ) from error  # fmt: skip
-        log.info("%s: %s; it was %scarried out.", call, reason, "" if self.found is not None else "not ")
-        return self.found
-
-
-def _not_sent(call: Call, body: Mapping[str, Any]) -> Answer:
-    columns = {name for value in body.values() if isinstance(value, Mapping) for name in value}
-    log.info("Dry run, not sent: %s with %s.", call, redacted(", ".join(sorted(body.keys() | columns))))
+def _not_sent(call: Call, body: Mapping[str, Any] | None) -> Answer:
+    given = dict(body or {})
+    # The contacts of the API v1 are a list of mappings.
+    nested = [each for value in given.values() for each in (value if isinstance(value, list) else [value])]
+    columns = {name for each in nested if isinstance(each, Mapping) for name in each}
+    log.info("Dry run, not sent: %s with %s.", call, redacted(", ".join(sorted(given.keys() | columns))) or "no body")
     return Answer(call, {}, dry_run=True)
 
 

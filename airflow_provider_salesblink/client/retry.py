@@ -146,6 +146,8 @@ class Policy:
     :param patience: the most seconds that one call waits between its attempts, all waits together.
     :param settling_time: seconds to wait before reading back a write whose answer came too late: it may still
         take effect.
+    :param import_time: the most seconds that SalesBlink's API v1 is given to import people it has accepted. How long it
+        takes is not documented.
     :param backoff: seconds; the first jitter is between 0 and this, and the range doubles each time.
     :param longest_backoff: seconds; the largest range.
     :param rate_limit_window: seconds to wait after a 429 without ``Retry-After``; SalesBlink counts by the minute.
@@ -154,6 +156,7 @@ class Policy:
     max_attempts: int = 5
     patience: float = 300.0
     settling_time: float = 30.0
+    import_time: float = 60.0
     backoff: float = 0.5
     longest_backoff: float = 60.0
     rate_limit_window: float = 60.0

@@ -99,7 +99,7 @@ class SalesBlinkHook(BaseHook):
         return extras
 
     def test_connection(self) -> tuple[bool, str]:
-        """Return whether the key works, and one sentence: which of SalesBlink's APIs accept it, or what is wrong.
+        """Return whether the key works, and which of SalesBlink's APIs accept it, or what is wrong and what to set.
 
         Sends one read to each API, which the rate limit does not count.
         """
@@ -133,8 +133,18 @@ def _root_url(connection: Connection) -> str:
 
 def _as_sentence(findings: list[Finding], wanted: str) -> tuple[bool, str]:
     chosen = next(finding for finding in findings if finding.version == wanted)
-    others = [finding for finding in findings if finding is not chosen]
+    other = next(finding for finding in findings if finding.version != wanted)
     if chosen.error is None:
-        return True, f"SalesBlink accepted the key: its API {wanted!r} answers ({'; '.join(map(str, others))})."
-    answering = [finding.version for finding in others if finding.error is None]
-    return False, f"{chosen.error} {f'Its API {answering[0]!r} does answer.' if answering else ''}".rstrip()
+        return True, f"SalesBlink accepted the key: its API {wanted!r} answers ({other}).{_choice(chosen, other)}"
+    return False, f"{chosen.error}{_choice(chosen, other)}"
+
+
+def _choice(chosen: Finding, other: Finding) -> str:
+    """Return what to set, if there is a choice."""
+    from airflow_provider_salesblink.client.probe import what_to_set
+
+    if not other.answers:
+        return ""
+    if chosen.answers:
+        return f" This connection uses {chosen.version!r}. To use the other: {what_to_set(other.version)}"
+    return f" Its API {other.version!r} does answer. {what_to_set(other.version)}"

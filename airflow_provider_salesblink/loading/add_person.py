@@ -14,23 +14,23 @@ from airflow_provider_salesblink.client.errors import (
     AmbiguousWriteError,
     ConnectionFailedError,
     InvalidInputError,
-    NotFoundError,
     SalesBlinkError,
     UnreadableResponseError,
 )
 from airflow_provider_salesblink.client.identity import fingerprint
 from airflow_provider_salesblink.client.rate_limit import check_before_write
-from airflow_provider_salesblink.client.records import of_person
+from airflow_provider_salesblink.loading.destination import ANY_LIST, ListChoice
 from airflow_provider_salesblink.loading.other_loads import wait_for_others
 from airflow_provider_salesblink.loading.reservations_retry import open_reservations, wait_for_earlier_run
 from airflow_provider_salesblink.loading.reserved_columns import ReservedColumns
 from airflow_provider_salesblink.loading.rows import ColumnNames, Reject
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping
+    from collections.abc import Callable, Collection, Mapping
 
     from airflow_provider_salesblink.choices import OnExisting, OptOutUnknown
     from airflow_provider_salesblink.client import Prospect, SalesBlinkClient
+    from airflow_provider_salesblink.client.records import LookUp
     from airflow_provider_salesblink.loading.reservations_retry import RetryingReservations
 
 AddOutcome = Literal["added", "skipped", "updated", "unchanged", "opted_out"]
@@ -48,6 +48,7 @@ def add_person(
     *,
     on_existing: OnExisting = "skip",
     opt_out_unknown: OptOutUnknown = "fail",
+    list_choice: ListChoice = ANY_LIST,
     owner: str | None = None,
     sleep: Callable[[float], None] = time.sleep,  # noqa: TID251
 ) -> tuple[AddOutcome, Prospect]:
@@ -57,6 +58,7 @@ def add_person(
     :param on_existing: what to do if the person is in the campaign: ``skip``, ``update`` or ``add`` them once more.
     :param opt_out_unknown: what to do with a person who is in SalesBlink already, if SalesBlink does not show whether
         they opted out: ``fail``, or ``add`` them.
+    :param list_choice: the list to add the person to.
     :param owner: a name for this task that a retry of it has too.
     :raises InvalidInputError: when ``data`` is not a person, or it is not known whether they opted out.
     :raises HeldByOthersError: when another task has been adding the person for too long.
@@ -68,11 +70,11 @@ def add_person(
     columns, conflicts = _columns(data), ReservedColumns(client, campaign_id)
     conflicts.refuse_reserved(columns)
     reservations = open_reservations(
-        client.shared, campaign_id, owner or uuid4().hex, settling_time=client.timeout, sleep=sleep
+        client.shared, campaign_id, owner or uuid4().hex, settling_time=client.settling_time, sleep=sleep
     )
     if owner and not client.dry_run:
-        wait_for_earlier_run(reservations, client.timeout, sleep)
-    person = _Person(client, campaign_id, columns, conflicts)
+        wait_for_earlier_run(reservations, client.settling_time, sleep)
+    person = _Person(client, campaign_id, conflicts, list_choice, columns)
     looked_at = time.monotonic()
     found = person.look_up()
     existing = person.keep_existing(found, on_existing)
@@ -82,23 +84,10 @@ def add_person(
         _check_opt_out_known(found)
     conflicts.refuse(columns)
     if on_existing == "add":
-        return "added", client.prospects.add(
-            campaign_id, columns, ignore_ids=[each["id"] for each in found.in_campaign]
-        )
+        return "added", person.add(ignore_ids=[each["id"] for each in found.in_campaign])
     if client.dry_run:
-        return "added", client.prospects.add(campaign_id, columns)
+        return "added", person.add()
     return _Adder(person, reservations, sleep).add(looked_at)
-
-
-@dataclass(frozen=True)
-class _Found:
-    """The prospects with a person's address: everywhere in the account, and in the campaign."""
-
-    everywhere: list[Prospect] = field(repr=False)
-    in_campaign: list[Prospect] = field(repr=False)
-
-    def all(self) -> list[Prospect]:
-        return [*self.in_campaign, *self.everywhere]
 
 
 @dataclass(frozen=True)
@@ -107,37 +96,33 @@ class _Person:
 
     client: SalesBlinkClient
     campaign_id: str
-    columns: dict[str, str] = field(repr=False)
     conflicts: ReservedColumns
+    list_choice: ListChoice
+    columns: dict[str, str] = field(repr=False)
 
     @property
     def address(self) -> str:
         return self.columns[EMAIL]
 
-    def look_up(self) -> _Found:
-        """Find the person in the account and in the campaign.
-
-        The campaign is listed even if the search finds nobody, because nothing documents that it finds everybody.
-        """
-        try:
-            everywhere = list(self.conflicts.learn(self.client.prospects.search(self.address)))
-        except NotFoundError:
-            everywhere = []
-        in_campaign = [found for found in everywhere if found["campaign_id"] == self.campaign_id]
-        # A column of the person's own may look like the campaign's id.
-        if in_campaign and not any(map(self.client.prospects.checks.campaign_is_unclear, in_campaign)):
-            return _Found(everywhere, in_campaign)
-        listed = self.conflicts.learn(self.client.prospects.each(self.campaign_id))
-        return _Found(everywhere, of_person(listed, self.address))
+    def look_up(self) -> LookUp:
+        """Find the person in the account and in the campaign."""
+        return self.client.prospects.look_up(self.campaign_id, self.address, self.conflicts.learn)
 
     def list_in_campaign(self) -> list[Prospect]:
-        return of_person(self.client.prospects.each(self.campaign_id), self.address)
+        return self.client.prospects.in_campaign(self.campaign_id, self.address)
 
-    def keep_existing(self, found: _Found, on_existing: OnExisting) -> tuple[AddOutcome, Prospect] | None:
+    def add(self, ignore_ids: Collection[str | None] = ()) -> Prospect:
+        return self.client.prospects.add(
+            self.campaign_id,
+            self.columns,
+            **self.list_choice.as_arguments(),
+            ignore_ids=ignore_ids,
+        )
+
+    def keep_existing(self, found: LookUp, on_existing: OnExisting) -> tuple[AddOutcome, Prospect] | None:
         """Handle a person who opted out or is in the campaign; return None if they are to be added."""
-        opted_out = next((each for each in found.all() if each["unsubscribed"]), None)
-        if opted_out is not None:
-            return "opted_out", opted_out
+        if found.opted_out:
+            return "opted_out", _opted_out(found, self.address)
         if not found.in_campaign or on_existing == "add":
             return None
         if on_existing == "skip":
@@ -161,10 +146,19 @@ def _columns(data: object) -> dict[str, str]:
     return row.columns
 
 
-def _check_opt_out_known(found: _Found) -> None:
-    if any(each["unsubscribed"] is None for each in found.all()):
+def _opted_out(found: LookUp, address: str) -> Prospect:
+    """Return the record that shows the opt-out. A blocked address need not be a prospect."""
+    for each in (*found.in_campaign, *found.everywhere):
+        if each["unsubscribed"]:
+            return each
+    return {"id": None, "email": address, "campaign_id": None, "unsubscribed": True, "fields": {}, "raw": {}}
+
+
+def _check_opt_out_known(found: LookUp) -> None:
+    if found.opted_out is None:
+        what = "The person is in SalesBlink already, and it" if found.everywhere or found.in_campaign else "SalesBlink"
         raise InvalidInputError(
-            "The person is in SalesBlink already, and it does not say whether they opted out; nothing was sent. "
+            f"{what} does not say whether they opted out; nothing was sent. "
             "Pass opt_out_unknown='add' if your own records show that they did not."
         )
 
@@ -225,7 +219,7 @@ class _Adder:
         person = self._person
         # The call may wait for the rate limit for minutes, so the check runs right before the request.
         with check_before_write(partial(self._reservations.confirm, self._who)):
-            return person.client.prospects.add(person.campaign_id, person.columns)
+            return person.add()
 
 
 def set_differing(
@@ -236,7 +230,9 @@ def set_differing(
     :raises InvalidInputError: when an id may be another person's, or a field has a name that SalesBlink uses. Nothing
         was set.
     """
-    differ = [(found, fields) for found in prospects if (fields := differing(found["fields"], wanted))]
+    # On the API v1, a lead whose list several campaigns use is in the answer once for each of them.
+    once = {each["id"] or object(): each for each in prospects}.values()
+    differ = [(found, fields) for found in once if (fields := differing(found["fields"], wanted))]
     for _, fields in differ:
         conflicts.refuse(fields)
     changes = [(client.prospects.checks.id_to_act_on(found), fields) for found, fields in differ]

@@ -21,7 +21,7 @@ class ReservedColumns:
     def __init__(self, client: SalesBlinkClient, campaign_id: str | None = None) -> None:
         self._checks = client.prospects.checks
         self._campaign_id = campaign_id
-        self._suspects = self._checks.reserved_columns | self._checks.shared_columns
+        self._allowed: set[str] = set()
         self._seen: frozenset[str] | None = None
         self._confirmed: frozenset[str] | None = None
         self.has_unclear_ids = False
@@ -40,17 +40,17 @@ class ReservedColumns:
 
         :raises InvalidInputError: when one is, or has a name that only SalesBlink uses.
         """
-        if self._suspects.isdisjoint(columns):
+        if self._allowed.issuperset(columns):
             return
         self.refuse_reserved(columns)
-        for name in sorted(self._suspects.intersection(columns)):
+        for name in sorted(self._checks.shared_columns.intersection(columns) - self._allowed):
             if name in self._unclear(name):
                 raise InvalidInputError(
                     f"A column is called {name!r}. SalesBlink's answers use this name too, and do not show whether a "
                     f"value is SalesBlink's or the person's own. {_remedy(name)}"
                 )
-            # The answer is the same for every row.
-            self._suspects -= {name}
+        # The answer is the same for every row.
+        self._allowed.update(columns)
 
     def refuse_reserved(self, columns: Collection[str]) -> None:
         """Refuse the columns that cannot be loaded, whatever the responses show.
@@ -58,7 +58,7 @@ class ReservedColumns:
         :raises InvalidInputError: when one has a name that only SalesBlink uses.
         """
         for name in columns:
-            if name.strip() in self._checks.reserved_columns:
+            if self._checks.is_reserved(name):
                 raise InvalidInputError(
                     f"A column is called {name.strip()!r}, a name that only SalesBlink uses. {_remedy(name.strip())}"
                 )

@@ -102,7 +102,7 @@ class ProspectIs:
     def judge(self, prospect: Prospect) -> Verdict:
         """Return a verdict on one person of the campaign."""
         if self.unsubscribed is not None and prospect["unsubscribed"] is None:
-            if self.unsubscribed and isinstance(prospect["raw"].get("status"), str):
+            if self.unsubscribed and ("status" in prospect["fields"] or isinstance(prospect["raw"].get("status"), str)):
                 # This status leaves it open; the status of a person who opted out will not.
                 return None
             return Hopeless(

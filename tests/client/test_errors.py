@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 import pickle
 from typing import TYPE_CHECKING
 
@@ -20,7 +21,9 @@ from airflow_provider_salesblink.client import (
     SalesBlinkError,
     ServerError,
     UnreadableResponseError,
+    UnsupportedByApiError,
 )
+from airflow_provider_salesblink.client.classic.unsupported import Unsupported
 from airflow_provider_salesblink.client.error_messages import describe, to_error
 from airflow_provider_salesblink.client.retry import Answered, LostAnswer, NeverSent, Outcome, RefusedInBody, Unreadable
 from tests.client.raw_server import answer
@@ -165,21 +168,51 @@ def test_the_class_hierarchy() -> None:
     kinds = (
         AuthenticationError, PermissionDeniedError, NotFoundError, InvalidRequestError, RateLimitedError, ServerError,
         ConnectionFailedError, UnreadableResponseError, ApiRefusedError, AmbiguousWriteError,
+        UnsupportedByApiError,
     )  # fmt: skip
     assert {kind.__bases__ for kind in kinds} == {(SalesBlinkError,)}
     assert issubclass(InvalidInputError, InvalidRequestError)
     assert issubclass(InvalidInputError, ValueError)
     assert {kind for kind in kinds if kind.permanent} == {
-        AuthenticationError, PermissionDeniedError, NotFoundError, InvalidRequestError, ApiRefusedError
+        AuthenticationError, PermissionDeniedError, NotFoundError, InvalidRequestError, ApiRefusedError,
+        UnsupportedByApiError,
     }  # fmt: skip
 
 
 def test_errors_can_be_pickled() -> None:
     raised = to_error(Answered(429, retry_after=7.0), method="GET", path="/api/campaigns")
 
-    copy = pickle.loads(pickle.dumps(raised))  # noqa: S301
+    read = pickle.loads(pickle.dumps(raised))  # noqa: S301
 
-    assert type(copy) is RateLimitedError
-    assert (str(copy), copy.status, copy.method, copy.path, copy.retry_after) == (
+    assert type(read) is RateLimitedError
+    assert (str(read), read.status, read.method, read.path, read.retry_after) == (
         str(raised), 429, "GET", "/api/campaigns", 7.0
     )  # fmt: skip
+
+
+def test_a_sentence_can_be_added_to_an_error() -> None:
+    raised = to_error(Answered(401), method="GET", path="/api/campaigns")
+    before = str(raised)
+
+    raised.append("Ask ana@example.com.")
+
+    assert str(raised).startswith(f"{before} Ask ")
+    assert "ana@example.com" not in str(raised)
+    assert str(pickle.loads(pickle.dumps(raised))) == str(raised)  # noqa: S301
+
+
+def test_what_the_classic_api_does_not_have_says_what_to_set() -> None:
+    lists = Unsupported("lists")
+
+    with pytest.raises(UnsupportedByApiError) as caught:
+        lists.create("Leads")
+
+    assert str(caught.value) == (
+        "The connection uses SalesBlink's classic API, which does not have lists.create; nothing was sent. "
+        "Set the connection's extra api_version to 'v1'."
+    )
+    assert caught.value.permanent
+
+
+def test_what_the_classic_api_does_not_have_can_be_shown_and_copied() -> None:
+    assert repr(copy.copy(Unsupported("lists"))) == "Unsupported('lists')"

@@ -162,7 +162,7 @@ def test_refused_arguments_are_not_recited(sandbox: Sandbox, client: SalesBlinkC
 def test_nothing_shows_what_it_holds(new_client: NewClient) -> None:
     requestor = Requestor("http://127.0.0.1", "/api", KEY, policy=Policy(), rate_limiter=NoLimit(), timeout=1)
     ana = {"Email": PEOPLE[0]}
-    call = Call("GET", f"/api/prospect/{quote(PEOPLE[0])}", "reads", query=quote(PEOPLE[0]), body=PEOPLE[1].encode())
+    call = Call("GET", f"/api/prospect/{quote(PEOPLE[0])}", query=quote(PEOPLE[0]), body=PEOPLE[1].encode())
     attempt = Attempt(Answered(200, body=ana), Done(), str(call))
     client = new_client(api_key=KEY)
 

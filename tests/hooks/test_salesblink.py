@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
+from airflow_provider_salesblink.client import NotFoundError
 from airflow_provider_salesblink.connection_form import InvalidConnectionError
 from airflow_provider_salesblink.hooks.salesblink import SalesBlinkHook
 
@@ -111,7 +112,7 @@ def test_a_host_is_written_in_any_of_airflows_ways(
         ({"extra": {"writes_per_minute": -1}}, "extra 'writes_per_minute' must be at least 0"),
         ({"extra": {"reads_per_minute": 1.5}}, "extra 'reads_per_minute' takes a whole number"),
         ({"extra": {"dry_run": "perhaps"}}, "extra 'dry_run' takes true or false"),
-        ({"extra": {"api_version": "v1"}}, "extra 'api_version' takes 'classic'"),
+        ({"extra": {"api_version": "v2"}}, "extra 'api_version' takes 'classic' or 'v1'"),
         ({"extra": {"pacing_url": "memcached://x"}}, "pacing_url is neither redis://"),
     ],
 )
@@ -128,7 +129,22 @@ def test_a_connection_that_cannot_work_says_why_before_anything_is_sent(
     assert not sandbox.requests
 
 
-def test_a_good_key_shows_which_api_answers(connection: Callable[..., None]) -> None:
+@pytest.mark.parametrize(("version", "other"), [("classic", "v1"), ("v1", "classic")])
+def test_a_task_with_the_wrong_api_version_says_which_one_to_set(
+    sandbox: Sandbox, connection: Callable[..., None], version: str, other: str
+) -> None:
+    sandbox.serves = {other}
+    connection(extra={"api_version": version})
+
+    with pytest.raises(NotFoundError, match=rf"Set the connection's extra api_version to '{other}'\.$"):
+        SalesBlinkHook().get_conn().campaigns.list()
+
+    connection(extra={"api_version": other})
+    assert SalesBlinkHook().get_conn().campaigns.list() == []
+
+
+def test_a_good_key_shows_which_api_answers(sandbox: Sandbox, connection: Callable[..., None]) -> None:
+    sandbox.serves = {"classic"}
     connection()
 
     assert SalesBlinkHook().test_connection() == (
@@ -169,16 +185,31 @@ def test_an_address_without_a_server_is_reported(connection: Callable[..., None]
     assert "the server does not accept connections" in sentence
 
 
-class _NewApiOnly(BaseHTTPRequestHandler):
+ACCOUNT = {"success": True, "data": {"account": {"name": "Ana Ruiz"}, "user": {"email": "ana@example.com"}}}
+
+
+class _Apis(BaseHTTPRequestHandler):
+    """Answers as both APIs; the paths of ``missing`` do not exist."""
+
+    missing: tuple[str, ...] = ()
+
     def do_GET(self) -> None:
-        is_new = self.path.startswith("/api/public/v1.0.0/")
-        self.send_response(200 if is_new else 404)
-        self.send_header("Content-Length", "2")
+        content = json.dumps(ACCOUNT).encode()
+        self.send_response(404 if self.path in self.missing else 200)
+        self.send_header("Content-Length", str(len(content)))
         self.end_headers()
-        self.wfile.write(b"{}")
+        self.wfile.write(content)
 
     def log_message(self, format: str, *args: Any) -> None:  # noqa: A002
         pass
+
+
+class _OnlyV1(_Apis):
+    missing = ("/api/my-team",)
+
+
+class _OnlyClassic(_Apis):
+    missing = ("/api/public/v1.0.0/account/verify",)
 
 
 class _Page(BaseHTTPRequestHandler):
@@ -204,17 +235,41 @@ def some_web_server(request: pytest.FixtureRequest) -> Iterator[str]:
         thread.join()
 
 
-@pytest.mark.parametrize("some_web_server", [_NewApiOnly], indirect=True)
-def test_an_account_that_only_the_other_api_answers_is_reported(
-    connection: Callable[..., None], some_web_server: str
+@pytest.mark.parametrize(
+    ("some_web_server", "version", "start", "end"),
+    [
+        (
+            _OnlyV1, "classic", "SalesBlink did not find it (404 on GET /api/my-team)",
+            " Its API 'v1' does answer. Set the connection's extra api_version to 'v1'.",
+        ),
+        (
+            _OnlyClassic, "v1", "SalesBlink did not find it (404 on GET /api/public/v1.0.0/account/verify)",
+            " Its API 'classic' does answer. Set the connection's extra api_version to 'classic'.",
+        ),
+        (_OnlyClassic, "classic", "SalesBlink accepted the key: its API 'classic' answers", "(v1 does not)."),
+        (_OnlyV1, "v1", "SalesBlink accepted the key: its API 'v1' answers", "(classic does not)."),
+        (
+            _Apis, "classic", "SalesBlink accepted the key: its API 'classic' answers (v1 answers).",
+            " This connection uses 'classic'. To use the other: Set the connection's extra api_version to 'v1'.",
+        ),
+        (
+            _Apis, "v1", "SalesBlink accepted the key: its API 'v1' answers (classic answers).",
+            " This connection uses 'v1'. To use the other: Set the connection's extra api_version to 'classic'.",
+        ),
+    ],
+    indirect=["some_web_server"],
+)  # fmt: skip
+def test_the_connection_test_says_which_api_answers_and_what_to_set(
+    connection: Callable[..., None], some_web_server: str, version: str, start: str, end: str
 ) -> None:
-    connection(host=some_web_server)
+    connection(host=some_web_server, extra={"api_version": version})
 
     good, sentence = SalesBlinkHook().test_connection()
 
-    assert not good
-    assert sentence.startswith("SalesBlink did not find it (404 on GET /api/my-team)")
-    assert sentence.endswith(" Its API 'v1' does answer.")
+    assert good is start.startswith("SalesBlink accepted")
+    assert sentence.startswith(start)
+    assert sentence.endswith(end)
+    assert "ana" not in sentence.lower(), "names the key's owner"
 
 
 def test_a_server_that_is_not_salesblink_is_reported(connection: Callable[..., None], some_web_server: str) -> None:

@@ -6,8 +6,12 @@ from typing import TYPE_CHECKING
 
 from airflow_provider_salesblink.client import validation
 from airflow_provider_salesblink.client.classic import decoding
+from airflow_provider_salesblink.client.errors import UnsupportedByApiError
 
 if TYPE_CHECKING:
+    import builtins
+
+    from airflow_provider_salesblink.choices import CampaignState
     from airflow_provider_salesblink.client.records import Campaign
     from airflow_provider_salesblink.client.requestor import Requestor
 
@@ -26,6 +30,18 @@ class Campaigns:
     def list(self) -> list[Campaign]:
         """Return all campaigns that the key can see, in the API's order (``GET /campaigns``)."""
         return self._requestor.read("campaigns").decoded(decoding.campaigns)
+
+    def in_state(self, state: CampaignState) -> builtins.list[Campaign]:
+        """Return the campaigns that are in a state, ``paused`` or ``running`` (``GET /campaigns``).
+
+        :raises UnsupportedByApiError: the classic API does not know the state.
+        """
+        if state not in ("paused", "running"):
+            raise UnsupportedByApiError(
+                f"The state {state!r} exists on SalesBlink's API v1 only. The connection uses the classic API, which "
+                "knows paused and running. Set the connection's extra api_version to 'v1'."
+            )
+        return [each for each in self.list() if each["paused"] is (state == "paused")]
 
     def get(self, campaign_id: str) -> Campaign:
         """Return one campaign (``GET /campaign/<campaignID>``).

@@ -17,22 +17,21 @@ if TYPE_CHECKING:
 class ProspectChecks:
     """Decides whether a value in a prospect's record comes from SalesBlink or from one of the person's own columns.
 
-    ``reserved_columns`` are names that only SalesBlink uses; ``shared_columns`` also occur in exports of other tools.
+    ``shared_columns`` are names of SalesBlink that also occur in exports of other tools.
     """
 
-    reserved_columns = column_conflicts.RESERVED
     shared_columns = column_conflicts.SHARED
 
     def __init__(self, requestor: Requestor) -> None:
         self._requestor = requestor
 
+    def is_reserved(self, name: str) -> bool:
+        """Return whether only SalesBlink uses this name, so that no column may have it."""
+        return name.strip() in column_conflicts.RESERVED
+
     def id_is_unclear(self, prospect: Prospect) -> bool:
         """Return whether ``prospect``'s id may be a value of one of the person's own columns."""
         return column_conflicts.id_is_unclear(prospect["raw"])
-
-    def campaign_is_unclear(self, prospect: Prospect) -> bool:
-        """Return whether ``prospect``'s campaign id may be a value of one of the person's own columns."""
-        return column_conflicts.campaign_is_unclear(prospect["raw"])
 
     def is_surely_unsubscribed(self, prospect: Prospect) -> bool:
         """Return whether the API says that the person opted out, rather than one of their own columns."""

@@ -8,13 +8,13 @@ from airflow_provider_salesblink.client import validation
 from airflow_provider_salesblink.client.classic import column_conflicts, decoding
 from airflow_provider_salesblink.client.classic.prospect_checks import ProspectChecks
 from airflow_provider_salesblink.client.columns import EMAIL
-from airflow_provider_salesblink.client.errors import InvalidInputError, NotFoundError
+from airflow_provider_salesblink.client.errors import InvalidInputError, NotFoundError, UnsupportedByApiError
 from airflow_provider_salesblink.client.identity import spellings
-from airflow_provider_salesblink.client.records import of_person
+from airflow_provider_salesblink.client.records import LookUp, of_person
 from airflow_provider_salesblink.client.requestor import Answer
 
 if TYPE_CHECKING:
-    from collections.abc import Collection, Iterator, Mapping
+    from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
 
     from airflow_provider_salesblink.client.records import Prospect
     from airflow_provider_salesblink.client.requestor import Requestor
@@ -25,6 +25,9 @@ class Prospects:
 
     ``checks`` decides whether the ids and the state in a prospect's record are certainly SalesBlink's.
     """
+
+    import_time = 0.0
+    """Seconds between the answer to an add and the person's place in the campaign."""
 
     def __init__(self, requestor: Requestor) -> None:
         self._requestor = requestor
@@ -54,6 +57,44 @@ class Prospects:
         if len(missing) == len(searches):
             raise missing[0]
         return list(found.values())
+
+    def look_up(
+        self, campaign_id: str, email: str, learn: Callable[[Iterable[Prospect]], Iterable[Prospect]] = iter
+    ) -> LookUp:
+        """Find a person in the account and in a campaign, before they are added.
+
+        The campaign is listed even if the search finds nobody, because nothing documents that it finds everybody.
+
+        :param learn: sees all prospects that the client reads, and passes them on.
+        """
+        try:
+            everywhere = [*learn(self.search(email))]
+        except NotFoundError:
+            everywhere = []
+        in_campaign = [found for found in everywhere if found["campaign_id"] == campaign_id]
+        # A column of the person's own may look like the campaign's id.
+        if not in_campaign or any(column_conflicts.campaign_is_unclear(each["raw"]) for each in in_campaign):
+            in_campaign = of_person(learn(self.each(campaign_id)), email)
+        states = [each["unsubscribed"] for each in (*in_campaign, *everywhere)]
+        return LookUp(everywhere, in_campaign, opted_out=True if any(states) else None if None in states else False)
+
+    def in_campaign(self, campaign_id: str, email: str) -> list[Prospect]:
+        """Return the prospects with an address in a campaign."""
+        return of_person(self.each(campaign_id), email)
+
+    def opted_out_elsewhere(self, campaign_id: str, email: str) -> bool | None:
+        """Return whether a person opted out in any campaign; None if SalesBlink does not show it.
+
+        A missing state in this campaign does not count: the caller knows this campaign.
+        """
+        try:
+            found = self.search(email)
+        except NotFoundError:
+            return False
+        if any(each["unsubscribed"] for each in found):
+            return True
+        elsewhere = [each for each in found if each["campaign_id"] != campaign_id]
+        return None if any(each["unsubscribed"] is None for each in elsewhere) else False
 
     def list(self, campaign_id: str) -> list[Prospect]:
         """Return everybody in a campaign, in the API's order (``GET /prospects/<campaignID>``, which has no paging).
@@ -86,21 +127,28 @@ class Prospects:
         answer = self._requestor.read("prospect", prospect_id)
         return answer.decoded(lambda body: decoding.single_prospect(body, prospect_id))
 
-    def add(self, campaign_id: str, data: Mapping[str, Any], *, ignore_ids: Collection[str | None] = ()) -> Prospect:
+    def add(
+        self,
+        campaign_id: str,
+        data: Mapping[str, Any],
+        *,
+        list_id: str | None = None,
+        allow_other_campaigns: bool = False,  # noqa: ARG002
+        ignore_ids: Collection[str | None] = (),
+    ) -> Prospect:
         """Add one person to a campaign (``POST /prospect-add``) exactly once, even if the answer is lost.
 
         After a lost answer, reads the campaign and sends the person again only if they are not there.
 
         :param data: the person's columns: ``Email``, and any others, which the campaign's templates can use.
+        :param list_id: for the API v1 only.
+        :param allow_other_campaigns: for the API v1 only: here an add concerns one campaign.
         :param ignore_ids: ids of prospects with the same address that were in the campaign before; finding one of them
             does not mean that the person was added.
         :raises InvalidInputError: ``data`` is invalid, or this client must not add people.
         :raises AmbiguousWriteError: the answer was lost and the campaign cannot be read.
         """
-        campaign_id = validation.identifier("campaign_id", campaign_id)
-        if self.adds_refused:
-            raise InvalidInputError(self.adds_refused)
-        columns = _new_prospect(data)
+        campaign_id, columns = self._new(campaign_id, data, list_id)
         answer = self._requestor.write_once(
             "prospect-add",
             body={"campaignID": campaign_id, "data": columns},
@@ -108,17 +156,33 @@ class Prospects:
         )
         return _added(answer, campaign_id, columns) if isinstance(answer, Answer) else answer
 
-    def send(self, campaign_id: str, data: Mapping[str, Any]) -> Prospect:
+    def send(
+        self,
+        campaign_id: str,
+        data: Mapping[str, Any],
+        *,
+        list_id: str | None = None,
+        allow_other_campaigns: bool = False,  # noqa: ARG002
+    ) -> Prospect:
         """Add one person as :meth:`add` does, but do not read back a lost answer: the caller may check many at once.
 
         :raises AmbiguousWriteError: the answer was lost.
         """
+        campaign_id, columns = self._new(campaign_id, data, list_id)
+        answer = self._requestor.send_once("prospect-add", body={"campaignID": campaign_id, "data": columns})
+        return _added(answer, campaign_id, columns)
+
+    def _new(self, campaign_id: str, data: Mapping[str, Any], list_id: str | None) -> tuple[str, dict[str, Any]]:
+        """Check the arguments of an add."""
         campaign_id = validation.identifier("campaign_id", campaign_id)
         if self.adds_refused:
             raise InvalidInputError(self.adds_refused)
-        columns = _new_prospect(data)
-        answer = self._requestor.send_once("prospect-add", body={"campaignID": campaign_id, "data": columns})
-        return _added(answer, campaign_id, columns)
+        if list_id is not None:
+            raise UnsupportedByApiError(
+                "list_id is for SalesBlink's API v1. The connection uses the classic API, which has no lists: remove "
+                "list_id, or set the connection's extra api_version to 'v1'. Nothing was sent."
+            )
+        return campaign_id, _new_prospect(data)
 
     def _find(self, campaign_id: str, email: str, ignore_ids: Collection[str | None]) -> Prospect | None:
         here = of_person(self.each(campaign_id), email)

@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 from hypothesis import given
 
-from airflow_provider_salesblink.client.envelope import is_refusal, message
+from airflow_provider_salesblink.client.response_content import is_refusal, message
 from tests.client.classic.test_decoding import JSON
 
 

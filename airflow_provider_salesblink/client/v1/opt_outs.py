@@ -1,0 +1,113 @@
+"""Find out whether a person opted out: from the blocklist, and from what happened to their leads."""
+
+from __future__ import annotations
+
+import logging
+from contextlib import suppress
+from typing import TYPE_CHECKING
+
+from airflow_provider_salesblink.client.errors import NotFoundError, UnreadableResponseError
+from airflow_provider_salesblink.client.identity import ascii_domain, normalized
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from airflow_provider_salesblink.client.requestor import Requestor
+    from airflow_provider_salesblink.client.v1.blocklist import Blocklist, Kind
+    from airflow_provider_salesblink.client.v1.leads import Leads
+
+log = logging.getLogger(__name__)
+
+UNSUBSCRIBED = "unsubscribed"
+
+_OTHER_STATES = frozenset({"not_contacted", "contacted", "opened", "clicked", "replied", "bounced"})
+
+
+class OptOuts:
+    """Reads opt-outs. The blocklist belongs to the user of the key: the client does not see entries of colleagues."""
+
+    def __init__(self, requestor: Requestor, blocklist: Blocklist, leads: Leads) -> None:
+        self._requestor = requestor
+        self._blocklist = blocklist
+        self._leads = leads
+
+    def blocked(self, email: str) -> bool | None:
+        """Return whether the blocklist has an address or its domain; None if SalesBlink's answers do not show it.
+
+        The shape of ``GET /unsubscribe/check`` is not documented, and neither is whether it considers domains. So the
+        client also searches the list for the domain, and for the address if the check is unclear.
+        """
+        checked = self._blocklist.check(email)
+        if checked:
+            return True
+        domain = ascii_domain(email.rpartition("@")[2])
+        try:
+            if self._lists(domain, "domain") or (checked is None and self._lists(email, "email")):
+                return True
+        except UnreadableResponseError:
+            return checked
+        return False
+
+    def _lists(self, entry: str, kind: Kind) -> bool:
+        wanted = normalized(entry)
+        found = self._blocklist.list(kind=kind, search=entry)
+        return any(normalized(str(each["entry"] or "")).lstrip("@") == wanted for each in found)
+
+    def in_history(self, email: str) -> bool:
+        """Return whether the history of a person's lead has an unsubscribe (``GET /leads/activity?email=``)."""
+        try:
+            return any(word(event.get("message")) == UNSUBSCRIBED for event in self._leads.activity(email=email))
+        except NotFoundError:
+            return False
+
+    def of(self, email: str, status: str | None = None) -> bool | None:
+        """Return whether a person in SalesBlink opted out; None if it does not show it.
+
+        :param status: their state in a sequence.
+        """
+        if status == UNSUBSCRIBED or self.in_history(email):
+            return True
+        blocked = self.blocked(email)
+        return of_status(status) if blocked is None else blocked
+
+    def unsubscribe(self, lead_ids: Sequence[str]) -> bool:
+        """Unsubscribe leads of one person, and return whether this is a dry run.
+
+        :raises NotFoundError: the first one does not exist.
+        """
+        answer = self._leads.unsubscribe(lead_ids[0])
+        for lead_id in lead_ids[1:]:
+            # A lead that was deleted meanwhile gets no mail.
+            with suppress(NotFoundError):
+                self._leads.unsubscribe(lead_id)
+        return bool(answer.get("dry_run"))
+
+    def confirm(self, email: str) -> bool | None:
+        """Wait until the blocklist shows an address that was unsubscribed; return None if its answers do not show it.
+
+        :raises UnreadableResponseError: it does not have the address.
+        """
+
+        def decided() -> tuple[bool | None] | None:
+            blocked = self.blocked(email)
+            return None if blocked is False else (blocked,)
+
+        found = self._requestor.wait_until(decided, self._requestor.settling_time)
+        if found is None:
+            raise UnreadableResponseError(
+                "SalesBlink accepted the unsubscribe, but its blocklist does not show the address. Check the person in "
+                "SalesBlink."
+            )
+        if found[0] is None:
+            log.warning("SalesBlink accepted an unsubscribe. Its answers do not show whether the blocklist has it.")
+        return found[0]
+
+
+def word(value: object) -> str:
+    """Return a state or a message as one word: ``Not Contacted`` -> ``not_contacted``."""
+    return "_".join("".join(c if c.isalnum() else " " for c in str(value or "")).casefold().split())
+
+
+def of_status(status: str | None) -> bool | None:
+    """Return whether a state in a sequence is an opt-out; None if there is no state, or an unknown one."""
+    return True if status == UNSUBSCRIBED else False if status in _OTHER_STATES else None

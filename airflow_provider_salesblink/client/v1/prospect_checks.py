@@ -1,0 +1,51 @@
+"""Say what a prospect's record leaves unclear: on the API v1 nothing, because no column may have a name of the API."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from airflow_provider_salesblink.client.errors import UnreadableResponseError
+from airflow_provider_salesblink.client.v1.column_names import is_reserved
+
+if TYPE_CHECKING:
+    from airflow_provider_salesblink.client.records import Prospect
+
+
+class ProspectChecks:
+    """The counterpart of :class:`classic.prospect_checks.ProspectChecks`."""
+
+    shared_columns: frozenset[str] = frozenset()
+
+    def is_reserved(self, name: str) -> bool:
+        """Return whether only SalesBlink uses this name, so that no column may have it."""
+        return is_reserved(name)
+
+    def id_is_unclear(self, prospect: Prospect) -> bool:  # noqa: ARG002
+        """Return False: a lead's id is SalesBlink's."""
+        return False
+
+    def is_surely_unsubscribed(self, prospect: Prospect) -> bool:
+        """Return whether SalesBlink shows that the person opted out."""
+        return prospect["unsubscribed"] is True
+
+    def id_to_act_on(self, prospect: Prospect) -> str:
+        """Return a prospect's id.
+
+        :raises UnreadableResponseError: the record has no id.
+        """
+        if prospect["id"] is None:
+            raise UnreadableResponseError(
+                "SalesBlink found the prospect but did not show an id, so the client cannot change them."
+            )
+        return prospect["id"]
+
+    def confirm(self, prospect_id: str, who: bytes) -> None:
+        """Do nothing: a lead's id is SalesBlink's."""
+
+    def unclear_columns(self, prospect: Prospect) -> frozenset[str]:  # noqa: ARG002
+        """Return nothing: SalesBlink's own keys cannot be columns."""
+        return frozenset()
+
+    def unclear_in_campaign(self, campaign_id: str, seen: frozenset[str] | None) -> frozenset[str]:  # noqa: ARG002
+        """Return nothing: SalesBlink's own keys cannot be columns."""
+        return frozenset()

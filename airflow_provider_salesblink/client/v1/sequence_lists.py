@@ -1,0 +1,136 @@
+"""Which lists a sequence uses, and which sequences use a list. This decides who gets mail after an add."""
+
+from __future__ import annotations
+
+import threading
+import time
+from typing import TYPE_CHECKING, Any
+
+from airflow_provider_salesblink.client.errors import InvalidInputError, UnreadableResponseError
+
+if TYPE_CHECKING:
+    from collections.abc import Collection, Iterable, Iterator
+
+    from airflow_provider_salesblink.client.v1.sequences import Sequences
+
+Json = dict[str, Any]
+
+LONGEST_RELIED_ON = 60.0
+"""Seconds for which the client relies on having read which sequences use a list, so that a load does not ask for each
+person."""
+
+
+class SequenceLists:
+    """Reads the lists of sequences.
+
+    A listing of sequences may leave out ``lists``. That does not mean that there are none, so the client then reads the
+    sequence itself, where the contract says that they are.
+    """
+
+    def __init__(self, sequences: Sequences) -> None:
+        self._sequences = sequences
+        self._checked: dict[tuple[str, str | None, bool], tuple[str, float]] = {}
+        self._lock = threading.Lock()
+
+    def of(self, sequence_id: str) -> list[str]:
+        """Return the ids of a sequence's lists.
+
+        :raises NotFoundError: there is no such sequence.
+        :raises UnreadableResponseError: SalesBlink does not show them.
+        """
+        found = _list_ids(self._sequences.get(sequence_id))
+        if found is None:
+            raise UnreadableResponseError(
+                f"SalesBlink does not show which lists sequence {sequence_id} uses, so the client cannot say who is in "
+                "it. Try again later."
+            )
+        return found
+
+    def sequences_by_list(self) -> dict[str, list[str]]:
+        """Return for each list that a sequence uses the ids of these sequences."""
+        found: dict[str, list[str]] = {}
+        for sequence in self._sequences.list():
+            for list_id in self._lists_in(sequence):
+                found.setdefault(list_id, []).append(str(sequence["id"]))
+        return found
+
+    def running(self, list_id: str, besides: Collection[str] = ()) -> list[dict[str, str]]:
+        """Return ``id`` and ``name`` of the running sequences that use a list, without those in ``besides``.
+
+        A sequence that does not show whether it is paused counts as running.
+        """
+        return [
+            {"id": str(each["id"]), "name": str(each.get("name") or "")}
+            for each in self._may_send(besides)
+            if list_id in self._lists_in(each)
+        ]
+
+    def _may_send(self, besides: Collection[str]) -> Iterator[Json]:
+        for sequence in self._sequences.list():
+            is_stopped = sequence.get("paused") is True or sequence.get("archived") is True
+            if not is_stopped and sequence.get("id") not in besides:
+                yield sequence
+
+    def _lists_in(self, sequence: Json) -> list[str]:
+        found = _list_ids(sequence)
+        return self.of(str(sequence["id"])) if found is None else found
+
+    def target(self, sequence_id: str, list_id: str | None, *, allow_other_campaigns: bool = False) -> str:
+        """Return the id of the list to add people of a sequence to.
+
+        :param list_id: the caller's choice; None for the only list of the sequence.
+        :param allow_other_campaigns: whether another running sequence may use the list too.
+        :raises InvalidInputError: the sequence has no list, or several and ``list_id`` is None; or adding to the list
+            would start mails of another sequence.
+        """
+        asked = (sequence_id, list_id, allow_other_campaigns)
+        with self._lock:
+            target, checked_at = self._checked.get(asked, ("", -LONGEST_RELIED_ON))
+            if time.monotonic() - checked_at < LONGEST_RELIED_ON:
+                return target
+            checked_at = time.monotonic()
+            target = _choose(sequence_id, self.of(sequence_id), list_id)
+            if not allow_other_campaigns:
+                self._refuse_others(target, sequence_id)
+            self._checked[asked] = target, checked_at
+            return target
+
+    def _refuse_others(self, list_id: str, sequence_id: str) -> None:
+        others = self.running(list_id, besides=(sequence_id,))
+        if others:
+            raise InvalidInputError(
+                f"List {list_id} is also used by {_named(others)}, which runs: adding people to it would start mails "
+                "there too. Nothing was sent. Use a list of the campaign's own, or pass allow_other_campaigns=True."
+            )
+
+
+def _list_ids(sequence: Json) -> list[str] | None:
+    found = sequence.get("lists")
+    if not isinstance(found, list):
+        return None
+    ids = [each.get("id", each.get("_id")) if isinstance(each, dict) else each for each in found]
+    return [str(each) for each in ids if each]
+
+
+def _choose(sequence_id: str, lists: list[str], list_id: str | None) -> str:
+    if list_id is not None:
+        if lists and list_id not in lists:
+            raise InvalidInputError(
+                f"Campaign {sequence_id} does not use list {list_id}; its lists: {', '.join(lists)}. Nothing was sent."
+            )
+        return list_id
+    if not lists:
+        raise InvalidInputError(
+            f"Campaign {sequence_id} has no list, so nobody can be added to it. Attach a list to the sequence in "
+            "SalesBlink, or pass list_id. Nothing was sent."
+        )
+    if len(lists) > 1:
+        raise InvalidInputError(
+            f"Campaign {sequence_id} has {len(lists)} lists: {', '.join(lists)}. Pass the list_id of one of them. "
+            "Nothing was sent."
+        )
+    return lists[0]
+
+
+def _named(sequences: Iterable[dict[str, str]]) -> str:
+    return " and ".join(f"sequence {each['name']!r} ({each['id']})" for each in sequences)
