@@ -169,6 +169,9 @@ def test_an_id_may_have_a_slash(sandbox: Sandbox, v1: Call) -> None:
     assert len(leads(v1, "a%2Fb%20c")) == 1
     assert v1("PATCH", "/leads/x%2Fy", json={"score": 1}).status_code == 200
     assert v1("GET", "/lists/a/b%20c").status_code == 404
+    sandbox.add_campaign("Odd", id="c/d", lists=["a/b c"])
+    assert len(v1("GET", "/sequences/c%2Fd/leads").json()["data"]) == 1
+    assert v1("GET", "/sequences/c%2Fd/leads/x%2Fy/messages").status_code == 200
 
 
 @pytest.mark.parametrize(
