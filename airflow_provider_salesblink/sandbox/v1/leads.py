@@ -5,7 +5,7 @@ from typing import Any
 from fastapi import APIRouter, Request, Response
 
 from airflow_provider_salesblink.sandbox.event_store import EventFilter
-from airflow_provider_salesblink.sandbox.lead_columns import is_snake_case, merge
+from airflow_provider_salesblink.sandbox.lead_columns import is_snake_case, merge, to_snake_case
 from airflow_provider_salesblink.sandbox.records import Person
 from airflow_provider_salesblink.sandbox.request_checks import V1Route, state_of
 from airflow_provider_salesblink.sandbox.v1 import PREFIX
@@ -50,6 +50,8 @@ async def update_lead(request: Request, lead_id: str, changes: dict[str, Any]) -
     """Change columns of a lead. An address is lowercased."""
     store = state_of(request).store
     found = require(store.leads.get(lead_id), "Lead")
+    if store.rules.columns == "any":
+        changes = to_snake_case(changes)
     _check_changes(changes)
     if "email" in changes:
         changes["email"] = changes["email"].strip().lower()

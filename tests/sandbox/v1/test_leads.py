@@ -28,6 +28,13 @@ def test_several_columns_are_changed_at_once(sandbox: Sandbox, v1: Call, people:
     assert sandbox.leads(people)[0].fields == {"Email": "anna@example.com", "First Name": "Anna", "score": 7}
 
 
+def test_an_older_spelling_of_columns_may_be_accepted(sandbox: Sandbox, v1: Call, people: str, lead: str) -> None:
+    sandbox.v1 = V1Rules(columns="any")
+
+    assert v1("PATCH", f"/leads/{lead}", json={"First_Name": "Anna", "Company": "Globex"}).status_code == 200
+    assert sandbox.leads(people)[0].fields == {"Email": "ana@example.com", "First Name": "Anna", "Company": "Globex"}
+
+
 @pytest.mark.parametrize(
     "changes",
     [
