@@ -115,6 +115,7 @@ def _is_wanted(request: Request, found: LeadList) -> bool:
     # The real filters only work when they are true; archived lists are left out otherwise.
     wanted = found.archived == flag(request, "archived")
     wanted = wanted and (not flag(request, "starred") or bool(found.settings.get("starred")))
+    wanted = wanted and text(request, "folder") in ("", str(found.settings.get("folder", "")).casefold())
     return wanted and text(request, "search") in found.name.casefold()
 
 

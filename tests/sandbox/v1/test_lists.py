@@ -49,13 +49,13 @@ def test_the_filters_only_work_when_they_are_true(sandbox: Sandbox, v1: Call) ->
     for name in ("One", "Two", "Gone"):
         sandbox.add_list(name, id=name)
     v1("PUT", "/lists/Gone/archive", json={"archived": True})
-    v1("PATCH", "/lists/Two", json={"starred": True})
+    v1("PATCH", "/lists/Two", json={"starred": True, "folder": "F"})
 
     assert names(v1, sortType="asc") == ["One", "Two"]
     assert names(v1) == ["Two", "One"]
     assert names(v1, archived="false", starred="false") == ["Two", "One"]
     assert names(v1, archived="true") == ["Gone"]
-    assert names(v1, starred="true") == ["Two"]
+    assert names(v1, starred="true") == names(v1, folder="f") == ["Two"]
     assert names(v1, search="ON", unknown="ignored") == ["One"]
     v1("PUT", "/lists/Gone/archive", json={"archived": False})
     assert names(v1, search="gone") == ["Gone"]
