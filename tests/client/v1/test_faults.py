@@ -27,7 +27,7 @@ if TYPE_CHECKING:
 
 # The sandbox gives out these ids itself.
 UNKNOWN_IDS = {"archiveContact", "deleteBlocklistEntry", "getSenderHealth"}
-SENT_ONCE = {"addContacts", "cloneSequence"}
+SENT_ONCE = {"addContacts", "cloneSequence", "updateSequence"}
 EXPORT = "exportSequenceLeads"
 READ_BACK = {"createList", "createSequence"}
 
