@@ -100,7 +100,7 @@ def _outcome_of_csv(status: int, headers: Headers, content: Content | ContentRef
     file.seek(0)
     if start[:1] == b"{" and is_refusal(body := _decoded(start)):
         return RefusedInBody(_api_message(body, key))
-    if not start or start[:1] in (b"{", b"<") or _is_html(headers):
+    if not start or start[:1] in (b"{", b"<") or _has_type(headers, "html", "json"):
         return _unreadable(status, headers, start, "CSV text")
     return Answered(status, body=file)
 
@@ -110,12 +110,12 @@ def _unreadable(status: int, headers: Headers, content: bytes | ContentRefusedEr
         return Unreadable(status, str(content), hopeless=True)
     if not content:
         return Unreadable(status, "it is empty")
-    is_page = _is_html(headers) or content.lstrip()[:1] == b"<"
+    is_page = _has_type(headers, "html") or content.lstrip()[:1] == b"<"
     return Unreadable(status, "it is an HTML page" if is_page else f"it is not {wanted}")
 
 
-def _is_html(headers: Headers) -> bool:
-    return "html" in headers.get("Content-Type", "")
+def _has_type(headers: Headers, *words: str) -> bool:
+    return any(word in headers.get("Content-Type", "") for word in words)
 
 
 def _api_message(body: object, key: str) -> str:

@@ -47,6 +47,7 @@ from tests.client.documented_calls import (
     every_read,
     every_repeatable_write,
 )
+from tests.client.fault_kinds import BUSY, DOWN, LOST, SPOILT, faults, worded
 from tests.client.raw_server import answer
 from tests.conftest import HASTE, ROOT
 
@@ -59,19 +60,6 @@ if TYPE_CHECKING:
     from tests.conftest import CampaignUnderTest
 
 BO = {"Email": "bo@example.com"}
-
-LOST = [("reset", {}), ("close", {}), ("cut", {})]
-SPOILT = [("html", {}), ("truncated", {}), ("garbage", {})]
-DOWN = [("status", {"status": status}) for status in (500, 502, 503, 504)]
-BUSY = [("429", {}), ("429", {"retry_after": 0})]
-
-
-def worded(value: object) -> str:
-    return "-".join(map(str, value.values())) if isinstance(value, dict) else str(value)
-
-
-def faults(*groups: list[tuple[str, dict[str, Any]]]) -> pytest.MarkDecorator:
-    return pytest.mark.parametrize(("kind", "options"), [fault for group in groups for fault in group], ids=worded)
 
 
 def addresses(sandbox: Sandbox) -> list[str]:
