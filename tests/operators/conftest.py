@@ -32,6 +32,27 @@ def writes(sandbox: Sandbox) -> Callable[[], list[tuple[str, Any]]]:
 
 
 @pytest.fixture
+def on_v1(connection: Callable[..., None]) -> Callable[..., None]:
+    """Set the connection to API v1; return a function that changes its extras."""
+
+    def connect(**extra: Any) -> None:
+        connection(extra={"api_version": "v1", "deletes_per_minute": 0, **extra})
+
+    connect()
+    return connect
+
+
+@pytest.fixture
+def changes(sandbox: Sandbox) -> Callable[[], list[tuple[str, str, Any]]]:
+    """Return the requests other than reads that reached API v1 so far: method, path below the API's root, and body."""
+    return lambda: [
+        (request.method, request.path.removeprefix("/api/public/v1.0.0"), request.body)
+        for request in sandbox.requests
+        if request.method != "GET"
+    ]
+
+
+@pytest.fixture
 def task_log(monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture) -> Callable[[], list[str]]:
     """Return what operators logged, wherever this version of Airflow sends it."""
     caplog.set_level(logging.INFO, "tests.task")
