@@ -24,6 +24,9 @@ from airflow_provider_salesblink.client.retry import (
 ContentKind = Literal["json", "scalar", "csv"]
 """What a call asks for: a JSON object or list; the same, or a bare JSON true or false; a CSV text."""
 
+HTML_PAGE = "it is an HTML page"
+"""Why such an answer is unreadable: something other than the API answered, for example a proxy."""
+
 LONGEST_MESSAGE = 200
 DEEPEST_MESSAGE = 3
 _LONGEST_REFUSAL = 65_536
@@ -111,7 +114,7 @@ def _unreadable(status: int, headers: Headers, content: bytes | ContentRefusedEr
     if not content:
         return Unreadable(status, "it is empty")
     is_page = _has_type(headers, "html") or content.lstrip()[:1] == b"<"
-    return Unreadable(status, "it is an HTML page" if is_page else f"it is not {wanted}")
+    return Unreadable(status, HTML_PAGE if is_page else f"it is not {wanted}")
 
 
 def _has_type(headers: Headers, *words: str) -> bool:
