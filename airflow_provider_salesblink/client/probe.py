@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from http import HTTPStatus
 from typing import TYPE_CHECKING
 
-from airflow_provider_salesblink.client import validation
+from airflow_provider_salesblink.client import classic, v1, validation
 from airflow_provider_salesblink.client.errors import (
     AuthenticationError,
     NotFoundError,
@@ -40,8 +40,8 @@ class Api:
 
 
 APIS = (
-    Api("classic", "/api", ("my-team",)),
-    Api("v1", "/api/public/v1.0.0", ("account", "verify")),
+    Api("classic", classic.PREFIX, ("my-team",)),
+    Api("v1", v1.PREFIX, ("account", "verify")),
 )
 
 

@@ -102,10 +102,10 @@ class _Load:
         self._client = client
         self._run = run
         self._opt_outs = opt_outs
-        self._settling_time = client.timeout if run.settling_time is None else run.settling_time
+        self._settling_time = client.settling_time if run.settling_time is None else run.settling_time
         self._looks_up = opt_outs.scope == "account"
         self._conflicts = ReservedColumns(client, campaign_id)
-        self._destination = ClientCampaign(client, campaign_id, self._conflicts)
+        self._destination = ClientCampaign(client, campaign_id, self._conflicts, run.list_choice)
         self._suppressions = None if path is None else read_suppressions(path)
         self.plan = Plan(mode, is_surely_out=client.prospects.checks.is_surely_unsubscribed)
         self.report = Report(campaign_id, mode, self.plan.counts, dry_run=client.dry_run)

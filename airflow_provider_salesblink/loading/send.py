@@ -52,6 +52,8 @@ MOST_ROUNDS = 20
 """After this many rounds in a row in which nobody could be added for sure, a load gives up."""
 LONGEST_SETTLING_TIME = 60.0
 """The most seconds that a load waits for a server that asks for a pause. If it asks for more, the load ends for now."""
+FIRST_PAUSE = 1.0
+"""Seconds before the first look for people whose adds are in doubt."""
 
 
 @dataclass
@@ -137,14 +139,30 @@ class Sender:
                 "Adds in doubt: %s, the last of them %s. The load reads the campaign to see who was added.",
                 f"{last.in_doubt:,}", last.last_doubt,
             )  # fmt: skip
-            self._limits.sleep(max(min(last.settling_time, LONGEST_SETTLING_TIME), last.retry_after))
-            self._reread_campaign()
+            self._read_back(max(min(last.settling_time, LONGEST_SETTLING_TIME), last.retry_after))
             self._check_server_pause(last.settling_time - LONGEST_SETTLING_TIME)
         elif last.held_by_others:
             self._wait_for_others(last.held_by_others)
             self._reread_campaign()
         else:
             self._limits.sleep(last.retry_after)
+
+    def _read_back(self, settling_time: float) -> None:
+        """Read the campaign until it shows everybody in doubt, or until their requests cannot take effect any more.
+
+        The pauses grow with the time that a reading takes: a large campaign costs many requests.
+        """
+        waited, pause = 0.0, FIRST_PAUSE
+        while waited + pause < settling_time:
+            self._limits.sleep(pause)
+            started = time.monotonic()
+            self._reread_campaign(is_final=False)
+            if not self._doubtful:
+                return
+            took = time.monotonic() - started
+            waited, pause = waited + pause + took, 2 * max(pause, took)
+        self._limits.sleep(max(0.0, settling_time - waited))
+        self._reread_campaign()
 
     def _wait_for_others(self, people: list[bytes]) -> None:
         idle, waited = wait_for_others(

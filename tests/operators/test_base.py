@@ -56,7 +56,8 @@ def test_what_would_fail_again_fails_the_task_at_once(fault: dict[str, Any], sen
         ListCampaignsOperator(task_id="t").execute({})
 
     assert sentence in str(failed.value)
-    assert len(sandbox.requests) == 1
+    # Other requests may ask which API accepts the key.
+    assert [request.path for request in sandbox.requests].count("/api/campaigns") == 1
 
 
 @pytest.mark.parametrize(

@@ -26,6 +26,9 @@ class Prospects:
     ``checks`` decides whether the ids and the state in a prospect's record are certainly SalesBlink's.
     """
 
+    import_time = 0.0
+    """Seconds between the answer to an add and the person's place in the campaign."""
+
     def __init__(self, requestor: Requestor) -> None:
         self._requestor = requestor
         self.adds_refused = ""

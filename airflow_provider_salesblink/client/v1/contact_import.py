@@ -61,7 +61,7 @@ class ContactImport:
 
     def _appeared(self, list_id: str, email: str) -> Json | None:
         def find() -> Json | None:
-            return next(iter(self._search.on_list(list_id, email)), None)
+            return next(self._search.on_list(list_id, email), None)
 
         return self._requestor.wait_until(find, self._requestor.import_time)
 

@@ -48,6 +48,7 @@ class Prospects:
         self._sequence_lists = sequence_lists
         self._opt_outs = opt_outs
         self._imports = ContactImport(requestor, search)
+        self.import_time = requestor.import_time
         self.adds_refused = ""
         self.checks = ProspectChecks()
 
@@ -229,7 +230,7 @@ class Prospects:
         others = self._search.everywhere(email) if email else []
         ids = list(dict.fromkeys([str(lead["id"]), *(str(each["id"]) for each in others if each.get("id"))]))
         is_dry_run = self._opt_outs.unsubscribe(ids)
-        record = prospect({**lead, "lead_ids": ids}, None, unsubscribed=True)
+        record: Prospect = {**prospect(lead, None, unsubscribed=True), "raw": {**lead, "lead_ids": ids}}
         if is_dry_run:
             return marked(record, {"dry_run": True})
         if email:

@@ -10,48 +10,34 @@ import pytest
 
 from airflow_provider_salesblink.client.rate_limit import NoLimit
 from airflow_provider_salesblink.client.requestor import Requestor
-from airflow_provider_salesblink.client.v1 import PREFIX
-from airflow_provider_salesblink.client.v1.account import Account
-from airflow_provider_salesblink.client.v1.analytics import Analytics
-from airflow_provider_salesblink.client.v1.blocklist import Blocklist
-from airflow_provider_salesblink.client.v1.endpoints import Endpoints
-from airflow_provider_salesblink.client.v1.events import Events
-from airflow_provider_salesblink.client.v1.leads import Leads
-from airflow_provider_salesblink.client.v1.lists import Lists
-from airflow_provider_salesblink.client.v1.senders import Senders
-from airflow_provider_salesblink.client.v1.sequences import Sequences
-from airflow_provider_salesblink.client.v1.users import Users, Workspaces
+from airflow_provider_salesblink.client.v1 import PREFIX, Api
 from tests.client.raw_server import RawServer, Script, answer
 from tests.conftest import HASTE
 
 if TYPE_CHECKING:
+    from airflow_provider_salesblink.sandbox import Sandbox
     from tests.client.conftest import Serve
 
 KEY = "key-0123456789abcdef"
 
 
-class Resources:
+class Resources(Api):
     """The API v1's own resources on one server."""
 
-    def __init__(self, server: RawServer, *, dry_run: bool = False) -> None:
+    def __init__(self, url: str, key: str = KEY, *, dry_run: bool = False) -> None:
+        self.requestor = Requestor(url, PREFIX, key, policy=HASTE, rate_limiter=NoLimit(), timeout=5, dry_run=dry_run)
+        super().__init__(self.requestor)
+
+
+class ScriptedResources(Resources):
+    """The same on a server of raw bytes."""
+
+    def __init__(self, server: RawServer, **options: Any) -> None:
+        super().__init__(server.url, **options)
         self.server = server
-        self.requestor = Requestor(
-            server.url, PREFIX, KEY, policy=HASTE, rate_limiter=NoLimit(), timeout=5, dry_run=dry_run
-        )
-        self.account = Account(self.requestor)
-        self.analytics = Analytics(self.requestor)
-        self.blocklist = Blocklist(self.requestor)
-        self.endpoints = Endpoints(self.requestor)
-        self.events = Events(self.requestor)
-        self.leads = Leads(self.requestor)
-        self.lists = Lists(self.requestor)
-        self.senders = Senders(self.requestor)
-        self.sequences = Sequences(self.requestor)
-        self.users = Users(self.requestor)
-        self.workspaces = Workspaces(self.requestor)
 
 
-NewResources = Callable[..., Resources]
+NewResources = Callable[..., ScriptedResources]
 
 
 @pytest.fixture
@@ -59,13 +45,21 @@ def resources(serve: Serve) -> Iterator[NewResources]:
     """Makes resources whose server answers as a script says, or with the given JSON contents, one after the other."""
     with ExitStack() as stack:
 
-        def make(*contents: Any, script: Script | None = None, **options: Any) -> Resources:
+        def make(*contents: Any, script: Script | None = None, **options: Any) -> ScriptedResources:
             left = [answer(content) for content in contents]
-            made = Resources(serve(script or (lambda _: [left.pop(0)])), **options)
+            made = ScriptedResources(serve(script or (lambda _: [left.pop(0)])), **options)
             stack.callback(made.requestor.close)
             return made
 
         yield make
+
+
+@pytest.fixture
+def api(sandbox: Sandbox) -> Iterator[Resources]:
+    """The resources on the sandbox."""
+    made = Resources(sandbox.url, sandbox.key)
+    yield made
+    made.requestor.close()
 
 
 def ok(data: Any = None) -> dict[str, Any]:

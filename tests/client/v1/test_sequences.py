@@ -21,12 +21,12 @@ from tests.client.v1.documented_calls import ANA, SETTINGS
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from tests.client.v1.conftest import NewResources, Resources
+    from tests.client.v1.conftest import NewResources, ScriptedResources
 
 LOST: list[Piece] = ["reset"]
 
 
-def methods(api: Resources) -> list[str]:
+def methods(api: ScriptedResources) -> list[str]:
     return [request.method for request in api.server.requests]
 
 
