@@ -9,7 +9,11 @@ import pytest
 from airflow.providers.common.compat.sdk import AirflowFailException, TaskDeferred
 
 from airflow_provider_salesblink.client import ConnectionFailedError, RateLimitedError, ServerError
+from airflow_provider_salesblink.operators.api import SalesBlinkApiOperator
+from airflow_provider_salesblink.operators.blocklist import BlockOperator, UnblockOperator
 from airflow_provider_salesblink.operators.campaigns import ListCampaignsOperator, PauseCampaignOperator
+from airflow_provider_salesblink.operators.leads import MoveLeadOperator, RemoveLeadOperator
+from airflow_provider_salesblink.operators.lists import ArchiveListOperator, CreateListOperator
 from airflow_provider_salesblink.operators.prospects import (
     AddProspectOperator,
     GetProspectOperator,
@@ -17,6 +21,11 @@ from airflow_provider_salesblink.operators.prospects import (
     SearchProspectOperator,
     UnsubscribeOperator,
     UpdateProspectOperator,
+)
+from airflow_provider_salesblink.operators.sequences import (
+    CloneSequenceOperator,
+    GetSequenceStatsOperator,
+    SetSequenceStatusOperator,
 )
 from airflow_provider_salesblink.operators.team import ListMembersOperator
 from tests.conftest import without_probes
@@ -159,6 +168,16 @@ OPERATORS = [
     (ListProspectsOperator, {"campaign_id": "c"}),
     (GetProspectOperator, {"prospect_id": "p"}),
     (ListMembersOperator, {}),
+    (CreateListOperator, {"name": "n", "settings": {}}),
+    (ArchiveListOperator, {"list_id": "l", "list_name": "n"}),
+    (RemoveLeadOperator, {"list_id": "l", "email": "e"}),
+    (MoveLeadOperator, {"lead_id": "p", "list_id": "l"}),
+    (SetSequenceStatusOperator, {"sequence_id": "s", "status": "paused"}),
+    (CloneSequenceOperator, {"sequence_id": "s"}),
+    (GetSequenceStatsOperator, {"sequence_id": "s"}),
+    (BlockOperator, {"entries": []}),
+    (UnblockOperator, {"entry": "e"}),
+    (SalesBlinkApiOperator, {"endpoint": "/lists", "query": {}, "body": {}, "output_path": "p"}),
 ]
 
 
