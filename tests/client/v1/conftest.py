@@ -10,17 +10,7 @@ import pytest
 
 from airflow_provider_salesblink.client.rate_limit import NoLimit
 from airflow_provider_salesblink.client.requestor import Requestor
-from airflow_provider_salesblink.client.v1 import PREFIX
-from airflow_provider_salesblink.client.v1.account import Account
-from airflow_provider_salesblink.client.v1.analytics import Analytics
-from airflow_provider_salesblink.client.v1.blocklist import Blocklist
-from airflow_provider_salesblink.client.v1.endpoints import Endpoints
-from airflow_provider_salesblink.client.v1.events import Events
-from airflow_provider_salesblink.client.v1.leads import Leads
-from airflow_provider_salesblink.client.v1.lists import Lists
-from airflow_provider_salesblink.client.v1.senders import Senders
-from airflow_provider_salesblink.client.v1.sequences import Sequences
-from airflow_provider_salesblink.client.v1.users import Users, Workspaces
+from airflow_provider_salesblink.client.v1 import PREFIX, Api
 from tests.client.raw_server import RawServer, Script, answer
 from tests.conftest import HASTE
 
@@ -30,25 +20,15 @@ if TYPE_CHECKING:
 KEY = "key-0123456789abcdef"
 
 
-class Resources:
-    """The API v1's own resources on one server."""
+class Resources(Api):
+    """The API v1 on one server."""
 
     def __init__(self, server: RawServer, *, dry_run: bool = False) -> None:
         self.server = server
         self.requestor = Requestor(
             server.url, PREFIX, KEY, policy=HASTE, rate_limiter=NoLimit(), timeout=5, dry_run=dry_run
         )
-        self.account = Account(self.requestor)
-        self.analytics = Analytics(self.requestor)
-        self.blocklist = Blocklist(self.requestor)
-        self.endpoints = Endpoints(self.requestor)
-        self.events = Events(self.requestor)
-        self.leads = Leads(self.requestor)
-        self.lists = Lists(self.requestor)
-        self.senders = Senders(self.requestor)
-        self.sequences = Sequences(self.requestor)
-        self.users = Users(self.requestor)
-        self.workspaces = Workspaces(self.requestor)
+        super().__init__(self.requestor)
 
 
 NewResources = Callable[..., Resources]
