@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import codecs
 import io
 from collections.abc import Mapping
 from datetime import UTC, datetime
@@ -103,9 +104,19 @@ def _outcome_of_csv(status: int, headers: Headers, content: Content | ContentRef
     file.seek(0)
     if start[:1] == b"{" and is_refusal(body := _decoded(start)):
         return RefusedInBody(_api_message(body, key))
-    if not start or start[:1] in (b"{", b"<") or _has_type(headers, "html", "json"):
+    is_other = start[:1] in (b"{", b"<") or _has_type(headers, "html", "json") or not _is_text(start)
+    if not start or is_other:
         return _unreadable(status, headers, start, "CSV text")
     return Answered(status, body=file)
+
+
+def _is_text(start: bytes) -> bool:
+    """Return whether bytes are UTF-8; the last character may be incomplete."""
+    try:
+        codecs.getincrementaldecoder("utf-8")().decode(start)
+    except UnicodeDecodeError:
+        return False
+    return True
 
 
 def _unreadable(status: int, headers: Headers, content: bytes | ContentRefusedError, wanted: str) -> Unreadable:
