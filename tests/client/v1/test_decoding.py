@@ -26,11 +26,10 @@ FOUND = [{"id": "a"}, {"id": "b"}]
         {"success": True, "data": {"entries": FOUND}},
         {"success": True, "data": {"data": FOUND}},
         {"success": True, "data": {"result": FOUND, "messageIDs": ["m"]}},
-        {"success": True, "data": {"people": FOUND}},
     ],
 )
 def test_an_array_is_found_where_it_is(body: object) -> None:
-    assert decoding.items(body, "people") == FOUND
+    assert decoding.items(body) == FOUND
 
 
 @pytest.mark.parametrize("body", [[], {"success": True, "data": []}, {"success": True, "data": None}])
