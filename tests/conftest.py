@@ -14,6 +14,7 @@ import pytest
 
 from airflow_provider_salesblink.client import SalesBlinkClient
 from airflow_provider_salesblink.client import client as client_module
+from airflow_provider_salesblink.client.probe import APIS
 from airflow_provider_salesblink.client.retry import Policy
 from airflow_provider_salesblink.sandbox import Sandbox
 from demo import airflow_home
@@ -21,7 +22,9 @@ from tests.apis import Api
 from tests.redis_server import new_server
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Callable, Iterable, Iterator
+
+    from airflow_provider_salesblink.sandbox import Request
 
 # Airflow reads its settings when it is imported, so set its home first.
 airflow_home.use_home(Path(tempfile.mkdtemp(prefix="airflow-home-")))
@@ -64,6 +67,12 @@ def pytest_sessionfinish(session: pytest.Session) -> None:
     reporter = session.config.pluginmanager.get_plugin("terminalreporter")
     if session.config.getoption("nothing_skipped") and reporter and reporter.stats.get("skipped"):
         session.exitstatus = pytest.ExitCode.TESTS_FAILED
+
+
+def without_probes(requests: Iterable[Request]) -> list[Request]:
+    """Return the requests without those by which a client asks, after a first failure, which API accepts the key."""
+    probed = {f"{api.prefix}/{'/'.join(api.parts)}" for api in APIS}
+    return [request for request in requests if request.path not in probed]
 
 
 @dataclass(frozen=True)

@@ -9,7 +9,11 @@ import pytest
 from airflow.providers.common.compat.sdk import AirflowFailException, TaskDeferred
 
 from airflow_provider_salesblink.client import ConnectionFailedError, RateLimitedError, ServerError
+from airflow_provider_salesblink.operators.api import SalesBlinkApiOperator
+from airflow_provider_salesblink.operators.blocklist import BlockOperator, UnblockOperator
 from airflow_provider_salesblink.operators.campaigns import ListCampaignsOperator, PauseCampaignOperator
+from airflow_provider_salesblink.operators.leads import MoveLeadOperator, RemoveLeadOperator
+from airflow_provider_salesblink.operators.lists import ArchiveListOperator, CreateListOperator
 from airflow_provider_salesblink.operators.prospects import (
     AddProspectOperator,
     GetProspectOperator,
@@ -18,8 +22,14 @@ from airflow_provider_salesblink.operators.prospects import (
     UnsubscribeOperator,
     UpdateProspectOperator,
 )
+from airflow_provider_salesblink.operators.sequences import (
+    CloneSequenceOperator,
+    GetSequenceStatsOperator,
+    SetSequenceStatusOperator,
+)
 from airflow_provider_salesblink.operators.team import ListMembersOperator
 from tests.apis import BOTH
+from tests.conftest import without_probes
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -53,9 +63,7 @@ def test_what_would_fail_again_fails_the_task_at_once(
         ListCampaignsOperator(task_id="t").execute({})
 
     assert sentence in str(failed.value)
-    first, *others = sandbox.requests
-    # After a 401 or 404 the client asks whether the other API accepts the key.
-    assert first.path not in [request.path for request in others]
+    assert len(without_probes(sandbox.requests)) == 1
 
 
 @pytest.mark.parametrize(
@@ -166,6 +174,16 @@ OPERATORS = [
     (ListProspectsOperator, {"campaign_id": "c"}),
     (GetProspectOperator, {"prospect_id": "p"}),
     (ListMembersOperator, {}),
+    (CreateListOperator, {"name": "n", "settings": {}}),
+    (ArchiveListOperator, {"list_id": "l", "list_name": "n"}),
+    (RemoveLeadOperator, {"list_id": "l", "email": "e"}),
+    (MoveLeadOperator, {"lead_id": "p", "list_id": "l"}),
+    (SetSequenceStatusOperator, {"sequence_id": "s", "status": "paused"}),
+    (CloneSequenceOperator, {"sequence_id": "s"}),
+    (GetSequenceStatsOperator, {"sequence_id": "s"}),
+    (BlockOperator, {"entries": []}),
+    (UnblockOperator, {"entry": "e"}),
+    (SalesBlinkApiOperator, {"endpoint": "/lists", "query": {}, "body": {}, "output_path": "p"}),
 ]
 
 
