@@ -9,7 +9,12 @@ from typing import Any
 
 from airflow.providers.common.compat.sdk import AirflowFailException
 
-TEXTS = frozenset({"campaign_id", "campaign_name", "email", "prospect_id", "salesblink_conn_id", "term"})
+TEXTS = frozenset(
+    {
+        *("campaign_id", "lead_id", "list_id", "prospect_id", "sequence_id", "salesblink_conn_id"),
+        *("campaign_name", "list_name", "name", "term", "email", "entry", "endpoint", "status"),
+    }
+)
 """Template fields whose value is text, in addition to those whose name ends in ``_path``."""
 
 _FOR_A_FILE = {"rows": " For the path of a file, use rows_path."}
@@ -75,3 +80,15 @@ def json_argument(name: str, value: Any, kind: type[dict[Any, Any] | list[Any]])
         f"text: pass the task's .output instead ({name}=extract.output), or write {{{{ ... | tojson }}}}."
         f"{_FOR_A_FILE.get(name, '')}"
     )
+
+
+def named_values(name: str, value: Any) -> dict[str, Any] | None:  # noqa: ANN401
+    """Return the value of an argument that takes a dict of names to values, or its JSON text; None for None.
+
+    :param name: the argument's name, for the error.
+    :raises AirflowFailException: it is neither, or a name in it is not text.
+    """
+    values = json_argument(name, value, dict)
+    if values is None or (isinstance(values, dict) and all(isinstance(each, str) for each in values)):
+        return values
+    raise AirflowFailException(f"{name} is not a dict of names to values, such as {{'starred': True}}.")

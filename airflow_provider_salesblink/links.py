@@ -1,4 +1,4 @@
-"""A link from a task to its campaign's page in SalesBlink's web app."""
+"""A link from a task to the page of its campaign (on v1: its sequence) in SalesBlink's web app."""
 
 from __future__ import annotations
 
@@ -14,6 +14,8 @@ from airflow_provider_salesblink.argument_types import digits
 
 if TYPE_CHECKING:
     from airflow.providers.common.compat.sdk import BaseOperator
+
+_ID_NAMES = ("campaign_id", "sequence_id")
 
 _TEMPLATE = re.compile(r"\{[{%#]")
 
@@ -50,11 +52,11 @@ def campaign_page(campaign_id: str) -> str:
 
 def _rendered_id(operator: BaseOperator) -> str | None:
     # Rendered on a worker; Airflow 2 builds links in its webserver, which knows only the template.
-    campaign_id = digits(getattr(operator, "campaign_id", None))
-    return campaign_id if isinstance(campaign_id, str) and not _TEMPLATE.search(campaign_id) else None
+    given = [digits(getattr(operator, name, None)) for name in _ID_NAMES]
+    return next((each for each in given if isinstance(each, str) and not _TEMPLATE.search(each)), None)
 
 
 def _id_in_xcom(ti_key: Any) -> str | None:  # noqa: ANN401
     result = XCom.get_value(ti_key=ti_key, key="return_value")
-    campaign_id = result.get("campaign_id") if isinstance(result, dict) else None
-    return campaign_id if isinstance(campaign_id, str) else None
+    found = [result.get(name) for name in _ID_NAMES] if isinstance(result, dict) else []
+    return next((each for each in found if isinstance(each, str)), None)

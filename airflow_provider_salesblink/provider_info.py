@@ -32,7 +32,9 @@ def get_provider_info() -> dict[str, Any]:
             }
         ],
         "hooks": _modules("hooks", "salesblink"),
-        "operators": _modules("operators", "campaigns", "loads", "prospects", "team"),
+        "operators": _modules(
+            "operators", "api", "blocklist", "campaigns", "leads", "lists", "loads", "prospects", "sequences", "team"
+        ),
         "sensors": _modules("sensors", "campaigns", "prospects"),
         "triggers": _modules("triggers", "campaigns", "events", "prospects"),
         "notifications": ["airflow_provider_salesblink.notifications.campaigns.PauseCampaignNotifier"],

@@ -23,6 +23,7 @@ PUBLIC = {
     f"{PACKAGE}.{module}"
     for module in (
         *("operators.campaigns", "operators.prospects", "operators.team"),
+        *("operators.lists", "operators.leads", "operators.sequences", "operators.blocklist", "operators.api"),
         *("sensors.campaigns", "sensors.prospects", "triggers.events", "notifications.campaigns", "assets"),
         *("hooks.salesblink", "client", "client.classic", "loading", "loading.rows", "sandbox"),
     )

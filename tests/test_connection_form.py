@@ -38,6 +38,17 @@ def test_the_clients_defaults_are_the_forms() -> None:
     assert parameters["base_url"].default == connection_form.DEFAULT_ROOT_URL
 
 
+def test_the_form_offers_both_apis_and_the_client_and_the_connection_test_know_them() -> None:
+    from airflow_provider_salesblink.client import SalesBlinkClient
+    from airflow_provider_salesblink.client.probe import APIS
+
+    schema = connection_form.conn_fields()["api_version"]["schema"]
+
+    assert schema["enum"] == ["classic", "v1"] == [api.version for api in APIS]
+    for version in schema["enum"]:
+        SalesBlinkClient("my-key", api_version=version).close()
+
+
 def test_what_is_left_empty_is_left_to_the_client() -> None:
     assert connection_form.settings({"timeout": None, "pacing_url": ""}, conn_id="c") == {}
 

@@ -16,9 +16,14 @@ import airflow_provider_salesblink.provider_info
 airflow_provider_salesblink.provider_info.get_provider_info()
 import airflow_provider_salesblink.assets
 import airflow_provider_salesblink.notifications.campaigns
+import airflow_provider_salesblink.operators.api
+import airflow_provider_salesblink.operators.blocklist
 import airflow_provider_salesblink.operators.campaigns
+import airflow_provider_salesblink.operators.leads
+import airflow_provider_salesblink.operators.lists
 import airflow_provider_salesblink.operators.loads
 import airflow_provider_salesblink.operators.prospects
+import airflow_provider_salesblink.operators.sequences
 import airflow_provider_salesblink.operators.team
 import airflow_provider_salesblink.sensors.campaigns
 import airflow_provider_salesblink.sensors.prospects

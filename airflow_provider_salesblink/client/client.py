@@ -50,7 +50,8 @@ class SalesBlinkClient:
 
     ``campaigns``, ``prospects`` and ``team`` have the calls, with the same records on both APIs. The other attributes
     are resources of the API v1; on the classic API they raise :class:`UnsupportedByApiError`. ``shared`` is where the
-    state is that clients with this key share; ``has_pacing_url`` says whether it was configured.
+    state is that clients with this key share; ``has_pacing_url`` says whether it was configured. ``settling_time`` is
+    how many seconds an add may take to show in the campaign if nobody waits for its answer.
     """
 
     def __init__(
@@ -119,6 +120,7 @@ class SalesBlinkClient:
         self.sequences = only_v1.sequences
         self.users = only_v1.users
         self.workspaces = only_v1.workspaces
+        self.settling_time = timeout + calls.prospects.import_time
         self.prospects.adds_refused = "" if dry_run else adds_refused
 
     def __repr__(self) -> str:

@@ -13,7 +13,7 @@ from urllib.parse import SplitResult, urlsplit
 from airflow_provider_salesblink.client import cell_values
 from airflow_provider_salesblink.client.columns import EMAIL, documented, is_email
 from airflow_provider_salesblink.client.errors import InvalidInputError
-from airflow_provider_salesblink.client.identity import InvalidAddressError, read_address
+from airflow_provider_salesblink.client.identity import InvalidAddressError, is_address, read_address
 
 _DEFAULT_PORTS = {"http": 80, "https": 443}
 _CONTROL = re.compile(r"[\x00-\x1f\x7f]")
@@ -59,6 +59,19 @@ def address(argument: str, value: object) -> str:
         return read_address(_require_text(argument, value))
     except InvalidAddressError as reason:
         raise InvalidInputError(f"{argument} is not an e-mail address: {reason}.") from None
+
+
+def address_or_domain(argument: str, value: object) -> str:
+    """Return an e-mail address or a bare domain, cleaned.
+
+    :raises InvalidInputError: ``value`` is neither.
+    """
+    text = _require_text(argument, value).strip()
+    if "@" in text:
+        return address(argument, text)
+    if not is_address(f"a@{text}"):
+        raise InvalidInputError(f"{argument} is neither an e-mail address nor a domain.")
+    return text
 
 
 def new_prospect(data: object) -> dict[str, Any]:

@@ -19,6 +19,7 @@ from airflow_provider_salesblink.client.errors import (
 )
 from airflow_provider_salesblink.client.identity import fingerprint
 from airflow_provider_salesblink.client.rate_limit import check_before_write
+from airflow_provider_salesblink.loading.destination import ANY_LIST, ListChoice
 from airflow_provider_salesblink.loading.other_loads import wait_for_others
 from airflow_provider_salesblink.loading.reservations_retry import open_reservations, wait_for_earlier_run
 from airflow_provider_salesblink.loading.reserved_columns import ReservedColumns
@@ -38,21 +39,6 @@ ATTEMPTS = 5
 """How often to try to reserve a person that another task is adding."""
 LONGEST_WAIT = 10.0
 """Seconds to wait for another task that is adding the person, before the task is deferred."""
-
-
-@dataclass(frozen=True)
-class ListChoice:
-    """The list that people are added to. On the API v1 only: a campaign of the classic API has no lists.
-
-    :param list_id: its id; None for the only list of the campaign.
-    :param allow_other_campaigns: whether another running campaign may use it too, and would mail the people as well.
-    """
-
-    list_id: str | None = None
-    allow_other_campaigns: bool = False
-
-
-ANY_LIST = ListChoice()
 
 
 def add_person(
@@ -84,10 +70,10 @@ def add_person(
     columns, conflicts = _columns(data), ReservedColumns(client, campaign_id)
     conflicts.refuse_reserved(columns)
     reservations = open_reservations(
-        client.shared, campaign_id, owner or uuid4().hex, settling_time=client.timeout, sleep=sleep
+        client.shared, campaign_id, owner or uuid4().hex, settling_time=client.settling_time, sleep=sleep
     )
     if owner and not client.dry_run:
-        wait_for_earlier_run(reservations, client.timeout, sleep)
+        wait_for_earlier_run(reservations, client.settling_time, sleep)
     person = _Person(client, campaign_id, conflicts, list_choice, columns)
     looked_at = time.monotonic()
     found = person.look_up()
@@ -129,8 +115,7 @@ class _Person:
         return self.client.prospects.add(
             self.campaign_id,
             self.columns,
-            list_id=self.list_choice.list_id,
-            allow_other_campaigns=self.list_choice.allow_other_campaigns,
+            **self.list_choice.as_arguments(),
             ignore_ids=ignore_ids,
         )
 

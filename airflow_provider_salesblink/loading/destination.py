@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Protocol
+from typing import TYPE_CHECKING, Protocol, TypedDict
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -21,6 +21,12 @@ class Destination(Protocol):
 
     def opted_out_elsewhere(self, address: str) -> bool | None:
         """Return whether a person opted out in any campaign of the account; None if SalesBlink does not show it."""
+
+    def check_adds(self) -> None:
+        """Check that people may be added at all.
+
+        :raises InvalidInputError: when they may not.
+        """
 
     def add(self, columns: dict[str, str]) -> None:
         """Send one person, once.
@@ -42,6 +48,30 @@ class Destination(Protocol):
         """
 
 
+class _ListArguments(TypedDict):
+    list_id: str | None
+    allow_other_campaigns: bool
+
+
+@dataclass(frozen=True)
+class ListChoice:
+    """The list of a campaign that people are added to. The classic API has no lists.
+
+    :param list_id: its id; None for the only list of the campaign.
+    :param allow_other_campaigns: whether another running campaign may use the list. It would mail the people too.
+    """
+
+    list_id: str | None = None
+    allow_other_campaigns: bool = False
+
+    def as_arguments(self) -> _ListArguments:
+        """Return the choice as arguments of the client's calls."""
+        return {"list_id": self.list_id, "allow_other_campaigns": self.allow_other_campaigns}
+
+
+ANY_LIST = ListChoice()
+
+
 @dataclass(frozen=True)
 class ClientCampaign:
     """A campaign that a client reaches, as a :class:`Destination`."""
@@ -49,6 +79,7 @@ class ClientCampaign:
     client: SalesBlinkClient
     campaign_id: str
     conflicts: ReservedColumns
+    list_choice: ListChoice = ANY_LIST
 
     def people(self) -> Iterable[Prospect]:
         """Return everybody in the campaign."""
@@ -58,9 +89,13 @@ class ClientCampaign:
         """Return whether a person opted out in any campaign of the account; None if SalesBlink does not show it."""
         return self.client.prospects.opted_out_elsewhere(self.campaign_id, address)
 
+    def check_adds(self) -> None:
+        """Check that the campaign has a list that people may be added to."""
+        self.client.prospects.check_list(self.campaign_id, **self.list_choice.as_arguments())
+
     def add(self, columns: dict[str, str]) -> None:
-        """Send one person, once; raise :class:`AmbiguousWriteError` if the response is lost."""
-        self.client.prospects.send(self.campaign_id, columns)
+        """Send one person, once; raise :class:`AmbiguousWriteError` if it is not known whether that worked."""
+        self.client.prospects.send(self.campaign_id, columns, **self.list_choice.as_arguments())
 
     def update(self, prospect_id: str, fields: dict[str, str], who: bytes) -> None:
         """Set fields of the person ``who``."""

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any, get_args
 from airflow_provider_salesblink.choices import OptOuts, OptOutScope
 from airflow_provider_salesblink.client import validation
 from airflow_provider_salesblink.client.errors import InvalidInputError
+from airflow_provider_salesblink.loading.destination import ANY_LIST, ListChoice
 from airflow_provider_salesblink.loading.reservations import LONGEST_UNSENT
 
 if TYPE_CHECKING:
@@ -72,10 +73,11 @@ class RunOptions:
 
     :param max_in_flight: how many calls at most are sent at once.
     :param owner: a name for this load that stays the same when it is started again; a random one by default.
+    :param list_choice: the list of the campaign to add people to.
     :param longest_wait: the most seconds that a call waits for the shared rate limit, and that the load waits for
         people that another load holds.
     :param settling_time: seconds for which requests of a killed run, or of another load whose reservations were lost,
-        may still take effect. By default, as long as the client waits for a response.
+        may still take effect. By default, what the client says (``settling_time``).
     :param done_before: what ``report.done()`` of an earlier part of the same load returned; it is counted in.
     :param sleep: how to wait.
     :raises InvalidInputError: when a number is out of bounds.
@@ -83,6 +85,7 @@ class RunOptions:
 
     max_in_flight: int = 8
     owner: str | None = None
+    list_choice: ListChoice = ANY_LIST
     longest_wait: float = math.inf
     settling_time: float | None = None
     done_before: Mapping[str, Any] = field(default_factory=dict)

@@ -167,8 +167,8 @@ class PersonOperator(PersonEmailMixin, SalesBlinkOperator):  # type: ignore[misc
     :param email: the person's address.
     """
 
-    def search_prospects(self, client: SalesBlinkClient) -> list[Prospect]:
-        """Return the prospects with the address; the list may be empty.
+    def require_email(self) -> str:
+        """Return the address.
 
         :raises InvalidInputError: ``email`` is None.
         """
@@ -176,7 +176,14 @@ class PersonOperator(PersonEmailMixin, SalesBlinkOperator):  # type: ignore[misc
 
         if self.email is None:
             raise InvalidInputError(f"email is None; its template may have found nothing.{self.missing_email_hint}")
-        return client.prospects.search(self.email)
+        return self.email
+
+    def search_prospects(self, client: SalesBlinkClient) -> list[Prospect]:
+        """Return the prospects with the address; the list may be empty.
+
+        :raises InvalidInputError: ``email`` is None.
+        """
+        return client.prospects.search(self.require_email())
 
     def require_prospects(self, client: SalesBlinkClient) -> list[Prospect]:
         """Return every prospect with the address, at least one.

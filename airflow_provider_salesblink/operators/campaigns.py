@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Any, cast
 
 from airflow_provider_salesblink.links import CampaignLink
 from airflow_provider_salesblink.operators.base import SalesBlinkOperator, exactly_one, outcome
+from airflow_provider_salesblink.operators.names import only_id_called
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -151,20 +152,7 @@ def id_of_campaign(client: SalesBlinkClient, name: str) -> str:
     :raises NotFoundError: no campaign has the name.
     :raises InvalidInputError: several campaigns have the name.
     """
-    from airflow_provider_salesblink.client import InvalidInputError, NotFoundError
-
-    similar = client.campaigns.search(name)
-    named = [campaign["id"] for campaign in similar if campaign["name"] == name]
-    if not named:
-        others = ", ".join(repr(campaign["name"]) for campaign in similar[:5])
-        raise NotFoundError(
-            f"No campaign is called {name!r}{f'; similar: {others}' if others else ''}. Pass its full name, or its id."
-        )
-    if len(named) > 1:
-        raise InvalidInputError(
-            f"{len(named)} campaigns are called {name!r}: {', '.join(named)}. Pass the campaign_id of one of them."
-        )
-    return named[0]
+    return only_id_called(name, client.campaigns.search(name), "campaign")
 
 
 def _found(campaigns: list[Campaign]) -> dict[str, Any]:

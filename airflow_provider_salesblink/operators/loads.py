@@ -44,6 +44,9 @@ class AddProspectsOperator(SalesBlinkOperator):
         ``escapechar``, ``encoding``, ``skip_rows`` (templated).
     :param opt_out_columns: the source's columns that say who opted out (templated). They are read, and not sent. An
         empty list says that no column does, however one is called.
+    :param list_id: the list to add people to; None for the campaign's only list (templated; API v1 only).
+    :param allow_other_campaigns: add people although another running campaign uses the list and will mail them too (API
+        v1 only).
     :param mode: ``insert`` adds people who are not there; ``upsert`` also sets the fields that differ; ``mirror`` also
         unsubscribes people who are there but in no row.
     :param max_in_flight: the most calls at once.
@@ -73,6 +76,7 @@ class AddProspectsOperator(SalesBlinkOperator):
         "opt_out_columns",
         "suppression_path",
         "rejected_path",
+        "list_id",
         "salesblink_conn_id",
     )
     operator_extra_links = (CampaignLink(),)
@@ -86,6 +90,8 @@ class AddProspectsOperator(SalesBlinkOperator):
         columns: Mapping[str, str] | str | None = None,
         csv_options: Mapping[str, Any] | str | None = None,
         opt_out_columns: Iterable[str] | str | None = None,
+        list_id: str | None = None,
+        allow_other_campaigns: bool = False,
         mode: Mode = "insert",
         max_in_flight: int = 8,
         max_rejected: int = 0,
@@ -107,6 +113,8 @@ class AddProspectsOperator(SalesBlinkOperator):
         self.columns = columns
         self.csv_options = csv_options
         self.opt_out_columns = opt_out_columns
+        self.list_id = list_id
+        self.allow_other_campaigns = allow_other_campaigns
         self.mode = mode
         self.max_in_flight = max_in_flight
         self.max_rejected = max_rejected
@@ -138,6 +146,7 @@ class AddProspectsOperator(SalesBlinkOperator):
         """Load the people."""
         from airflow_provider_salesblink.client import validation
         from airflow_provider_salesblink.loading import Guards, LoadFailedError, OptOutRules, RunOptions, load
+        from airflow_provider_salesblink.loading.destination import ListChoice
 
         exactly_one(rows=self.rows, rows_path=self.rows_path)
         self.check_reservations_are_shared(client)
@@ -167,6 +176,7 @@ class AddProspectsOperator(SalesBlinkOperator):
                 run=RunOptions(
                     max_in_flight=self.max_in_flight,
                     owner=self.owner_name,
+                    list_choice=ListChoice(self.list_id, self.allow_other_campaigns),
                     longest_wait=self.defer_after,
                     done_before=self._done_before,
                 ),

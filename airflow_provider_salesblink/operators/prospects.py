@@ -56,11 +56,14 @@ class AddProspectOperator(SalesBlinkOperator):
         differ ("update"), or enroll them a second time ("add").
     :param opt_out_unknown: what to do with a person in SalesBlink whose record does not say whether they opted out:
         fail the task ("fail") or add them ("add").
+    :param list_id: the list to add the person to; None for the campaign's only list (templated; API v1 only).
+    :param allow_other_campaigns: add the person although another running campaign uses the list and will mail them too
+        (API v1 only).
     :param salesblink_conn_id: the Airflow connection that holds the key (templated).
     :param max_wait: the most seconds that the task may be deferred after 429s.
     """
 
-    template_fields: Sequence[str] = ("campaign_id", "data", "salesblink_conn_id")
+    template_fields: Sequence[str] = ("campaign_id", "data", "list_id", "salesblink_conn_id")
     template_fields_renderers = {"data": "json"}  # noqa: RUF012
     operator_extra_links = (CampaignLink(),)
 
@@ -71,6 +74,8 @@ class AddProspectOperator(SalesBlinkOperator):
         data: Mapping[str, Any] | str | os.PathLike[str],
         on_existing: OnExisting = "skip",
         opt_out_unknown: OptOutUnknown = "fail",
+        list_id: str | None = None,
+        allow_other_campaigns: bool = False,
         **kwargs: Any,
     ) -> None:
         super().__init__(**kwargs)
@@ -80,10 +85,13 @@ class AddProspectOperator(SalesBlinkOperator):
         self.data = path_text(data)
         self.on_existing = on_existing
         self.opt_out_unknown = opt_out_unknown
+        self.list_id = list_id
+        self.allow_other_campaigns = allow_other_campaigns
 
     def call_salesblink(self, client: SalesBlinkClient) -> dict[str, Any]:
         """Look the person up, and add them if they may be added."""
         from airflow_provider_salesblink.loading.add_person import add_person
+        from airflow_provider_salesblink.loading.destination import ListChoice
 
         self.check_reservations_are_shared(client)
         word, prospect = add_person(
@@ -92,6 +100,7 @@ class AddProspectOperator(SalesBlinkOperator):
             read_columns(self.data),
             on_existing=self.on_existing,
             opt_out_unknown=self.opt_out_unknown,
+            list_choice=ListChoice(self.list_id, self.allow_other_campaigns),
             owner=self.owner_name,
         )
         return outcome(
@@ -151,7 +160,7 @@ class UpdateProspectOperator(PersonOperator):
         sent, dry_run = set_differing(client, prospects, wanted, unclear)
         self.log.info("Fields set: %s.", ", ".join(redacted_names(sent)) or "none")
         word = "updated" if sent else "unchanged"
-        ids = [id_of(prospect) for prospect in prospects]
+        ids = list(dict.fromkeys(map(id_of, prospects)))
         return outcome(word, dry_run=dry_run, prospect_ids=ids, fields=redacted_names(sent))
 
 
@@ -198,15 +207,17 @@ class UnsubscribeOperator(PersonOperator):
     def _unsubscribe_each(self, client: SalesBlinkClient, found: Mapping[str, Prospect | None]) -> dict[str, Any]:
         from airflow_provider_salesblink.client import NotFoundError, RateLimitedError, SalesBlinkError
 
-        written, missing = [], []
+        written, missing, done = [], [], set[str]()
         failed: SalesBlinkError | None = None
         for prospect_id, prospect in found.items():
-            if prospect and client.prospects.checks.is_surely_unsubscribed(prospect):
+            if prospect_id in done or (prospect and client.prospects.checks.is_surely_unsubscribed(prospect)):
                 continue
             try:
                 if prospect:
                     client.prospects.checks.id_to_act_on(prospect)
                 written.append(client.prospects.unsubscribe(prospect_id))
+                # On the API v1, one call is for all leads of the person.
+                done.update(written[-1]["raw"].get("lead_ids", ()))
             except NotFoundError as error:
                 missing.append(error)
             except RateLimitedError as error:

@@ -26,6 +26,8 @@ if TYPE_CHECKING:
 
 
 def test_one_api_accepts_the_key_and_the_other_does_not_exist(sandbox: Sandbox) -> None:
+    sandbox.serves = {"classic"}
+
     classic, v1 = probe(sandbox.key, sandbox.url)
 
     assert (str(classic), classic.error) == ("classic answers", None)
@@ -34,11 +36,16 @@ def test_one_api_accepts_the_key_and_the_other_does_not_exist(sandbox: Sandbox) 
     assert [request.path for request in sandbox.requests] == ["/api/my-team", "/api/public/v1.0.0/account/verify"]
 
 
-def test_a_wrong_key(sandbox: Sandbox) -> None:
-    classic, _ = probe("wrong", sandbox.url, key_name="the key of connection 'crm'")
+def test_both_apis_accept_the_key(sandbox: Sandbox) -> None:
+    classic, v1 = probe(sandbox.key, sandbox.url)
 
-    assert isinstance(classic.error, AuthenticationError)
-    assert "the key of connection 'crm'" in str(classic.error)
+    assert (str(classic), str(v1)) == ("classic answers", "v1 answers")
+
+
+def test_a_wrong_key(sandbox: Sandbox) -> None:
+    for finding in probe("wrong", sandbox.url, key_name="the key of connection 'crm'"):
+        assert isinstance(finding.error, AuthenticationError)
+        assert "the key of connection 'crm'" in str(finding.error)
 
 
 def test_each_api_gets_one_request(serve: Serve) -> None:
@@ -71,7 +78,7 @@ PAGE = b"HTTP/1.1 200 OK\r\nContent-Type: text/html\r\nContent-Length: 15\r\n\r\
 MEMBERS_KEY = answer({"message": "For administrators."}, "403 Forbidden")
 UNAUTHORIZED, MISSING = answer({"message": "No."}, "401 Unauthorized"), answer({"message": "No."}, "404 Not Found")
 VERIFIED = answer({"success": True, "data": {"user": {"email": "ana@example.com"}}})
-HINT = " SalesBlink's API 'v1' does accept this key. Set the connection's extra api_version to 'v1'."
+HINT = " SalesBlink's API {0!r} does accept this key. Set the connection's extra api_version to {0!r}."
 
 
 def apis(classic: bytes, v1: bytes = VERIFIED) -> Script:
@@ -89,16 +96,27 @@ def failure(server: RawServer, new_client: NewClient) -> str:
     ("refusal", "kind"),
     [(UNAUTHORIZED, AuthenticationError), (MISSING, NotFoundError), (PAGE, UnreadableResponseError)],
 )
+@pytest.mark.parametrize(
+    ("version", "other", "path"),
+    [("classic", "v1", "/api/campaigns"), ("v1", "classic", "/api/public/v1.0.0/sequences")],
+)
 def test_a_first_failure_says_that_the_other_api_accepts_the_key(
-    serve: Serve, new_client: NewClient, refusal: bytes, kind: type[SalesBlinkError]
+    serve: Serve,
+    new_client: NewClient,
+    version: str,
+    other: str,
+    path: str,
+    refusal: bytes,
+    kind: type[SalesBlinkError],
 ) -> None:
-    client = new_client(base_url=serve(apis(refusal)).url)
+    script = apis(refusal) if version == "classic" else apis(answer([]), refusal)
+    client = new_client(base_url=serve(script).url, api_version=version)
 
     with pytest.raises(kind) as caught:
         client.campaigns.list()
 
-    assert str(caught.value).endswith(HINT)
-    assert (caught.value.method, caught.value.path) == ("GET", "/api/campaigns")
+    assert str(caught.value).endswith(HINT.format(other))
+    assert (caught.value.method, caught.value.path) == ("GET", path)
 
 
 @pytest.mark.parametrize(
@@ -111,6 +129,8 @@ def test_a_first_failure_says_that_the_other_api_accepts_the_key(
         (UNAUTHORIZED, answer({"success": False, "message": "No."})),
         (answer({}, "400 Bad Request"), VERIFIED),
         (answer({"success": False, "message": "No."}), VERIFIED),
+        (answer(None, "302 Found", Location="https://example.com/"), VERIFIED),
+        (answer("half a document"), VERIFIED),
     ],
 )
 def test_a_failure_that_the_other_api_does_not_explain_stays_as_it_is(
@@ -190,5 +210,5 @@ def test_threads_that_fail_together_ask_once(serve: Serve, new_client: NewClient
     with ThreadPoolExecutor(8) as threads:
         sentences = list(threads.map(call, range(8)))
 
-    assert all(sentence.endswith(HINT) for sentence in sentences)
+    assert all(sentence.endswith(HINT.format("v1")) for sentence in sentences)
     assert len([request for request in server.requests if "account" in request.target]) == 1

@@ -52,6 +52,7 @@ from tests.client.documented_calls import (
     every_read_of_each_api,
     every_repeatable_write_of_each_api,
 )
+from tests.client.fault_kinds import BUSY, DOWN, LOST, SPOILT, faults, worded
 from tests.client.raw_server import answer
 from tests.conftest import HASTE, ROOT
 
@@ -64,19 +65,6 @@ if TYPE_CHECKING:
     from tests.conftest import CampaignUnderTest
 
 BO = {"Email": "bo@example.com"}
-
-LOST = [("reset", {}), ("close", {}), ("cut", {})]
-SPOILT = [("html", {}), ("truncated", {}), ("garbage", {})]
-DOWN = [("status", {"status": status}) for status in (500, 502, 503, 504)]
-BUSY = [("429", {}), ("429", {"retry_after": 0})]
-
-
-def worded(value: object) -> str:
-    return "-".join(map(str, value.values())) if isinstance(value, dict) else str(value)
-
-
-def faults(*groups: list[tuple[str, dict[str, Any]]]) -> pytest.MarkDecorator:
-    return pytest.mark.parametrize(("kind", "options"), [fault for group in groups for fault in group], ids=worded)
 
 
 def addresses(sandbox: Sandbox) -> list[str]:
@@ -434,6 +422,18 @@ def test_a_429_without_retry_after_waits_a_minute(
     first, second = waitless.waits
     assert 60 <= first <= 60.5
     assert 60 <= second <= 61
+
+
+def test_after_a_429_the_next_call_of_the_thread_waits_too(sandbox: Sandbox, new_client: NewClient) -> None:
+    client = new_client(policy=replace(HASTE, max_attempts=1, rate_limit_window=0.5))
+    sandbox.fault("campaigns", "429")
+    with pytest.raises(RateLimitedError):
+        client.campaigns.list()
+
+    client.campaigns.list()
+
+    first, second = (request.at for request in sandbox.requests)
+    assert second - first >= 0.5
 
 
 def test_one_429_pauses_all_requests_of_its_kind(

@@ -6,6 +6,8 @@ import ast
 import re
 from textwrap import dedent
 
+import yaml
+
 from airflow_provider_salesblink import client, connection_form
 from airflow_provider_salesblink.sensors.prospects import ProspectSensor
 from tests.conftest import ROOT
@@ -40,6 +42,36 @@ def test_the_page_on_errors_names_every_exception_and_whether_it_is_permanent() 
     assert {name: bool(permanent) for name, permanent in rows} == {
         name: kind.permanent for name, kind in exceptions.items() if kind is not client.SalesBlinkError
     }
+
+
+def test_the_page_on_the_apis_names_every_call_of_both_and_no_other() -> None:
+    shown = set(re.findall(r"`((?:GET|POST|PUT|PATCH|DELETE) /[^`?]*)(?:\?[^`]*)?`", (DOCS / "apis.md").read_text()))
+
+    # The path of a classic call may have its argument's name instead of the API's.
+    assert {_without_names(call) for call in shown} == {
+        _without_names(f"{method.upper()} {path}")
+        for name in ("classic_api", "public_api_v1")
+        for path, operations in yaml.safe_load((DOCS / "api" / f"{name}.openapi.yaml").read_text())["paths"].items()
+        for method in operations.keys() - {"parameters"}
+    }
+
+
+def _without_names(call: str) -> str:
+    return re.sub(r"{\w+}", "{}", call)
+
+
+def test_the_page_on_the_apis_names_every_call_that_only_v1_has_and_no_other() -> None:
+    shared, page = ("campaigns", "prospects", "team"), (DOCS / "apis.md").read_text()
+    named = {call for call in re.findall(r"`(\w+)\.(\w+)\(", page) if call[0] not in shared}
+
+    with client.SalesBlinkClient("my-key", api_version="v1") as v1:
+        only_v1 = {name: type(each) for name, each in vars(v1).items() if _is_resource(each) and name not in shared}
+
+    assert named == {(name, call) for name, kind in only_v1.items() for call in vars(kind) if call[0] != "_"}
+
+
+def _is_resource(found: object) -> bool:
+    return type(found).__module__.startswith("airflow_provider_salesblink.client.v1.")
 
 
 def test_the_code_on_the_page_on_waiting_shows_a_sensor_and_a_payload() -> None:

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
+from airflow_provider_salesblink.client import NotFoundError
 from airflow_provider_salesblink.connection_form import InvalidConnectionError
 from airflow_provider_salesblink.hooks.salesblink import SalesBlinkHook
 
@@ -128,7 +129,22 @@ def test_a_connection_that_cannot_work_says_why_before_anything_is_sent(
     assert not sandbox.requests
 
 
-def test_a_good_key_shows_which_api_answers(connection: Callable[..., None]) -> None:
+@pytest.mark.parametrize(("version", "other"), [("classic", "v1"), ("v1", "classic")])
+def test_a_task_with_the_wrong_api_version_says_which_one_to_set(
+    sandbox: Sandbox, connection: Callable[..., None], version: str, other: str
+) -> None:
+    sandbox.serves = {other}
+    connection(extra={"api_version": version})
+
+    with pytest.raises(NotFoundError, match=rf"Set the connection's extra api_version to '{other}'\.$"):
+        SalesBlinkHook().get_conn().campaigns.list()
+
+    connection(extra={"api_version": other})
+    assert SalesBlinkHook().get_conn().campaigns.list() == []
+
+
+def test_a_good_key_shows_which_api_answers(sandbox: Sandbox, connection: Callable[..., None]) -> None:
+    sandbox.serves = {"classic"}
     connection()
 
     assert SalesBlinkHook().test_connection() == (

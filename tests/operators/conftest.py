@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
     from airflow_provider_salesblink.sandbox import Sandbox
+    from tests.apis import Api, Write
 
 
 @pytest.fixture(autouse=True)
@@ -24,10 +25,29 @@ def _connected(connection: Callable[..., None]) -> None:
 
 
 @pytest.fixture
-def writes(sandbox: Sandbox) -> Callable[[], list[tuple[str, Any]]]:
-    """Return the writes that reached SalesBlink so far: the last part of the path, and the body."""
+def writes(api: Api) -> Callable[[], list[Write]]:
+    """Return the writes that reached SalesBlink so far."""
+    return api.writes
+
+
+@pytest.fixture
+def on_v1(connection: Callable[..., None]) -> Callable[..., None]:
+    """Set the connection to API v1; return a function that changes its extras."""
+
+    def connect(**extra: Any) -> None:
+        connection(extra={"api_version": "v1", "deletes_per_minute": 0, **extra})
+
+    connect()
+    return connect
+
+
+@pytest.fixture
+def changes(sandbox: Sandbox) -> Callable[[], list[tuple[str, str, Any]]]:
+    """Return the requests other than reads that reached API v1 so far: method, path below the API's root, and body."""
     return lambda: [
-        (request.path.rsplit("/", 1)[-1], request.body) for request in sandbox.requests if request.method == "POST"
+        (request.method, request.path.removeprefix("/api/public/v1.0.0"), request.body)
+        for request in sandbox.requests
+        if request.method != "GET"
     ]
 
 

@@ -47,6 +47,18 @@ MEANT: dict[str, Any] = {
     "csv_options": {"delimiter": ","},
     "opt_out_columns": ["Unsubscribed"],
     "ignore_ids": (),
+    "list_id": "l1",
+    "list_name": "Spring",
+    "lead_id": "p1",
+    "sequence_id": "s1",
+    "status": "paused",
+    "name": "Summer",
+    "settings": {"starred": True},
+    "entries": ["example.org"],
+    "entry": ADDRESS,
+    "endpoint": "/lists",
+    "query": {"search": "spring"},
+    "body": {"name": "Spring"},
 }
 """A valid value for each argument. Add one for each new argument."""
 
@@ -97,15 +109,20 @@ def shown(value: object) -> str:
 
 def always_successful(request: Received) -> Iterator[Piece]:
     """Answer each call with success."""
-    if request.method == "POST":
+    if request.method != "GET":
         yield answer({"success": True})
     else:
-        yield answer({"success": True, "data": [{"id": "p1", "name": "Spring", "Email": ADDRESS, "paused": True}]})
+        found = {"id": "p1", "name": "Spring", "Email": ADDRESS, "email": ADDRESS, "paused": True, "lists": ["l9"]}
+        yield answer({"success": True, "data": [found]})
 
 
 SHAPES = {"campaigns": 2, "campaign": 3, "campaign-status": 2, "prospect": 3, "prospects": 3, "prospect-add": 2,
           "prospect-unsubscribe": 2, "my-team": 2}  # fmt: skip
 """The fixed segment of each documented path, and the most segments that such a path has."""
+SHAPES_OF_V1 = {"lists": 4, "leads": 4, "contacts": 3, "sequences": 4, "unsubscribe": 3}
+"""The same below the root of API v1."""
+V1_ONLY = ("api", "blocklist", "leads", "lists", "sequences")
+"""The modules of the operators that need API v1."""
 HEADERS = {
     "host",
     "user-agent",
@@ -121,7 +138,6 @@ HEADERS = {
 def assert_well_formed(server: RawServer, key: str) -> None:
     """Assert that every request is a documented one with this client's headers."""
     for request in server.requests:
-        assert request.method in ("GET", "POST")
         assert set(request.headers) <= HEADERS
         assert request.headers["authorization"] == key
         assert request.headers["host"] == urlsplit(server.url).netloc
@@ -129,12 +145,30 @@ def assert_well_formed(server: RawServer, key: str) -> None:
         url = urlsplit(request.target)
         segments = url.path.split("/")[1:]
         assert segments[0] == "api"
-        assert len(segments) <= SHAPES[segments[1]]
         assert not {unquote(each) for each in segments} & {"", ".", ".."}
         assert url.fragment == ""
-        assert [name for name, _ in parse_qsl(url.query, keep_blank_values=True)] in ([], ["term"])
-        if request.body is not None:
-            assert set(request.body) <= {"campaignID", "data", "pause", "prospectID", "key", "value"}
+        names = [name for name, _ in parse_qsl(url.query, keep_blank_values=True)]
+        if segments[1] == "public":
+            assert_of_v1(request, segments[2:], names)
+        else:
+            assert_of_classic(request, segments[1:], names)
+
+
+def assert_of_classic(request: Received, segments: list[str], query: list[str]) -> None:
+    assert request.method in ("GET", "POST")
+    assert len(segments) < SHAPES[segments[0]]
+    assert query in ([], ["term"])
+    if request.body is not None:
+        assert set(request.body) <= {"campaignID", "data", "pause", "prospectID", "key", "value"}
+
+
+def assert_of_v1(request: Received, segments: list[str], query: list[str]) -> None:
+    assert request.method in ("GET", "POST", "PUT")
+    assert segments[0] == "v1.0.0"
+    # The user names the others.
+    if segments[1] in SHAPES_OF_V1:
+        assert len(segments) <= SHAPES_OF_V1[segments[1]]
+        assert len(set(query)) == len(query)
 
 
 # The client's calls
@@ -215,7 +249,10 @@ def tasks() -> list[tuple[type, str]]:
     return found
 
 
-PAIRS = [("campaign_id", "campaign_name"), ("prospect_id", "email"), ("rows", "rows_path")]
+PAIRS = [
+    ("campaign_id", "campaign_name"), ("prospect_id", "email"), ("rows", "rows_path"), ("list_id", "list_name"),
+    ("query", "body"),
+]  # fmt: skip
 
 
 def needed(kind: type, argument: str) -> dict[str, Any]:
@@ -223,6 +260,8 @@ def needed(kind: type, argument: str) -> dict[str, Any]:
     options: dict[str, Any] = {} if issubclass(kind, BaseNotifier) else {"task_id": "t"}
     if issubclass(kind, BaseSensorOperator):
         options |= {"timeout": 0, "poke_interval": 0.001, "max_consecutive_failures": 1}
+    if argument == "body":
+        options["method"] = "POST"
     taken = set(kind.template_fields) - {argument, *PATHS, "salesblink_conn_id"}
     for one, other in PAIRS:
         if argument in (one, other):
@@ -245,8 +284,9 @@ def test_no_argument_of_a_task_leaves_its_place(
     serve: Serve, connection: Callable[..., None], tmp_path: Path, kind: type, argument: str
 ) -> None:
     server = serve(always_successful)
-    pacing = {"pacing_url": f"file://{tmp_path}/pace.sqlite", "max_attempts": 1}
-    connection(host=server.url, password=KEY, extra=pacing)
+    api = "v1" if kind.__module__.rpartition(".")[2] in V1_ONLY else "classic"
+    extra = {"pacing_url": f"file://{tmp_path}/pace.sqlite", "max_attempts": 1, "deletes_per_minute": 0}
+    connection(host=server.url, password=KEY, extra={**extra, "api_version": api})
     others = needed(kind, argument)
 
     def attempt(value: Any) -> None:

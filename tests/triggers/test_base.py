@@ -14,6 +14,7 @@ from airflow.providers.common.compat.sdk import BaseHook
 from airflow_provider_salesblink.client import SalesBlinkClient
 from airflow_provider_salesblink.triggers.campaigns import CampaignTrigger
 from airflow_provider_salesblink.triggers.prospects import ProspectTrigger
+from tests.conftest import without_probes
 from tests.triggers.running import USUAL, event_of, result_of
 
 if TYPE_CHECKING:
@@ -44,7 +45,7 @@ def test_a_wrong_key_is_hopeless(connection: Callable[..., None], sandbox: Sandb
 
     assert ended["status"] == "hopeless"
     assert "refused the key of connection 'salesblink_default'" in ended["reason"]
-    assert len(sandbox.requests) == 1
+    assert len(without_probes(sandbox.requests)) == 1
 
 
 def test_a_connection_that_is_not_there_is_hopeless(sandbox: Sandbox) -> None:

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Literal
 from airflow_provider_salesblink.client import validation
 from airflow_provider_salesblink.client.columns import plain
 from airflow_provider_salesblink.client.errors import InvalidInputError
-from airflow_provider_salesblink.client.identity import is_address, normalized
+from airflow_provider_salesblink.client.identity import normalized
 from airflow_provider_salesblink.client.v1 import decoding, paging
 
 if TYPE_CHECKING:
@@ -62,7 +62,7 @@ class Blocklist:
         """
         if isinstance(entries, str):
             raise InvalidInputError("entries is a text: pass a list of addresses and domains.")
-        checked = [_checked(f"entries[{number}]", each) for number, each in enumerate(entries)]
+        checked = [validation.address_or_domain(f"entries[{number}]", each) for number, each in enumerate(entries)]
         if not checked:
             raise InvalidInputError("entries is empty: pass at least one address or domain.")
         return decoding.written(self._requestor.write("unsubscribe", body={"emails": checked}))
@@ -72,7 +72,7 @@ class Blocklist:
 
         Somebody who opted out can then get mails, too.
         """
-        body = {"emails": [_checked("entry", entry)]}
+        body = {"emails": [validation.address_or_domain("entry", entry)]}
         return decoding.written(self._requestor.write("unsubscribe", "remove", body=body, gone_is_done=True))
 
     def check(self, email: str) -> bool | None:
@@ -84,16 +84,6 @@ class Blocklist:
         """
         query = {"email": validation.address("email", email)}
         return self._requestor.read("unsubscribe", "check", query=query, content="scalar").decoded(_is_blocked)
-
-
-def _checked(argument: str, value: object) -> str:
-    """Return an address or a bare domain, cleaned."""
-    text = validation.term(argument, value).strip()
-    if "@" in text:
-        return validation.address(argument, text)
-    if not is_address(f"a@{text}"):
-        raise InvalidInputError(f"{argument} is neither an e-mail address nor a domain.")
-    return text
 
 
 def _entries(body: object) -> list[Json]:

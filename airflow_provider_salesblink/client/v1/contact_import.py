@@ -61,7 +61,7 @@ class ContactImport:
 
     def _appeared(self, list_id: str, email: str) -> Json | None:
         def find() -> Json | None:
-            return next(iter(self._search.on_list(list_id, email)), None)
+            return next(self._search.on_list(list_id, email), None)
 
         return self._requestor.wait_until(find, self._requestor.import_time)
 
@@ -71,6 +71,7 @@ class ContactImport:
             "it refused them (an invalid address, somebody on another list). Check the list before you add them "
             "again, or the person may be mailed twice.",
             status=200, method="POST", path="/contacts", settling_time=self._requestor.import_time,
+            is_accepted=True,
         )  # fmt: skip
 
 

@@ -28,19 +28,19 @@ class LeadSearch:
         self._sequences = sequences
         self._sequence_lists = sequence_lists
 
-    def on_list(self, list_id: str, email: str) -> list[Json]:
-        """Return the leads with an address on a list, archived ones too, each once.
+    def on_list(self, list_id: str, email: str) -> Iterator[Json]:
+        """Yield the leads with an address on a list, archived ones too, each once.
 
         The search of ``GET /lists/{id}/leads`` looks into names too, so the client compares the address itself. Whether
         the search ignores case is not documented, so the client asks for each spelling that may be stored.
         """
-        wanted = normalized(email)
-        found: dict[object, Json] = {}
+        wanted, seen = normalized(email), set[object]()
         for spelling in spellings(email):
             for lead in self._all_leads(list_id, search=spelling):
-                if normalized(email_of(lead) or "") == wanted:
-                    found.setdefault(lead.get("id") or object(), lead)
-        return list(found.values())
+                lead_id = lead.get("id") or object()
+                if lead_id not in seen and normalized(email_of(lead) or "") == wanted:
+                    seen.add(lead_id)
+                    yield lead
 
     def on_lists_of(self, sequence_id: str, email: str) -> list[Json]:
         """Return the leads with an address on the lists that a sequence uses."""

@@ -48,6 +48,7 @@ class Prospects:
         self._sequence_lists = sequence_lists
         self._opt_outs = opt_outs
         self._imports = ContactImport(requestor, search)
+        self.import_time = requestor.import_time
         self.adds_refused = ""
         self.checks = ProspectChecks()
 
@@ -146,6 +147,13 @@ class Prospects:
         prospect_id = validation.identifier("prospect_id", prospect_id)
         return {**self._leads.activity(lead_id=prospect_id).lead, "id": prospect_id}
 
+    def check_list(self, campaign_id: str, *, list_id: str | None = None, allow_other_campaigns: bool = False) -> None:
+        """Check whether people may be added to a list of a campaign, as :meth:`add` does before it sends anything.
+
+        :raises InvalidInputError: the list is unclear, or another running campaign uses it.
+        """
+        self._sequence_lists.target(campaign_id, list_id, allow_other_campaigns=allow_other_campaigns)
+
     def add(
         self,
         campaign_id: str,
@@ -229,7 +237,7 @@ class Prospects:
         others = self._search.everywhere(email) if email else []
         ids = list(dict.fromkeys([str(lead["id"]), *(str(each["id"]) for each in others if each.get("id"))]))
         is_dry_run = self._opt_outs.unsubscribe(ids)
-        record = prospect({**lead, "lead_ids": ids}, None, unsubscribed=True)
+        record: Prospect = {**prospect(lead, None, unsubscribed=True), "raw": {**lead, "lead_ids": ids}}
         if is_dry_run:
             return marked(record, {"dry_run": True})
         if email:

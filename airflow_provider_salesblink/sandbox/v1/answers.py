@@ -46,7 +46,7 @@ def page_of(request: Request, *, most: int, default: int = 100) -> Page:
 def whole_number(request: Request, name: str, default: int) -> int:
     """Return a number in the query. What cannot be read counts as not given."""
     try:
-        return min(int(request.query_params.get(name, default)), LARGEST)
+        return max(-LARGEST, min(int(request.query_params.get(name, default)), LARGEST))
     except ValueError:
         return default
 

@@ -15,23 +15,29 @@ from tests.client.raw_server import RawServer, Script, answer
 from tests.conftest import HASTE
 
 if TYPE_CHECKING:
+    from airflow_provider_salesblink.sandbox import Sandbox
     from tests.client.conftest import Serve
 
 KEY = "key-0123456789abcdef"
 
 
 class Resources(Api):
-    """The API v1 on one server."""
+    """The API v1's own resources on one server."""
 
-    def __init__(self, server: RawServer, *, dry_run: bool = False) -> None:
-        self.server = server
-        self.requestor = Requestor(
-            server.url, PREFIX, KEY, policy=HASTE, rate_limiter=NoLimit(), timeout=5, dry_run=dry_run
-        )
+    def __init__(self, url: str, key: str = KEY, *, dry_run: bool = False) -> None:
+        self.requestor = Requestor(url, PREFIX, key, policy=HASTE, rate_limiter=NoLimit(), timeout=5, dry_run=dry_run)
         super().__init__(self.requestor)
 
 
-NewResources = Callable[..., Resources]
+class ScriptedResources(Resources):
+    """The same on a server of raw bytes."""
+
+    def __init__(self, server: RawServer, **options: Any) -> None:
+        super().__init__(server.url, **options)
+        self.server = server
+
+
+NewResources = Callable[..., ScriptedResources]
 
 
 @pytest.fixture
@@ -39,13 +45,21 @@ def resources(serve: Serve) -> Iterator[NewResources]:
     """Makes resources whose server answers as a script says, or with the given JSON contents, one after the other."""
     with ExitStack() as stack:
 
-        def make(*contents: Any, script: Script | None = None, **options: Any) -> Resources:
+        def make(*contents: Any, script: Script | None = None, **options: Any) -> ScriptedResources:
             left = [answer(content) for content in contents]
-            made = Resources(serve(script or (lambda _: [left.pop(0)])), **options)
+            made = ScriptedResources(serve(script or (lambda _: [left.pop(0)])), **options)
             stack.callback(made.requestor.close)
             return made
 
         yield make
+
+
+@pytest.fixture
+def api(sandbox: Sandbox) -> Iterator[Resources]:
+    """The resources on the sandbox."""
+    made = Resources(sandbox.url, sandbox.key)
+    yield made
+    made.requestor.close()
 
 
 def ok(data: Any = None) -> dict[str, Any]:

@@ -21,12 +21,12 @@ from tests.client.v1.documented_calls import ANA, SETTINGS
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from tests.client.v1.conftest import NewResources, Resources
+    from tests.client.v1.conftest import NewResources, ScriptedResources
 
 LOST: list[Piece] = ["reset"]
 
 
-def methods(api: Resources) -> list[str]:
+def methods(api: ScriptedResources) -> list[str]:
     return [request.method for request in api.server.requests]
 
 
@@ -57,6 +57,21 @@ def test_pausing_is_sent_again_at_once(resources: NewResources) -> None:
 
     assert api.sequences.set_status("s1", "paused") == {"sequence_id": "s1", "status": "PAUSED"}
     assert methods(api) == ["POST", "POST"]
+
+
+def test_a_change_that_plans_no_mails_is_sent_again(resources: NewResources) -> None:
+    api = resources(script=losing_first(ok()))
+
+    assert api.sequences.update("s1", name="Autumn", starred=True) == {"id": "s1"}
+    assert methods(api) == ["PATCH", "PATCH"]
+
+
+def test_a_change_that_plans_mails_is_sent_once(resources: NewResources) -> None:
+    api = resources(script=losing_first(ok()))
+
+    with pytest.raises(AmbiguousWriteError):
+        api.sequences.update("s1", name="Autumn", paused=False)
+    assert methods(api) == ["PATCH"]
 
 
 @pytest.mark.parametrize("status", ["running", "", "ACTIVE PAUSED", None])

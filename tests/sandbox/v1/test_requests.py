@@ -6,11 +6,9 @@ from typing import TYPE_CHECKING
 
 import pytest
 import requests  # noqa: TID251  # the tests are this server's client
-import yaml
 
 from airflow_provider_salesblink.sandbox import Limits, SandboxUsageError, V1Rules
 from airflow_provider_salesblink.sandbox.v1.operations import OPERATIONS, operation_of
-from tests.sandbox.v1.test_openapi import DOCUMENTED
 
 if TYPE_CHECKING:
     from airflow_provider_salesblink.sandbox import Sandbox
@@ -53,18 +51,6 @@ def test_there_are_three_tiers_of_limits(sandbox: Sandbox, v1: Call, people: str
 def test_the_real_limits_are_known() -> None:
     assert Limits.parse("real") == Limits(reads=30, writes=15, deletes=10)
     assert Limits.parse("deletes=3") == Limits(deletes=3)
-
-
-def test_the_names_of_the_operations_are_those_of_the_description() -> None:
-    paths = yaml.safe_load(DOCUMENTED.read_text(encoding="utf-8"))["paths"]
-    documented = {
-        operation["operationId"]: f"{method.upper()} {path}"
-        for path, methods in paths.items()
-        for method, operation in methods.items()
-        if method != "parameters"
-    }
-
-    assert documented == OPERATIONS
 
 
 @pytest.mark.parametrize(("name", "call"), OPERATIONS.items())
