@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import tempfile
 from dataclasses import dataclass
+from functools import partial
 from importlib.metadata import version
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -12,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from airflow_provider_salesblink.client import SalesBlinkClient
+from airflow_provider_salesblink.client import client as client_module
 from airflow_provider_salesblink.client.probe import APIS
 from airflow_provider_salesblink.client.retry import Policy
 from airflow_provider_salesblink.sandbox import Sandbox
@@ -94,8 +96,10 @@ def sandbox(running_sandbox: Sandbox) -> Sandbox:
 
 
 @pytest.fixture
-def api(request: pytest.FixtureRequest, sandbox: Sandbox) -> Api:
+def api(request: pytest.FixtureRequest, sandbox: Sandbox, monkeypatch: pytest.MonkeyPatch) -> Api:
     """Return the API that the test runs on: the classic one, unless the marker ``apis`` says otherwise."""
+    # The sandbox imports people within a fraction of a second; no connection can set how long a client waits for it.
+    monkeypatch.setattr(client_module, "Policy", partial(Policy, import_time=HASTE.import_time))
     return Api(getattr(request, "param", "classic"), sandbox)
 
 
