@@ -15,6 +15,8 @@ from airflow_provider_salesblink.client import SalesBlinkClient
 from airflow_provider_salesblink.client.retry import Policy
 from airflow_provider_salesblink.sandbox import Sandbox
 from demo import airflow_home
+from tests.apis import Api
+from tests.polls import Polls
 from tests.redis_server import new_server
 
 if TYPE_CHECKING:
@@ -34,6 +36,18 @@ HASTE = Policy(
 def pytest_addoption(parser: pytest.Parser) -> None:
     """Add ``--nothing-skipped``, for machines that have everything that the tests can use."""
     parser.addoption("--nothing-skipped", action="store_true", help="fail if a test is skipped")
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    """Add the marker with which a module or a test says on which APIs it runs."""
+    config.addinivalue_line("markers", "apis(*versions): runs on these APIs of SalesBlink, instead of classic only")
+
+
+def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
+    """Run a test that uses an API on each of those that its marker names."""
+    mark = metafunc.definition.get_closest_marker("apis")
+    if mark and "api" in metafunc.fixturenames:
+        metafunc.parametrize("api", mark.args, indirect=True)
 
 
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
@@ -72,24 +86,36 @@ def sandbox(running_sandbox: Sandbox) -> Sandbox:
 
 
 @pytest.fixture
+def api(request: pytest.FixtureRequest, sandbox: Sandbox) -> Api:
+    """Return the API that the test runs on: the classic one, unless the marker ``apis`` says otherwise."""
+    return Api(getattr(request, "param", "classic"), sandbox)
+
+
+@pytest.fixture
+def polls(api: Api, sandbox: Sandbox) -> Polls:
+    return Polls(api, sandbox)
+
+
+@pytest.fixture
 def campaign(sandbox: Sandbox) -> CampaignUnderTest:
     return CampaignUnderTest(sandbox.add_campaign("Spring"), "Spring")
 
 
 @pytest.fixture
-def client(sandbox: Sandbox) -> Iterator[SalesBlinkClient]:
+def client(sandbox: Sandbox, api: Api) -> Iterator[SalesBlinkClient]:
     with SalesBlinkClient(
-        sandbox.key, sandbox.url, reads_per_minute=0, writes_per_minute=0, policy=HASTE, timeout=5
+        sandbox.key, sandbox.url, api.version, reads_per_minute=0, writes_per_minute=0, policy=HASTE, timeout=5
     ) as client:
         yield client
 
 
 @pytest.fixture
-def connection(sandbox: Sandbox, monkeypatch: pytest.MonkeyPatch) -> Callable[..., None]:
+def connection(sandbox: Sandbox, api: Api, monkeypatch: pytest.MonkeyPatch) -> Callable[..., None]:
     """Return a function that sets the connection ``salesblink_default`` to the sandbox, with changes."""
 
     def connect(**changed: Any) -> None:
-        extra = {"reads_per_minute": 0, "writes_per_minute": 0, "timeout": 5, **changed.pop("extra", {})}
+        unpaced = {"reads_per_minute": 0, "writes_per_minute": 0}
+        extra = {"api_version": api.version, "timeout": 5, **unpaced, **changed.pop("extra", {})}
         made = {"conn_type": "salesblink", "host": sandbox.url, "password": sandbox.key, "extra": extra, **changed}
         monkeypatch.setenv("AIRFLOW_CONN_SALESBLINK_DEFAULT", json.dumps(made))
 
