@@ -19,6 +19,7 @@ from airflow_provider_salesblink.client.retry import Policy
 from airflow_provider_salesblink.sandbox import Sandbox
 from demo import airflow_home
 from tests.apis import Api
+from tests.polls import Polls
 from tests.redis_server import new_server
 
 if TYPE_CHECKING:
@@ -101,6 +102,11 @@ def api(request: pytest.FixtureRequest, sandbox: Sandbox, monkeypatch: pytest.Mo
     # The sandbox imports people within a fraction of a second; no connection can set how long a client waits for it.
     monkeypatch.setattr(client_module, "Policy", partial(Policy, import_time=HASTE.import_time))
     return Api(getattr(request, "param", "classic"), sandbox)
+
+
+@pytest.fixture
+def polls(api: Api, sandbox: Sandbox) -> Polls:
+    return Polls(api, sandbox)
 
 
 @pytest.fixture
