@@ -13,6 +13,7 @@ import threading
 import time
 from contextlib import contextmanager
 from contextvars import ContextVar
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Protocol, cast
 
 from pyrate_limiter import Rate, RateItem
@@ -176,6 +177,43 @@ class Pauses:
     def end_exemption(self, kind: RequestKind) -> None:
         """Hold back this thread too, because it does not retry the call that got the 429."""
         setattr(self._waited, kind, 0.0)
+
+
+@dataclass
+class _Series:
+    stopped: threading.Event
+    has_begun: bool = False
+
+
+_series: ContextVar[_Series | None] = ContextVar("series", default=None)
+
+
+@contextmanager
+def waiting_for_later_pages(stopped: threading.Event) -> Iterator[None]:
+    """While active, all calls of this thread but the first one wait for the rate limit, whatever ``longest_wait`` is.
+
+    Without its later pages, an answer is useless: to begin again each time would use up the rate limit for nothing.
+
+    :param stopped: ends the waits when it is set.
+    """
+    token = _series.set(_Series(stopped))
+    try:
+        yield
+    finally:
+        _series.reset(token)
+
+
+def note_sent() -> None:
+    """Note that a call of this thread is sent."""
+    series = _series.get()
+    if series is not None:
+        series.has_begun = True
+
+
+def wait_for_later_page(seconds: float) -> bool:
+    """Wait, and return True, if the next call of this thread reads a later page; else return False at once."""
+    series = _series.get()
+    return series is not None and series.has_begun and not series.stopped.wait(seconds)
 
 
 class FallbackRateLimiter:

@@ -20,8 +20,7 @@ from airflow_provider_salesblink.client.errors import (
     RateLimitedError,
 )
 from airflow_provider_salesblink.client.http_transport import Call, HttpTransport
-from airflow_provider_salesblink.client.page_waits import note_sent, wait_for_later_page
-from airflow_provider_salesblink.client.rate_limit import MINUTE, Pauses
+from airflow_provider_salesblink.client.rate_limit import MINUTE, Pauses, note_sent, wait_for_later_page
 from airflow_provider_salesblink.client.redaction import redacted
 from airflow_provider_salesblink.client.retry import Again, Answered, Attempt, Done, Final, Policy, ReadBack
 from airflow_provider_salesblink.client.validation import encoded

@@ -20,6 +20,7 @@ from tests.conftest import HASTE
 
 if TYPE_CHECKING:
     from airflow_provider_salesblink.sandbox import Sandbox
+    from tests.apis import Api
 
 NewClient = Callable[..., SalesBlinkClient]
 Serve = Callable[..., RawServer]
@@ -54,12 +55,13 @@ def scene(sandbox: Sandbox, request: pytest.FixtureRequest, api: str) -> Scene:
 
 
 @pytest.fixture
-def new_client(sandbox: Sandbox, api: str) -> Iterator[NewClient]:
+def new_client(sandbox: Sandbox, api: str | Api) -> Iterator[NewClient]:
     """Makes clients that retry quickly and, by default, use the sandbox without a rate limit."""
+    version = api if isinstance(api, str) else api.version
     with ExitStack() as stack:
 
         def make(**options: Any) -> SalesBlinkClient:
-            defaults = {"api_key": sandbox.key, "base_url": sandbox.url, "api_version": api, "timeout": 5}
+            defaults = {"api_key": sandbox.key, "base_url": sandbox.url, "api_version": version, "timeout": 5}
             quick = {"policy": replace(HASTE, import_time=0.0)}
             unlimited = {"reads_per_minute": 0, "writes_per_minute": 0, "deletes_per_minute": 0}
             return stack.enter_context(SalesBlinkClient(**{**defaults, **quick, **unlimited, **options}))

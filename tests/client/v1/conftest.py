@@ -55,7 +55,7 @@ def resources(serve: Serve) -> Iterator[NewResources]:
 
 
 @pytest.fixture
-def api(sandbox: Sandbox) -> Iterator[Resources]:
+def on_sandbox(sandbox: Sandbox) -> Iterator[Resources]:
     """The resources on the sandbox."""
     made = Resources(sandbox.url, sandbox.key)
     yield made
