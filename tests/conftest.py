@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import tempfile
 from dataclasses import dataclass
+from functools import partial
 from importlib.metadata import version
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -12,11 +13,13 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from airflow_provider_salesblink.client import SalesBlinkClient
+from airflow_provider_salesblink.client import client as client_module
 from airflow_provider_salesblink.client.probe import APIS
 from airflow_provider_salesblink.client.retry import Policy
 from airflow_provider_salesblink.sandbox import Sandbox
 from demo import airflow_home
 from tests.apis import Api
+from tests.polls import Polls
 from tests.redis_server import new_server
 
 if TYPE_CHECKING:
@@ -94,9 +97,16 @@ def sandbox(running_sandbox: Sandbox) -> Sandbox:
 
 
 @pytest.fixture
-def api(request: pytest.FixtureRequest, sandbox: Sandbox) -> Api:
+def api(request: pytest.FixtureRequest, sandbox: Sandbox, monkeypatch: pytest.MonkeyPatch) -> Api:
     """Return the API that the test runs on: the classic one, unless the marker ``apis`` says otherwise."""
+    # The sandbox imports people within a fraction of a second; no connection can set how long a client waits for it.
+    monkeypatch.setattr(client_module, "Policy", partial(Policy, import_time=HASTE.import_time))
     return Api(getattr(request, "param", "classic"), sandbox)
+
+
+@pytest.fixture
+def polls(api: Api, sandbox: Sandbox) -> Polls:
+    return Polls(api, sandbox)
 
 
 @pytest.fixture

@@ -20,6 +20,7 @@ from airflow_provider_salesblink.client.errors import (
     RateLimitedError,
 )
 from airflow_provider_salesblink.client.http_transport import Call, HttpTransport
+from airflow_provider_salesblink.client.page_waits import note_sent, wait_for_later_page
 from airflow_provider_salesblink.client.rate_limit import MINUTE, Pauses
 from airflow_provider_salesblink.client.redaction import redacted
 from airflow_provider_salesblink.client.retry import Again, Answered, Attempt, Done, Final, Policy, ReadBack
@@ -271,6 +272,7 @@ class Requestor:
                 self._wait_for_rate_limit(call, wait, waited)
             # Another thread may have got a 429 while this one asked the rate limiter.
             elif not self._pauses.until(call.kind):
+                note_sent()
                 return
 
     def _wait_while_paused(self, call: Call, waited: _WaitTime) -> None:
@@ -291,6 +293,8 @@ class Requestor:
     def _wait_for_rate_limit(self, call: Call, wait: float, waited: _WaitTime) -> None:
         waited.total += wait
         if waited.total > self.longest_wait:
+            if wait_for_later_page(wait):
+                return
             raise BudgetSpentError(
                 f"The rate limit of {call.kind} is used up for longer than {self.longest_wait:g} s; nothing was sent.",
                 status=None,

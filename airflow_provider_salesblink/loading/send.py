@@ -9,6 +9,7 @@ from __future__ import annotations
 import logging
 import time
 from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
+from contextlib import suppress
 from functools import partial
 from typing import TYPE_CHECKING
 
@@ -32,7 +33,7 @@ from airflow_provider_salesblink.loading.other_loads import wait_for_others
 from airflow_provider_salesblink.loading.progress import Progress
 from airflow_provider_salesblink.loading.reservations import LONGEST_UNSENT
 from airflow_provider_salesblink.loading.reservations_retry import NotReservedError
-from airflow_provider_salesblink.loading.send_round import Round
+from airflow_provider_salesblink.loading.send_round import LONGEST_SETTLING_TIME, Round
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -50,8 +51,6 @@ log = logging.getLogger(__name__)
 
 MOST_ROUNDS = 20
 """After this many rounds in a row in which nobody could be added for sure, a load gives up."""
-LONGEST_SETTLING_TIME = 60.0
-"""The most seconds that a load waits for a server that asks for a pause. If it asks for more, the load ends for now."""
 FIRST_PAUSE = 1.0
 """Seconds before the first look for people whose adds are in doubt."""
 
@@ -115,8 +114,7 @@ class Sender:
     def _prepare_next_round(self, last: Round) -> None:
         if last.in_doubt:
             last.log_doubt()
-            settling_time = max(min(last.settling_time, LONGEST_SETTLING_TIME), last.retry_after)
-            self._read_back(settling_time, is_expected=last.accepted > 0)
+            self._read_back(max(last.time_to_settle, last.retry_after), is_expected=last.accepted > 0)
             self._check_server_pause(last.settling_time - LONGEST_SETTLING_TIME)
         elif last.held_by_others:
             self._wait_for_others(last.held_by_others)
@@ -165,6 +163,10 @@ class Sender:
             for step, future in self._in_flight(pool, current):
                 self._finish_add(step, future, current)
         if error := current.error or current.lookup_error:
+            if current.in_doubt and isinstance(error, BudgetSpentError):
+                # Otherwise the next part of the load counts the people as there, and waits for their requests first.
+                with suppress(SalesBlinkError):
+                    self._read_back(current.time_to_settle, is_expected=current.accepted > 0)
             raise error
         return current
 

@@ -11,6 +11,9 @@ if TYPE_CHECKING:
 
 log = logging.getLogger(__name__)
 
+LONGEST_SETTLING_TIME = 60.0
+"""The most seconds that a load waits for a server that asks for a pause. If it asks for more, the load ends for now."""
+
 
 @dataclass
 class Round:
@@ -34,6 +37,11 @@ class Round:
     held_by_others: list[bytes] = field(default_factory=list)
     error: SalesBlinkError | None = None
     lookup_error: SalesBlinkError | None = None
+
+    @property
+    def time_to_settle(self) -> float:
+        """Return the seconds to wait until the requests in doubt cannot take effect any more."""
+        return min(self.settling_time, LONGEST_SETTLING_TIME)
 
     def note_doubt(self, error: AmbiguousWriteError) -> None:
         """Note an add that may have been carried out."""

@@ -11,11 +11,15 @@ from airflow.providers.common.compat.sdk import DAG, AirflowFailException
 from airflow_provider_salesblink.operators.prospects import AddProspectOperator
 from airflow_provider_salesblink.sandbox import Shapes
 from airflow_provider_salesblink.sensors.prospects import ProspectSensor
+from tests.apis import BOTH
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
     from airflow_provider_salesblink.sandbox import Sandbox
+    from tests.polls import Polls
+
+pytestmark = pytest.mark.apis(*BOTH)
 
 ALERTS = {"email": ["oncall@example.com"], "email_on_failure": True, "email_on_retry": True}
 
@@ -74,7 +78,7 @@ def test_an_untold_opt_out_matters_only_to_those_who_ask_for_it(sandbox: Sandbox
 
 
 def test_everything_that_says_what_to_wait_for_is_templated(
-    sandbox: Sandbox, campaign: Any, way: dict[str, Any], run_dag: Callable[..., Any], dag: Any
+    polls: Polls, campaign: Any, way: dict[str, Any], run_dag: Callable[..., Any], dag: Any
 ) -> None:
     dag.params["who"] = "ana@example.com"
     with dag:
@@ -99,7 +103,7 @@ def test_everything_that_says_what_to_wait_for_is_templated(
         add >> [by_id, by_address]
 
     assert run_dag(dag).state == "success"
-    assert {request.path for request in sandbox.requests[-2:]} == {f"/api/prospects/{campaign.id}"}
+    assert {request.path for request in polls.looks[-2:]} == {polls.of_people(campaign.id)}
 
 
 def test_many_people_are_waited_for_by_mapping_in_a_dag_with_alerts(

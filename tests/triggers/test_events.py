@@ -11,12 +11,16 @@ import pytest
 
 from airflow_provider_salesblink.triggers import events
 from airflow_provider_salesblink.triggers.events import ProspectEventTrigger
+from tests.apis import BOTH
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Callable
 
     from airflow_provider_salesblink.sandbox import Sandbox
     from tests.conftest import CampaignUnderTest
+    from tests.polls import Polls
+
+pytestmark = pytest.mark.apis(*BOTH)
 
 SOON = 20.0
 
@@ -105,13 +109,9 @@ def changes(payloads: list[dict[str, Any]]) -> list[tuple[str, str]]:
     return [(change["event"], change["prospect_id"]) for payload in payloads for change in payload["changes"]]
 
 
-def looks(sandbox: Sandbox) -> int:
-    return sum(request.method == "GET" for request in sandbox.requests)
-
-
 @pytest.mark.parametrize("way", [alone, streamed])
 def test_people_already_there_are_known_and_each_kind_is_reported(
-    way: Any, sandbox: Sandbox, campaign: CampaignUnderTest, watch: Callable[..., ProspectEventTrigger]
+    polls: Polls, way: Any, sandbox: Sandbox, campaign: CampaignUnderTest, watch: Callable[..., ProspectEventTrigger]
 ) -> None:
     ben = sandbox.add_person(campaign.id, {"Email": "ben@example.com"})
     eve = sandbox.add_person(campaign.id, {"Email": "eve@example.com"})
@@ -122,7 +122,7 @@ def test_people_already_there_are_known_and_each_kind_is_reported(
         sandbox.happen("reply", to=ben)
         sandbox.happen("unsubscribe", to=eve)
 
-    payloads = asyncio.run(reported(way(watch()), 3, happen, lambda: looks(sandbox) >= 2))
+    payloads = asyncio.run(reported(way(watch()), 3, happen, lambda: len(polls.looks) >= 2))
 
     assert sorted(changes(payloads)) == sorted([("appeared", new[0]), ("changed", ben), ("unsubscribed", eve)])
     assert {payload["campaign_id"] for payload in payloads} == {campaign.id}
@@ -130,7 +130,7 @@ def test_people_already_there_are_known_and_each_kind_is_reported(
 
 
 def test_only_the_requested_kinds_are_reported(
-    sandbox: Sandbox, campaign: CampaignUnderTest, watch: Callable[..., ProspectEventTrigger]
+    polls: Polls, sandbox: Sandbox, campaign: CampaignUnderTest, watch: Callable[..., ProspectEventTrigger]
 ) -> None:
     ben = sandbox.add_person(campaign.id, {"Email": "ben@example.com"})
 
@@ -139,7 +139,7 @@ def test_only_the_requested_kinds_are_reported(
         sandbox.happen("unsubscribe", to=ben)
 
     trigger = watch(events=["unsubscribed"])
-    payloads = asyncio.run(reported(alone(trigger), 1, happen, lambda: looks(sandbox) >= 2))
+    payloads = asyncio.run(reported(alone(trigger), 1, happen, lambda: len(polls.looks) >= 2))
 
     assert changes(payloads) == [("unsubscribed", ben)]
 
@@ -248,6 +248,7 @@ def test_many_changes_come_in_several_events(
 
 
 def test_a_trigger_of_several_assets_goes_on_without_a_memory_and_says_so(
+    polls: Polls,
     sandbox: Sandbox,
     campaign: CampaignUnderTest,
     watch: Callable[..., ProspectEventTrigger],
@@ -258,7 +259,7 @@ def test_a_trigger_of_several_assets_goes_on_without_a_memory_and_says_so(
             streamed(watch(OfSeveralAssets())),
             1,
             lambda: sandbox.happen("appear", to=campaign.id),
-            lambda: looks(sandbox) >= 2,
+            lambda: len(polls.looks) >= 2,
         )
     )
 
@@ -267,6 +268,7 @@ def test_a_trigger_of_several_assets_goes_on_without_a_memory_and_says_so(
 
 
 def test_a_connection_that_is_not_there_is_tried_again(
+    polls: Polls,
     sandbox: Sandbox,
     campaign: CampaignUnderTest,
     connection: Callable[..., None],
@@ -283,7 +285,7 @@ def test_a_connection_that_is_not_there_is_tried_again(
         if not corrected and "has no API key" in caplog.text:
             connection()
             corrected = True
-        return looks(sandbox) >= 2
+        return len(polls.looks) >= 2
 
     payloads = asyncio.run(reported(streamed(watch()), 1, lambda: sandbox.happen("appear", to=campaign.id), ready))
 
@@ -292,14 +294,14 @@ def test_a_connection_that_is_not_there_is_tried_again(
 
 
 def test_looks_of_others_do_not_make_it_faster(
-    sandbox: Sandbox, campaign: CampaignUnderTest, watch: Callable[..., ProspectEventTrigger]
+    polls: Polls, sandbox: Sandbox, campaign: CampaignUnderTest, watch: Callable[..., ProspectEventTrigger]
 ) -> None:
     sandbox.add_person(campaign.id, {"Email": "ben@example.com"})
 
     async def both() -> list[Any]:
         fast = asyncio.create_task(anext(alone(watch(poll_interval=0.05))))
         slow = asyncio.create_task(anext(alone(watch(poll_interval=1.0))))
-        await until(lambda: looks(sandbox) >= 4)
+        await until(lambda: len(polls.looks) >= 4)
         sandbox.happen("appear", to=campaign.id)
         began = asyncio.get_running_loop().time()
         async with asyncio.timeout(SOON):
