@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Any
 from weakref import WeakKeyDictionary
 
 from airflow_provider_salesblink.client.errors import BudgetSpentError, RateLimitedError, SalesBlinkError
-from airflow_provider_salesblink.client.page_waits import waiting_for_later_pages
+from airflow_provider_salesblink.client.rate_limit import waiting_for_later_pages
 from airflow_provider_salesblink.client.redaction import redacted
 from airflow_provider_salesblink.waiting.connection_reload import ReloadingClient
 from airflow_provider_salesblink.waiting.poller import Poller
