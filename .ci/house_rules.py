@@ -19,6 +19,7 @@ if TYPE_CHECKING:
 PACKAGE = "airflow_provider_salesblink"
 README_WORDS = 750
 MODULE_LINES = 350
+API_MODULE_LINES = 250
 CLIENT_MODULES = 20
 MEDIAN_FUNCTION_LINES = 6
 
@@ -104,8 +105,9 @@ def long_modules(sources: dict[str, str]) -> Iterator[str]:
     """Yield each module that is too long."""
     for name, source in sources.items():
         lines = len(source.splitlines())
-        if lines > MODULE_LINES:
-            yield f"{name}:{lines}: {lines} lines, more than {MODULE_LINES}: split it by topic"
+        most = API_MODULE_LINES if name.startswith(f"{PACKAGE}/client/v1/") else MODULE_LINES
+        if lines > most:
+            yield f"{name}:{lines}: {lines} lines, more than {most}: split it by topic"
 
 
 def crowded_client(names: Iterable[str]) -> Iterator[str]:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from airflow_provider_salesblink.sandbox.lead_columns import classic_name
+from airflow_provider_salesblink.sandbox.lead_columns import classic_name, snake_case
 
 if TYPE_CHECKING:
     from airflow_provider_salesblink.sandbox import Request, Sandbox
@@ -43,6 +43,10 @@ class Api:
     def fault(self, operation: str, kind: str, **options: Any) -> None:
         """Add a fault to an operation, which has the name of the classic API."""
         self._sandbox.fault(_ON_V1[operation] if self.is_v1 else operation, kind, **options)
+
+    def columns(self, given: dict[str, Any]) -> dict[str, Any]:
+        """Return a task's columns under the names that SalesBlink gets: on v1, the user's own are in snake_case."""
+        return {classic_name(snake_case(name)): value for name, value in given.items()} if self.is_v1 else given
 
     def writes(self) -> list[Write]:
         """Return the writes that reached SalesBlink so far. The fields that were set of one person are one write."""

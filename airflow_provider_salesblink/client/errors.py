@@ -119,10 +119,19 @@ class AmbiguousWriteError(SalesBlinkError):
     Check SalesBlink before sending it again: a second ``prospect-add`` may mail a person twice.
 
     :param settling_time: seconds to wait before the check, because the sent request may still take effect.
+    :param is_accepted: whether SalesBlink answered that it accepted the write, and will carry it out later.
     """
 
     def __init__(
-        self, message: str, *, status: int | None = None, method: str = "", path: str = "", settling_time: float = 0.0
+        self,
+        message: str,
+        *,
+        status: int | None = None,
+        method: str = "",
+        path: str = "",
+        settling_time: float = 0.0,
+        is_accepted: bool = False,
     ) -> None:
         super().__init__(message, status=status, method=method, path=path)
         self.settling_time = settling_time
+        self.is_accepted = is_accepted

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from http import HTTPStatus
 from typing import TYPE_CHECKING
 
-from airflow_provider_salesblink.client import classic, v1, validation
+from airflow_provider_salesblink.client import classic, response_content, v1, validation
 from airflow_provider_salesblink.client.errors import (
     AuthenticationError,
     NotFoundError,
@@ -126,7 +126,10 @@ class OtherApi:
     def explain(self, outcome: Outcome) -> str:
         """Return a sentence for the error that ``outcome`` becomes, or nothing if the other API does not explain it."""
         match outcome:
-            case Answered(status=HTTPStatus.UNAUTHORIZED | HTTPStatus.NOT_FOUND) | Unreadable(hopeless=False):
+            case (
+                Answered(status=HTTPStatus.UNAUTHORIZED | HTTPStatus.NOT_FOUND)
+                | Unreadable(reason=response_content.HTML_PAGE)
+            ):
                 with self._lock:
                     if self._sentence is None:
                         self._sentence = self._compare()

@@ -201,16 +201,20 @@ class Requestor:
         return self._answer(call, attempt)
 
     def wait_until(self, find: Callable[[], Existing | None], longest: float) -> Existing | None:
-        """Return what ``find`` returns, once it is not None; None if that takes longer than ``longest`` seconds."""
+        """Return what ``find`` returns, once it is not None; None if a look-up after ``longest`` seconds finds nothing.
+
+        A look-up may wait for the rate limit for longer than that. So what counts is when the last one starts: one that
+        started earlier may have missed what came later.
+        """
         started, waited, pause = time.monotonic(), 0.0, self._policy.backoff
-        while (found := find()) is None:
-            # The look-ups themselves may wait for the rate limit.
-            left = longest - max(waited, time.monotonic() - started)
-            if left <= 0:
-                return None
+        while True:
+            passed = max(waited, time.monotonic() - started)
+            found = find()
+            if found is not None or passed >= longest:
+                return found
+            left = max(0.0, longest - max(waited, time.monotonic() - started))
             self._sleep(min(pause, left))
             waited, pause = waited + min(pause, left), min(2 * pause, LONGEST_POLL_PAUSE)
-        return found
 
     @property
     def settling_time(self) -> float:
@@ -235,6 +239,7 @@ class Requestor:
         if isinstance(attempt.verdict, Done) and isinstance(attempt.outcome, Answered):
             self._explain = None
             return Answer(call, attempt.outcome.body, attempt.outcome.status)
+        self._pauses.end_exemption(call.kind)
         error = error_messages.to_error(attempt.outcome, method=call.method, path=call.path, **self._error_details)
         if self._explain and (sentence := self._explain(attempt.outcome)):
             error.append(sentence)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import codecs
 import io
 from collections.abc import Mapping
 from datetime import UTC, datetime
@@ -23,6 +24,9 @@ from airflow_provider_salesblink.client.retry import (
 
 ContentKind = Literal["json", "scalar", "csv"]
 """What a call asks for: a JSON object or list; the same, or a bare JSON true or false; a CSV text."""
+
+HTML_PAGE = "it is an HTML page"
+"""Why such an answer is unreadable: something other than the API answered, for example a proxy."""
 
 LONGEST_MESSAGE = 200
 DEEPEST_MESSAGE = 3
@@ -100,9 +104,19 @@ def _outcome_of_csv(status: int, headers: Headers, content: Content | ContentRef
     file.seek(0)
     if start[:1] == b"{" and is_refusal(body := _decoded(start)):
         return RefusedInBody(_api_message(body, key))
-    if not start or start[:1] in (b"{", b"<") or _is_html(headers):
+    is_other = start[:1] in (b"{", b"<") or _has_type(headers, "html", "json") or not _is_text(start)
+    if not start or is_other:
         return _unreadable(status, headers, start, "CSV text")
     return Answered(status, body=file)
+
+
+def _is_text(start: bytes) -> bool:
+    """Return whether bytes are UTF-8; the last character may be incomplete."""
+    try:
+        codecs.getincrementaldecoder("utf-8")().decode(start)
+    except UnicodeDecodeError:
+        return False
+    return True
 
 
 def _unreadable(status: int, headers: Headers, content: bytes | ContentRefusedError, wanted: str) -> Unreadable:
@@ -110,12 +124,12 @@ def _unreadable(status: int, headers: Headers, content: bytes | ContentRefusedEr
         return Unreadable(status, str(content), hopeless=True)
     if not content:
         return Unreadable(status, "it is empty")
-    is_page = _is_html(headers) or content.lstrip()[:1] == b"<"
-    return Unreadable(status, "it is an HTML page" if is_page else f"it is not {wanted}")
+    is_page = _has_type(headers, "html") or content.lstrip()[:1] == b"<"
+    return Unreadable(status, HTML_PAGE if is_page else f"it is not {wanted}")
 
 
-def _is_html(headers: Headers) -> bool:
-    return "html" in headers.get("Content-Type", "")
+def _has_type(headers: Headers, *words: str) -> bool:
+    return any(word in headers.get("Content-Type", "") for word in words)
 
 
 def _api_message(body: object, key: str) -> str:

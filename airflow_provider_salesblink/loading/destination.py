@@ -22,6 +22,12 @@ class Destination(Protocol):
     def opted_out_elsewhere(self, address: str) -> bool | None:
         """Return whether a person opted out in any campaign of the account; None if SalesBlink does not show it."""
 
+    def check_adds(self) -> None:
+        """Check that people may be added at all.
+
+        :raises InvalidInputError: when they may not.
+        """
+
     def add(self, columns: dict[str, str]) -> None:
         """Send one person, once.
 
@@ -82,6 +88,10 @@ class ClientCampaign:
     def opted_out_elsewhere(self, address: str) -> bool | None:
         """Return whether a person opted out in any campaign of the account; None if SalesBlink does not show it."""
         return self.client.prospects.opted_out_elsewhere(self.campaign_id, address)
+
+    def check_adds(self) -> None:
+        """Check that the campaign has a list that people may be added to."""
+        self.client.prospects.check_list(self.campaign_id, **self.list_choice.as_arguments())
 
     def add(self, columns: dict[str, str]) -> None:
         """Send one person, once; raise :class:`AmbiguousWriteError` if it is not known whether that worked."""

@@ -82,6 +82,7 @@ def load(
                 this.read_campaign()
                 this.plan_rows(source)
                 check_mirror(this.plan, this.report, guards.max_unsubscribes)
+                this.check_adds()
                 this.log_plan()
                 everybody_added = client.dry_run or this.send()
             this.report_rejects(on_rejects)
@@ -133,9 +134,22 @@ class _Load:
 
     def plan_rows(self, source: Iterable[Row | Reject]) -> None:
         """Decide for each row what to do."""
-        planner = Planner(self.plan, suppressions=self._suppressions, opt_outs=self._opt_outs.in_campaign)
+        planner = Planner(
+            self.plan,
+            suppressions=self._suppressions,
+            opt_outs=self._opt_outs.in_campaign,
+            column_values=self._client.prospects.checks.column_values,
+        )
         with Progress("rows planned") as progress:
             planner.decide(progress.each(with_opt_outs(source, self._opt_outs.columns)), self._conflicts.refuse)
+
+    def check_adds(self) -> None:
+        """Check that people may be added, if the plan says to add some.
+
+        :raises InvalidInputError: when they may not. Nothing was sent.
+        """
+        if self.plan.to_send("add"):
+            self._destination.check_adds()
 
     def log_plan(self) -> None:
         """Log the plan, and about how long it takes."""

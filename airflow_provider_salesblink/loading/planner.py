@@ -4,14 +4,14 @@ from __future__ import annotations
 
 import json
 import logging
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from airflow_provider_salesblink.client.columns import EMAIL, differing, is_email
 from airflow_provider_salesblink.client.identity import InvalidAddressError, addresses_in, fingerprint, read_person
 from airflow_provider_salesblink.loading.rows import Reject, Row
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Collection, Iterator
+    from collections.abc import Callable, Collection, Iterator, Mapping
 
     from airflow_provider_salesblink.choices import OptOuts
     from airflow_provider_salesblink.loading.plan import Plan
@@ -56,16 +56,23 @@ class Planner:
     :param suppressions: people who must not be mailed.
     :param opt_outs: what ``upsert`` and ``mirror`` do with people in the campaign who opted out according to the
         source: ``unsubscribe`` them, or ``skip`` them.
+    :param column_values: makes a mapping of a prospect's fields that finds them under the names that users write.
     """
 
     def __init__(
-        self, plan: Plan, *, suppressions: Suppressions | None = None, opt_outs: OptOuts = "unsubscribe"
+        self,
+        plan: Plan,
+        *,
+        suppressions: Suppressions | None = None,
+        opt_outs: OptOuts = "unsubscribe",
+        column_values: Callable[[dict[str, Any]], Mapping[str, Any]] = dict,
     ) -> None:
         self._plan = plan
         self._mode = plan.mode
         self._counts = plan.counts
         self._suppressions = suppressions
         self._opt_outs = opt_outs
+        self._column_values = column_values
         self._still_subscribed = 0
         self._cleaned = _RowNumbers()
         self._repeated = _RowNumbers()
@@ -126,10 +133,13 @@ class Planner:
         changed = False
         if self._mode != "insert":
             for prospect_id, _, fields in known:
-                if prospect_id and (change := differing(json.loads(fields or "{}"), wanted)):
+                if prospect_id and (change := self._differing(fields, wanted)):
                     self._plan.add_step(row.number, "update", who, prospect_id, change)
                     changed = True
         self._counts.there += not changed
+
+    def _differing(self, fields: str | None, wanted: dict[str, str]) -> dict[str, str]:
+        return differing(self._column_values(json.loads(fields or "{}")), wanted)
 
     def _opt_out(self, first: int | None, number: int, who: bytes) -> None:
         """Plan what follows from a row whose person opted out.

@@ -9,7 +9,7 @@ from __future__ import annotations
 import logging
 import time
 from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
-from dataclasses import dataclass, field
+from contextlib import suppress
 from functools import partial
 from typing import TYPE_CHECKING
 
@@ -33,6 +33,7 @@ from airflow_provider_salesblink.loading.other_loads import wait_for_others
 from airflow_provider_salesblink.loading.progress import Progress
 from airflow_provider_salesblink.loading.reservations import LONGEST_UNSENT
 from airflow_provider_salesblink.loading.reservations_retry import NotReservedError
+from airflow_provider_salesblink.loading.send_round import LONGEST_SETTLING_TIME, Round
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -50,32 +51,8 @@ log = logging.getLogger(__name__)
 
 MOST_ROUNDS = 20
 """After this many rounds in a row in which nobody could be added for sure, a load gives up."""
-LONGEST_SETTLING_TIME = 60.0
-"""The most seconds that a load waits for a server that asks for a pause. If it asks for more, the load ends for now."""
 FIRST_PAUSE = 1.0
 """Seconds before the first look for people whose adds are in doubt."""
-
-
-@dataclass
-class _Round:
-    """What happened to the people of one round.
-
-    :param last_doubt: the last call in doubt, and what came back.
-    :param settling_time: seconds for which the requests in doubt may still take effect.
-    :param retry_after: seconds until the rate limit allows more calls.
-    :param held_by_others: people that other loads hold.
-    :param error: why the round ended.
-    :param lookup_error: why people could not be looked up in other campaigns.
-    """
-
-    in_doubt: int = 0
-    last_doubt: str = ""
-    not_sent: int = 0
-    settling_time: float = 0.0
-    retry_after: float = 0.0
-    held_by_others: list[bytes] = field(default_factory=list)
-    error: SalesBlinkError | None = None
-    lookup_error: SalesBlinkError | None = None
 
 
 class Sender:
@@ -101,6 +78,7 @@ class Sender:
         self._limits = limits
         self._longest_wait = limits.longest_wait
         self._doubtful: set[int] = set()
+        self._accepted: set[int] = set()
 
     @property
     def in_doubt(self) -> bool:
@@ -133,13 +111,10 @@ class Sender:
             fruitless = 0 if left < before else fruitless + 1
         return not left
 
-    def _prepare_next_round(self, last: _Round) -> None:
+    def _prepare_next_round(self, last: Round) -> None:
         if last.in_doubt:
-            log.warning(
-                "Adds in doubt: %s, the last of them %s. The load reads the campaign to see who was added.",
-                f"{last.in_doubt:,}", last.last_doubt,
-            )  # fmt: skip
-            self._read_back(max(min(last.settling_time, LONGEST_SETTLING_TIME), last.retry_after))
+            last.log_doubt()
+            self._read_back(max(last.time_to_settle, last.retry_after), is_expected=last.accepted > 0)
             self._check_server_pause(last.settling_time - LONGEST_SETTLING_TIME)
         elif last.held_by_others:
             self._wait_for_others(last.held_by_others)
@@ -147,13 +122,14 @@ class Sender:
         else:
             self._limits.sleep(last.retry_after)
 
-    def _read_back(self, settling_time: float) -> None:
-        """Read the campaign until it shows everybody in doubt, or until their requests cannot take effect any more.
+    def _read_back(self, settling_time: float, *, is_expected: bool) -> None:
+        """Read the campaign when the requests in doubt cannot take effect any more.
 
-        The pauses grow with the time that a reading takes: a large campaign costs many requests.
+        :param is_expected: whether the people are expected to show: then also read it before, until it shows them all.
+            The pauses grow with the time that a reading takes: a large campaign costs many requests.
         """
         waited, pause = 0.0, FIRST_PAUSE
-        while waited + pause < settling_time:
+        while is_expected and waited + pause < settling_time:
             self._limits.sleep(pause)
             started = time.monotonic()
             self._reread_campaign(is_final=False)
@@ -181,16 +157,20 @@ class Sender:
         if seconds > 0 and self._plan.to_send("add"):
             raise RateLimitedError("SalesBlink has a problem and asks for a pause.", status=None, retry_after=seconds)
 
-    def _send_round(self) -> _Round:
-        current = _Round()
+    def _send_round(self) -> Round:
+        current = Round()
         with ThreadPoolExecutor(self._limits.max_in_flight, thread_name_prefix="salesblink-load") as pool:
             for step, future in self._in_flight(pool, current):
                 self._finish_add(step, future, current)
         if error := current.error or current.lookup_error:
+            if current.in_doubt and isinstance(error, BudgetSpentError):
+                # Otherwise the next part of the load counts the people as there, and waits for their requests first.
+                with suppress(SalesBlinkError):
+                    self._read_back(current.time_to_settle, is_expected=current.accepted > 0)
             raise error
         return current
 
-    def _in_flight(self, pool: ThreadPoolExecutor, current: _Round) -> Iterator[tuple[Step, Future[None]]]:
+    def _in_flight(self, pool: ThreadPoolExecutor, current: Round) -> Iterator[tuple[Step, Future[None]]]:
         running: dict[Future[None], Step] = {}
         with self._source() as source:
             while not (current.error or source.is_over):
@@ -211,7 +191,7 @@ class Sender:
         at_once = min(self._limits.max_in_flight, self._limits.reads_per_minute or self._limits.max_in_flight)
         return LookupAhead(steps, self._destination.opted_out_elsewhere, at_once)
 
-    def _may_be_added(self, looked_up: LookedUp, current: _Round) -> bool:
+    def _may_be_added(self, looked_up: LookedUp, current: Round) -> bool:
         step, error = looked_up.step, looked_up.error
         if isinstance(error, ROW_ERRORS):
             self._plan.refuse(step, str(error))
@@ -228,7 +208,7 @@ class Sender:
             return False
         return True
 
-    def _note_lookup_error(self, step: Step, error: SalesBlinkError, current: _Round) -> None:
+    def _note_lookup_error(self, step: Step, error: SalesBlinkError, current: Round) -> None:
         # The round does not end at once: people who were looked up before are still sent. Else each run of the load
         # could end at the same point.
         current.not_sent += 1
@@ -241,7 +221,7 @@ class Sender:
         current.lookup_error = current.lookup_error or error
 
     def _submit(
-        self, pool: ThreadPoolExecutor, batch: list[LookedUp], running: dict[Future[None], Step], current: _Round
+        self, pool: ThreadPoolExecutor, batch: list[LookedUp], running: dict[Future[None], Step], current: Round
     ) -> Iterator[tuple[Step, Future[None]]]:
         own = self._reservations.acquire([each.step.who for each in batch])
         # Checked only now, because the load may have waited for the store, or the store may have lost reservations of
@@ -284,14 +264,15 @@ class Sender:
         too_old = time.monotonic() - LONGEST_UNSENT
         return self._reader.read_at < max(too_old, self._reservations.complete_since())
 
-    def _finish_add(self, step: Step, future: Future[None], current: _Round) -> None:
+    def _finish_add(self, step: Step, future: Future[None], current: Round) -> None:
         try:
             future.result()
         except AmbiguousWriteError as error:
-            self._report.ambiguous.lost += 1
-            current.in_doubt += 1
-            current.last_doubt = f"{error.method} {error.path}: {error.status or 'no answer'}"
-            current.settling_time = max(current.settling_time, error.settling_time)
+            current.note_doubt(error)
+            if error.is_accepted:
+                self._accepted.add(step.key)
+            else:
+                self._report.ambiguous.lost += 1
             return
         except (ApiRefusedError, InvalidRequestError) as error:
             self._plan.refuse(step, str(error))
@@ -307,7 +288,7 @@ class Sender:
             self._report.added += 1
         self._doubtful.discard(step.key)
 
-    def _note_not_sent(self, error: SalesBlinkError, current: _Round) -> None:
+    def _note_not_sent(self, error: SalesBlinkError, current: Round) -> None:
         """Note why a person was not sent: they go into the next round, or the error ends the load for now."""
         current.not_sent += 1
         if isinstance(error, BudgetSpentError):
@@ -333,7 +314,9 @@ class Sender:
                 self._mark_done(step)
                 self._report.added += was_sent
                 self._report.taken_by_others += not was_sent
-            self._report.ambiguous.carried_out += was_sent and is_there
-            self._report.ambiguous.not_carried_out += was_sent and not is_there and is_final
+            was_lost = was_sent and step.key not in self._accepted
+            self._report.ambiguous.carried_out += was_lost and is_there
+            self._report.ambiguous.not_carried_out += was_lost and not is_there and is_final
             if is_there or is_final:
                 self._doubtful.discard(step.key)
+                self._accepted.discard(step.key)

@@ -51,7 +51,8 @@ class MoveLeadOperator(SalesBlinkOperator):
     """Move a lead to another list.
 
     Moving somebody to a list that a running sequence uses may start mails to them, as adding does. So the task reads
-    the sequences first and fails if a running one uses the list, unless ``allow_running`` is set. Safe to run again.
+    the sequences first and fails if a running one uses the list, unless ``allow_running`` is set. SalesBlink does not
+    document what happens to a lead that is on the list already; expect no change.
 
     XCom: ``outcome`` "moved", ``lead_id``, and ``list_id``, the new list.
 

@@ -33,8 +33,9 @@ class _SequenceOperator(SalesBlinkOperator):
 class SetSequenceStatusOperator(_SequenceOperator):
     """Set the status of a sequence: start, pause, stop or archive it.
 
-    "active" starts mail to everybody on the sequence's lists. To pause and resume a sequence on both of SalesBlink's
-    APIs, use ``PauseCampaignOperator`` and ``UnpauseCampaignOperator``. Safe to run again.
+    "active" starts mail to everybody on the sequence's lists. Nothing is sent for a sequence that runs already, because
+    starting it again may mail people again. So the task is safe to run again. To pause and resume a sequence on both of
+    SalesBlink's APIs, use ``PauseCampaignOperator`` and ``UnpauseCampaignOperator``.
 
     XCom: ``outcome``, which is the status in lower case, and ``sequence_id``.
 
@@ -51,17 +52,25 @@ class SetSequenceStatusOperator(_SequenceOperator):
         self.status = status
 
     def call_salesblink(self, client: SalesBlinkClient) -> dict[str, Any]:
-        """Set the status."""
-        from airflow_provider_salesblink.client import SalesBlinkError, validation
+        """Set the status, unless the sequence is to start and runs already."""
+        from airflow_provider_salesblink.client import validation
 
-        status = validation.term("status", self.status).lower()
+        status = validation.term("status", self.status).strip().lower()
+        if status == "active" and client.sequences.get(self.sequence_id).get("paused") is False:
+            self.log.info("The sequence runs already; nothing was sent.")
+        else:
+            self._set_status(client, status)
+        return outcome(status, dry_run=client.dry_run, sequence_id=self.sequence_id)
+
+    def _set_status(self, client: SalesBlinkClient, status: str) -> None:
+        from airflow_provider_salesblink.client import SalesBlinkError
+
         try:
             client.sequences.set_status(self.sequence_id, status)
         except SalesBlinkError:
             if status != "active":
                 self.log.warning("The sequence may still be running: setting its status may have failed.")
             raise
-        return outcome(status, dry_run=client.dry_run, sequence_id=self.sequence_id)
 
 
 class CloneSequenceOperator(_SequenceOperator):

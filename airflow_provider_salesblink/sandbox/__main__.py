@@ -55,7 +55,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 
 def _greeting(sandbox: Sandbox) -> str:
-    connection = json.dumps({"conn_type": "salesblink", "host": sandbox.url, "password": sandbox.key})
+    extra = {} if "classic" in sandbox.serves else {"extra": {"api_version": "v1"}}
+    connection = json.dumps({"conn_type": "salesblink", "host": sandbox.url, "password": sandbox.key} | extra)
     return "\n".join(
         [
             f"SalesBlink sandbox at {sandbox.url}/ key {sandbox.key}",

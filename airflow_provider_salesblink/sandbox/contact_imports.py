@@ -46,8 +46,7 @@ class ContactImports:
         :param contacts: their columns, under the names of the classic API.
         """
         with self._lock:
-            loses = self._rules.import_loses
-            kept = [contact for contact in contacts if not (loses and self._random.random() < loses)]
+            kept = [contact for contact in contacts if not self._happens(self._rules.import_loses)]
             due = self._clock.now() + self._rules.import_delay
             self._at(due, lambda at: self._import(list_id, kept, remove_duplicates, at))
 
@@ -76,12 +75,20 @@ class ContactImports:
 
     def _import(self, list_id: str, contacts: list[Mapping[str, Any]], remove_duplicates: bool, at: float) -> None:
         with self._store.transaction():
-            added = [self._store.leads.add(list_id, contact, id=str(uuid.uuid4())) for contact in contacts]
+            added = [self._add(list_id, contact) for contact in contacts]
             delayed = remove_duplicates or self._removes_other_lists(list_id)
             if not delayed or self._rules.mails_before_dedupe:
                 self._start(added)
         if delayed:
             self._at(at + self._rules.dedupe_delay, lambda _: self._dedupe(list_id, added, remove_duplicates))
+
+    def _add(self, list_id: str, contact: Mapping[str, Any]) -> str:
+        archived = self._happens(self._rules.import_archives)
+        return self._store.leads.add(list_id, contact, id=str(uuid.uuid4()), archived=archived)
+
+    def _happens(self, share: float) -> bool:
+        # Without a share, no random number is used up: other tests keep their sequence.
+        return share > 0 and self._random.random() < share
 
     def _dedupe(self, list_id: str, added: list[str], remove_duplicates: bool) -> None:
         with self._store.transaction():
@@ -103,13 +110,13 @@ class ContactImports:
 
 def remove_duplicates_within(store: Store, list_id: str) -> None:
     """Keep one lead of each address on a list."""
-    leads = store.leads.on_list(list_id)
-    seen: set[str] = set()
-    for lead in leads if store.rules.dedupe_keeps == "oldest" else reversed(leads):
-        address = _compared(store, lead)
-        if address in seen:
-            store.leads.delete(lead.id)
-        seen.add(address)
+    for leads in store.leads.duplicates(list_id):
+        seen: set[str] = set()
+        for lead in leads if store.rules.dedupe_keeps == "oldest" else reversed(leads):
+            address = _compared(store, lead)
+            if address in seen:
+                store.leads.delete(lead.id)
+            seen.add(address)
 
 
 def remove_known_elsewhere(store: Store, lead_ids: Iterable[str]) -> None:

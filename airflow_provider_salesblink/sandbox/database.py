@@ -38,6 +38,7 @@ CREATE TABLE IF NOT EXISTS planned (
     n INTEGER PRIMARY KEY, sequence_id TEXT NOT NULL, lead_id TEXT NOT NULL, email TEXT NOT NULL,
     started INT NOT NULL, removed INT NOT NULL DEFAULT 0, UNIQUE (sequence_id, lead_id));
 CREATE INDEX IF NOT EXISTS planned_lead ON planned (lead_id);
+CREATE INDEX IF NOT EXISTS planned_sequence ON planned (sequence_id, n);
 CREATE TABLE IF NOT EXISTS start (
     n INTEGER PRIMARY KEY, sequence_id TEXT NOT NULL, lead_id TEXT NOT NULL, email TEXT NOT NULL,
     reason TEXT NOT NULL, at REAL NOT NULL);

@@ -29,6 +29,7 @@ PLANNED = (
     f"SELECT s.lead_id, s.email, {COLUMNS.format(campaign='s.sequence_id')} FROM planned s"  # noqa: S608  # constants
     " LEFT JOIN prospect p ON p.id = s.lead_id"
 )
+_PLAIN = re.compile(r"[a-z0-9@._ +-]+")
 
 
 class LeadStore:
@@ -75,18 +76,51 @@ class LeadStore:
         """Return all leads, in the order they were added."""
         return [person_of(row) for row in self._run(f"{PERSON} ORDER BY p.n")]
 
-    def on_list(self, list_id: str) -> list[Person]:
-        """Return the leads of a list, in the order they were added."""
-        return [person_of(row) for row in self._run(f"{PERSON} WHERE p.list_id = ? ORDER BY p.n", list_id)]
+    def on_list(
+        self,
+        list_id: str,
+        *,
+        archived: bool | None = None,
+        text: str = "",
+        newest_first: bool = False,
+        limit: int = -1,
+        skip: int = 0,
+    ) -> list[Person]:
+        """Return the leads of a list, in the order they were added.
+
+        :param archived: only archived leads, or only the others; all by default.
+        :param text: leave out leads that certainly do not contain this text, in lower case. Others may remain.
+        :param limit: number of leads at most; -1 = all.
+        """
+        # The columns are JSON in ASCII, so only plain text stands there as it is.
+        plain = text if _PLAIN.fullmatch(text) else "{"
+        rows = self._run(
+            f"{PERSON} WHERE p.list_id = ? AND instr(lower(p.fields), ?) AND (? IS NULL OR p.archived = ?)"
+            f" ORDER BY p.n {'DESC' if newest_first else 'ASC'} LIMIT ? OFFSET ?",
+            *(list_id, plain, archived, archived, limit, skip),
+        )
+        return [person_of(row) for row in rows]
+
+    def duplicates(self, list_id: str) -> list[list[Person]]:
+        """Return the leads of a list that share an address with another one, by address, oldest first."""
+        rows = self._run("SELECT address FROM prospect WHERE list_id = ? GROUP BY address HAVING count(*) > 1", list_id)
+        shared = [self.with_address(address) for (address,) in rows]
+        return [[lead for lead in leads if lead.list_id == list_id] for leads in shared]
 
     def of_campaign(self, campaign_id: str) -> list[Person]:
         """Return the leads of all lists of a sequence, in the order they were added."""
         rows = self._run(f"{PERSON_OF_CAMPAIGN} WHERE a.campaign_id = ? ORDER BY p.n", campaign_id)
         return [person_of(row) for row in rows]
 
-    def planned(self, sequence_id: str) -> list[tuple[str, str, Person | None]]:
-        """Return the id and the address of each lead that a sequence has tasks for, and the lead if it still exists."""
-        rows = self._run(f"{PLANNED} WHERE s.sequence_id = ? AND NOT s.removed ORDER BY s.n", sequence_id)
+    def planned(self, sequence_id: str, *, limit: int = -1, skip: int = 0) -> list[tuple[str, str, Person | None]]:
+        """Return the id and the address of each lead that a sequence has tasks for, and the lead if it still exists.
+
+        :param limit: number of leads at most; -1 = all.
+        """
+        rows = self._run(
+            f"{PLANNED} WHERE s.sequence_id = ? AND NOT s.removed ORDER BY s.n LIMIT ? OFFSET ?",
+            *(sequence_id, limit, skip),
+        )
         return [(lead_id, email, person_of(row) if row[0] else None) for lead_id, email, *row in rows]
 
     def with_address(self, email: str) -> list[Person]:

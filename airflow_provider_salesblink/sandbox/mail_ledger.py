@@ -75,6 +75,11 @@ class MailLedger:
         """Return whether a sequence has ever planned tasks."""
         return bool(self._run("SELECT 1 FROM planned WHERE sequence_id = ? LIMIT 1", sequence_id))
 
+    def size(self, sequence_id: str) -> int:
+        """Return the number of leads that a sequence has planned tasks for."""
+        ((size,),) = self._run("SELECT count(*) FROM planned WHERE sequence_id = ? AND NOT removed", sequence_id)
+        return int(size)
+
     def sequences_of(self, lead_id: str) -> list[str]:
         """Return the sequences that have planned tasks for a lead."""
         rows = self._run("SELECT sequence_id FROM planned WHERE lead_id = ? AND NOT removed ORDER BY n", lead_id)

@@ -33,7 +33,7 @@ def page_state(state: State) -> dict[str, Any]:
         **_outreach(state.store, names),
         "lists": _lists(state.store, names),
         "starts": _starts(state.store, names),
-        "starts_total": len(state.store.ledger.starts()),
+        "starts_total": state.store.run("SELECT count(*) FROM start")[0][0],
         "blocklist": _blocklist(state.store),
         "requests": [_request(entry) for entry in reversed(state.request_log.entries()[-MOST_REQUESTS:])],
         "happenings": [asdict(event) for event in reversed(state.events.entries()[-MOST_EVENTS:])],

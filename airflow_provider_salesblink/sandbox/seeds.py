@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from airflow_provider_salesblink.sandbox.addresses import find_email, normalize_email
+from airflow_provider_salesblink.sandbox.lead_columns import classic_name
 from airflow_provider_salesblink.sandbox.options import SandboxUsageError, require_known
 
 if TYPE_CHECKING:
@@ -70,31 +71,54 @@ def read_seed(seed: str | Path | Mapping[str, Any]) -> Mapping[str, Any]:
 
 
 def load_seed(store: Store, seed: Mapping[str, Any]) -> None:
-    """Add the seed data to a store without campaigns. A store with campaigns stays unchanged."""
+    """Add the seed data to an empty store. A store with campaigns or lists stays unchanged."""
     for name in seed:
-        require_known(name, ("campaigns", "members"), "key of the seed")
+        require_known(name, ("lists", "campaigns", "members"), "key of the seed")
     with store.transaction():
-        if store.campaigns():
+        if store.campaigns() or store.lists.all():
             return
+        for found in _objects(seed, "lists", "seed"):
+            _add_list(store, found)
         for campaign in _objects(seed, "campaigns", "seed"):
             _add_campaign(store, campaign)
         for member in _objects(seed, "members", "seed"):
             store.add_member(member)
 
 
+def _add_list(store: Store, found: Mapping[str, Any]) -> None:
+    for key in found:
+        require_known(key, ("id", "name", "leads"), "key of a list in the seed")
+    name, wanted_id = found.get("name"), found.get("id")
+    if not isinstance(name, str) or not isinstance(wanted_id, str | None):
+        message = "A list of the seed needs a name (a text). Its id must be a text"
+        raise SandboxUsageError(message)
+    added = store.lists.add(name, id=wanted_id)
+    for lead in _objects(found, "leads", f"list '{name}'"):
+        store.add_lead(added.id, {classic_name(column): value for column, value in lead.items()})
+
+
 def _add_campaign(store: Store, campaign: Mapping[str, Any]) -> None:
     for key in campaign:
-        require_known(key, ("id", "name", "paused", "people", "unsubscribed"), "key of a campaign in the seed")
+        require_known(key, ("id", "name", "paused", "lists", "people", "unsubscribed"), "key of a campaign in the seed")
     name, wanted_id, paused = campaign.get("name"), campaign.get("id"), campaign.get("paused", False)
     if not isinstance(name, str) or not isinstance(wanted_id, str | None) or not isinstance(paused, bool):
         message = (
             "A campaign of the seed needs a name (a text). Its id must be a text, and paused must be true or false"
         )
         raise SandboxUsageError(message)
-    added = store.add_campaign(name, paused=paused, id=wanted_id)
+    added = store.add_campaign(name, paused=paused, id=wanted_id, lists=_known_lists(store, campaign))
     unsubscribed = _unsubscribed_addresses(campaign)
     for person in _objects(campaign, "people", f"campaign '{name}'"):
         store.add_person(added.id, person, unsubscribed=normalize_email(find_email(person)) in unsubscribed)
+
+
+def _known_lists(store: Store, campaign: Mapping[str, Any]) -> list[str] | None:
+    lists = campaign.get("lists")
+    known = [each.id for each in store.lists.all()]
+    if lists is not None and not (isinstance(lists, list) and all(list_id in known for list_id in lists)):
+        message = f"'lists' of the campaign '{campaign['name']}' must be ids of lists in the seed: {', '.join(known)}"
+        raise SandboxUsageError(message)
+    return lists
 
 
 def _unsubscribed_addresses(campaign: Mapping[str, Any]) -> set[str]:

@@ -10,11 +10,16 @@ import pytest
 
 from airflow_provider_salesblink.sandbox import Sandbox
 from demo import airflow_home
+from tests.apis import BOTH
 from tests.conftest import ROOT
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
     from pathlib import Path
+
+    from tests.apis import Api
+
+pytestmark = pytest.mark.apis(*BOTH)
 
 EXAMPLES = ROOT / "dags_examples"
 WATCHES_ASSETS = find_spec("airflow.sdk") is not None
@@ -75,9 +80,9 @@ def test_leads_to_campaign_again_adds_nobody(
 
 
 def test_leads_to_campaign_pauses_the_campaign_when_something_fails(
-    examples: dict[str, Any], sandbox: Sandbox, run_dag: Callable[..., Any], tmp_path: Path
+    examples: dict[str, Any], api: Api, sandbox: Sandbox, run_dag: Callable[..., Any], tmp_path: Path
 ) -> None:
-    sandbox.fault("prospect-add", "status", status=403)
+    api.fault("prospect-add", "status", status=403)
 
     run = run_dag(examples["leads_to_campaign"], run_conf={"work_folder": f"file://{tmp_path}/work"})
 
@@ -123,7 +128,7 @@ def test_a_person_who_wants_no_mail_in_any_row_gets_none(
 
 def test_leads_to_campaign_runs_dry(
     examples: dict[str, Any],
-    sandbox: Sandbox,
+    api: Api,
     connection: Callable[..., None],
     run_dag: Callable[..., Any],
     tmp_path: Path,
@@ -133,25 +138,22 @@ def test_leads_to_campaign_runs_dry(
     run = run_dag(examples["leads_to_campaign"], run_conf={"work_folder": f"file://{tmp_path}/work"})
 
     assert run.state == "success"
-    assert "POST" not in [request.method for request in sandbox.requests]
+    assert api.writes() == []
 
 
 def test_the_maintenance_window_pauses_works_and_unpauses(
-    examples: dict[str, Any], sandbox: Sandbox, run_dag: Callable[..., Any]
+    examples: dict[str, Any], api: Api, run_dag: Callable[..., Any]
 ) -> None:
     run = run_dag(examples["campaign_maintenance_window"])
 
     assert run.state == "success"
-    assert [request.body for request in sandbox.requests if request.method == "POST"] == [
-        {"campaignID": "spring-2027", "pause": True},
-        {"campaignID": "spring-2027", "pause": False},
-    ]
+    assert api.writes() == [("pause", "spring-2027", None), ("unpause", "spring-2027", None)]
 
 
 def test_the_maintenance_window_unpauses_after_work_that_failed(
-    examples: dict[str, Any], sandbox: Sandbox, run_dag: Callable[..., Any]
+    examples: dict[str, Any], api: Api, sandbox: Sandbox, run_dag: Callable[..., Any]
 ) -> None:
-    sandbox.fault("prospects", "status", status=403)
+    api.fault("prospects", "status", status=403)
 
     run = run_dag(examples["campaign_maintenance_window"])
 
@@ -160,10 +162,10 @@ def test_the_maintenance_window_unpauses_after_work_that_failed(
 
 
 def test_the_maintenance_window_fails_when_the_campaign_stays_paused(
-    examples: dict[str, Any], sandbox: Sandbox, run_dag: Callable[..., Any]
+    examples: dict[str, Any], api: Api, sandbox: Sandbox, run_dag: Callable[..., Any]
 ) -> None:
-    sandbox.fault("campaign-status", "slow", seconds=0)  # the pause succeeds, the unpause fails
-    sandbox.fault("campaign-status", "status", status=403)
+    api.fault("campaign-status", "slow", seconds=0)  # the pause succeeds, the unpause fails
+    api.fault("campaign-status", "status", status=403)
 
     run = run_dag(examples["campaign_maintenance_window"])
 
@@ -235,21 +237,21 @@ def test_pause_on_failure_loads_and_pauses_nothing(
 
 
 def test_pause_on_failure_stops_the_campaign_whose_data_is_broken(
-    examples: dict[str, Any], sandbox: Sandbox, run_dag: Callable[..., Any], tmp_path: Path
+    examples: dict[str, Any], api: Api, sandbox: Sandbox, run_dag: Callable[..., Any], tmp_path: Path
 ) -> None:
     (tmp_path / "short.csv").write_text("First Name,Email\n")
 
     run = run_dag(examples["pause_on_failure"], run_conf={"people": f"file://{tmp_path}/short.csv"})
 
     assert states(run) == {"check_export": {"failed"}, "load": {"upstream_failed"}}
-    assert [request.body for request in sandbox.requests] == [{"campaignID": "spring-2027", "pause": True}]
+    assert api.writes() == [("pause", "spring-2027", None)]
     assert sandbox.campaigns()[0].paused
 
 
 def test_pause_on_failure_stops_the_campaign_that_cannot_be_loaded(
-    examples: dict[str, Any], sandbox: Sandbox, run_dag: Callable[..., Any]
+    examples: dict[str, Any], api: Api, sandbox: Sandbox, run_dag: Callable[..., Any]
 ) -> None:
-    sandbox.fault("prospect-add", "status", status=403)
+    api.fault("prospect-add", "status", status=403)
 
     run = run_dag(examples["pause_on_failure"], run_conf=NORTH)
 

@@ -102,7 +102,44 @@ with DAG("failing", schedule=None, start_date=datetime(2026, 1, 1), user_defined
 """
 
 
-def _run(sandbox: Sandbox, home: Path, dag_id: str, *folder: str, **extra: int) -> tuple[int, str]:
+V1_DAG_FILE = """
+from datetime import datetime
+from airflow.providers.common.compat.sdk import DAG
+from airflow_provider_salesblink.operators.api import SalesBlinkApiOperator
+from airflow_provider_salesblink.operators.blocklist import BlockOperator, UnblockOperator
+from airflow_provider_salesblink.operators.leads import MoveLeadOperator, RemoveLeadOperator
+from airflow_provider_salesblink.operators.lists import ArchiveListOperator, CreateListOperator
+from airflow_provider_salesblink.operators.sequences import GetSequenceStatsOperator
+
+PEOPLE = '["eve@example.com", "finn@example.com", "example.org"]'
+READ = {"endpoint": "/lists/spring/leads", "paging": "offset"}
+FIND = {"endpoint": "/leads/activity", "query": {"email": "ana@example.com"}}
+ADD = {"list_id": "winter", "contacts": [{"email": "{{ 'gus' }}@example.com"}], "remove_duplicates": True}
+
+with DAG("v1", schedule=None, start_date=datetime(2026, 1, 1)):
+    block = BlockOperator.partial(task_id="block").expand(entries=["ben@example.com", ["ana@example.com"], PEOPLE])
+    unblock = UnblockOperator.partial(task_id="unblock").expand(entry=["{{ 'eve' }}@example.com", "nobody@example.com"])
+    remove = RemoveLeadOperator.partial(task_id="remove", list_id="spring").expand(email=["{{ 'ben' }}@example.com"])
+    create = CreateListOperator(task_id="create", name="For eve@example.com", settings='{"folder": "f@example.com"}')
+    stats = GetSequenceStatsOperator(task_id="stats", sequence_id="spring-2027")
+    read = SalesBlinkApiOperator(task_id="read", output_path="{{ params.home }}/leads.jsonl", **READ)
+    find = SalesBlinkApiOperator(task_id="find", **FIND)
+    add = SalesBlinkApiOperator(task_id="add", endpoint="/contacts", method="POST", body=ADD, repeatable=True)
+    archive = ArchiveListOperator(task_id="archive", list_name="For eve@example.com")
+    block >> unblock >> remove >> create >> stats >> [read, find] >> add >> archive
+    archive >> [
+        BlockOperator(task_id="wrong_block", entries=["ana@example.com", "eve@@example.com"]),
+        UnblockOperator(task_id="wrong_unblock", entry="eve@example.com; finn@example.com"),
+        RemoveLeadOperator(task_id="wrong_remove", list_id="finn@example.com", email="ana@example.com"),
+        MoveLeadOperator(task_id="wrong_move", lead_id="ana@example.com", list_id="winter"),
+        MoveLeadOperator(task_id="running_move", lead_id="ana", list_id="spring"),
+        SalesBlinkApiOperator(task_id="wrong_read", endpoint="/leads/ana@example.com/nothing"),
+        SalesBlinkApiOperator(task_id="wrong_query", endpoint="/leads?email=ana@example.com"),
+    ]
+"""
+
+
+def _run(sandbox: Sandbox, home: Path, dag_id: str, *folder: str, **extra: str | int) -> tuple[int, str]:
     connection = {
         "conn_type": "salesblink",
         "host": sandbox.url,
@@ -195,6 +232,34 @@ def test_nothing_private_is_left_behind_by_those_who_wait(sandbox: Sandbox, tmp_
     assert met == in_worker | {
         f"{kind}_{way}" for kind in ("one", "mapped") for way in ("poke", "reschedule", "deferrable")
     }
+    assert sum(request.fault is not None for request in sandbox.requests) == 8
+    _assert_nothing_private(sandbox, printed, home)
+
+
+def test_nothing_private_is_left_behind_by_what_only_api_v1_can_do(sandbox: Sandbox, tmp_path: Path) -> None:
+    dags, home = tmp_path / "dags", tmp_path / "home"
+    dags.mkdir()
+    (dags / "v1.py").write_text(V1_DAG_FILE.replace("{{ params.home }}", str(tmp_path)))
+    for name in ("spring", "winter"):
+        sandbox.add_list(name.title(), id=name)
+    sandbox.add_campaign("For finn@example.com", id="spring-2027", lists=["spring"])
+    for name in ("ana", "ben"):
+        sandbox.add_lead("spring", {"email": f"{name}@example.com"})
+    for operation in ("addToBlocklist", "removeContact", "listListLeads", "addContacts"):
+        sandbox.fault(f"v1.{operation}", "reset", when="after")
+        sandbox.fault(f"v1.{operation}", "truncated")
+
+    ended, printed = _run(sandbox, home, "v1", str(dags), api_version="v1", deletes_per_minute=0)
+
+    assert ended == 1, printed[-3000:]
+    with closing(sqlite3.connect(home / "airflow.db")) as database:
+        failed = {task for (task,) in database.execute("SELECT task_id FROM task_instance WHERE state != 'success'")}
+    assert failed == {
+        *("wrong_block", "wrong_unblock", "wrong_remove", "wrong_move", "running_move", "wrong_read", "wrong_query")
+    }
+    assert sorted(sandbox.blocked()) == ["ana@example.com", "ben@example.com", "example.org", "finn@example.com"]
+    assert [lead.email for lead in sandbox.leads("spring")] == ["ana@example.com"]
+    assert "ana@example.com" in (tmp_path / "leads.jsonl").read_text().encode().decode("unicode_escape")
     assert sum(request.fault is not None for request in sandbox.requests) == 8
     _assert_nothing_private(sandbox, printed, home)
 

@@ -66,12 +66,16 @@ def test_data_is_shown_as_text_not_as_markup(page: Page, sandbox: Sandbox) -> No
     markup = "<img src=x onerror='window.ran = 1'>"
     campaign_id = sandbox.add_campaign(f"Spring {markup}")
     sandbox.add_person(campaign_id, {"Email": f"eve{markup}@example.com", f"Company {markup}": f"Initech {markup}"})
+    sandbox.block(f"{markup}.example")
 
     page.goto(sandbox.url)
 
     _row(page, "Campaigns", f"Spring {markup}").wait_for()
     for text in (f"eve{markup}", f"Company {markup}", f"Initech {markup}"):
         _row(page, "Prospects", text).wait_for()
+    _row(page, "Mails that would start", f"eve{markup}").wait_for()
+    _row(page, "Lists", f"Spring {markup}").wait_for()
+    _row(page, "Blocklist", markup).wait_for()
     assert page.locator("img").count() == 0
     assert page.evaluate("window.ran") is None
 
@@ -90,6 +94,40 @@ def test_a_link_to_a_campaign_shows_only_its_people(page: Page, sandbox: Sandbox
     _row(page, "Prospects", "p1@example.com").wait_for()
     page.goto(f"{sandbox.url}/#no-such-campaign-%")
     _row(page, "Prospects", "p0@example.com").wait_for()
+
+
+def test_the_page_shows_who_would_start_twice_the_lists_and_the_blocklist(
+    page: Page, sandbox: Sandbox, campaign: CampaignUnderTest
+) -> None:
+    page.goto(sandbox.url)
+    page.get_by_text("Nobody yet. A person starts").wait_for()
+    sandbox.add_person(campaign.id, {"Email": "ana@example.com"})
+    start = _row(page, "Mails that would start", "ana@example.com")
+    start.get_by_text("1", exact=True).wait_for()
+
+    sandbox.add_person(campaign.id, {"Email": "ana@example.com"})
+    sandbox.block("example.org")
+
+    start.get_by_text("2", exact=True).wait_for()
+    assert "added" in start.inner_text()
+    assert "2" in _row(page, "Lists", "Spring").get_by_role("cell").all_inner_texts()
+    _row(page, "Blocklist", "example.org").get_by_text("administrator").wait_for()
+
+
+def test_the_api_page_shows_both_apis(page: Page, sandbox: Sandbox) -> None:
+    failures: list[str] = []
+    page.on("pageerror", lambda error: failures.append(str(error)))
+    page.goto(f"{sandbox.url}/docs")
+
+    for name, path in (
+        ("Public API v1.0.0", "/api/public/v1.0.0/leads/{id}/move"),
+        ("Classic API", "/api/prospect-add"),
+    ):
+        page.get_by_role("heading", name=name).wait_for()
+        page.get_by_text(path, exact=True).first.click()
+    page.get_by_text(f"curl -X PUT '{sandbox.url}/api/public/v1.0.0/leads/{{id}}/move'").wait_for()
+    page.get_by_text(f"curl '{sandbox.url}/api/prospect-add'").wait_for()
+    assert failures == []
 
 
 def _row(page: Page, part: str, text: str) -> Locator:

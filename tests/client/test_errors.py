@@ -26,12 +26,17 @@ from airflow_provider_salesblink.client import (
 from airflow_provider_salesblink.client.classic.unsupported import Unsupported
 from airflow_provider_salesblink.client.error_messages import describe, to_error
 from airflow_provider_salesblink.client.retry import Answered, LostAnswer, NeverSent, Outcome, RefusedInBody, Unreadable
+from tests.client.documented_calls import PREFIXES, each_api
 from tests.client.raw_server import answer
 
 if TYPE_CHECKING:
     from tests.client.conftest import NewClient, Serve
+    from tests.client.raw_server import Received
 
-GET, POST = ("GET", "/api/campaigns"), ("POST", "/api/prospect-add")
+PATHS = {
+    "classic": {"GET": "/campaigns", "POST": "/prospect-add"},
+    "v1": {"GET": "/sequences", "POST": "/contacts"},
+}
 
 TABLE = [
     (400, InvalidRequestError, True, "SalesBlink cannot use the request", "Check the arguments of the call."),
@@ -50,11 +55,13 @@ TABLE = [
 ]
 
 
+@each_api
 @pytest.mark.parametrize("method", ["GET", "POST"])
 @pytest.mark.parametrize(("status", "kind", "permanent", "what", "now"), TABLE)
 def test_every_status_has_its_exception_and_its_message(
     serve: Serve,
     new_client: NewClient,
+    api: str,
     status: int,
     kind: type[SalesBlinkError],
     permanent: bool,
@@ -62,12 +69,15 @@ def test_every_status_has_its_exception_and_its_message(
     now: str,
     method: str,
 ) -> None:
-    def script(request: object) -> list[bytes]:
-        is_read_back = getattr(request, "target", "").startswith("/api/prospects/")
-        return [answer([]) if is_read_back else answer({"success": False, "message": "Said so."}, f"{status} Status")]
+    path = PREFIXES[api] + PATHS[api][method]
+
+    def script(request: Received) -> list[bytes]:
+        if request.target.partition("?")[0] == path and request.method == method:
+            return [answer({"success": False, "message": "Said so."}, f"{status} Status")]
+        is_campaign = api == "v1" and request.target.endswith("/c1")
+        return [answer({"success": True, "data": {"lists": ["l1"]}} if is_campaign else [])]
 
     client = new_client(base_url=serve(script).url)
-    path = "/api/campaigns" if method == "GET" else "/api/prospect-add"
 
     with pytest.raises(SalesBlinkError) as caught:
         client.campaigns.list() if method == "GET" else client.prospects.add("c1", {"Email": "ana@example.com"})

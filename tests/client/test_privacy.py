@@ -4,17 +4,18 @@ from __future__ import annotations
 
 import logging
 import traceback
+from contextlib import suppress
 from typing import TYPE_CHECKING
 from urllib.parse import quote
 
 import pytest
 
-from airflow_provider_salesblink.client import InvalidInputError, SalesBlinkClient, SalesBlinkError
+from airflow_provider_salesblink.client import InvalidInputError, NotFoundError, SalesBlinkClient, SalesBlinkError
 from airflow_provider_salesblink.client.http_transport import Call
 from airflow_provider_salesblink.client.rate_limit import NoLimit
 from airflow_provider_salesblink.client.requestor import Answer, Requestor
 from airflow_provider_salesblink.client.retry import Answered, Attempt, Done, Policy
-from tests.client.documented_calls import DOCUMENTED, Documented, Scene, every_call
+from tests.client.documented_calls import EACH_API, Documented, Scene, each_api, every_call_of_each_api
 from tests.client.raw_server import answer
 
 if TYPE_CHECKING:
@@ -74,7 +75,7 @@ def assert_private(text: str) -> None:
         assert secret.casefold() not in text.casefold()
 
 
-@every_call
+@every_call_of_each_api
 @pytest.mark.parametrize(("kind", "options"), FAULTS, ids=str)
 def test_no_fault_makes_the_client_talk(
     sandbox: Sandbox,
@@ -85,7 +86,7 @@ def test_no_fault_makes_the_client_talk(
     kind: str,
     options: dict[str, object],
 ) -> None:
-    for target in (call.operation, "prospects"):
+    for target in (call.operation, "prospects", "v1.listListLeads"):
         sandbox.fault(target, kind, times=None, when="after", **options)
     client = new_client(
         timeout=0.05, policy=Policy(max_attempts=2, settling_time=0, backoff=0.001, rate_limit_window=0)
@@ -103,16 +104,17 @@ def test_no_fault_makes_the_client_talk(
     assert_private(text)
 
 
+@each_api
 @pytest.mark.parametrize("status", ["200 OK", "400 Bad Request", "401 Unauthorized", "429 Too Many", "500 Oops"])
 @pytest.mark.parametrize("before", [0, 150, 180, 190, 199, 1000])
 def test_what_the_api_says_is_passed_on_without_what_is_private(
-    serve: Serve, new_client: NewClient, said: list[logging.LogRecord], status: str, before: int
+    serve: Serve, new_client: NewClient, said: list[logging.LogRecord], api: str, status: str, before: int
 ) -> None:
     words = "x" * before + " " + " ".join(PRIVATE)
     server = serve(lambda _: [answer({"success": False, "message": words}, status)])
     client = new_client(api_key=KEY, base_url=server.url)
 
-    for call in DOCUMENTED:
+    for call in (each for each in EACH_API if each.api == api):
         with pytest.raises(SalesBlinkError) as caught:
             call.make(client, Scene("c1", "p1"))
         seen = in_full(caught.value)
@@ -122,15 +124,17 @@ def test_what_the_api_says_is_passed_on_without_what_is_private(
     assert_private(shown(said))
 
 
+@each_api
 @pytest.mark.parametrize("address", PEOPLE)
 def test_an_address_given_as_an_id_is_not_shown(
-    sandbox: Sandbox, client: SalesBlinkClient, said: list[logging.LogRecord], address: str
+    sandbox: Sandbox, client: SalesBlinkClient, said: list[logging.LogRecord], api: str, address: str
 ) -> None:
     with pytest.raises(InvalidInputError, match="pass an address as email") as caught:
         client.prospects.get(address)
     assert_private(in_full(caught.value))
 
-    sandbox.fault("campaign", "reset", times=None)
+    for operation in {"classic": ["campaign"], "v1": ["v1.getSequence", "v1.listSequences"]}[api]:
+        sandbox.fault(operation, "reset", times=None)
     for call in (client.campaigns.get, client.campaigns.search):
         with pytest.raises(SalesBlinkError) as caught:
             call(address)
@@ -138,6 +142,7 @@ def test_an_address_given_as_an_id_is_not_shown(
     assert_private(shown(said))
 
 
+@each_api
 def test_refused_arguments_are_not_recited(sandbox: Sandbox, client: SalesBlinkClient) -> None:
     ana = PEOPLE[0]
     for call in (
@@ -171,11 +176,13 @@ def test_nothing_shows_what_it_holds(new_client: NewClient) -> None:
     assert repr(call) == "<GET /api/prospect/<address>>"
 
 
-@every_call
+@every_call_of_each_api
 def test_the_http_library_logs_only_the_path(
     client: SalesBlinkClient, said: list[logging.LogRecord], scene: Scene, call: Documented
 ) -> None:
-    call.make(client, scene)
+    # There is no entry with the id of this call.
+    with suppress(NotFoundError):
+        call.make(client, scene)
 
     lines = [record.getMessage() for record in said if record.name == "urllib3.connectionpool"]
     assert any("/api/" in line for line in lines)

@@ -129,6 +129,8 @@ def test_a_first_failure_says_that_the_other_api_accepts_the_key(
         (UNAUTHORIZED, answer({"success": False, "message": "No."})),
         (answer({}, "400 Bad Request"), VERIFIED),
         (answer({"success": False, "message": "No."}), VERIFIED),
+        (answer(None, "302 Found", Location="https://example.com/"), VERIFIED),
+        (answer("half a document"), VERIFIED),
     ],
 )
 def test_a_failure_that_the_other_api_does_not_explain_stays_as_it_is(

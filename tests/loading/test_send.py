@@ -11,7 +11,7 @@ import pytest
 from airflow_provider_salesblink.client import AuthenticationError, SalesBlinkError
 from airflow_provider_salesblink.client.errors import BudgetSpentError, RateLimitedError
 from airflow_provider_salesblink.loading import send
-from airflow_provider_salesblink.loading.send import LONGEST_SETTLING_TIME
+from airflow_provider_salesblink.loading.send_round import LONGEST_SETTLING_TIME
 from tests.loading.people import accounted_for, assert_each_once, people, reads, writes
 
 if TYPE_CHECKING:

@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
     from airflow_provider_salesblink.sandbox import Sandbox
+    from tests.apis import Api, Write
 
 
 @pytest.fixture(autouse=True)
@@ -24,11 +25,9 @@ def _connected(connection: Callable[..., None]) -> None:
 
 
 @pytest.fixture
-def writes(sandbox: Sandbox) -> Callable[[], list[tuple[str, Any]]]:
-    """Return the writes that reached SalesBlink so far: the last part of the path, and the body."""
-    return lambda: [
-        (request.path.rsplit("/", 1)[-1], request.body) for request in sandbox.requests if request.method == "POST"
-    ]
+def writes(api: Api) -> Callable[[], list[Write]]:
+    """Return the writes that reached SalesBlink so far."""
+    return api.writes
 
 
 @pytest.fixture

@@ -20,6 +20,7 @@ from airflow_provider_salesblink.operators.prospects import (
     GetProspectOperator,
     ListProspectsOperator,
 )
+from airflow_provider_salesblink.operators.sequences import GetSequenceStatsOperator, SetSequenceStatusOperator
 from airflow_provider_salesblink.operators.team import ListMembersOperator
 from airflow_provider_salesblink.sensors.campaigns import CampaignSensor
 from airflow_provider_salesblink.sensors.prospects import ProspectSensor
@@ -113,6 +114,21 @@ def test_after_a_run_each_task_has_its_link(
     assert links == dict.fromkeys(
         ("by_name", "by_condition", "by_template", "mapped", "of_person"), campaign_page(campaign.id)
     )
+
+
+def test_after_a_run_a_task_links_to_its_sequence(
+    sandbox: Sandbox, campaign: Any, connection: Callable[..., None], run_dag: Callable[..., Any], dag: Any
+) -> None:
+    connection(extra={"api_version": "v1"})
+    with dag:
+        SetSequenceStatusOperator.partial(task_id="mapped", status="paused").expand(sequence_id=[campaign.id])
+        GetSequenceStatsOperator(task_id="by_condition", sequence_id="{% if 1 %}{{ params.sequence }}{% endif %}")
+
+    run = run_dag(dag, run_conf={"sequence": campaign.id})
+
+    links = {task.task_id: link_of(dag.get_task(task.task_id), task) for task in run.get_task_instances()}
+    assert links == dict.fromkeys(("mapped", "by_condition"), campaign_page(campaign.id))
+    assert sandbox.campaigns()[0].paused
 
 
 def link_of(operator: Any, instance: Any) -> str:

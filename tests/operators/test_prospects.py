@@ -21,15 +21,19 @@ from airflow_provider_salesblink.operators.prospects import (
     UpdateProspectOperator,
 )
 from airflow_provider_salesblink.sandbox import Shapes
+from tests.apis import BOTH
 
 if TYPE_CHECKING:
     from collections.abc import Callable
     from pathlib import Path
 
     from airflow_provider_salesblink.sandbox import Sandbox
+    from tests.apis import Api, Write
     from tests.conftest import CampaignUnderTest
 
-    Writes = Callable[[], list[tuple[str, Any]]]
+    Writes = Callable[[], list[Write]]
+
+pytestmark = pytest.mark.apis(*BOTH)
 
 ANA = {"Email": "ana@example.com", "First Name": "Ana", "Company": "Northwind"}
 
@@ -59,9 +63,9 @@ def test_an_existing_person_is_skipped_however_the_address_is_written(
     assert writes() == []
 
 
-def test_an_airflow_retry_adds_nobody_twice(sandbox: Sandbox, campaign: CampaignUnderTest) -> None:
-    sandbox.fault("prospect-add", "reset", when="after")
-    sandbox.fault("prospects", "status", status=503, times=None)
+def test_an_airflow_retry_adds_nobody_twice(api: Api, sandbox: Sandbox, campaign: CampaignUnderTest) -> None:
+    api.fault("prospect-add", "reset", when="after")
+    api.fault("prospects", "status", status=503, times=None)
     with pytest.raises((AmbiguousWriteError, ServerError)):
         add(campaign)  # the first try cannot know whether it added the person, or cannot look them up
     sandbox.clear_faults()
@@ -71,11 +75,12 @@ def test_an_airflow_retry_adds_nobody_twice(sandbox: Sandbox, campaign: Campaign
 
 
 def test_an_ambiguous_write_fails_the_try_and_the_next_try_looks_first(
-    sandbox: Sandbox, campaign: CampaignUnderTest
+    api: Api, sandbox: Sandbox, campaign: CampaignUnderTest
 ) -> None:
-    sandbox.fault("prospects", "slow", seconds=0)  # the lookup before the add succeeds, the one after it does not
-    sandbox.fault("prospects", "status", status=500, times=None)
-    sandbox.fault("prospect-add", "reset", when="after")
+    # The look-up before the add succeeds, the one after it does not.
+    api.fault("prospects", "slow", seconds=0, times=api.reads_of_look_up)
+    api.fault("prospects", "status", status=500, times=None)
+    api.fault("prospect-add", "reset", when="after")
     with pytest.raises(AmbiguousWriteError):
         add(campaign)
     sandbox.clear_faults()
@@ -85,13 +90,13 @@ def test_an_ambiguous_write_fails_the_try_and_the_next_try_looks_first(
 
 
 def test_a_retry_is_not_kept_out_by_the_reservation_of_the_try_before_it(
-    sandbox: Sandbox, campaign: CampaignUnderTest, connection: Callable[..., None]
+    api: Api, sandbox: Sandbox, campaign: CampaignUnderTest, connection: Callable[..., None]
 ) -> None:
     connection(extra={"timeout": 1})
     context = {"ti": SimpleNamespace(dag_id="d", run_id="r", task_id="t", map_index=-1)}
-    sandbox.fault("prospects", "slow", seconds=0)
-    sandbox.fault("prospects", "status", status=500, times=None)
-    sandbox.fault("prospect-add", "reset", when="before")
+    api.fault("prospects", "slow", seconds=0, times=api.reads_of_look_up)
+    api.fault("prospects", "status", status=500, times=None)
+    api.fault("prospect-add", "reset", when="before")
     with pytest.raises(AmbiguousWriteError):
         AddProspectOperator(task_id="t", campaign_id=campaign.id, data=ANA).execute(context)
     sandbox.clear_faults()
@@ -102,31 +107,33 @@ def test_a_retry_is_not_kept_out_by_the_reservation_of_the_try_before_it(
     assert len(sandbox.people()) == 1
 
 
-def test_an_ambiguous_write_fails_the_task_where_a_retry_could_add_twice(
-    sandbox: Sandbox, campaign: CampaignUnderTest
-) -> None:
-    sandbox.fault("prospects", "slow", seconds=0)
-    sandbox.fault("prospects", "status", status=500, times=None)
-    sandbox.fault("prospect-add", "reset", when="after")
+def test_an_ambiguous_write_fails_the_task_where_a_retry_could_add_twice(api: Api, campaign: CampaignUnderTest) -> None:
+    api.fault("prospects", "slow", seconds=0, times=api.reads_of_look_up)
+    api.fault("prospects", "status", status=500, times=None)
+    api.fault("prospect-add", "reset", when="after")
 
     with pytest.raises(AirflowFailException, match="or a person may be mailed twice"):
         add(campaign, on_existing="add")
 
 
+# On v1, SalesBlink removes a person who is on the list already: on_existing="add" raises UnsupportedByApiError.
+@pytest.mark.apis("classic")
 @pytest.mark.parametrize("when", ["before", "after"])
 def test_a_second_enrolment_with_a_lost_answer_is_one_more_and_not_the_first(
-    when: str, sandbox: Sandbox, campaign: CampaignUnderTest
+    when: str, api: Api, sandbox: Sandbox, campaign: CampaignUnderTest
 ) -> None:
     first = sandbox.add_person(campaign.id, ANA)
-    sandbox.fault("prospect-add", "reset", when=when)
+    api.fault("prospect-add", "reset", when=when)
 
     result = add(campaign, on_existing="add")
 
     assert [person.id for person in sandbox.people()] == [first, result["prospect_id"]]
 
 
-def test_the_same_person_in_two_tasks_at_once_is_added_once(sandbox: Sandbox, campaign: CampaignUnderTest) -> None:
-    sandbox.fault("prospect-add", "slow", when="before", seconds=0.3, times=None)
+def test_the_same_person_in_two_tasks_at_once_is_added_once(
+    api: Api, sandbox: Sandbox, campaign: CampaignUnderTest
+) -> None:
+    api.fault("prospect-add", "slow", when="before", seconds=0.3, times=None)
     operators = [
         AddProspectOperator(task_id="t", campaign_id=campaign.id, data={"Email": spelling})
         for spelling in ("ana@x.yz", "ANA@x.yz", "Ana@x.yz")
@@ -151,14 +158,16 @@ def test_somebody_who_was_taken_out_of_the_campaign_can_be_added_again(
     assert len(sandbox.people()) == 1
 
 
-def test_an_add_that_was_refused_does_not_keep_the_next_one_out(sandbox: Sandbox, campaign: CampaignUnderTest) -> None:
-    sandbox.fault("prospect-add", "status", status=400)
+def test_an_add_that_was_refused_does_not_keep_the_next_one_out(api: Api, campaign: CampaignUnderTest) -> None:
+    api.fault("prospect-add", "status", status=400)
     with pytest.raises(AirflowFailException):
         add(campaign)
 
     assert add(campaign)["outcome"] == "added"
 
 
+# Shapes are those of the classic API.
+@pytest.mark.apis("classic")
 def test_a_person_who_may_have_opted_out_is_not_added_unless_the_task_allows_it(
     sandbox: Sandbox, campaign: CampaignUnderTest, writes: Writes
 ) -> None:
@@ -178,10 +187,10 @@ def test_somebody_in_another_campaign_is_added_to_this_one(sandbox: Sandbox, cam
 
 
 def test_the_campaign_is_searched_even_when_the_search_does_not_know_the_person(
-    sandbox: Sandbox, campaign: CampaignUnderTest, writes: Writes
+    api: Api, sandbox: Sandbox, campaign: CampaignUnderTest, writes: Writes
 ) -> None:
     sandbox.add_person(campaign.id, ANA)
-    sandbox.fault("prospect", "status", status=404)
+    api.fault("prospect", "status", status=404)
 
     assert add(campaign)["outcome"] == "skipped"
     assert writes() == []
@@ -209,7 +218,7 @@ def test_update_sets_just_the_columns_that_differ(
     result = add(campaign, {**ANA, "Size": 5, "Note": None}, on_existing="update")
 
     assert result["outcome"] == "updated"
-    assert writes() == [("prospect", {"prospectID": there, "key": "Company", "value": "Northwind"})]
+    assert writes() == [("update", there, {"Company": "Northwind"})]
 
 
 def test_update_of_somebody_who_is_as_wanted_sends_nothing(
@@ -221,6 +230,17 @@ def test_update_of_somebody_who_is_as_wanted_sends_nothing(
     assert writes() == []
 
 
+@pytest.mark.apis("v1")
+def test_v1_refuses_a_second_enrolment(sandbox: Sandbox, campaign: CampaignUnderTest, writes: Writes) -> None:
+    sandbox.add_person(campaign.id, ANA)
+
+    with pytest.raises(AirflowFailException, match="nobody can be enrolled a second time"):
+        add(campaign, on_existing="add")
+    assert writes() == []
+
+
+# On v1, SalesBlink removes a person who is on the list already: on_existing="add" raises UnsupportedByApiError.
+@pytest.mark.apis("classic")
 def test_add_enrols_a_second_time_where_that_is_asked_for(sandbox: Sandbox, campaign: CampaignUnderTest) -> None:
     sandbox.add_person(campaign.id, ANA)
 
@@ -233,12 +253,16 @@ def test_another_word_for_on_existing_is_refused_when_the_dag_is_read(campaign: 
         AddProspectOperator(task_id="t", campaign_id=campaign.id, data=ANA, on_existing="replace")  # type: ignore[arg-type]
 
 
-def test_a_person_s_values_are_those_that_a_load_would_send(sandbox: Sandbox, campaign: CampaignUnderTest) -> None:
+def test_a_person_s_values_are_those_that_a_load_would_send(
+    api: Api, sandbox: Sandbox, campaign: CampaignUnderTest
+) -> None:
     since = datetime.date(2026, 11, 25)
 
     add(campaign, {**ANA, "Size": 12, "Vip": True, "Since": since, "Phone": None})
 
-    assert sandbox.people(campaign.id)[0].fields == {**ANA, "Size": "12", "Vip": "true", "Since": "2026-11-25"}
+    assert sandbox.people(campaign.id)[0].fields == api.columns(
+        {**ANA, "Size": "12", "Vip": "true", "Since": "2026-11-25"}
+    )
 
 
 def test_what_is_empty_changes_nothing_of_a_person_who_is_there(
@@ -295,7 +319,7 @@ def test_bad_data_is_an_error_before_anything_is_sent(
 
 
 def test_fields_that_differ_are_set_and_the_others_are_not_sent(
-    sandbox: Sandbox, campaign: CampaignUnderTest, writes: Writes
+    api: Api, sandbox: Sandbox, campaign: CampaignUnderTest, writes: Writes
 ) -> None:
     there = sandbox.add_person(campaign.id, ANA)
 
@@ -304,10 +328,7 @@ def test_fields_that_differ_are_set_and_the_others_are_not_sent(
     ).execute({})
 
     assert result == {"outcome": "updated", "prospect_ids": [there], "fields": ["Company", "Size"]}
-    assert writes() == [
-        ("prospect", {"prospectID": there, "key": "Company", "value": "Acme"}),
-        ("prospect", {"prospectID": there, "key": "Size", "value": "12"}),
-    ]
+    assert writes() == [("update", there, api.columns({"Company": "Acme", "Size": "12"}))]
 
 
 def test_an_address_stands_for_every_prospect_that_has_it(sandbox: Sandbox, campaign: CampaignUnderTest) -> None:
@@ -315,7 +336,11 @@ def test_an_address_stands_for_every_prospect_that_has_it(sandbox: Sandbox, camp
 
     result = UpdateProspectOperator(task_id="t", email="ANA@example.com", fields={"Company": "Acme"}).execute({})
 
-    assert result == {"outcome": "updated", "prospect_ids": ids, "fields": ["Company"]}
+    assert (result["outcome"], sorted(result["prospect_ids"]), result["fields"]) == (
+        "updated",
+        sorted(ids),
+        ["Company"],
+    )
     assert {person.fields["Company"] for person in sandbox.people()} == {"Acme"}
 
 
@@ -363,7 +388,7 @@ def test_an_address_is_unsubscribed_in_every_campaign(sandbox: Sandbox, campaign
 
     result = UnsubscribeOperator(task_id="t", email=" Ana@example.com").execute({})
 
-    assert result == {"outcome": "unsubscribed", "prospect_ids": ids}
+    assert (result["outcome"], sorted(result["prospect_ids"])) == ("unsubscribed", sorted(ids))
     assert [person.id for person in sandbox.people() if not person.unsubscribed] == [bob]
 
 
@@ -375,8 +400,7 @@ def test_a_prospect_is_unsubscribed_by_id_with_one_call(
     result = UnsubscribeOperator(task_id="t", prospect_id=there).execute({})
 
     assert result == {"outcome": "unsubscribed", "prospect_ids": [there]}
-    assert writes() == [("prospect-unsubscribe", {"prospectID": there})]
-    assert len(sandbox.requests) == 1
+    assert writes() == [("unsubscribe", there, None)]
 
 
 def test_a_person_who_is_unsubscribed_already_is_left_alone(
@@ -390,6 +414,8 @@ def test_a_person_who_is_unsubscribed_already_is_left_alone(
     assert writes() == []
 
 
+# Shapes are those of the classic API.
+@pytest.mark.apis("classic")
 def test_where_salesblink_does_not_return_the_state_the_unsubscribe_is_sent(
     sandbox: Sandbox, campaign: CampaignUnderTest, writes: Writes
 ) -> None:
@@ -475,7 +501,7 @@ def test_one_prospect_is_returned_without_values(sandbox: Sandbox, campaign: Cam
 
 
 def test_a_prospect_that_is_not_there_fails_the_task() -> None:
-    with pytest.raises(AirflowFailException, match="404 on GET /api/prospect/nobody"):
+    with pytest.raises(AirflowFailException, match=r"404 on GET /api/(prospect|public/v1\.0\.0/leads)/nobody"):
         GetProspectOperator(task_id="t", prospect_id="nobody").execute({})
 
 
@@ -499,14 +525,17 @@ def test_a_dry_run_reads_and_writes_nothing(
     assert writes() == []
 
 
-def test_a_missing_prospect_does_not_keep_the_others_subscribed(sandbox: Sandbox, campaign: CampaignUnderTest) -> None:
+def test_a_missing_prospect_does_not_keep_the_others_subscribed(
+    api: Api, sandbox: Sandbox, campaign: CampaignUnderTest
+) -> None:
     ids = [sandbox.add_person(campaign.id, ANA) for _ in range(3)]
-    sandbox.fault("prospect-unsubscribe", "status", status=404)
+    api.fault("prospect-unsubscribe", "status", status=404)
 
     with pytest.raises(AirflowFailException):
         UnsubscribeOperator(task_id="t", email="ana@example.com").execute({})
 
-    assert [person.unsubscribed for person in sandbox.people()] == [False, True, True]
+    # On v1, unsubscribing one of the person's leads is for the whole account.
+    assert [person.unsubscribed for person in sandbox.people()] == [api.is_v1, True, True]
     assert len(ids) == 3
 
 
@@ -542,11 +571,11 @@ def test_a_file_of_people_is_for_its_owner_only(sandbox: Sandbox, campaign: Camp
     assert path.stat().st_mode & 0o077 == 0
 
 
-def test_a_failure_that_may_pass_is_not_hidden_by_one_that_will_not(sandbox: Sandbox) -> None:
+def test_a_failure_that_may_pass_is_not_hidden_by_one_that_will_not(api: Api, sandbox: Sandbox) -> None:
     for name in ("One", "Two"):
         sandbox.add_person(sandbox.add_campaign(name), ANA)
-    sandbox.fault("prospect-unsubscribe", "status", status=503, times=5)
-    sandbox.fault("prospect-unsubscribe", "status", status=400, times=1)
+    api.fault("prospect-unsubscribe", "status", status=503, times=5)
+    api.fault("prospect-unsubscribe", "status", status=400, times=1)
 
     with pytest.raises(ServerError):
         UnsubscribeOperator(task_id="t", email="ana@example.com").execute({})
@@ -555,10 +584,10 @@ def test_a_failure_that_may_pass_is_not_hidden_by_one_that_will_not(sandbox: San
     assert all(person.unsubscribed for person in sandbox.people())
 
 
-def test_a_429_stops_the_other_unsubscribes(sandbox: Sandbox) -> None:
+def test_a_429_stops_the_other_unsubscribes(api: Api, sandbox: Sandbox) -> None:
     for number in range(4):
         sandbox.add_person(sandbox.add_campaign(f"No. {number}"), {"Email": "ana@example.com"})
-    sandbox.fault("prospect-unsubscribe", "429", retry_after=1800, times=None)
+    api.fault("prospect-unsubscribe", "429", retry_after=1800, times=None)
 
     with pytest.raises(TaskDeferred):
         UnsubscribeOperator(task_id="t", email="ana@example.com").execute({})

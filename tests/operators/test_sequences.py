@@ -46,6 +46,18 @@ def test_active_starts_the_sequence(sandbox: Sandbox) -> None:
     assert not sandbox.campaigns()[0].paused
 
 
+def test_a_sequence_that_runs_is_not_started_again(
+    sandbox: Sandbox, changes: Changes, task_log: Callable[[], list[str]]
+) -> None:
+    sequence_id = sandbox.add_campaign("Spring")
+
+    result = SetSequenceStatusOperator(task_id="t", sequence_id=sequence_id, status="ACTIVE").execute({})
+
+    assert result == {"outcome": "active", "sequence_id": sequence_id}
+    assert changes() == []
+    assert task_log()[0] == "The sequence runs already; nothing was sent."
+
+
 @pytest.mark.parametrize("status", ["", "running", None, 1.5, ["PAUSED"]])
 def test_an_unknown_status_fails_before_anything_is_sent(status: Any, sandbox: Sandbox) -> None:
     with pytest.raises(AirflowFailException, match="status"):

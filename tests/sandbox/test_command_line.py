@@ -113,6 +113,18 @@ def test_every_option(start: Callable[..., Served]) -> None:
     assert answers[1].json()[0]["_id"] == "spring-2027"
 
 
+def test_v1_alone(start: Callable[..., Served]) -> None:
+    served = start("--serves", "v1", "--v1", "single_list=array", "--seed", "demo")
+
+    first = served.call("GET", "/api/public/v1.0.0/lists").json()["data"][0]
+
+    assert served.call("GET", f"/api/public/v1.0.0/lists/{first['id']}").json()["data"] == [first]
+    assert served.call("GET", "/api/campaigns").status_code == 404
+    assert served.end(signal.SIGTERM) == 0
+    assert served.process.stdout is not None
+    assert '"extra": {"api_version": "v1"}' in served.process.stdout.read()
+
+
 def test_activity_happens_without_requests(start: Callable[..., Served]) -> None:
     served = start("--seed", "demo", "--life", "unsubscribe:every=0.05x1")
     deadline = time.monotonic() + 10
@@ -141,6 +153,8 @@ def test_the_key_of_the_environment(start: Callable[..., Served]) -> None:
         (["--faults", "campaigns=explode"], "Known: reset, close"),
         (["--limits", "patches=1"], "Known: reads, writes"),
         (["--shapes", "envelope=x"], "Known: data, bare, named"),
+        (["--v1", "columns=x"], "Known: snake_case, any"),
+        (["--serves", "v2"], "Known: classic, v1"),
         (
             ["--life", "sleep:every=3"],
             "Known: reply, unsubscribe, pause, unpause, appear, open, click, bounce, calm, busy",

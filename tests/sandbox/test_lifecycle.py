@@ -144,10 +144,10 @@ def test_a_seed_from_a_file(tmp_path: Path) -> None:
     [
         ("{", "Cannot read the seed"),
         ("[]", "not a JSON object"),
-        ('{"lists": []}', "Known: campaigns, members"),
+        ('{"people": []}', "Known: lists, campaigns, members"),
         ('{"campaigns": {}}', "list of objects"),
         ('{"campaigns": [{"id": "x"}]}', "needs a name"),
-        ('{"campaigns": [{"name": "x", "colour": 1}]}', "Known: id, name, paused, people"),
+        ('{"campaigns": [{"name": "x", "colour": 1}]}', "Known: id, name, paused, lists, people"),
         ('{"campaigns": [{"name": "x", "people": ["ana@example.com"]}]}', "list of objects"),
         ('{"campaigns": [{"name": "x", "unsubscribed": "ana@example.com"}]}', "list of addresses"),
         ('{"campaigns": [{"id": "x", "name": "x"}, {"id": "x", "name": "y"}]}', "already"),

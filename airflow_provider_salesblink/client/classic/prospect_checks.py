@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from airflow_provider_salesblink.client import validation
 from airflow_provider_salesblink.client.classic import column_conflicts, decoding
@@ -28,6 +28,10 @@ class ProspectChecks:
     def is_reserved(self, name: str) -> bool:
         """Return whether only SalesBlink uses this name, so that no column may have it."""
         return name.strip() in column_conflicts.RESERVED
+
+    def column_values(self, fields: dict[str, Any]) -> dict[str, Any]:
+        """Return a prospect's ``fields`` as they are: the classic API keeps the names that users write."""
+        return fields
 
     def id_is_unclear(self, prospect: Prospect) -> bool:
         """Return whether ``prospect``'s id may be a value of one of the person's own columns."""

@@ -127,6 +127,17 @@ class Prospects:
         answer = self._requestor.read("prospect", prospect_id)
         return answer.decoded(lambda body: decoding.single_prospect(body, prospect_id))
 
+    def check_list(self, campaign_id: str, *, list_id: str | None = None, allow_other_campaigns: bool = False) -> None:  # noqa: ARG002
+        """Check whether people may be added to a list of a campaign: not on the classic API, which has no lists.
+
+        :raises UnsupportedByApiError: ``list_id`` is not None.
+        """
+        if list_id is not None:
+            raise UnsupportedByApiError(
+                "list_id is for SalesBlink's API v1. The connection uses the classic API, which has no lists: remove "
+                "list_id, or set the connection's extra api_version to 'v1'. Nothing was sent."
+            )
+
     def add(
         self,
         campaign_id: str,
@@ -177,11 +188,7 @@ class Prospects:
         campaign_id = validation.identifier("campaign_id", campaign_id)
         if self.adds_refused:
             raise InvalidInputError(self.adds_refused)
-        if list_id is not None:
-            raise UnsupportedByApiError(
-                "list_id is for SalesBlink's API v1. The connection uses the classic API, which has no lists: remove "
-                "list_id, or set the connection's extra api_version to 'v1'. Nothing was sent."
-            )
+        self.check_list(campaign_id, list_id=list_id)
         return campaign_id, _new_prospect(data)
 
     def _find(self, campaign_id: str, email: str, ignore_ids: Collection[str | None]) -> Prospect | None:

@@ -18,6 +18,8 @@ if TYPE_CHECKING:
 
 log = logging.getLogger(__name__)
 
+STATUS_TIME = 5.0
+"""Seconds in which a status has to show. After that, the client takes it that the status alone did nothing."""
 RELAUNCH = {"launchTimingMode": "now", "paused": False}
 
 
@@ -86,8 +88,8 @@ class Campaigns:
             return found
         if self._sequences.set_status(found["id"], "ACTIVE").get("dry_run"):
             return {**found, "dry_run": True}
-        resumed = self.get(found["id"])
-        if resumed["paused"]:
+        resumed = self._once(found["id"], paused=False, within=min(STATUS_TIME, self._requestor.settling_time))
+        if resumed is None:
             self._requestor.write_once(
                 "sequences", found["id"], body=RELAUNCH, method="PATCH", find_existing=lambda: self._if_running(found)
             )
@@ -99,18 +101,20 @@ class Campaigns:
 
     def _expect(self, campaign_id: str, *, paused: bool) -> Campaign:
         """Return the campaign once it shows the state, or does not show any."""
-
-        def reached() -> Campaign | None:
-            now = self.get(campaign_id)
-            return now if now["paused"] in (paused, None) else None
-
-        found = self._requestor.wait_until(reached, self._requestor.settling_time)
+        found = self._once(campaign_id, paused=paused, within=self._requestor.settling_time)
         if found is None:
             raise UnreadableResponseError(
                 f"SalesBlink accepted the call, but still shows campaign {campaign_id} as "
                 f"{'running' if paused else 'paused'}. Check it in SalesBlink."
             )
         return found
+
+    def _once(self, campaign_id: str, *, paused: bool, within: float) -> Campaign | None:
+        def reached() -> Campaign | None:
+            now = self.get(campaign_id)
+            return now if now["paused"] in (paused, None) else None
+
+        return self._requestor.wait_until(reached, within)
 
 
 def campaign(found: dict[str, Any], known_id: str | None = None) -> Campaign:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 import unicodedata
+from functools import lru_cache
 from typing import TYPE_CHECKING, Any, Self
 
 from airflow_provider_salesblink.client.columns import DOCUMENTED, EMAIL, documented
@@ -34,6 +35,7 @@ _WORD_START = re.compile(r"(?<=[a-z0-9])(?=[A-Z])")
 _NOT_SNAKE = re.compile(r"[^a-z0-9]+")
 
 
+@lru_cache(maxsize=4096)
 def snake_case(name: str) -> str:
     """Return the name under which a column travels: ``Job Title`` -> ``job_title``, ``Company`` -> ``company_name``.
 

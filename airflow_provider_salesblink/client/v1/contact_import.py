@@ -71,6 +71,7 @@ class ContactImport:
             "it refused them (an invalid address, somebody on another list). Check the list before you add them "
             "again, or the person may be mailed twice.",
             status=200, method="POST", path="/contacts", settling_time=self._requestor.import_time,
+            is_accepted=True,
         )  # fmt: skip
 
 

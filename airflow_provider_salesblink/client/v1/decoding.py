@@ -36,13 +36,12 @@ _OLD_COLUMNS = {"Company": "company_name", "Title": "job_title"}
 _PLAIN_KEY = re.compile(r"[A-Za-z_]{1,20}")
 
 
-def array(body: object, *names: str) -> list[Any]:
+def array(body: object) -> list[Any]:
     """Return the array in an answer, with its elements as they are.
 
-    :param names: keys under which it may be, besides the usual ones.
     :raises UnreadableResponseError: there is none.
     """
-    found = _array(body, (*_ARRAYS, *names), _DEEPEST_ARRAY)
+    found = _array(body, _DEEPEST_ARRAY)
     if found is None:
         raise UnreadableResponseError(
             f"The answer has no list of results; {_outline(body)}. "
@@ -51,7 +50,7 @@ def array(body: object, *names: str) -> list[Any]:
     return found
 
 
-def _array(body: object, names: tuple[str, ...], depth: int) -> list[Any] | None:
+def _array(body: object, depth: int) -> list[Any] | None:
     if isinstance(body, list):
         return body
     if not isinstance(body, dict) or not depth:
@@ -59,25 +58,24 @@ def _array(body: object, names: tuple[str, ...], depth: int) -> list[Any] | None
     # A null means "nothing found", but only in an answer that reports success.
     if body.get("data", "") is None and body.get("success") is True:
         return []
-    nested = (_array(body.get(name), names, depth - 1) for name in names)
+    nested = (_array(body.get(name), depth - 1) for name in _ARRAYS)
     return next((found for found in nested if found is not None), None)
 
 
-def items(body: object, *names: str) -> list[Json]:
+def items(body: object) -> list[Json]:
     """Return the objects of the array in an answer, with their times decoded.
 
-    :param names: keys under which it may be, besides the usual ones.
     :raises UnreadableResponseError: there is no array, or it has something other than objects.
     """
-    return [with_times(found) for found in objects(body, *names)]
+    return [with_times(found) for found in objects(body)]
 
 
-def objects(body: object, *names: str) -> list[Json]:
+def objects(body: object) -> list[Json]:
     """Return the objects of the array in an answer as they are.
 
     :raises UnreadableResponseError: as :func:`items`.
     """
-    found = array(body, *names)
+    found = array(body)
     if not all(isinstance(each, dict) for each in found):
         raise UnreadableResponseError("The list of results in the answer has something other than objects.")
     return found

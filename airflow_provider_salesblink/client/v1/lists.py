@@ -58,7 +58,7 @@ class Lists:
         :param ignore_ids: ids of lists that do not count as the new one.
         :raises AmbiguousWriteError: the answer was lost and the lists cannot be read.
         """
-        name = validation.term("name", name)
+        name = validation.term("name", name).strip()
         made = self._requestor.write_once(
             "lists",
             body=times.encoded_settings({"name": name, **settings}),
@@ -67,7 +67,8 @@ class Lists:
         return decoding.written(made, name=name) if isinstance(made, Answer) else made
 
     def _find(self, name: str, ignore_ids: Collection[str | None]) -> Json | None:
-        found = (each for each in self.list(search=name) if each.get("name") == name)
+        # What the search compares is not documented, and a list that it misses would be created twice.
+        found = (each for each in self.list() if each.get("name") == name)
         return next((each for each in found if decoding.text_id(each) not in ignore_ids), None)
 
     def update(self, list_id: str, **settings: Any) -> Json:

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from airflow_provider_salesblink.client.errors import UnreadableResponseError
-from airflow_provider_salesblink.client.v1.column_names import is_reserved
+from airflow_provider_salesblink.client.v1.column_names import ColumnValues, is_reserved
 
 if TYPE_CHECKING:
     from airflow_provider_salesblink.client.records import Prospect
@@ -19,6 +19,10 @@ class ProspectChecks:
     def is_reserved(self, name: str) -> bool:
         """Return whether only SalesBlink uses this name, so that no column may have it."""
         return is_reserved(name)
+
+    def column_values(self, fields: dict[str, Any]) -> ColumnValues:
+        """Return a prospect's ``fields`` as a mapping that finds them under the names that users write."""
+        return ColumnValues(fields)
 
     def id_is_unclear(self, prospect: Prospect) -> bool:  # noqa: ARG002
         """Return False: a lead's id is SalesBlink's."""

@@ -147,6 +147,13 @@ class Prospects:
         prospect_id = validation.identifier("prospect_id", prospect_id)
         return {**self._leads.activity(lead_id=prospect_id).lead, "id": prospect_id}
 
+    def check_list(self, campaign_id: str, *, list_id: str | None = None, allow_other_campaigns: bool = False) -> None:
+        """Check whether people may be added to a list of a campaign, as :meth:`add` does before it sends anything.
+
+        :raises InvalidInputError: the list is unclear, or another running campaign uses it.
+        """
+        self._sequence_lists.target(campaign_id, list_id, allow_other_campaigns=allow_other_campaigns)
+
     def add(
         self,
         campaign_id: str,
@@ -205,7 +212,7 @@ class Prospects:
         if self.adds_refused:
             raise InvalidInputError(self.adds_refused)
         columns = validation.new_prospect(data)
-        to_wire("data", columns)
+        validation.encoded("data", to_wire("data", columns))
         return campaign_id, columns
 
     def update(self, prospect_id: str, fields: Mapping[str, Any]) -> Prospect:

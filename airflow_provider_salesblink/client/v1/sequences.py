@@ -24,6 +24,7 @@ STATES = ("running", "paused", "completed", "needs-attention")
 LEAD_STATES = ("not_contacted", "contacted", "opened", "clicked", "replied", "bounced", "unsubscribed")
 """The words by which :meth:`Sequences.leads` selects leads."""
 
+_PLAN_NOTHING = {"name", "starred", "folder"}
 _REQUIRED = ("name", "senders", "lists", "steps")
 
 
@@ -71,29 +72,32 @@ class Sequences:
         """
         if missing := [name for name in _REQUIRED if name not in settings]:
             raise InvalidInputError(f"The settings have no {missing[0]}: a new sequence needs {', '.join(_REQUIRED)}.")
-        name = validation.term("name", settings["name"])
+        name = validation.term("name", settings["name"]).strip()
         made = self._requestor.write_once(
             "sequences",
-            body=times.encoded_settings(settings),
+            body=times.encoded_settings({**settings, "name": name}),
             find_existing=lambda: self._find(name, ignore_ids),
         )
         return decoding.written(made, name=name) if isinstance(made, Answer) else made
 
     def _find(self, name: str, ignore_ids: Collection[str | None]) -> Json | None:
-        found = (each for each in self.list(search=name) if each.get("name") == name)
+        # What the search compares is not documented, and a sequence that it misses would be created twice.
+        found = (each for each in self.list() if each.get("name") == name)
         return next((each for each in found if decoding.text_id(each) not in ignore_ids), None)
 
     def update(self, sequence_id: str, **settings: Any) -> Json:
         """Change settings of a sequence, and return what SalesBlink shows of it (``PATCH /sequences/{id}``).
 
         Settings other than ``name``, ``starred`` and ``folder`` make SalesBlink plan the mails again. A list that is
-        attached to a running sequence starts mails to everybody on it.
+        attached to a running sequence starts mails to everybody on it. Planning twice may mail people twice, so the
+        client does not repeat such a call after a lost answer.
 
         :param settings: settings with SalesBlink's own names, such as ``launchTimingMode`` or ``scheduledAt``.
+        :raises AmbiguousWriteError: the answer was lost. Read the sequence before you send the settings again.
         """
         sequence_id, body = _id(sequence_id), times.encoded_settings(settings)
-        answer = self._requestor.write("sequences", sequence_id, body=body, method="PATCH")
-        return decoding.written(answer, id=sequence_id)
+        send = self._requestor.write if body.keys() <= _PLAN_NOTHING else self._requestor.send_once
+        return decoding.written(send("sequences", sequence_id, body=body, method="PATCH"), id=sequence_id)
 
     def set_status(self, sequence_id: str, status: str) -> Json:
         """Start, pause, stop or archive a sequence (``POST /sequences/{id}/status``).

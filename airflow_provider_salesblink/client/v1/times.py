@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from calendar import timegm
 from collections.abc import Mapping
 from datetime import UTC, date, datetime, timedelta
 from typing import Any
@@ -9,7 +10,6 @@ from typing import Any
 from airflow_provider_salesblink.client.errors import InvalidInputError
 
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
-_MILLISECOND = timedelta(milliseconds=1)
 
 
 def decoded(value: object) -> datetime | None:
@@ -43,7 +43,8 @@ def milliseconds(argument: str, value: object) -> int:
         raise InvalidInputError(f"{argument} is a {type(value).__name__}: pass a datetime with a time zone.")
     if value.utcoffset() is None:
         raise InvalidInputError(f"{argument} has no time zone: add one, for example with value.replace(tzinfo=UTC).")
-    return (value - _EPOCH) // _MILLISECOND
+    # Not by subtraction: Airflow's times are Pendulum's, whose differences cannot be divided by a timedelta.
+    return timegm(value.utctimetuple()) * 1000 + value.microsecond // 1000
 
 
 def window(since: datetime | None, until: datetime | None) -> dict[str, str]:

@@ -50,7 +50,7 @@ async def update_lead(request: Request, lead_id: str, changes: dict[str, Any]) -
     """Change columns of a lead. An address is lowercased."""
     store = state_of(request).store
     found = require(store.leads.get(lead_id), "Lead")
-    _check_changes(changes)
+    _check_changes(changes, any_name=store.rules.columns == "any")
     if "email" in changes:
         changes["email"] = changes["email"].strip().lower()
     columns = {name: value for name, value in changes.items() if name not in NOT_COLUMNS}
@@ -92,13 +92,13 @@ def _activity(request: Request, lead: Person) -> Response:
     return done(shown, lead=short_object(lead), **page.fields(events))
 
 
-def _check_changes(changes: dict[str, Any]) -> None:
+def _check_changes(changes: dict[str, Any], *, any_name: bool) -> None:
     if not changes:
         raise V1Error(400, "No fields to update.")
     for name in changes:
         if name in SYSTEM_FIELDS:
             raise V1Error(400, f"The field {name} cannot be changed.")
-        if not is_snake_case(name):
+        if not any_name and not is_snake_case(name):
             raise V1Error(400, f"Field names must be in snake_case: {name}")
     email = changes.get("email", "a@example.com")
     if not isinstance(email, str) or not ADDRESS.fullmatch(email.strip()):

@@ -1,5 +1,6 @@
 """Lists of leads: ``/lists``."""
 
+from functools import partial
 from typing import Any
 
 from fastapi import APIRouter, Request, Response
@@ -19,6 +20,7 @@ from airflow_provider_salesblink.sandbox.v1.lead_objects import lead_object, lea
 router = APIRouter(prefix=PREFIX, route_class=V1Route, include_in_schema=False)
 
 OWNERS = {"administrator": TEAM[0]["email"], "member": TEAM[1]["email"]}
+LEAD_FILTERS = ("search", "status", "sequence")
 STANDARD_COLUMNS = ("email", "first_name", "last_name", "phone", "company_name", "job_title")
 
 
@@ -46,11 +48,8 @@ async def list_leads(request: Request, list_id: str) -> Response:
     """Return the leads of a list. ``total`` counts only the page."""
     store = state_of(request).store
     require(store.lists.get(list_id), "List")
-    found = [lead for lead in store.leads.on_list(list_id) if _is_shown(request, store, lead)]
-    if text(request, "sort") == "desc":
-        found.reverse()
-    page = [lead_object(lead, store.rules) for lead in page_of(request, most=100).of(found)]
-    return done({"contacts": page, "total": len(page)})
+    shown = [lead_object(lead, store.rules) for lead in _page_of_leads(request, store, list_id)]
+    return done({"contacts": shown, "total": len(shown)})
 
 
 @router.get("/lists/{list_id:path}")
@@ -116,13 +115,20 @@ def _is_wanted(request: Request, found: LeadList) -> bool:
     # The real filters only work when they are true; archived lists are left out otherwise.
     wanted = found.archived == flag(request, "archived")
     wanted = wanted and (not flag(request, "starred") or bool(found.settings.get("starred")))
+    wanted = wanted and text(request, "folder") in ("", str(found.settings.get("folder", "")).casefold())
     return wanted and text(request, "search") in found.name.casefold()
 
 
-def _is_shown(request: Request, store: Store, lead: Person) -> bool:
-    included = not lead.archived or store.rules.archived_leads == "included"
-    if not (lead.archived if flag(request, "archived") else included):
-        return False
+def _page_of_leads(request: Request, store: Store, list_id: str) -> list[Person]:
+    page = page_of(request, most=100)
+    archived = True if flag(request, "archived") else None if store.rules.archived_leads == "included" else False
+    find = partial(store.leads.on_list, list_id, archived=archived, newest_first=text(request, "sort") == "desc")
+    if not any(request.query_params.get(name) for name in LEAD_FILTERS):
+        return find(limit=page.limit, skip=page.skip)
+    return page.of([lead for lead in find(text=text(request, "search")) if _matches(request, store, lead)])
+
+
+def _matches(request: Request, store: Store, lead: Person) -> bool:
     status, sequence_id = text(request, "status"), request.query_params.get("sequence")
     if status and lead_status(store, lead, sequence_id) != status:
         return False

@@ -22,6 +22,7 @@ class V1Rules:
     :param dedupe_case: whether two spellings of an address that differ in case are duplicates.
     :param duplicate_removal_other_list: new leads that are on another list already are removed too.
     :param import_loses: share of the accepted contacts that never appear.
+    :param import_archives: share of the accepted contacts that appear as archived leads, as after a verification.
     :param columns: ``any`` also accepts names such as ``First_Name``, as the API did until August 2026.
     :param active_alone: the status ``ACTIVE`` resumes a sequence; if false, only a PATCH does.
     :param replan_starts_again: a PATCH of a running sequence starts all its people again.
@@ -52,6 +53,7 @@ class V1Rules:
     dedupe_case: Literal["folded", "exact"] = "folded"
     duplicate_removal_other_list: bool = False
     import_loses: float = 0.0
+    import_archives: float = 0.0
     columns: Literal["snake_case", "any"] = "snake_case"
     active_alone: bool = True
     replan_starts_again: bool = False
@@ -79,9 +81,10 @@ class V1Rules:
             elif not getattr(self, name) >= 0:
                 message = f"{name} must be at least 0"
                 raise SandboxUsageError(message)
-        if self.import_loses > 1:
-            message = "import_loses must be at most 1"
-            raise SandboxUsageError(message)
+        for name in ("import_loses", "import_archives"):
+            if getattr(self, name) > 1:
+                message = f"{name} must be at most 1"
+                raise SandboxUsageError(message)
 
     @classmethod
     def parse(cls, text: str) -> V1Rules:

@@ -2,8 +2,6 @@
 
 import csv
 import io
-from collections import defaultdict
-from collections.abc import Iterator
 from typing import Any
 
 from fastapi import APIRouter, Request, Response
@@ -14,13 +12,14 @@ from airflow_provider_salesblink.sandbox.records import Person
 from airflow_provider_salesblink.sandbox.request_checks import V1Route, state_of
 from airflow_provider_salesblink.sandbox.store import Store
 from airflow_provider_salesblink.sandbox.v1 import PREFIX
-from airflow_provider_salesblink.sandbox.v1.answers import done, page_of, require, text
+from airflow_provider_salesblink.sandbox.v1.answers import LARGEST, Page, done, page_of, require, text
 from airflow_provider_salesblink.sandbox.v1.lead_objects import STANDARD, event_object, names_of, status_after
 from airflow_provider_salesblink.sandbox.v1.leads import activity_filter
 
 router = APIRouter(prefix=PREFIX, route_class=V1Route, include_in_schema=False)
 
 MOST_EXPORTED = 50_000
+EVERYTHING = Page(limit=LARGEST, skip=0)
 
 
 @router.get("/sequences/{sequence_id:path}/leads")
@@ -29,9 +28,12 @@ async def list_leads(request: Request, sequence_id: str) -> Response:
     store = state_of(request).store
     require(store.sequences.get(sequence_id), "Sequence")
     wanted = text(request, "status")
-    found = [found for found, _ in _leads(store, sequence_id) if wanted in ("", found["status"])]
     page = page_of(request, most=500)
-    return done(page.of(found), **page.fields(found))
+    if wanted:
+        found = [found for found, _ in _leads(store, sequence_id) if found["status"] == wanted]
+        return done(page.of(found), **page.fields(found))
+    found = [found for found, _ in _leads(store, sequence_id, page)]
+    return done(found, count=len(found), total=_size(store, sequence_id), skip=page.skip, limit=page.limit)
 
 
 @router.get("/sequences/{sequence_id:path}/export")
@@ -39,10 +41,9 @@ async def export_leads(request: Request, sequence_id: str) -> Response:
     """Return the leads of a sequence as CSV, cut at the limit without a word."""
     store = state_of(request).store
     require(store.sequences.get(sequence_id), "Sequence")
-    page = page_of(request, most=MOST_EXPORTED, default=10_000)
-    rows = [
-        (to_snake_case(lead.fields) if lead else {}) | found for found, lead in _leads(store, sequence_id)[: page.limit]
-    ]
+    page = Page(page_of(request, most=MOST_EXPORTED, default=10_000).limit, skip=0)
+    leads = _leads(store, sequence_id, page)
+    rows = [(to_snake_case(lead.fields) if lead else {}) | found for found, lead in leads]
     headings = dict.fromkeys((*STANDARD, "status", "lead_id", *(name for row in rows for name in row)))
     written = io.StringIO()
     writer = csv.DictWriter(written, list(headings))
@@ -81,21 +82,27 @@ def _require_lead(store: Store, sequence_id: str, lead_id: str) -> Person:
     return require(found if in_sequence else None, "Lead")
 
 
-def _leads(store: Store, sequence_id: str) -> list[tuple[dict[str, Any], Person | None]]:
-    events: dict[str | None, list[Event]] = defaultdict(list)
-    for event in store.events.find(EventFilter(sequence_id=sequence_id)):
-        events[event.lead_id].append(event)
+def _leads(store: Store, sequence_id: str, page: Page = EVERYTHING) -> list[tuple[dict[str, Any], Person | None]]:
     return [
-        (_lead(lead_id, email, lead, events[lead_id]), lead) for lead_id, email, lead in _people(store, sequence_id)
+        (_lead(lead_id, email, lead, store.events.find(EventFilter(lead_id=lead_id, sequence_id=sequence_id))), lead)
+        for lead_id, email, lead in _people(store, sequence_id, page)
     ]
 
 
-def _people(store: Store, sequence_id: str) -> Iterator[tuple[str, str, Person | None]]:
+def _people(store: Store, sequence_id: str, page: Page) -> list[tuple[str, str, Person | None]]:
     if store.ledger.has_run(sequence_id):
-        yield from store.leads.planned(sequence_id)
-    elif store.rules.unran_lists_leads:
-        for lead in store.leads.of_campaign(sequence_id):
-            yield lead.id, lead.email, lead
+        return store.leads.planned(sequence_id, limit=page.limit, skip=page.skip)
+    return [(lead.id, lead.email, lead) for lead in page.of(_before_the_first_run(store, sequence_id))]
+
+
+def _size(store: Store, sequence_id: str) -> int:
+    if store.ledger.has_run(sequence_id):
+        return store.ledger.size(sequence_id)
+    return len(_before_the_first_run(store, sequence_id))
+
+
+def _before_the_first_run(store: Store, sequence_id: str) -> list[Person]:
+    return store.leads.of_campaign(sequence_id) if store.rules.unran_lists_leads else []
 
 
 def _lead(lead_id: str, email: str, lead: Person | None, events: list[Event]) -> dict[str, Any]:

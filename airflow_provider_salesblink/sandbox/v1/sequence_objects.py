@@ -63,7 +63,7 @@ def full_object(store: Store, found: Sequence) -> dict[str, Any]:
 def stats_object(store: Store, found: Sequence) -> dict[str, Any]:
     """Return the lifetime totals of a sequence."""
     return (
-        {"leads": len(store.leads.planned(found.id)), "owned_by": TEAM[0]["email"]}
+        {"leads": store.ledger.size(found.id), "owned_by": TEAM[0]["email"]}
         | _counts(store, found.id, STATS)
         | dict.fromkeys(NEVER_COUNTED, 0)
     )

@@ -137,4 +137,5 @@ def _is_wanted(request: Request, found: Sequence) -> bool:
     wanted = found.archived if flag(request, "archived") else not found.archived or flag(request, "sendAll")
     wanted = wanted and (not flag(request, "starred") or bool(found.settings.get("starred")))
     wanted = wanted and text(request, "status") in ("", found.status)
+    wanted = wanted and text(request, "folder") in ("", str(found.settings.get("folder", "")).casefold())
     return wanted and text(request, "search") in found.name.casefold()

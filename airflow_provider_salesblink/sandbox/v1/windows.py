@@ -20,7 +20,7 @@ def given(request: Request, name: str) -> str | None:
 def window(request: Request) -> tuple[int, int]:
     """Return the first and the last millisecond that a request asks for. ``since`` is an older name of ``from``."""
     since = max(whole_number(request, "from", 0), whole_number(request, "since", 0))
-    return since, whole_number(request, "to", LARGEST)
+    return since, max(whole_number(request, "to", LARGEST), 0)
 
 
 def events_wanted(request: Request, **more: str | None) -> EventFilter:

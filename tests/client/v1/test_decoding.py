@@ -5,6 +5,7 @@ from __future__ import annotations
 from datetime import UTC, datetime, timedelta, timezone
 from typing import Any
 
+import pendulum
 import pytest
 
 from airflow_provider_salesblink.client import InvalidInputError, NotFoundError, UnreadableResponseError
@@ -25,11 +26,10 @@ FOUND = [{"id": "a"}, {"id": "b"}]
         {"success": True, "data": {"entries": FOUND}},
         {"success": True, "data": {"data": FOUND}},
         {"success": True, "data": {"result": FOUND, "messageIDs": ["m"]}},
-        {"success": True, "data": {"people": FOUND}},
     ],
 )
 def test_an_array_is_found_where_it_is(body: object) -> None:
-    assert decoding.items(body, "people") == FOUND
+    assert decoding.items(body) == FOUND
 
 
 @pytest.mark.parametrize("body", [[], {"success": True, "data": []}, {"success": True, "data": None}])
@@ -104,6 +104,8 @@ def test_times_on_the_wire_are_milliseconds() -> None:
     berlin = timezone(timedelta(hours=2))
     assert times.milliseconds("since", NOON.astimezone(berlin)) == NOON_MS
     assert times.milliseconds("since", NOON + timedelta(microseconds=1999)) == NOON_MS + 1
+    assert times.milliseconds("since", pendulum.instance(NOON).in_timezone("Europe/Berlin")) == NOON_MS
+    assert times.milliseconds("since", datetime(1969, 12, 31, 23, 59, 59, 999_500, UTC)) == -1
     assert times.window(NOON, NOON) == {"from": str(NOON_MS), "to": str(NOON_MS)}
     assert times.window(None, None) == {}
 

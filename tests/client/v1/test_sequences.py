@@ -59,6 +59,21 @@ def test_pausing_is_sent_again_at_once(resources: NewResources) -> None:
     assert methods(api) == ["POST", "POST"]
 
 
+def test_a_change_that_plans_no_mails_is_sent_again(resources: NewResources) -> None:
+    api = resources(script=losing_first(ok()))
+
+    assert api.sequences.update("s1", name="Autumn", starred=True) == {"id": "s1"}
+    assert methods(api) == ["PATCH", "PATCH"]
+
+
+def test_a_change_that_plans_mails_is_sent_once(resources: NewResources) -> None:
+    api = resources(script=losing_first(ok()))
+
+    with pytest.raises(AmbiguousWriteError):
+        api.sequences.update("s1", name="Autumn", paused=False)
+    assert methods(api) == ["PATCH"]
+
+
 @pytest.mark.parametrize("status", ["running", "", "ACTIVE PAUSED", None])
 def test_an_unknown_status_is_refused(resources: NewResources, status: Any) -> None:
     api = resources()

@@ -176,6 +176,17 @@ def test_a_share_of_the_contacts_may_never_appear(sandbox: Sandbox, v1: Call, pe
     assert 50 < len(sandbox.leads(people)) < 150
 
 
+def test_a_share_of_the_contacts_may_be_archived_at_once(sandbox: Sandbox, v1: Call, people: str) -> None:
+    sandbox.v1 = V1Rules(import_archives=1)
+    sandbox.add_campaign("A", lists=[people])
+
+    add(v1, people, ANA)
+    sandbox.advance(1)
+
+    assert [lead.archived for lead in sandbox.leads(people)] == [True]
+    assert sandbox.started == []
+
+
 def test_a_setting_is_not_a_column(sandbox: Sandbox, v1: Call, people: str) -> None:
     add(v1, people, {**ANA, "starred": True, "score": 7})
     sandbox.advance(1)

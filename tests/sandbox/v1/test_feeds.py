@@ -81,6 +81,15 @@ def test_the_window(sandbox: Sandbox, call: Call, path: str, *, inclusive: bool)
     assert times(call, path, **{"from": 3, "to": 6}) == ([3, 4, 5, 6] if inclusive else [3, 4, 5])
 
 
+@pytest.mark.parametrize(("bound", "found"), [("from", [1, 2]), ("to", [])])
+def test_a_bound_before_all_times(sandbox: Sandbox, call: Call, bound: str, found: list[int]) -> None:
+    for at in (2, 1):
+        sandbox.add_event("Sent", time_ms=at)
+    sandbox.v1 = V1Rules(feed_order="oldest")
+
+    assert times(call, "sent", **{bound: -(10**30)}) == found
+
+
 def test_the_older_lower_bound_still_works(sandbox: Sandbox, call: Call) -> None:
     for at in range(10):
         sandbox.add_event("Sent", time_ms=at)

@@ -45,6 +45,13 @@ def test_a_change_is_refused(sandbox: Sandbox, v1: Call, people: str, lead: str,
     assert sandbox.leads(people)[0].fields == {"Email": "ana@example.com", "First Name": "Ana"}
 
 
+def test_the_older_generation_changed_other_names(sandbox: Sandbox, v1: Call, people: str, lead: str) -> None:
+    sandbox.v1 = V1Rules(columns="any")
+
+    assert v1("PATCH", f"/leads/{lead}", json={"First_Name": "Anna"}).status_code == 200
+    assert sandbox.leads(people)[0].fields == {"Email": "ana@example.com", "First Name": "Anna"}
+
+
 def test_unsubscribing_is_for_one_lead_and_blocks_the_address(
     sandbox: Sandbox, v1: Call, people: str, lead: str
 ) -> None:

@@ -49,13 +49,13 @@ def test_the_filters_only_work_when_they_are_true(sandbox: Sandbox, v1: Call) ->
     for name in ("One", "Two", "Gone"):
         sandbox.add_list(name, id=name)
     v1("PUT", "/lists/Gone/archive", json={"archived": True})
-    v1("PATCH", "/lists/Two", json={"starred": True})
+    v1("PATCH", "/lists/Two", json={"starred": True, "folder": "F"})
 
     assert names(v1, sortType="asc") == ["One", "Two"]
     assert names(v1) == ["Two", "One"]
     assert names(v1, archived="false", starred="false") == ["Two", "One"]
     assert names(v1, archived="true") == ["Gone"]
-    assert names(v1, starred="true") == ["Two"]
+    assert names(v1, starred="true") == names(v1, folder="f") == ["Two"]
     assert names(v1, search="ON", unknown="ignored") == ["One"]
     v1("PUT", "/lists/Gone/archive", json={"archived": False})
     assert names(v1, search="gone") == ["Gone"]
@@ -169,6 +169,9 @@ def test_an_id_may_have_a_slash(sandbox: Sandbox, v1: Call) -> None:
     assert len(leads(v1, "a%2Fb%20c")) == 1
     assert v1("PATCH", "/leads/x%2Fy", json={"score": 1}).status_code == 200
     assert v1("GET", "/lists/a/b%20c").status_code == 404
+    sandbox.add_campaign("Odd", id="c/d", lists=["a/b c"])
+    assert len(v1("GET", "/sequences/c%2Fd/leads").json()["data"]) == 1
+    assert v1("GET", "/sequences/c%2Fd/leads/x%2Fy/messages").status_code == 200
 
 
 @pytest.mark.parametrize(

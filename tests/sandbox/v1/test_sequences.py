@@ -74,11 +74,12 @@ def test_sequences_are_filtered(sandbox: Sandbox, v1: Call, people: str) -> None
     sandbox.set_condition("Done", "completed")
     sandbox.set_condition("Broken", "needs-attention")
     v1("PUT", "/sequences/Gone/archive", json={"archived": True})
-    v1("PATCH", "/sequences/Done", json={"starred": True})
+    v1("PATCH", "/sequences/Done", json={"starred": True, "folder": "F"})
 
     assert names(v1) == ["Broken", "Done", "Paused", "Running"]
     assert names(v1, sendAll="true", sortType="asc") == ["Running", "Paused", "Done", "Broken", "Gone"]
     assert (names(v1, archived="true"), names(v1, starred="true")) == (["Gone"], ["Done"])
+    assert names(v1, folder="f") == ["Done"]
     assert names(v1, search="RUN", limit=1) == ["Running"]
     for status, name in (("running", "Running"), ("paused", "Paused"), ("completed", "Done")):
         assert names(v1, status=status) == [name]

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import sqlite3
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import pytest
 
@@ -77,6 +77,32 @@ def test_the_people_of_a_campaign_are_those_of_its_lists(sandbox: Sandbox, call:
     assert [len(call("GET", f"/api/prospects/{each}").json()["data"]) for each in ("a", "b")] == [2, 1]
     assert sandbox.add_person("b", {"Email": "gil@example.com"}) in [lead.id for lead in sandbox.leads(other)]
     assert [each.name for each in sandbox.lists("a")] == ["People", "Other"]
+
+
+def test_a_seed_may_have_lists() -> None:
+    seed = {
+        "lists": [{"id": "l", "name": "People", "leads": [{"email": "ana@example.com", "first_name": "Ana"}]}],
+        "campaigns": [{"id": "a", "name": "A", "lists": ["l"], "people": [{"Email": "ben@example.com"}]}],
+    }
+
+    with Sandbox(seed=seed) as sandbox:
+        assert [lead.email for lead in sandbox.leads("l")] == ["ana@example.com", "ben@example.com"]
+        assert sandbox.people("a")[0].fields == {"Email": "ana@example.com", "First Name": "Ana"}
+        assert [start.reason for start in sandbox.started] == ["attached", "added"]
+
+
+@pytest.mark.parametrize(
+    ("seed", "message"),
+    [
+        ({"lists": [{"name": 7}]}, "needs a name"),
+        ({"lists": [{"name": "x", "people": []}]}, "Known: id, name, leads"),
+        ({"lists": [{"id": "l", "name": "x"}], "campaigns": [{"name": "A", "lists": ["m"]}]}, "in the seed: l"),
+        ({"campaigns": [{"name": "A", "lists": [], "people": [{}]}]}, "has no list"),
+    ],
+)
+def test_a_wrong_list_in_a_seed_is_an_error(seed: dict[str, Any], message: str) -> None:
+    with pytest.raises(SandboxUsageError, match=message):
+        Sandbox(seed=seed)
 
 
 def test_what_is_missing_is_an_error(sandbox: Sandbox, people: str) -> None:

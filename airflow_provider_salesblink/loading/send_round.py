@@ -1,0 +1,64 @@
+"""What happened to the people of one round of adds."""
+
+from __future__ import annotations
+
+import logging
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from airflow_provider_salesblink.client.errors import AmbiguousWriteError, SalesBlinkError
+
+log = logging.getLogger(__name__)
+
+LONGEST_SETTLING_TIME = 60.0
+"""The most seconds that a load waits for a server that asks for a pause. If it asks for more, the load ends for now."""
+
+
+@dataclass
+class Round:
+    """What happened to the people of one round.
+
+    :param accepted: those of the adds in doubt that SalesBlink accepted, to carry them out later.
+    :param last_doubt: the last call in doubt whose answer was lost, and what came back.
+    :param settling_time: seconds for which the requests in doubt may still take effect.
+    :param retry_after: seconds until the rate limit allows more calls.
+    :param held_by_others: people that other loads hold.
+    :param error: why the round ended.
+    :param lookup_error: why people could not be looked up in other campaigns.
+    """
+
+    in_doubt: int = 0
+    accepted: int = 0
+    last_doubt: str = ""
+    not_sent: int = 0
+    settling_time: float = 0.0
+    retry_after: float = 0.0
+    held_by_others: list[bytes] = field(default_factory=list)
+    error: SalesBlinkError | None = None
+    lookup_error: SalesBlinkError | None = None
+
+    @property
+    def time_to_settle(self) -> float:
+        """Return the seconds to wait until the requests in doubt cannot take effect any more."""
+        return min(self.settling_time, LONGEST_SETTLING_TIME)
+
+    def note_doubt(self, error: AmbiguousWriteError) -> None:
+        """Note an add that may have been carried out."""
+        self.in_doubt += 1
+        self.accepted += error.is_accepted
+        if not error.is_accepted:
+            self.last_doubt = f"{error.method} {error.path}: {error.status or 'no answer'}"
+        self.settling_time = max(self.settling_time, error.settling_time)
+
+    def log_doubt(self) -> None:
+        """Log why the campaign is read again."""
+        lost = self.in_doubt - self.accepted
+        if self.accepted:
+            log.info("SalesBlink accepted people: %s. The load reads the campaign until it shows them.", self.accepted)
+        if lost:
+            log.warning(
+                "Adds in doubt: %s, the last of them %s. The load reads the campaign to see who was added.",
+                f"{lost:,}",
+                self.last_doubt,
+            )
