@@ -44,7 +44,10 @@ __all__ = [
     "RequestKind",
     "SlidingWindow",
     "check_before_write",
+    "end_of_wait",
+    "note_sent",
     "rate_limiter",
+    "waiting_for_later_pages",
 ]
 
 log = logging.getLogger(__name__)
@@ -75,6 +78,43 @@ def check_before_write(check: Callable[[], None]) -> Iterator[None]:
 def _run_check(kind: RequestKind) -> None:
     if kind != "reads":
         _check.get()()
+
+
+@dataclass
+class _Pages:
+    stopped: threading.Event
+    first_is_sent: bool = False
+
+
+_pages: ContextVar[_Pages | None] = ContextVar("pages", default=None)
+
+
+@contextmanager
+def waiting_for_later_pages(stopped: threading.Event) -> Iterator[None]:
+    """While active, calls of this thread wait for the rate limit, all but the first, even if the client's do not wait.
+
+    For answers of several pages: to begin again at the first page each time would use up the rate limit for nothing.
+
+    :param stopped: ends the waits when it is set.
+    """
+    token = _pages.set(_Pages(stopped))
+    try:
+        yield
+    finally:
+        _pages.reset(token)
+
+
+def note_sent() -> None:
+    """Note that this thread sends a call."""
+    pages = _pages.get()
+    if pages is not None:
+        pages.first_is_sent = True
+
+
+def end_of_wait() -> threading.Event | None:
+    """Return the event that ends the wait if this thread's next call reads a later page; None if it does not."""
+    pages = _pages.get()
+    return pages.stopped if pages is not None and pages.first_is_sent else None
 
 
 class RateLimiter(Protocol):
@@ -177,43 +217,6 @@ class Pauses:
     def end_exemption(self, kind: RequestKind) -> None:
         """Hold back this thread too, because it does not retry the call that got the 429."""
         setattr(self._waited, kind, 0.0)
-
-
-@dataclass
-class _Series:
-    stopped: threading.Event
-    has_begun: bool = False
-
-
-_series: ContextVar[_Series | None] = ContextVar("series", default=None)
-
-
-@contextmanager
-def waiting_for_later_pages(stopped: threading.Event) -> Iterator[None]:
-    """While active, all calls of this thread but the first one wait for the rate limit, whatever ``longest_wait`` is.
-
-    Without its later pages, an answer is useless: to begin again each time would use up the rate limit for nothing.
-
-    :param stopped: ends the waits when it is set.
-    """
-    token = _series.set(_Series(stopped))
-    try:
-        yield
-    finally:
-        _series.reset(token)
-
-
-def note_sent() -> None:
-    """Note that a call of this thread is sent."""
-    series = _series.get()
-    if series is not None:
-        series.has_begun = True
-
-
-def wait_for_later_page(seconds: float) -> bool:
-    """Wait, and return True, if the next call of this thread reads a later page; else return False at once."""
-    series = _series.get()
-    return series is not None and series.has_begun and not series.stopped.wait(seconds)
 
 
 class FallbackRateLimiter:
