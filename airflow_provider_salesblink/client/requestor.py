@@ -20,7 +20,7 @@ from airflow_provider_salesblink.client.errors import (
     RateLimitedError,
 )
 from airflow_provider_salesblink.client.http_transport import Call, HttpTransport
-from airflow_provider_salesblink.client.rate_limit import MINUTE, Pauses
+from airflow_provider_salesblink.client.rate_limit import MINUTE, Pauses, end_of_wait, note_sent
 from airflow_provider_salesblink.client.redaction import redacted
 from airflow_provider_salesblink.client.retry import Again, Answered, Attempt, Done, Final, Policy, ReadBack
 from airflow_provider_salesblink.client.validation import encoded
@@ -201,16 +201,20 @@ class Requestor:
         return self._answer(call, attempt)
 
     def wait_until(self, find: Callable[[], Existing | None], longest: float) -> Existing | None:
-        """Return what ``find`` returns, once it is not None; None if that takes longer than ``longest`` seconds."""
+        """Return what ``find`` returns, once it is not None; None if a look-up after ``longest`` seconds finds nothing.
+
+        A look-up may wait for the rate limit for longer than that. So what counts is when the last one starts: one that
+        started earlier may have missed what came later.
+        """
         started, waited, pause = time.monotonic(), 0.0, self._policy.backoff
-        while (found := find()) is None:
-            # The look-ups themselves may wait for the rate limit.
-            left = longest - max(waited, time.monotonic() - started)
-            if left <= 0:
-                return None
+        while True:
+            passed = max(waited, time.monotonic() - started)
+            found = find()
+            if found is not None or passed >= longest:
+                return found
+            left = max(0.0, longest - max(waited, time.monotonic() - started))
             self._sleep(min(pause, left))
             waited, pause = waited + min(pause, left), min(2 * pause, LONGEST_POLL_PAUSE)
-        return found
 
     @property
     def settling_time(self) -> float:
@@ -267,6 +271,7 @@ class Requestor:
                 self._wait_for_rate_limit(call, wait, waited)
             # Another thread may have got a 429 while this one asked the rate limiter.
             elif not self._pauses.until(call.kind):
+                note_sent()
                 return
 
     def _wait_while_paused(self, call: Call, waited: _WaitTime) -> None:
@@ -287,6 +292,9 @@ class Requestor:
     def _wait_for_rate_limit(self, call: Call, wait: float, waited: _WaitTime) -> None:
         waited.total += wait
         if waited.total > self.longest_wait:
+            stopped = end_of_wait()
+            if stopped is not None and not stopped.wait(wait):
+                return
             raise BudgetSpentError(
                 f"The rate limit of {call.kind} is used up for longer than {self.longest_wait:g} s; nothing was sent.",
                 status=None,

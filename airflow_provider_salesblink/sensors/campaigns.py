@@ -17,15 +17,17 @@ if TYPE_CHECKING:
 
 
 class CampaignSensor(SalesBlinkSensor):
-    """Wait until a campaign is paused, or running.
+    """Wait until a campaign is in a state.
 
-    Pass exactly one of ``campaign_id`` and ``campaign_name``. The sensor polls the list of all campaigns; deferred
-    sensors share that request. If SalesBlink does not show the state, the task fails and names the fields it returned.
-    XCom: ``outcome`` (the state) and ``campaign_id``.
+    Pass exactly one of ``campaign_id`` and ``campaign_name``. The sensor polls the list of all campaigns, and for the
+    states of the API v1 also the list of those in the state; deferred sensors share these requests. If SalesBlink does
+    not show the state, the task fails and names the fields it returned. XCom: ``outcome`` (the state) and
+    ``campaign_id``.
 
     :param campaign_id: the campaign's id (templated).
     :param campaign_name: its full name, which must be unique (templated).
-    :param state: ``paused`` or ``running``.
+    :param state: ``paused`` or ``running`` (not paused); on the API v1 also ``completed``, ``needs-attention`` or
+        ``archived``. On the classic API, the task fails at once for these three.
     :param salesblink_conn_id: the Airflow connection that holds the key (templated).
     :param deferrable: wait in the triggerer, without a worker.
     :param max_consecutive_failures: number of polls in a row that may fail with a passing error.

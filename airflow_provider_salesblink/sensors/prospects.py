@@ -30,7 +30,8 @@ class ProspectSensor(PersonEmailMixin, SalesBlinkSensor):  # type: ignore[misc] 
     :param where: field -> the text it must equal, or a test: ``{"in": ["Won", "Lost"]}``, ``{"exists": True}``,
         ``{"gte": 5}`` (numbers compare as numbers, anything else as text, which suits ISO dates). All must match.
         JSON text works too (templated). While the task is deferred, Airflow stores ``where`` as it is, and a
-        fingerprint of the address.
+        fingerprint of the address. On the API v1, ``status`` is the person's state in the campaign, for example
+        ``{"status": {"in": ["opened", "clicked", "replied"]}}``.
     :param unsubscribed: whether they must have opted out; None accepts both.
     :param salesblink_conn_id: the Airflow connection that holds the key (templated).
     :param deferrable: wait in the triggerer, without a worker.

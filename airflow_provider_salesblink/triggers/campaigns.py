@@ -13,9 +13,9 @@ if TYPE_CHECKING:
 
 
 class CampaignTrigger(SalesBlinkTrigger):
-    """Wait until a campaign is paused, or running.
+    """Wait until a campaign is in a state.
 
-    :param state: ``paused`` or ``running``.
+    :param state: ``paused`` or ``running``; on the API v1 also ``completed``, ``needs-attention`` or ``archived``.
     :param campaign_id: the campaign's id. Pass exactly one of ``campaign_id`` and ``campaign_name``.
     :param campaign_name: its full name.
     :param salesblink_conn_id: the Airflow connection that holds the key.
@@ -36,8 +36,9 @@ class CampaignTrigger(SalesBlinkTrigger):
         return {"state": self.state, "campaign_id": self.campaign_id, "campaign_name": self.campaign_name}
 
     def condition(self) -> tuple[Resource, object]:
-        """Return the list of campaigns, and the condition on this one."""
+        """Return the list of campaigns that shows the state, and the condition on this one."""
         from airflow_provider_salesblink.waiting.conditions import CampaignIs
-        from airflow_provider_salesblink.waiting.resources import AllCampaigns
+        from airflow_provider_salesblink.waiting.resources import AllCampaigns, CampaignsInState
 
-        return AllCampaigns(), CampaignIs(self.state, self.campaign_id, self.campaign_name)
+        resource = AllCampaigns() if self.state in ("paused", "running") else CampaignsInState(self.state)
+        return resource, CampaignIs(self.state, self.campaign_id, self.campaign_name)

@@ -43,7 +43,7 @@ Verdict = Met | Hopeless | None
 
 @dataclass(frozen=True, eq=False)
 class CampaignIs:
-    """The condition that a campaign is paused, or running.
+    """The condition that a campaign is in a state.
 
     :param campaign_id: its id; None if the name identifies it.
     :param campaign_name: its full name.
@@ -54,19 +54,37 @@ class CampaignIs:
     campaign_name: str | None = None
 
     def judge(self, named: Sequence[Campaign]) -> Verdict:
-        """Return a verdict, given the campaigns with this id or name."""
-        # By id: a list may show the same campaign twice.
-        found = {each["id"]: each for each in named}
-        if len(found) != 1:
-            return Hopeless(self._not_one(found))
-        (meant,) = found.values()
+        """Return a verdict on ``paused`` or ``running``, which a campaign shows itself.
+
+        :param named: the campaigns with this id or name.
+        """
+        meant = self._only(named)
+        if isinstance(meant, Hopeless):
+            return meant
         if meant["paused"] is None:
             return Hopeless(
                 f"SalesBlink does not say whether campaign {meant['id']} is paused, so it is not possible to "
                 f"wait for {self.state!r}. {_fields_shown(meant['raw'])}"
             )
-        if meant["paused"] != (self.state == "paused"):
-            return None
+        return self._met(meant) if meant["paused"] == (self.state == "paused") else None
+
+    def judge_by_ids(self, named: Sequence[Campaign], ids: Collection[str]) -> Verdict:
+        """Return a verdict on a state for which SalesBlink can list the campaigns.
+
+        :param named: the campaigns with this id or name.
+        :param ids: the ids of the campaigns in the state.
+        """
+        meant = self._only(named)
+        if isinstance(meant, Hopeless):
+            return meant
+        return self._met(meant) if meant["id"] in ids else None
+
+    def _only(self, named: Sequence[Campaign]) -> Campaign | Hopeless:
+        # By id: a list may show the same campaign twice.
+        found = {each["id"]: each for each in named}
+        return next(iter(found.values())) if len(found) == 1 else Hopeless(self._not_one(found))
+
+    def _met(self, meant: Campaign) -> Met:
         return Met({"outcome": self.state, "campaign_id": meant["id"]})
 
     def _not_one(self, ids: Collection[str]) -> str:
@@ -77,7 +95,8 @@ class CampaignIs:
             )
         which = f"called {self.campaign_name!r}" if self.campaign_id is None else f"with the id {self.campaign_id!r}"
         return redacted(
-            f"SalesBlink's list of campaigns has none {which}. Check it, and check that the key's user may see it."
+            f"SalesBlink's list of campaigns has none {which}. Check it, check that the campaign is not archived, and "
+            "check that the key's user may see it."
         )
 
 
@@ -102,8 +121,7 @@ class ProspectIs:
     def judge(self, prospect: Prospect) -> Verdict:
         """Return a verdict on one person of the campaign."""
         if self.unsubscribed is not None and prospect["unsubscribed"] is None:
-            if self.unsubscribed and ("status" in prospect["fields"] or isinstance(prospect["raw"].get("status"), str)):
-                # This status leaves it open; the status of a person who opted out will not.
+            if self._may_be_shown_later(prospect):
                 return None
             return Hopeless(
                 "SalesBlink does not say whether the prospect has unsubscribed, so it is not possible to wait for it. "
@@ -113,6 +131,16 @@ class ProspectIs:
             return None
         shown = {name: prospect[name] for name in ("campaign_id", "unsubscribed")}
         return Met({"outcome": "found", "prospect_id": prospect["id"], **shown})
+
+    def _may_be_shown_later(self, prospect: Prospect) -> bool:
+        """Return whether a status leaves the opt-out open for now.
+
+        The status of a person who opted out will show it. Without a value, the campaign has not begun with the person.
+        """
+        fields = prospect["fields"]
+        if not self.unsubscribed:
+            return "status" in fields and fields["status"] is None
+        return "status" in fields or isinstance(prospect["raw"].get("status"), str)
 
 
 def matches(fields: Mapping[str, Any], where: Where) -> bool:

@@ -241,6 +241,8 @@ class Poller:
                 member.finish(result)
             if number % _BATCH == 0:
                 await asyncio.sleep(0)
+        # Let those who got a result leave: if the poll took longer than the interval, the next one begins at once.
+        await asyncio.sleep(0)
 
     def _recover(self) -> None:
         self._refused = False

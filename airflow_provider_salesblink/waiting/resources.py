@@ -1,4 +1,4 @@
-"""Resources to poll. One request decides the conditions of all tasks that wait for the resource."""
+"""Resources to poll. One poll decides the conditions of all tasks that wait for the resource."""
 
 from __future__ import annotations
 
@@ -13,7 +13,8 @@ from airflow_provider_salesblink.waiting.conditions import Met
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
 
-    from airflow_provider_salesblink.client import Prospect, SalesBlinkClient
+    from airflow_provider_salesblink.choices import CampaignState
+    from airflow_provider_salesblink.client import Campaign, Prospect, SalesBlinkClient
     from airflow_provider_salesblink.waiting.conditions import CampaignIs, ProspectIs, Verdict
 
 
@@ -38,10 +39,10 @@ class EveryPerson:
 
 
 class Resource(Protocol):
-    """What one request to SalesBlink shows."""
+    """What one poll of SalesBlink shows."""
 
     def look(self, client: SalesBlinkClient, conditions: Iterable[Any]) -> Iterator[tuple[Any, Verdict | Snapshot]]:
-        """Send one request, and yield each condition that it decides with the verdict, or with a snapshot.
+        """Poll once, and yield each condition that this decides with the verdict, or with a snapshot.
 
         :raises SalesBlinkError: the request failed.
         """
@@ -49,17 +50,16 @@ class Resource(Protocol):
 
 @dataclass(frozen=True)
 class AllCampaigns:
-    """The list of campaigns (``GET /campaigns``). Its conditions are :class:`CampaignIs`."""
+    """The list of campaigns, which shows whether each is paused (classic: ``GET /campaigns``, v1: ``GET /sequences``).
+
+    Its conditions are :class:`CampaignIs` with the states ``paused`` and ``running``.
+    """
 
     def look(self, client: SalesBlinkClient, conditions: Iterable[CampaignIs]) -> Iterator[tuple[CampaignIs, Verdict]]:
-        """Send one request, and yield each condition that it decides."""
-        by_id, by_name = defaultdict(list), defaultdict(list)
-        for campaign in client.campaigns.list():
-            by_id[campaign["id"]].append(campaign)
-            by_name[campaign["name"]].append(campaign)
+        """Read the list, and yield each condition that it decides."""
+        campaigns = _Campaigns(client.campaigns.list())
         for condition in conditions:
-            meant = by_name[condition.campaign_name] if condition.campaign_id is None else by_id[condition.campaign_id]
-            if (verdict := condition.judge(meant)) is not None:
+            if (verdict := condition.judge(campaigns.meant_by(condition))) is not None:
                 yield condition, verdict
 
     def __str__(self) -> str:
@@ -67,8 +67,56 @@ class AllCampaigns:
 
 
 @dataclass(frozen=True)
+class CampaignsInState:
+    """The campaigns in a state that the list of campaigns does not show (v1: ``GET /sequences?status=``).
+
+    A poll also reads the list of all campaigns: a mistyped id or name must not wait until the timeout. Its conditions
+    are :class:`CampaignIs` with this state.
+    """
+
+    state: CampaignState
+
+    def look(self, client: SalesBlinkClient, conditions: Iterable[CampaignIs]) -> Iterator[tuple[CampaignIs, Verdict]]:
+        """Read both lists, and yield each condition that they decide.
+
+        :raises UnsupportedByApiError: the API does not have the state.
+        """
+        conditions = list(conditions)
+        in_state, listed = client.campaigns.in_state(self.state), client.campaigns.list()
+        campaigns = _Campaigns([*in_state, *listed])
+        if not all(map(campaigns.meant_by, conditions)):
+            # Archived between the two reads, a campaign is on neither list.
+            in_state = client.campaigns.in_state(self.state)
+            campaigns = _Campaigns([*in_state, *listed])
+        ids = {each["id"] for each in in_state}
+        for condition in conditions:
+            if (verdict := condition.judge_by_ids(campaigns.meant_by(condition), ids)) is not None:
+                yield condition, verdict
+
+    def __str__(self) -> str:
+        return f"the campaigns that are {self.state}"
+
+
+class _Campaigns:
+    """The campaigns of one poll, indexed by id and by name."""
+
+    def __init__(self, campaigns: Iterable[Campaign]) -> None:
+        self._by_id: defaultdict[str, list[Campaign]] = defaultdict(list)
+        self._by_name: defaultdict[str | None, list[Campaign]] = defaultdict(list)
+        for campaign in campaigns:
+            self._by_id[campaign["id"]].append(campaign)
+            self._by_name[campaign["name"]].append(campaign)
+
+    def meant_by(self, condition: CampaignIs) -> list[Campaign]:
+        """Return the campaigns with the id or name of a condition."""
+        if condition.campaign_id is None:
+            return self._by_name[condition.campaign_name]
+        return self._by_id[condition.campaign_id]
+
+
+@dataclass(frozen=True)
 class CampaignPeople:
-    """The people of a campaign (``GET /prospects/<id>``).
+    """The people of a campaign (classic: ``GET /prospects/<id>``; v1: the leads of the sequence and of its lists).
 
     Its conditions are :class:`PersonCondition` and :class:`EveryPerson`. People are read one at a time; only snapshots
     keep anything in memory.
@@ -79,7 +127,7 @@ class CampaignPeople:
     def look(
         self, client: SalesBlinkClient, conditions: Iterable[PersonCondition | EveryPerson]
     ) -> Iterator[tuple[PersonCondition | EveryPerson, Verdict | Snapshot]]:
-        """Send one request, and yield each condition that it decides."""
+        """Read the people, and yield each condition that this decides."""
         sought = _Sought(conditions)
         snapshot = Snapshot()
         for prospect in client.prospects.each(self.campaign_id):

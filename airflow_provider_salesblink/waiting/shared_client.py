@@ -8,6 +8,7 @@ from __future__ import annotations
 import asyncio
 import logging
 import random
+import threading
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import asynccontextmanager, suppress
 from functools import partial
@@ -15,6 +16,7 @@ from typing import TYPE_CHECKING, Any
 from weakref import WeakKeyDictionary
 
 from airflow_provider_salesblink.client.errors import BudgetSpentError, RateLimitedError, SalesBlinkError
+from airflow_provider_salesblink.client.rate_limit import waiting_for_later_pages
 from airflow_provider_salesblink.client.redaction import redacted
 from airflow_provider_salesblink.waiting.connection_reload import ReloadingClient
 from airflow_provider_salesblink.waiting.poller import Poller
@@ -33,7 +35,7 @@ USUAL_WAIT = 60.0
 """Seconds to wait after a 429 without ``Retry-After``: SalesBlink's limits are per minute."""
 
 MOST_CONCURRENT_REQUESTS = 32
-"""Maximum number of concurrent requests. Each occupies a thread until SalesBlink answers."""
+"""Maximum number of concurrent polls, which send one request at a time. Each occupies a thread until it is over."""
 
 
 class SharedClient:
@@ -48,7 +50,9 @@ class SharedClient:
     def __init__(self, name: str, read: Callable[[], Awaitable[ConnectionDetails]]) -> None:
         self.users = 0
         self._name = name
-        self._threads = ThreadPoolExecutor(MOST_CONCURRENT_REQUESTS, thread_name_prefix="salesblink-poll")
+        # One more thread, so that a new client never has to wait for polls that wait for the rate limit.
+        self._threads = ThreadPoolExecutor(MOST_CONCURRENT_REQUESTS + 1, thread_name_prefix="salesblink-poll")
+        self._closed = threading.Event()
         self._current = ReloadingClient(name, read, self._threads, self._changed)
         self._blocked_until = 0.0
         self._unblocked = asyncio.Event()
@@ -67,6 +71,7 @@ class SharedClient:
 
     def close(self) -> None:
         """Close the client. Requests in flight end by themselves."""
+        self._closed.set()
         self._current.close()
         self._threads.shutdown(wait=False)
 
@@ -79,9 +84,9 @@ class SharedClient:
         return self._pollers[resource]
 
     async def _look(self, resource: Resource, conditions: Callable[[], tuple[Any, ...]]) -> Decisions:
-        """Return what one request decides. It covers the conditions that exist when it is sent.
+        """Return what one poll decides. It covers the conditions that exist when it begins.
 
-        :raises SalesBlinkError: the request failed.
+        :raises SalesBlinkError: a request failed.
         """
         # Queue here rather than in the executor, which would send requests in spite of a 429.
         async with self._room:
@@ -115,7 +120,7 @@ class SharedClient:
         while True:
             client, account = self._current.client, self._current.account
             try:
-                return await loop.run_in_executor(self._threads, _look, resource, client, conditions())
+                return await loop.run_in_executor(self._threads, _look, resource, client, conditions(), self._closed)
             except BudgetSpentError:
                 raise
             except SalesBlinkError as error:
@@ -174,8 +179,11 @@ class SharedClient:
             )  # fmt: skip
 
 
-def _look(resource: Resource, client: SalesBlinkClient, conditions: tuple[Any, ...]) -> Decisions:
-    return list(resource.look(client, conditions))
+def _look(
+    resource: Resource, client: SalesBlinkClient, conditions: tuple[Any, ...], closed: threading.Event
+) -> Decisions:
+    with waiting_for_later_pages(closed):
+        return list(resource.look(client, conditions))
 
 
 _clients: WeakKeyDictionary[asyncio.AbstractEventLoop, dict[str, SharedClient]] = WeakKeyDictionary()

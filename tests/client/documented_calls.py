@@ -152,7 +152,9 @@ V1_COMMON = [
 
 _AFTER_LOSS = {
     **dict.fromkeys(("createList", "createSequence"), "read back"),
-    **dict.fromkeys(("addContacts", "cloneSequence", "archiveContact", "deleteBlocklistEntry"), "stop"),
+    **dict.fromkeys(
+        ("addContacts", "cloneSequence", "updateSequence", "archiveContact", "deleteBlocklistEntry"), "stop"
+    ),
 }
 
 

@@ -74,7 +74,8 @@ def test_every_status_has_its_exception_and_its_message(
     def script(request: Received) -> list[bytes]:
         if request.target.partition("?")[0] == path and request.method == method:
             return [answer({"success": False, "message": "Said so."}, f"{status} Status")]
-        return [answer({"success": True, "data": {"lists": ["l1"]} if request.target.endswith("/c1") else []})]
+        is_campaign = api == "v1" and request.target.endswith("/c1")
+        return [answer({"success": True, "data": {"lists": ["l1"]}} if is_campaign else [])]
 
     client = new_client(base_url=serve(script).url)
 

@@ -14,14 +14,14 @@ import pytest
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
-    from airflow_provider_salesblink.sandbox import Sandbox
+    from tests.polls import Polls
 
 WAYS = {"poke": {"mode": "poke"}, "reschedule": {"mode": "reschedule"}, "deferrable": {"deferrable": True}}
 
 
 @pytest.fixture(autouse=True)
 def _one_attempt(connection: Callable[..., None]) -> None:
-    # A look is one request, also where the client would try again by itself.
+    # A request is sent once, also where the client would try again by itself.
     connection(extra={"max_attempts": 1})
 
 
@@ -67,14 +67,14 @@ def ran(dag: Any, run_dag: Callable[..., Any]) -> Callable[[], tuple[str, int, A
 
 
 @pytest.fixture
-def meanwhile(sandbox: Sandbox) -> Iterator[Callable[..., None]]:
+def meanwhile(polls: Polls) -> Iterator[Callable[..., None]]:
     """Does something once so many looks (2) were taken, while the test waits for its task."""
     stopped = threading.Event()
     threads: list[threading.Thread] = []
 
     def meanwhile(change: Callable[[], object], after_looks: int = 2) -> None:
         def wait_and_change() -> None:
-            while len(sandbox.requests) < after_looks:
+            while len(polls.looks) < after_looks:
                 if stopped.wait(0.002):
                     return
             change()

@@ -13,44 +13,59 @@ from airflow.providers.common.compat.sdk import AirflowFailException, AirflowSki
 from airflow_provider_salesblink.sandbox import Shapes
 from airflow_provider_salesblink.sensors.campaigns import CampaignSensor
 from airflow_provider_salesblink.sensors.prospects import ProspectSensor
-from tests.conftest import without_probes
+from tests.apis import BOTH
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
     from airflow_provider_salesblink.sandbox import Sandbox
+    from tests.polls import Polls
+
+pytestmark = pytest.mark.apis(*BOTH)
 
 SECONDS = 0.02
-UNTOLD = Shapes(state="none")
+UNTOLD = {"shapes": Shapes(state="none")}
 
 
 # What comes.
 
 
 def test_what_is_there_already_is_found_at_the_first_look(
-    sandbox: Sandbox, campaign: Any, way: dict[str, Any], dag: Any, ran: Callable[[], Any]
+    polls: Polls, sandbox: Sandbox, campaign: Any, way: dict[str, Any], dag: Any, ran: Callable[[], Any]
 ) -> None:
     sandbox.happen("pause", to=campaign.id)
     with dag:
         CampaignSensor(task_id="t", campaign_id=campaign.id, **{**way, "poke_interval": 1})
 
     assert ran() == ("success", 1, {"outcome": "paused", "campaign_id": campaign.id})
-    assert len(sandbox.requests) == 1
+    assert len(polls.looks) == 1
 
 
 def test_a_campaign_is_waited_for(
-    sandbox: Sandbox, campaign: Any, way: Any, dag: Any, ran: Callable[[], Any], meanwhile: Callable[..., None]
+    polls: Polls,
+    sandbox: Sandbox,
+    campaign: Any,
+    way: Any,
+    dag: Any,
+    ran: Callable[[], Any],
+    meanwhile: Callable[..., None],
 ) -> None:
     with dag:
         CampaignSensor(task_id="t", campaign_name="Spring", **way)
     meanwhile(lambda: sandbox.happen("pause", to=campaign.id))
 
     assert ran() == ("success", 1, {"outcome": "paused", "campaign_id": campaign.id})
-    assert {(request.method, request.path) for request in sandbox.requests} == {("GET", "/api/campaigns")}
+    assert {(request.method, request.path) for request in polls.looks} == {("GET", polls.of_campaigns)}
 
 
 def test_a_person_is_waited_for(
-    sandbox: Sandbox, campaign: Any, way: Any, dag: Any, ran: Callable[[], Any], meanwhile: Callable[..., None]
+    polls: Polls,
+    sandbox: Sandbox,
+    campaign: Any,
+    way: Any,
+    dag: Any,
+    ran: Callable[[], Any],
+    meanwhile: Callable[..., None],
 ) -> None:
     ana = sandbox.add_person(campaign.id, {"Email": "ana@example.com"})
     sandbox.add_person(campaign.id, {"Email": "ben@example.com", "Replied": "2026"})
@@ -62,7 +77,7 @@ def test_a_person_is_waited_for(
 
     found = {"outcome": "found", "prospect_id": ana, "campaign_id": campaign.id, "unsubscribed": False}
     assert ran() == ("success", 1, found)
-    assert {request.path for request in sandbox.requests} == {f"/api/prospects/{campaign.id}"}
+    assert {request.path for request in polls.looks} == {polls.of_people(campaign.id)}
 
 
 # What would never come.
@@ -71,6 +86,7 @@ def test_a_person_is_waited_for(
 WRONG_KEY = {"connection": {"password": "not-the-key"}}
 WRONG_EXTRA = {"connection": {"extra": {"reads_per_hour": 1}}}
 SPRING = {"campaign_id": "spring"}
+COMPLETED = {**SPRING, "state": "completed"}
 ANA = {"campaign_id": "spring", "email": "ana@example.com"}
 HOPELESS = {
     "key": (CampaignSensor, SPRING, WRONG_KEY, "refused the key of connection 'salesblink_default'"),
@@ -78,42 +94,79 @@ HOPELESS = {
     "extra": (CampaignSensor, SPRING, WRONG_EXTRA, "Connection 'salesblink_default': unknown extra 'reads_per_hour'"),
     "connection": (CampaignSensor, {**SPRING, "salesblink_conn_id": "nope"}, {}, "There is no connection 'nope'"),
     "id": (CampaignSensor, {"campaign_id": "x/y"}, {}, "has none with the id 'x/y'"),
-    "id, of people": (ProspectSensor, {**ANA, "campaign_id": "x/y"}, {}, "404 on GET /api/prospects/x"),
+    "id, of people": (ProspectSensor, {**ANA, "campaign_id": "x/y"}, {}, "404 on GET "),
     "name": (CampaignSensor, {"campaign_name": "spring"}, {}, "has none called 'spring'"),
     "names": (
-        CampaignSensor, {"campaign_name": "Spring"}, {"twice": True}, "are called 'Spring': spring, s2."),
-    "state": (CampaignSensor, SPRING, {"shapes": UNTOLD}, "Fields in its answer: campaignID, name."),
-    "opt-out": (
-        ProspectSensor, {**ANA, "unsubscribed": True}, {"shapes": UNTOLD}, "Fields in its answer: Company, Email, "),
+        CampaignSensor, {"campaign_name": "Spring"}, {"twice": True}, "2 campaigns are called 'Spring': "),
+}  # fmt: skip
+ON_CLASSIC = {
+    # On v1, campaigns always show whether they are paused, and people show in time whether they opted out.
+    "state": (CampaignSensor, SPRING, UNTOLD, "Fields in its answer: campaignID, name."),
+    "opt-out": (ProspectSensor, {**ANA, "unsubscribed": True}, UNTOLD, "Fields in its answer: Company, Email, "),
+    "state of v1": (CampaignSensor, COMPLETED, {}, "The state 'completed' exists on SalesBlink's API v1 only."),
+}
+ON_V1 = {
+    "id": (CampaignSensor, {**COMPLETED, "campaign_id": "x/y"}, {}, "has none with the id 'x/y'"),
+    "name": (CampaignSensor, {"campaign_name": "spring", "state": "archived"}, {}, "has none called 'spring'"),
+    "names": (
+        CampaignSensor, {"campaign_name": "Spring", "state": "completed"}, {"twice": True}, "are called 'Spring': "),
 }  # fmt: skip
 
 
-@pytest.mark.parametrize(("sensor", "arguments", "world", "sentence"), HOPELESS.values(), ids=HOPELESS)
-def test_what_would_never_come_ends_the_task_at_once(
-    sensor: Any,
-    arguments: dict[str, Any],
-    world: dict[str, Any],
-    sentence: str,
+@pytest.fixture
+def ends_at_once(
     sandbox: Sandbox,
     connection: Callable[..., None],
     way: dict[str, Any],
     dag: Any,
     ran: Callable[[], Any],
     reasons: list[str],
-) -> None:
-    sandbox.add_person(sandbox.add_campaign("Spring", id="spring"), {"Email": "ana@example.com", "Company": "Acme"})
-    if "twice" in world:
-        sandbox.add_campaign("Spring", id="s2")
-    sandbox.shapes = world.get("shapes", Shapes())
-    connection(**world.get("connection", {}))
-    with dag:
-        sensor(task_id="t", **arguments, **{**way, "poke_interval": 1})
+) -> Callable[..., None]:
+    def ends_at_once(sensor: Any, arguments: dict[str, Any], world: dict[str, Any], sentence: str) -> None:
+        sandbox.add_person(sandbox.add_campaign("Spring", id="spring"), {"Email": "ana@example.com", "Company": "Acme"})
+        if "twice" in world:
+            sandbox.add_campaign("Spring", id="s2")
+        sandbox.shapes = world.get("shapes", Shapes())
+        connection(**world.get("connection", {}))
+        with dag:
+            sensor(task_id="t", **arguments, **{**way, "poke_interval": 1})
 
-    assert ran() == ("failed", 1, None)
-    (reason,) = reasons
-    assert sentence in reason
-    assert "@" not in reason
-    assert len(without_probes(sandbox.requests)) <= 1
+        assert ran() == ("failed", 1, None)
+        (reason,) = reasons
+        assert sentence in reason
+        assert "@" not in reason
+
+    return ends_at_once
+
+
+@pytest.mark.parametrize("case", HOPELESS.values(), ids=HOPELESS)
+def test_what_would_never_come_ends_the_task_at_once(
+    case: tuple[Any, ...], polls: Polls, ends_at_once: Callable[..., None]
+) -> None:
+    ends_at_once(*case)
+
+    assert len(polls.looks) <= 1
+
+
+@pytest.mark.apis("classic")
+@pytest.mark.parametrize("case", ON_CLASSIC.values(), ids=ON_CLASSIC)
+def test_what_would_never_come_on_the_classic_api(
+    case: tuple[Any, ...], sandbox: Sandbox, ends_at_once: Callable[..., None]
+) -> None:
+    ends_at_once(*case)
+
+    assert len(sandbox.requests) == (case[1] is not COMPLETED)
+
+
+@pytest.mark.apis("v1")
+@pytest.mark.parametrize("case", ON_V1.values(), ids=ON_V1)
+def test_what_would_never_come_on_v1(
+    case: tuple[Any, ...], sandbox: Sandbox, ends_at_once: Callable[..., None]
+) -> None:
+    ends_at_once(*case)
+
+    # The campaigns in the state, all of them, and again those in the state.
+    assert len(sandbox.requests) <= 3
 
 
 @pytest.mark.parametrize("arguments", [{"campaign_id": "nobody"}, {}])
@@ -160,7 +213,7 @@ def test_a_sensor_that_never_fails_skips_a_task_whose_arguments_are_wrong() -> N
 )  # fmt: skip
 @pytest.mark.parametrize("deferrable", [False, True])
 def test_arguments_that_cannot_be_right_are_errors_before_anything_is_sent(
-    sensor: Any, arguments: dict[str, Any], sentence: str, deferrable: bool, sandbox: Sandbox
+    sandbox: Sandbox, sensor: Any, arguments: dict[str, Any], sentence: str, deferrable: bool
 ) -> None:
     usual = {"campaign_id": "spring"} if sensor is ProspectSensor else {}
 
@@ -196,36 +249,48 @@ def test_what_is_no_template_is_checked_when_the_dag_is_read(
     ids=lambda fault: str(fault["kind"]),
 )
 def test_what_fails_in_passing_does_not_end_the_wait(
-    fault: dict[str, Any], sandbox: Sandbox, campaign: Any, way: dict[str, Any], dag: Any, ran: Callable[[], Any]
+    polls: Polls,
+    fault: dict[str, Any],
+    sandbox: Sandbox,
+    campaign: Any,
+    way: dict[str, Any],
+    dag: Any,
+    ran: Callable[[], Any],
 ) -> None:
     sandbox.happen("pause", to=campaign.id)
-    sandbox.fault("campaigns", times=2, **fault)
+    polls.fault("campaigns", times=2, **fault)
     with dag:
         CampaignSensor(task_id="t", campaign_id=campaign.id, max_consecutive_failures=3, **way)
 
     assert ran()[:2] == ("success", 1)
-    assert [bool(request.fault) for request in sandbox.requests[:3]] == [True, True, False]
+    assert [bool(request.fault) for request in polls.looks[:3]] == [True, True, False]
 
 
 def test_too_many_failures_in_a_row_use_the_tasks_retries(
-    sandbox: Sandbox, campaign: Any, way: dict[str, Any], dag: Any, ran: Callable[[], Any], reasons: list[str]
+    polls: Polls,
+    sandbox: Sandbox,
+    campaign: Any,
+    way: dict[str, Any],
+    dag: Any,
+    ran: Callable[[], Any],
+    reasons: list[str],
 ) -> None:
     sandbox.happen("pause", to=campaign.id)
-    sandbox.fault("campaigns", "status", status=503, times=3)
+    polls.fault("campaigns", "status", status=503, times=3)
     with dag:
         CampaignSensor(task_id="t", campaign_id=campaign.id, max_consecutive_failures=2, **way)
 
     # A reschedule does not remember what failed before it.
     rescheduled = way.get("mode") == "reschedule"
     assert ran()[:2] == ("success", 1 if rescheduled else 2)
-    assert ["503 on GET /api/campaigns" in reason for reason in reasons] == ([] if rescheduled else [True])
+    assert [f"503 on GET {polls.of_campaigns}" in reason for reason in reasons] == ([] if rescheduled else [True])
 
 
 def test_a_reschedule_goes_on_after_any_failure(
-    sandbox: Sandbox, campaign: Any, dag: Any, ran: Callable[[], Any]
+    polls: Polls, sandbox: Sandbox, campaign: Any, dag: Any, ran: Callable[[], Any]
 ) -> None:
     sandbox.happen("pause", to=campaign.id)
-    sandbox.fault("campaigns", "reset")
+    polls.fault("campaigns", "reset")
     with dag:
         CampaignSensor(
             task_id="t",
@@ -239,11 +304,17 @@ def test_a_reschedule_goes_on_after_any_failure(
 
 
 def test_only_failures_in_a_row_count(
-    sandbox: Sandbox, campaign: Any, way: Any, dag: Any, ran: Callable[[], Any], meanwhile: Callable[..., None]
+    polls: Polls,
+    sandbox: Sandbox,
+    campaign: Any,
+    way: Any,
+    dag: Any,
+    ran: Callable[[], Any],
+    meanwhile: Callable[..., None],
 ) -> None:
     for _ in range(3):
-        sandbox.fault("campaigns", "status", status=503)
-        sandbox.fault("campaigns", "slow", seconds=0)
+        polls.fault("campaigns", "status", status=503)
+        polls.fault("campaigns", "slow", seconds=0)
     with dag:
         CampaignSensor(task_id="t", campaign_id=campaign.id, max_consecutive_failures=2, **way)
     meanwhile(lambda: sandbox.happen("pause", to=campaign.id), after_looks=6)

@@ -10,11 +10,15 @@ from airflow.providers.common.compat.sdk import AirflowSensorTimeout
 from airflow_provider_salesblink.operators.campaigns import PauseCampaignOperator
 from airflow_provider_salesblink.sandbox import Shapes
 from airflow_provider_salesblink.sensors.campaigns import CampaignSensor
+from tests.apis import BOTH
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
     from airflow_provider_salesblink.sandbox import Sandbox
+    from tests.polls import Polls
+
+pytestmark = pytest.mark.apis(*BOTH)
 
 
 @pytest.mark.parametrize("shape", ["paused", "pause", "status"])
@@ -95,13 +99,13 @@ def test_a_mapped_sensor_may_differ_in_the_state(campaign: Any, run_dag: Callabl
 
 
 def test_a_state_that_never_comes_is_looked_for_every_poke_interval(
-    sandbox: Sandbox, campaign: Any, slept: list[float]
+    polls: Polls, campaign: Any, slept: list[float]
 ) -> None:
     with pytest.raises(AirflowSensorTimeout):
         CampaignSensor(task_id="t", campaign_id=campaign.id, poke_interval=20, timeout=50).execute({})
 
     assert slept == [20, 20, 20]
-    assert len(sandbox.requests) == 4
+    assert len(polls.looks) == 4
 
 
 def test_a_campaign_named_after_a_person_does_not_leak_the_address() -> None:

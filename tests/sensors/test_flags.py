@@ -12,6 +12,7 @@ from airflow.providers.common.compat.sdk import AirflowSkipException, TaskDeferr
 
 from airflow_provider_salesblink.sensors.campaigns import CampaignSensor
 from airflow_provider_salesblink.sensors.prospects import ProspectSensor
+from tests.apis import BOTH
 from tests.sensors.conftest import WAYS
 from tests.sensors.test_times import LateSensor
 
@@ -19,6 +20,9 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
     from airflow_provider_salesblink.sandbox import Sandbox
+    from tests.polls import Polls
+
+pytestmark = pytest.mark.apis(*BOTH)
 
 HOPELESS = {
     "an unknown campaign": (CampaignSensor, {"campaign_id": "nobody"}),
@@ -35,8 +39,12 @@ FLAGS: dict[str, dict[str, Any]] = {
     "silent and soft": {"silent_fail": True, "soft_fail": True},
 }  # fmt: skip
 SKIPS = ("soft", "never", "silent and never", "silent and soft")
+# Airflow's flags see only how a wait ends, which is the same on both APIs (test_base.py): one API is enough for so many
+# combinations.
+ONE_API = pytest.mark.apis("classic")
 
 
+@ONE_API
 @pytest.mark.parametrize("flag", FLAGS)
 @pytest.mark.parametrize("cause", HOPELESS)
 def test_what_would_never_come(
@@ -57,6 +65,7 @@ def test_what_would_never_come(
     assert ran() == ("skipped" if flag in SKIPS else "failed", 1, None)
 
 
+@ONE_API
 @pytest.mark.parametrize("flag", FLAGS)
 @pytest.mark.parametrize("mode", WAYS)
 def test_a_timeout(mode: str, flag: str, campaign: Any, dag: Any, ran: Callable[[], Any]) -> None:
@@ -72,6 +81,7 @@ def test_a_timeout(mode: str, flag: str, campaign: Any, dag: Any, ran: Callable[
     assert ran() == ("skipped" if flag in SKIPS else "failed", 1, None)
 
 
+@ONE_API
 @pytest.mark.parametrize(
     ("flag", "state"),
     [
@@ -82,6 +92,7 @@ def test_a_timeout(mode: str, flag: str, campaign: Any, dag: Any, ran: Callable[
 @pytest.mark.parametrize("mode", ["poke", "deferrable"])
 @pytest.mark.parametrize("fault", [{"kind": "status", "status": 503}, {"kind": "reset"}], ids=["503", "reset"])
 def test_more_passing_failures_than_may_be(
+    polls: Polls,
     fault: dict[str, Any],
     mode: str,
     flag: str,
@@ -92,7 +103,7 @@ def test_more_passing_failures_than_may_be(
     ran: Callable[[], Any],
 ) -> None:
     sandbox.happen("pause", to=campaign.id)
-    sandbox.fault("campaigns", times=4, **fault)
+    polls.fault("campaigns", times=4, **fault)
     with dag:
         CampaignSensor(
             task_id="t", campaign_id=campaign.id, max_consecutive_failures=2, retries=0, poke_interval=0.02, timeout=60,
@@ -104,9 +115,9 @@ def test_more_passing_failures_than_may_be(
 
 @pytest.mark.parametrize(("flag", "state"), [("none", "failed"), ("never", "skipped"), ("silent", "failed")])
 def test_failures_that_last_end_a_rescheduled_wait_by_its_timeout(
-    flag: str, state: str, sandbox: Sandbox, campaign: Any, dag: Any, ran: Callable[[], Any]
+    polls: Polls, flag: str, state: str, campaign: Any, dag: Any, ran: Callable[[], Any]
 ) -> None:
-    sandbox.fault("campaigns", "status", status=503, times=None)
+    polls.fault("campaigns", "status", status=503, times=None)
     with dag:
         CampaignSensor(
             task_id="t", campaign_id=campaign.id, mode="reschedule", poke_interval=0.02, timeout=0.2, **FLAGS[flag]
@@ -156,7 +167,7 @@ def test_without_it_the_interval_stays() -> None:
 
 
 def test_a_deferred_sensor_looks_less_and_less_often(
-    sandbox: Sandbox, campaign: Any, dag: Any, ran: Callable[[], Any], meanwhile: Callable[..., None]
+    polls: Polls, sandbox: Sandbox, campaign: Any, dag: Any, ran: Callable[[], Any], meanwhile: Callable[..., None]
 ) -> None:
     with dag:
         CampaignSensor(
@@ -166,6 +177,6 @@ def test_a_deferred_sensor_looks_less_and_less_often(
     meanwhile(lambda: sandbox.happen("pause", to=campaign.id), after_looks=3)
 
     assert ran() == ("success", 1, {"outcome": "paused", "campaign_id": campaign.id})
-    looks = [request.at for request in sandbox.requests]
+    looks = [request.at for request in polls.looks]
     # Airflow's formula has one second as the least; a look each 0.02 s would be the interval as it was given.
     assert min(later - earlier for earlier, later in pairwise(looks)) > 0.85

@@ -15,12 +15,16 @@ from airflow.providers.common.compat.sdk import AirflowSensorTimeout, AirflowSki
 from airflow_provider_salesblink.client import ConnectionFailedError, RateLimitedError
 from airflow_provider_salesblink.sensors.campaigns import CampaignSensor
 from airflow_provider_salesblink.sensors.prospects import ProspectSensor
+from tests.apis import BOTH
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
     from airflow_provider_salesblink.sandbox import Sandbox
     from airflow_provider_salesblink.sensors.base import SalesBlinkSensor
+    from tests.polls import Polls
+
+pytestmark = pytest.mark.apis(*BOTH)
 
 IN_WORKERS = pytest.mark.parametrize("mode", ["poke", "reschedule"])
 
@@ -143,15 +147,15 @@ def test_what_may_pass_is_no_soft_failure() -> None:
 
 
 def test_no_look_is_taken_before_the_servers_time(
-    sandbox: Sandbox, campaign: Any, way: dict[str, Any], dag: Any, ran: Callable[[], Any]
+    polls: Polls, sandbox: Sandbox, campaign: Any, way: dict[str, Any], dag: Any, ran: Callable[[], Any]
 ) -> None:
     sandbox.happen("pause", to=campaign.id)
-    sandbox.fault("campaigns", "429", retry_after=1)
+    polls.fault("campaigns", "429", retry_after=1)
     with dag:
         CampaignSensor(task_id="t", campaign_id=campaign.id, **way)
 
     assert ran()[:2] == ("success", 1)
-    first, second = sandbox.requests[:2]
+    first, second = polls.looks[:2]
     assert second.at - first.at >= 1
 
 
@@ -166,10 +170,10 @@ def test_no_look_is_taken_before_the_servers_time(
     ],
 )
 def test_the_server_or_else_poke_interval_says_how_long_to_wait(
-    fault: dict[str, Any], seconds: int, sandbox: Sandbox, campaign: Any, slept: list[float]
+    polls: Polls, fault: dict[str, Any], seconds: int, sandbox: Sandbox, campaign: Any, slept: list[float]
 ) -> None:
     sandbox.happen("pause", to=campaign.id)
-    sandbox.fault("campaigns", "429", **fault)
+    polls.fault("campaigns", "429", **fault)
 
     CampaignSensor(task_id="t", campaign_id=campaign.id, poke_interval=5, timeout=3600).execute({})
 
@@ -177,21 +181,19 @@ def test_the_server_or_else_poke_interval_says_how_long_to_wait(
 
 
 def test_a_worker_is_not_held_past_the_timeout_by_a_long_retry_after(
-    sandbox: Sandbox, campaign: Any, slept: list[float]
+    polls: Polls, campaign: Any, slept: list[float]
 ) -> None:
-    sandbox.fault("campaigns", "429", retry_after=86400)
+    polls.fault("campaigns", "429", retry_after=86400)
 
     with pytest.raises(AirflowSensorTimeout):
         CampaignSensor(task_id="t", campaign_id=campaign.id, poke_interval=5, timeout=100).execute({})
 
     assert sum(slept) == pytest.approx(100, abs=6)
-    assert len(sandbox.requests) == 1
+    assert len(polls.looks) == 1
 
 
-def test_a_later_look_is_not_kept_waiting_by_an_earlier_429(
-    sandbox: Sandbox, campaign: Any, slept: list[float]
-) -> None:
-    sandbox.fault("campaigns", "429", retry_after=300)
+def test_a_later_look_is_not_kept_waiting_by_an_earlier_429(polls: Polls, campaign: Any, slept: list[float]) -> None:
+    polls.fault("campaigns", "429", retry_after=300)
 
     with pytest.raises(AirflowSensorTimeout):
         CampaignSensor(task_id="t", campaign_id=campaign.id, poke_interval=100, timeout=550).execute({})
@@ -199,9 +201,11 @@ def test_a_later_look_is_not_kept_waiting_by_an_earlier_429(
     assert slept == [pytest.approx(300, abs=1), 100, 100, 100]
 
 
-def test_a_retry_counts_and_waits_from_the_start(sandbox: Sandbox, campaign: Any, slept: list[float]) -> None:
+def test_a_retry_counts_and_waits_from_the_start(
+    polls: Polls, sandbox: Sandbox, campaign: Any, slept: list[float]
+) -> None:
     sandbox.happen("pause", to=campaign.id)
-    sandbox.fault("campaigns", "429", retry_after=300, times=3)
+    polls.fault("campaigns", "429", retry_after=300, times=3)
     sensor = CampaignSensor(task_id="t", campaign_id=campaign.id, poke_interval=5, max_consecutive_failures=2)
 
     with pytest.raises(RateLimitedError):

@@ -14,38 +14,41 @@ from airflow.providers.common.compat.sdk import BaseHook
 from airflow_provider_salesblink.client import SalesBlinkClient
 from airflow_provider_salesblink.triggers.campaigns import CampaignTrigger
 from airflow_provider_salesblink.triggers.prospects import ProspectTrigger
-from tests.conftest import without_probes
+from tests.apis import BOTH
 from tests.triggers.running import USUAL, event_of, result_of
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
     from airflow_provider_salesblink.sandbox import Sandbox
+    from tests.polls import Polls
+
+pytestmark = pytest.mark.apis(*BOTH)
 
 
-def polls() -> list[threading.Thread]:
+def poll_threads() -> list[threading.Thread]:
     """The threads that ask."""
     return [thread for thread in threading.enumerate() if thread.name.startswith("salesblink-poll")]
 
 
-async def looked(sandbox: Sandbox, times: int) -> None:
-    """Until so many requests came."""
+async def looked(polls: Polls, times: int) -> None:
+    """Until so many polls came."""
     async with asyncio.timeout(20):
-        while len(sandbox.requests) < times:  # noqa: ASYNC110  # the sandbox is in another thread
+        while len(polls.looks) < times:  # noqa: ASYNC110  # the sandbox is in another thread
             await asyncio.sleep(0.002)
 
 
 # How it ends.
 
 
-def test_a_wrong_key_is_hopeless(connection: Callable[..., None], sandbox: Sandbox) -> None:
+def test_a_wrong_key_is_hopeless(polls: Polls, connection: Callable[..., None]) -> None:
     connection(password="not-the-key")
 
     ended = result_of(CampaignTrigger(state="paused", campaign_id="c", **USUAL))
 
     assert ended["status"] == "hopeless"
     assert "refused the key of connection 'salesblink_default'" in ended["reason"]
-    assert len(without_probes(sandbox.requests)) == 1
+    assert len(polls.looks) == 1
 
 
 def test_a_connection_that_is_not_there_is_hopeless(sandbox: Sandbox) -> None:
@@ -65,7 +68,7 @@ def test_a_connection_that_is_not_there_is_hopeless(sandbox: Sandbox) -> None:
     ],
 )
 def test_a_connection_that_cannot_work_is_hopeless(
-    changed: dict[str, Any], sentence: str, connection: Callable[..., None], sandbox: Sandbox
+    sandbox: Sandbox, changed: dict[str, Any], sentence: str, connection: Callable[..., None]
 ) -> None:
     connection(**changed)
 
@@ -77,22 +80,22 @@ def test_a_connection_that_cannot_work_is_hopeless(
 
 
 @pytest.mark.parametrize("fault", [{"kind": "status", "status": 503}, {"kind": "reset"}, {"kind": "truncated"}])
-def test_it_gives_up_after_so_many_failures_in_a_row(fault: dict[str, Any], sandbox: Sandbox, campaign: Any) -> None:
-    sandbox.fault("campaigns", times=None, **fault)
+def test_it_gives_up_after_so_many_failures_in_a_row(polls: Polls, fault: dict[str, Any], campaign: Any) -> None:
+    polls.fault("campaigns", times=None, **fault)
 
     ended = result_of(CampaignTrigger(state="paused", campaign_id=campaign.id, **USUAL))
 
     assert ended["status"] == "gave_up"
     assert ended["reason"].startswith("2 polls in a row failed. Last error: ")
-    assert "GET /api/campaigns" in ended["reason"]
+    assert f"GET {polls.of_campaigns}" in ended["reason"]
     # Each look is one request: the connection's max_attempts is for tasks.
-    assert len(sandbox.requests) == 2
+    assert len(polls.looks) == 2
 
 
 # In a triggerer, next to others.
 
 
-def test_all_who_look_at_the_same_share_one_poll(sandbox: Sandbox) -> None:
+def test_all_who_look_at_the_same_share_one_poll(polls: Polls, sandbox: Sandbox) -> None:
     ids = [sandbox.add_campaign(f"Spring {number}") for number in range(20)]
 
     async def triggerer() -> list[Any]:
@@ -100,7 +103,7 @@ def test_all_who_look_at_the_same_share_one_poll(sandbox: Sandbox) -> None:
         tasks = [
             asyncio.create_task(event_of(CampaignTrigger(state="paused", campaign_id=each, **usual))) for each in ids
         ]
-        await looked(sandbox, 2)
+        await looked(polls, 2)
         for each in ids:
             sandbox.happen("pause", to=each)
         return await asyncio.gather(*tasks)
@@ -108,12 +111,15 @@ def test_all_who_look_at_the_same_share_one_poll(sandbox: Sandbox) -> None:
     ended = asyncio.run(triggerer())
 
     assert [each["found"]["campaign_id"] for each in ended] == ids
-    assert len(sandbox.requests) <= 4
+    assert len(polls.looks) <= 4
 
 
-def test_each_list_is_asked_for_once_and_by_one_client(sandbox: Sandbox) -> None:
+def test_each_list_is_asked_for_once_and_by_one_client(polls: Polls, sandbox: Sandbox) -> None:
     spring, winter = sandbox.add_campaign("Spring"), sandbox.add_campaign("Winter")
-    people = [sandbox.add_person(each, {"Email": "ana@example.com"}) for each in (spring, spring, winter)]
+    people = [
+        sandbox.add_person(each, {"Email": f"{name}@example.com"})
+        for each, name in ((spring, "ana"), (spring, "ben"), (winter, "ana"))
+    ]
     usual = {**USUAL, "poll_interval": 2}
     triggers = [
         ProspectTrigger(campaign_id=each, prospect_id=who, **usual)
@@ -126,9 +132,22 @@ def test_each_list_is_asked_for_once_and_by_one_client(sandbox: Sandbox) -> None
     ended = asyncio.run(triggerer())
 
     assert [each["found"]["prospect_id"] for each in ended] == people
-    assert sorted(request.path for request in sandbox.requests) == sorted(
-        f"/api/prospects/{each}" for each in (spring, winter)
-    )
+    assert sorted(request.path for request in polls.looks) == sorted(polls.of_people(each) for each in (spring, winter))
+
+
+@pytest.mark.parametrize("many", [1, 50])
+def test_sensors_of_one_campaign_cost_no_more_than_one(
+    many: int, polls: Polls, sandbox: Sandbox, campaign: Any
+) -> None:
+    people = [sandbox.add_person(campaign.id, {"Email": f"p{number}@example.com"}) for number in range(50)]
+    usual = {**USUAL, "poll_interval": 60}
+
+    async def triggerer() -> list[Any]:
+        triggers = [ProspectTrigger(campaign_id=campaign.id, prospect_id=who, **usual) for who in people[:many]]
+        return await asyncio.gather(*map(event_of, triggers))
+
+    assert [each["found"]["prospect_id"] for each in asyncio.run(triggerer())] == people[:many]
+    assert len(sandbox.requests) == polls.requests_for_people
 
 
 def test_one_who_is_hopeless_ends_alone(sandbox: Sandbox, campaign: Any) -> None:
@@ -142,7 +161,7 @@ def test_one_who_is_hopeless_ends_alone(sandbox: Sandbox, campaign: Any) -> None
 
 
 def test_a_trigger_that_is_cancelled_leaves_nothing_behind(
-    sandbox: Sandbox, campaign: Any, monkeypatch: pytest.MonkeyPatch
+    polls: Polls, sandbox: Sandbox, campaign: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     closed: list[SalesBlinkClient] = []
     close = SalesBlinkClient.close
@@ -155,30 +174,30 @@ def test_a_trigger_that_is_cancelled_leaves_nothing_behind(
 
     async def triggerer() -> None:
         task = asyncio.create_task(event_of(CampaignTrigger(state="paused", campaign_id=campaign.id, **USUAL)))
-        await looked(sandbox, 1)
-        assert polls()
+        await looked(polls, 1)
+        assert poll_threads()
         task.cancel()
         with pytest.raises(asyncio.CancelledError):
             await task
         await asyncio.sleep(0)
         assert asyncio.all_tasks() == {asyncio.current_task()}
-        for thread in polls():
+        for thread in poll_threads():
             thread.join(5)
-        assert polls() == []
+        assert poll_threads() == []
         assert len(closed) == 1
 
     asyncio.run(triggerer())
     sent = len(sandbox.requests)
-    assert sent <= 3
+    assert len(polls.looks) <= 3
     threading.Event().wait(0.1)
     assert len(sandbox.requests) == sent
 
 
-def test_a_cancelled_trigger_does_not_end_the_others_wait(sandbox: Sandbox, campaign: Any) -> None:
+def test_a_cancelled_trigger_does_not_end_the_others_wait(polls: Polls, sandbox: Sandbox, campaign: Any) -> None:
     async def triggerer() -> Any:
         trigger = CampaignTrigger(state="paused", campaign_id=campaign.id, **USUAL)
         first, second = (asyncio.create_task(event_of(trigger)) for _ in range(2))
-        await looked(sandbox, 1)
+        await looked(polls, 1)
         first.cancel()
         await asyncio.gather(first, return_exceptions=True)
         sandbox.happen("pause", to=campaign.id)
@@ -188,10 +207,10 @@ def test_a_cancelled_trigger_does_not_end_the_others_wait(sandbox: Sandbox, camp
 
 
 def test_the_event_loop_does_not_wait_for_the_connection_nor_for_answers(
-    sandbox: Sandbox, campaign: Any, monkeypatch: pytest.MonkeyPatch
+    polls: Polls, sandbox: Sandbox, campaign: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     sandbox.happen("pause", to=campaign.id)
-    sandbox.fault("campaigns", "slow", seconds=0.3)
+    polls.fault("campaigns", "slow", seconds=0.3)
     fetched_in: list[threading.Thread] = []
     fetch = BaseHook.get_connection
 

@@ -16,10 +16,15 @@ from airflow_provider_salesblink.triggers.campaigns import CampaignTrigger
 from airflow_provider_salesblink.triggers.events import ProspectEventTrigger
 from airflow_provider_salesblink.triggers.prospects import ProspectTrigger
 from airflow_provider_salesblink.waiting import connection_reload
+from tests.apis import BOTH
 from tests.triggers.running import USUAL, event_of
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
+
+    from tests.polls import Polls
+
+pytestmark = pytest.mark.apis(*BOTH)
 
 ID = "spring"
 OFTEN = {**USUAL, "poll_interval": 0.05}
@@ -71,15 +76,19 @@ def waiting(**changed: Any) -> asyncio.Task[Any]:
     return asyncio.create_task(event_of(CampaignTrigger(state="paused", campaign_id=ID, **{**OFTEN, **changed})))
 
 
-def looks(sandbox: Sandbox, path: str = "/api/campaigns") -> int:
-    return sum(request.path == path for request in sandbox.requests)
+CAMPAIGNS = ("/api/campaigns", "/api/public/v1.0.0/sequences")
+"""The paths of polls on the two APIs."""
 
 
-async def looked(sandbox: Sandbox, more: int = 2, path: str = "/api/campaigns") -> None:
-    """Until so many more requests came."""
-    before = looks(sandbox, path)
+def looks(sandbox: Sandbox, *paths: str) -> int:
+    return sum(request.path in (paths or CAMPAIGNS) for request in sandbox.requests)
+
+
+async def looked(sandbox: Sandbox, more: int = 2, *path: str) -> None:
+    """Until so many more polls came."""
+    before = looks(sandbox, *path)
     async with asyncio.timeout(20):
-        while looks(sandbox, path) < before + more:  # noqa: ASYNC110  # the sandbox is in another thread
+        while looks(sandbox, *path) < before + more:  # noqa: ASYNC110  # the sandbox is in another thread
             await asyncio.sleep(0.005)
 
 
@@ -119,10 +128,10 @@ def test_one_who_joins_brings_all_to_the_new_server(
 
 
 def test_those_who_wait_move_by_themselves_after_a_while(
-    old: Sandbox, new: Sandbox, move: Callable[..., None], monkeypatch: pytest.MonkeyPatch
+    polls: Polls, old: Sandbox, new: Sandbox, move: Callable[..., None], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(connection_reload, "RELOAD_INTERVAL", 0.3)
-    people, ana = f"/api/prospects/{ID}", new.people(ID)[0].id
+    people, ana = polls.of_people(ID), new.people(ID)[0].id
 
     async def triggerer() -> Any:
         sensor = waiting()
@@ -131,10 +140,10 @@ def test_those_who_wait_move_by_themselves_after_a_while(
         )
         watcher = asyncio.create_task(unsubscribed())
         await looked(old)
-        await looked(old, path=people)
+        await looked(old, 2, people)
         move()
         await looked(new)
-        await looked(new, path=people)
+        await looked(new, 2, people)
         await silent(old)
         new.happen("pause", to=ID)
         new.happen("unsubscribe", to=ana)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+import threading
 from contextlib import aclosing
 from typing import TYPE_CHECKING, Any
 
@@ -11,12 +12,16 @@ import pytest
 
 from airflow_provider_salesblink.triggers import events
 from airflow_provider_salesblink.triggers.events import ProspectEventTrigger
+from tests.apis import BOTH
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Callable
 
     from airflow_provider_salesblink.sandbox import Sandbox
     from tests.conftest import CampaignUnderTest
+    from tests.polls import Polls
+
+pytestmark = pytest.mark.apis(*BOTH)
 
 SOON = 20.0
 
@@ -105,13 +110,9 @@ def changes(payloads: list[dict[str, Any]]) -> list[tuple[str, str]]:
     return [(change["event"], change["prospect_id"]) for payload in payloads for change in payload["changes"]]
 
 
-def looks(sandbox: Sandbox) -> int:
-    return sum(request.method == "GET" for request in sandbox.requests)
-
-
 @pytest.mark.parametrize("way", [alone, streamed])
 def test_people_already_there_are_known_and_each_kind_is_reported(
-    way: Any, sandbox: Sandbox, campaign: CampaignUnderTest, watch: Callable[..., ProspectEventTrigger]
+    polls: Polls, way: Any, sandbox: Sandbox, campaign: CampaignUnderTest, watch: Callable[..., ProspectEventTrigger]
 ) -> None:
     ben = sandbox.add_person(campaign.id, {"Email": "ben@example.com"})
     eve = sandbox.add_person(campaign.id, {"Email": "eve@example.com"})
@@ -122,15 +123,35 @@ def test_people_already_there_are_known_and_each_kind_is_reported(
         sandbox.happen("reply", to=ben)
         sandbox.happen("unsubscribe", to=eve)
 
-    payloads = asyncio.run(reported(way(watch()), 3, happen, lambda: looks(sandbox) >= 2))
+    payloads = asyncio.run(reported(way(watch()), 3, happen, lambda: len(polls.looks) >= 2))
 
     assert sorted(changes(payloads)) == sorted([("appeared", new[0]), ("changed", ben), ("unsubscribed", eve)])
     assert {payload["campaign_id"] for payload in payloads} == {campaign.id}
     assert "example.com" not in json.dumps(payloads)
 
 
+@pytest.mark.apis("v1")
+def test_the_state_in_the_campaign_is_no_change(
+    polls: Polls, sandbox: Sandbox, campaign: CampaignUnderTest, watch: Callable[..., ProspectEventTrigger]
+) -> None:
+    ben = sandbox.add_person(campaign.id, {"Email": "ben@example.com"})
+    new: list[str] = []
+
+    def happen() -> None:
+        for event in ("open", "click", "bounce"):
+            sandbox.happen(event, to=ben)
+        count = len(polls.looks)
+        while len(polls.looks) < count + 3:
+            threading.Event().wait(0.01)
+        new.append(sandbox.happen("appear", to=campaign.id).id)
+
+    payloads = asyncio.run(reported(alone(watch()), 1, happen, lambda: len(polls.looks) >= 2))
+
+    assert changes(payloads) == [("appeared", new[0])]
+
+
 def test_only_the_requested_kinds_are_reported(
-    sandbox: Sandbox, campaign: CampaignUnderTest, watch: Callable[..., ProspectEventTrigger]
+    polls: Polls, sandbox: Sandbox, campaign: CampaignUnderTest, watch: Callable[..., ProspectEventTrigger]
 ) -> None:
     ben = sandbox.add_person(campaign.id, {"Email": "ben@example.com"})
 
@@ -139,7 +160,7 @@ def test_only_the_requested_kinds_are_reported(
         sandbox.happen("unsubscribe", to=ben)
 
     trigger = watch(events=["unsubscribed"])
-    payloads = asyncio.run(reported(alone(trigger), 1, happen, lambda: looks(sandbox) >= 2))
+    payloads = asyncio.run(reported(alone(trigger), 1, happen, lambda: len(polls.looks) >= 2))
 
     assert changes(payloads) == [("unsubscribed", ben)]
 
@@ -248,6 +269,7 @@ def test_many_changes_come_in_several_events(
 
 
 def test_a_trigger_of_several_assets_goes_on_without_a_memory_and_says_so(
+    polls: Polls,
     sandbox: Sandbox,
     campaign: CampaignUnderTest,
     watch: Callable[..., ProspectEventTrigger],
@@ -258,7 +280,7 @@ def test_a_trigger_of_several_assets_goes_on_without_a_memory_and_says_so(
             streamed(watch(OfSeveralAssets())),
             1,
             lambda: sandbox.happen("appear", to=campaign.id),
-            lambda: looks(sandbox) >= 2,
+            lambda: len(polls.looks) >= 2,
         )
     )
 
@@ -267,6 +289,7 @@ def test_a_trigger_of_several_assets_goes_on_without_a_memory_and_says_so(
 
 
 def test_a_connection_that_is_not_there_is_tried_again(
+    polls: Polls,
     sandbox: Sandbox,
     campaign: CampaignUnderTest,
     connection: Callable[..., None],
@@ -283,7 +306,7 @@ def test_a_connection_that_is_not_there_is_tried_again(
         if not corrected and "has no API key" in caplog.text:
             connection()
             corrected = True
-        return looks(sandbox) >= 2
+        return len(polls.looks) >= 2
 
     payloads = asyncio.run(reported(streamed(watch()), 1, lambda: sandbox.happen("appear", to=campaign.id), ready))
 
@@ -292,14 +315,14 @@ def test_a_connection_that_is_not_there_is_tried_again(
 
 
 def test_looks_of_others_do_not_make_it_faster(
-    sandbox: Sandbox, campaign: CampaignUnderTest, watch: Callable[..., ProspectEventTrigger]
+    polls: Polls, sandbox: Sandbox, campaign: CampaignUnderTest, watch: Callable[..., ProspectEventTrigger]
 ) -> None:
     sandbox.add_person(campaign.id, {"Email": "ben@example.com"})
 
     async def both() -> list[Any]:
         fast = asyncio.create_task(anext(alone(watch(poll_interval=0.05))))
         slow = asyncio.create_task(anext(alone(watch(poll_interval=1.0))))
-        await until(lambda: looks(sandbox) >= 4)
+        await until(lambda: len(polls.looks) >= 4)
         sandbox.happen("appear", to=campaign.id)
         began = asyncio.get_running_loop().time()
         async with asyncio.timeout(SOON):

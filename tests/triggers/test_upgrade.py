@@ -21,6 +21,7 @@ from airflow_provider_salesblink.operators.prospects import AddProspectsOperator
 from airflow_provider_salesblink.sensors.campaigns import CampaignSensor
 from airflow_provider_salesblink.sensors.prospects import ProspectSensor
 from airflow_provider_salesblink.triggers import events
+from tests.apis import BOTH
 from tests.triggers.running import result_of
 
 if TYPE_CHECKING:
@@ -28,6 +29,9 @@ if TYPE_CHECKING:
 
     from airflow_provider_salesblink.sandbox import Sandbox
     from tests.conftest import CampaignUnderTest
+    from tests.polls import Polls
+
+pytestmark = pytest.mark.apis(*BOTH)
 
 CAMPAIGN_TRIGGER = "airflow_provider_salesblink.triggers.campaigns.CampaignTrigger"
 PROSPECT_TRIGGER = "airflow_provider_salesblink.triggers.prospects.ProspectTrigger"
@@ -128,8 +132,9 @@ def test_an_event_that_a_triggerer_of_0_1_0_sent_is_understood(
             resumed(sensor, event)
 
 
+@pytest.mark.apis("classic")  # 0.1.0 knew no other API, and a load's state is that of its people there.
 def test_a_deferred_operator_runs_again_and_keeps_count_of_its_waits(
-    sandbox: Sandbox, campaign: CampaignUnderTest, connection: Callable[..., None]
+    polls: Polls, campaign: CampaignUnderTest, connection: Callable[..., None]
 ) -> None:
     # Airflow's own TimeDeltaTrigger has no payload for this; the operator ignores it.
     kwargs = {"waited": 3000.0, "event": None}
@@ -137,11 +142,12 @@ def test_a_deferred_operator_runs_again_and_keeps_count_of_its_waits(
     assert [each["id"] for each in listed["campaigns"]] == [campaign.id]
 
     connection(extra={"max_attempts": 1})
-    sandbox.fault("campaigns", "429", retry_after=1800, times=None)
+    polls.fault("campaigns", "429", retry_after=1800, times=None)
     with pytest.raises(RateLimitedError):
         ListCampaignsOperator(task_id="t").resume_execution(METHOD_NAME, kwargs, {})
 
 
+@pytest.mark.apis("classic")
 def test_a_deferred_load_continues_and_counts_what_was_done_before(
     sandbox: Sandbox, campaign: CampaignUnderTest
 ) -> None:
@@ -210,6 +216,7 @@ def streamed(trigger: Any) -> AsyncIterator[Any]:
     return stream
 
 
+@pytest.mark.apis("classic")  # What 0.1.0 remembered, it saw on the classic API.
 def test_a_watcher_reports_what_happened_while_no_triggerer_ran(
     watcher: Any, sandbox: Sandbox, campaign: CampaignUnderTest
 ) -> None:
@@ -221,6 +228,7 @@ def test_a_watcher_reports_what_happened_while_no_triggerer_ran(
     assert [(change["event"], change["prospect_id"]) for change in changes] == [("appeared", ben)]
 
 
+@pytest.mark.apis("classic")
 def test_a_watcher_reports_the_opt_out_of_a_remembered_person(
     watcher: Any, sandbox: Sandbox, campaign: CampaignUnderTest
 ) -> None:

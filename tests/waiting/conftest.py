@@ -24,6 +24,8 @@ if TYPE_CHECKING:
 
     from airflow_provider_salesblink.sandbox import Sandbox
     from airflow_provider_salesblink.waiting.shared_client import SharedClient
+    from tests.apis import Api
+    from tests.polls import Polls
 
 DEADLINE = 10.0
 
@@ -75,8 +77,10 @@ class Connection:
     A client sends each request once, as in the triggerer.
     """
 
-    def __init__(self, sandbox: Sandbox, stack: ExitStack) -> None:
+    def __init__(self, sandbox: Sandbox, api: Api, polls: Polls, stack: ExitStack) -> None:
         self.sandbox = sandbox
+        self._api = api
+        self._polls = polls
         self.options: dict[str, Any] = {}
         self.made: list[SalesBlinkClient] = []
         self.reads = 0
@@ -87,8 +91,8 @@ class Connection:
         # How long to wait after a 429 is the shared client's own business.
         policy = Policy(max_attempts=1, rate_limit_window=0.0)
         given = {
-            "api_key": self.sandbox.key, "base_url": self.sandbox.url, "policy": policy, "timeout": 5,
-            "reads_per_minute": 0, "writes_per_minute": 0,
+            "api_key": self.sandbox.key, "base_url": self.sandbox.url, "api_version": self._api.version,
+            "policy": policy, "timeout": 5, "reads_per_minute": 0, "writes_per_minute": 0,
         }  # fmt: skip
         return {**given, **self.options}
 
@@ -110,12 +114,12 @@ class Connection:
 
     @property
     def looks(self) -> list[float]:
-        """When each request came to the server, without those that find out which API accepts the key."""
-        return [each.at for each in self.sandbox.requests if not each.path.endswith(("/my-team", "/account/verify"))]
+        """When each poll came to the server."""
+        return [each.at for each in self._polls.looks]
 
     def looks_at(self) -> Counter[str]:
-        """How many requests came for each resource."""
-        return Counter(request.path for request in self.sandbox.requests)
+        """How many polls came for each resource."""
+        return Counter(request.path for request in self._polls.looks)
 
 
 def _bytes(value: object) -> bytes:
@@ -128,6 +132,9 @@ def _in_haste(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 @pytest.fixture
-def connection(sandbox: Sandbox) -> Iterator[Connection]:
+def connection(sandbox: Sandbox, api: Api, polls: Polls) -> Iterator[Connection]:
     with ExitStack() as stack:
-        yield Connection(sandbox, stack)
+        yield Connection(sandbox, api, polls, stack)
+        # The last request of a poll must not come in the next test.
+        for thread in poll_threads():
+            thread.join(DEADLINE)

@@ -15,6 +15,7 @@ from airflow_provider_salesblink.waiting.conditions import CampaignIs, Hopeless,
 from airflow_provider_salesblink.waiting.connection_reload import UnusableConnectionError
 from airflow_provider_salesblink.waiting.poller import GaveUp
 from airflow_provider_salesblink.waiting.resources import CampaignPeople, EveryPerson, PersonCondition
+from tests.apis import BOTH
 from tests.waiting.conftest import Connection, for_a_while, run, until, waiting
 
 if TYPE_CHECKING:
@@ -22,6 +23,9 @@ if TYPE_CHECKING:
     from airflow_provider_salesblink.waiting.changes import Snapshot
     from airflow_provider_salesblink.waiting.shared_client import SharedClient
     from tests.conftest import CampaignUnderTest
+    from tests.polls import Polls
+
+pytestmark = pytest.mark.apis(*BOTH)
 
 LATENCY = 1.0
 ANYBODY = ProspectIs()
@@ -48,21 +52,21 @@ def watching(shared: SharedClient, campaign_id: str, *, interval: float = 0.05) 
 @pytest.mark.parametrize(
     ("fault", "options", "words"),
     [
-        ("status", {"status": 401}, "refused the key (401 on GET /api/campaigns)"),
+        ("status", {"status": 401}, "refused the key (401 on GET "),
         ("status", {"status": 403}, "allows this for administrators only"),
         ("status", {"status": 404}, "did not find it"),
         ("refused", {}, "the call failed"),
     ],
 )
 def test_an_error_that_needs_a_person_ends_all_waits_at_once(
+    polls: Polls,
     fault: str,
     options: dict[str, Any],
     words: str,
-    sandbox: Sandbox,
     connection: Connection,
     campaign: CampaignUnderTest,
 ) -> None:
-    sandbox.fault("campaigns", fault, **options)
+    polls.fault("campaigns", fault, **options)
 
     async def story() -> None:
         async with connection.shared_client() as shared:
@@ -77,14 +81,14 @@ def test_an_error_that_needs_a_person_ends_all_waits_at_once(
 
 @pytest.mark.parametrize(("fault", "options", "words"), PASSING)
 def test_what_may_pass_ends_a_wait_only_when_it_does_not(
+    polls: Polls,
     fault: str,
     options: dict[str, Any],
     words: str,
-    sandbox: Sandbox,
     connection: Connection,
     campaign: CampaignUnderTest,
 ) -> None:
-    sandbox.fault("campaigns", fault, times=None, **options)
+    polls.fault("campaigns", fault, times=None, **options)
 
     async def story() -> None:
         async with connection.shared_client() as shared:
@@ -100,17 +104,17 @@ def test_what_may_pass_ends_a_wait_only_when_it_does_not(
 
 
 def test_failures_are_counted_from_zero_after_a_success(
-    sandbox: Sandbox, connection: Connection, campaign: CampaignUnderTest
+    polls: Polls, connection: Connection, campaign: CampaignUnderTest
 ) -> None:
     async def story() -> None:
         async with connection.shared_client() as shared:
             waiter = waiting(shared, CampaignIs("paused", campaign.id), interval=0.01, most=3)
             for _ in range(3):
-                sandbox.fault("campaigns", "status", status=503, times=2)
+                polls.fault("campaigns", "status", status=503, times=2)
                 count = len(connection.looks)
                 await until(lambda count=count: len(connection.looks) >= count + 4)
             assert not waiter.done()
-            sandbox.fault("campaigns", "status", status=503, times=3)
+            polls.fault("campaigns", "status", status=503, times=3)
             with pytest.raises(GaveUp, match="3 polls in a row"):
                 await waiter
 
@@ -118,9 +122,9 @@ def test_failures_are_counted_from_zero_after_a_success(
 
 
 def test_what_failed_before_somebody_came_is_not_counted_for_them(
-    sandbox: Sandbox, connection: Connection, campaign: CampaignUnderTest
+    polls: Polls, connection: Connection, campaign: CampaignUnderTest
 ) -> None:
-    sandbox.fault("campaigns", "status", status=503, times=4)
+    polls.fault("campaigns", "status", status=503, times=4)
 
     async def story() -> None:
         async with connection.shared_client() as shared:
@@ -134,9 +138,9 @@ def test_what_failed_before_somebody_came_is_not_counted_for_them(
 
 @pytest.mark.parametrize("interval", [0.05, 600])
 def test_a_refusal_of_a_look_that_began_before_somebody_came_is_not_theirs(
-    interval: float, sandbox: Sandbox, connection: Connection
+    polls: Polls, interval: float, sandbox: Sandbox, connection: Connection
 ) -> None:
-    sandbox.fault("prospects", "slow", seconds=0.5, when="after")
+    polls.fault("prospects", "slow", seconds=0.5, when="after")
 
     async def story() -> None:
         async with connection.shared_client() as shared:
@@ -148,16 +152,16 @@ def test_a_refusal_of_a_look_that_began_before_somebody_came_is_not_theirs(
             late = waiting(shared, PersonCondition(ANYBODY, person), CampaignPeople("c1"), interval=interval)
             refused = await early
             assert isinstance(refused, Hopeless)
-            assert "(404 on GET /api/prospects/c1)" in refused.reason
+            assert f"(404 on GET {polls.of_people('c1')})" in refused.reason
             assert isinstance(await asyncio.wait_for(late, LATENCY), Met)
 
     run(story())
 
 
 def test_after_a_pause_there_are_not_two_looks_at_once(
-    sandbox: Sandbox, connection: Connection, campaign: CampaignUnderTest
+    polls: Polls, connection: Connection, campaign: CampaignUnderTest
 ) -> None:
-    sandbox.fault("campaigns", "429", retry_after=1)
+    polls.fault("campaigns", "429", retry_after=1)
 
     async def story() -> None:
         async with connection.shared_client() as shared:
@@ -175,13 +179,13 @@ def test_after_a_pause_there_are_not_two_looks_at_once(
 
 
 def test_watchers_sit_out_a_refusal(
-    sandbox: Sandbox,
+    polls: Polls,
     connection: Connection,
     campaign: CampaignUnderTest,
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     monkeypatch.setattr(poller_module, "AFTER_REFUSAL", 0.2)
-    sandbox.fault("prospects", "status", status=401, times=3)
+    polls.fault("prospects", "status", status=401, times=3)
 
     async def story() -> None:
         async with connection.shared_client() as shared, watching(shared, campaign.id) as snapshots:
@@ -195,9 +199,9 @@ def test_watchers_sit_out_a_refusal(
 
 @pytest.mark.parametrize("fault", ["status", "reset"])
 def test_watchers_sit_out_what_passes(
-    fault: str, sandbox: Sandbox, connection: Connection, campaign: CampaignUnderTest
+    polls: Polls, fault: str, connection: Connection, campaign: CampaignUnderTest
 ) -> None:
-    sandbox.fault("prospects", fault, times=15, **({"status": 503} if fault == "status" else {}))
+    polls.fault("prospects", fault, times=15, **({"status": 503} if fault == "status" else {}))
 
     async def story() -> None:
         async with connection.shared_client() as shared, watching(shared, campaign.id, interval=0.01) as snapshots:
@@ -231,10 +235,15 @@ def test_a_key_that_was_corrected_in_the_connection_is_used(
 @pytest.mark.parametrize("interval", [0.05, 600])
 @pytest.mark.parametrize("corrected", [False, True])
 def test_a_waiter_that_joins_during_a_refusal_hears_of_it_at_once(
-    interval: float, corrected: bool, sandbox: Sandbox, connection: Connection, campaign: CampaignUnderTest
+    polls: Polls,
+    interval: float,
+    corrected: bool,
+    sandbox: Sandbox,
+    connection: Connection,
+    campaign: CampaignUnderTest,
 ) -> None:
     person = sandbox.add_person(campaign.id, {"Email": "ana@example.com"})
-    sandbox.fault("prospects", "status", status=401, times=1 if corrected else None)
+    polls.fault("prospects", "status", status=401, times=1 if corrected else None)
 
     async def story() -> None:
         async with connection.shared_client() as shared, watching(shared, campaign.id, interval=600) as snapshots:
@@ -279,9 +288,9 @@ def test_no_address_is_logged(
 
 
 def test_a_connection_that_broke_ends_no_wait_that_would_not_end_anyway(
-    sandbox: Sandbox, connection: Connection, campaign: CampaignUnderTest
+    polls: Polls, connection: Connection, campaign: CampaignUnderTest
 ) -> None:
-    sandbox.fault("prospects", "status", status=401)
+    polls.fault("prospects", "status", status=401)
 
     async def story() -> None:
         async with connection.shared_client() as shared:

@@ -14,11 +14,15 @@ import pytest
 from airflow_provider_salesblink.waiting.changes import Snapshot
 from airflow_provider_salesblink.waiting.conditions import CampaignIs, Met, ProspectIs
 from airflow_provider_salesblink.waiting.resources import AllCampaigns, CampaignPeople, EveryPerson, PersonCondition
+from tests.apis import BOTH
 from tests.waiting.conftest import Connection, for_a_while, no_clients, poll_threads, run, until, waiting
 
 if TYPE_CHECKING:
     from airflow_provider_salesblink.sandbox import Sandbox
     from tests.conftest import CampaignUnderTest
+    from tests.polls import Polls
+
+pytestmark = pytest.mark.apis(*BOTH)
 
 LATENCY = 1.0
 """Seconds that a busy machine may take for what should take none."""
@@ -42,18 +46,18 @@ class Broken:
 
 
 def test_from_the_first_member_to_the_last_and_nothing_stays(
-    sandbox: Sandbox, connection: Connection, campaign: CampaignUnderTest
+    polls: Polls, sandbox: Sandbox, connection: Connection, campaign: CampaignUnderTest
 ) -> None:
     async def story() -> None:
         async with connection.shared_client() as shared:
             waiter = waiting(shared, CampaignIs("paused", campaign.id))
-            await until(lambda: len(sandbox.requests) > 1)
+            await until(lambda: len(polls.looks) > 1)
             sandbox.happen("pause", to=campaign.id)
             assert await waiter == Met({"outcome": "paused", "campaign_id": campaign.id})
             assert not shared._pollers
-            count = len(sandbox.requests)
+            count = len(polls.looks)
             await for_a_while(0.3)
-            assert len(sandbox.requests) == count
+            assert len(polls.looks) == count
         assert no_clients()
         await until(lambda: asyncio.all_tasks() == {asyncio.current_task()} | outer)
         await until(lambda: not poll_threads())
@@ -67,19 +71,19 @@ def test_from_the_first_member_to_the_last_and_nothing_stays(
 
 
 def test_200_waiters_are_one_request_an_interval(
-    sandbox: Sandbox, connection: Connection, campaign: CampaignUnderTest
+    polls: Polls, sandbox: Sandbox, connection: Connection, campaign: CampaignUnderTest
 ) -> None:
     async def story() -> None:
         async with connection.shared_client() as shared:
             waiters = [waiting(shared, CampaignIs("paused", campaign.id), interval=0.2) for _ in range(200)]
             began = time.monotonic()
-            await until(lambda: len(sandbox.requests) >= 5)
+            await until(lambda: len(polls.looks) >= 5)
             sandbox.happen("pause", to=campaign.id)
             happened = time.monotonic()
             verdicts = await asyncio.gather(*waiters)
             assert time.monotonic() - happened < 0.2 + LATENCY
             assert all(isinstance(verdict, Met) for verdict in verdicts)
-            assert len(sandbox.requests) <= (time.monotonic() - began) / 0.2 + 1
+            assert len(polls.looks) <= (time.monotonic() - began) / 0.2 + 1
 
     run(story())
 
@@ -109,10 +113,23 @@ def test_an_impatient_one_is_served_and_the_pace_goes_back_when_it_leaves(
     run(story())
 
 
-def test_a_waiter_gets_no_result_of_a_poll_that_began_before_it_joined(
-    sandbox: Sandbox, connection: Connection, campaign: CampaignUnderTest
+def test_a_poll_that_takes_longer_than_the_interval_is_not_repeated_for_those_who_got_a_result(
+    polls: Polls, connection: Connection, campaign: CampaignUnderTest
 ) -> None:
-    sandbox.fault("campaigns", "slow", seconds=0.5, when="after")
+    polls.fault("campaigns", "slow", seconds=0.1)
+
+    async def story() -> None:
+        async with connection.shared_client() as shared:
+            assert isinstance(await waiting(shared, CampaignIs("running", campaign.id), interval=0.01), Met)
+
+    run(story())
+    assert len(connection.looks) == 1
+
+
+def test_a_waiter_gets_no_result_of_a_poll_that_began_before_it_joined(
+    polls: Polls, sandbox: Sandbox, connection: Connection, campaign: CampaignUnderTest
+) -> None:
+    polls.fault("campaigns", "slow", seconds=0.5, when="after")
 
     async def story() -> None:
         async with connection.shared_client() as shared:
@@ -148,10 +165,10 @@ def test_who_gives_up_leaves_the_others(sandbox: Sandbox, connection: Connection
 
 @pytest.mark.parametrize("moment", ["before the first look", "under way", "between looks"])
 def test_the_last_leaves_and_another_comes_at_the_same_moment(
-    moment: str, sandbox: Sandbox, connection: Connection, campaign: CampaignUnderTest
+    polls: Polls, moment: str, connection: Connection, campaign: CampaignUnderTest
 ) -> None:
     if moment == "under way":
-        sandbox.fault("campaigns", "slow", seconds=0.5)
+        polls.fault("campaigns", "slow", seconds=0.5)
 
     async def story() -> None:
         async with connection.shared_client() as shared:
@@ -308,9 +325,9 @@ class _Whose(logging.Handler):
 
 @pytest.mark.parametrize("trouble", ["in passing", "a mistake"])
 def test_what_is_logged_of_all_is_not_in_the_log_of_the_first(
-    trouble: str, sandbox: Sandbox, connection: Connection, campaign: CampaignUnderTest
+    polls: Polls, trouble: str, connection: Connection, campaign: CampaignUnderTest
 ) -> None:
-    sandbox.fault("campaigns", "status", status=503)
+    polls.fault("campaigns", "status", status=503)
     handler, log = _Whose(), logging.getLogger("airflow_provider_salesblink.waiting")
 
     async def story() -> None:

@@ -1,26 +1,37 @@
-"""One poll is one request, whatever the tasks wait for."""
+"""One poll reads each list once, whatever the tasks wait for."""
 
 from __future__ import annotations
 
 import gc
+import threading
 import tracemalloc
 from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from airflow_provider_salesblink.client import NotFoundError, SalesBlinkClient, http_transport
+from airflow_provider_salesblink.client import NotFoundError, SalesBlinkClient, UnsupportedByApiError, http_transport
 from airflow_provider_salesblink.client.identity import fingerprint, former_fingerprint
 from airflow_provider_salesblink.waiting.changes import Snapshot
 from airflow_provider_salesblink.waiting.conditions import CampaignIs, Hopeless, Met, ProspectIs
-from airflow_provider_salesblink.waiting.resources import AllCampaigns, CampaignPeople, EveryPerson, PersonCondition
-from tests.conftest import without_probes
+from airflow_provider_salesblink.waiting.resources import (
+    AllCampaigns,
+    CampaignPeople,
+    CampaignsInState,
+    EveryPerson,
+    PersonCondition,
+)
+from tests.apis import BOTH
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
     from airflow_provider_salesblink.client import Prospect
     from airflow_provider_salesblink.sandbox import Sandbox
+    from tests.apis import Api
     from tests.conftest import CampaignUnderTest
+    from tests.polls import Polls
+
+pytestmark = pytest.mark.apis(*BOTH)
 
 HUNDREDS = 300
 
@@ -53,14 +64,15 @@ def seen(people: Iterable[Prospect], *conditions: Any) -> dict[Any, Any]:
     return dict(CampaignPeople("c1").look(TellingClient(people), conditions))  # type: ignore[arg-type]
 
 
-def test_hundreds_of_campaigns_are_one_request(sandbox: Sandbox, client: SalesBlinkClient) -> None:
+def test_hundreds_of_campaigns_are_one_poll(api: Api, polls: Polls, sandbox: Sandbox, client: SalesBlinkClient) -> None:
     ids = [sandbox.add_campaign(f"No. {number}", paused=number % 2 == 0) for number in range(HUNDREDS)]
     conditions = [CampaignIs("paused", id_) for id_ in ids]
     conditions += [CampaignIs("paused", campaign_name=f"No. {number}") for number in range(HUNDREDS)]
 
     decided = dict(AllCampaigns().look(client, conditions))
 
-    assert [request.path for request in sandbox.requests] == ["/api/campaigns"]
+    pages = 4 if api.is_v1 else 1
+    assert [request.path for request in sandbox.requests] == [polls.of_campaigns] * pages
     assert list(decided) == [condition for number, condition in enumerate(conditions) if number % 2 == 0]
     assert [decided[condition].found["campaign_id"] for condition in conditions[:HUNDREDS:2]] == ids[::2]
     assert [decided[condition].found["campaign_id"] for condition in conditions[HUNDREDS::2]] == ids[::2]
@@ -78,6 +90,56 @@ def test_what_no_campaign_is_called_is_hopeless(client: SalesBlinkClient, campai
     assert [type(decided[condition]) for condition in conditions] == [Hopeless, Hopeless, Met]
 
 
+@pytest.mark.apis("v1")
+def test_a_state_of_v1_costs_two_lists(sandbox: Sandbox, client: SalesBlinkClient) -> None:
+    done, going = (sandbox.add_campaign(name) for name in ("Done", "Going"))
+    sandbox.set_condition(done, "completed")
+    conditions = [
+        CampaignIs("completed", done),
+        CampaignIs("completed", campaign_name="Done"),
+        CampaignIs("completed", going),
+    ]
+
+    decided = dict(CampaignsInState("completed").look(client, conditions))
+
+    assert list(decided) == conditions[:2]
+    assert [decided[each].found["campaign_id"] for each in conditions[:2]] == [done] * 2
+    assert [request.query for request in sandbox.requests] == [
+        "status=completed&limit=100&skip=0", "limit=100&skip=0"
+    ]  # fmt: skip
+
+
+@pytest.mark.apis("v1")
+@pytest.mark.parametrize("by", ["campaign_id", "campaign_name"])
+def test_a_campaign_that_is_archived_while_the_lists_are_read_is_found(
+    by: str, polls: Polls, client: SalesBlinkClient, campaign: CampaignUnderTest
+) -> None:
+    condition = CampaignIs("archived", **{by: campaign.id if by == "campaign_id" else campaign.name})
+    # The second request waits until the campaign is archived.
+    polls.fault("campaigns", "slow", seconds=0)
+    polls.fault("campaigns", "slow", seconds=1)
+
+    def archive() -> None:
+        while len(polls.looks) < 2:
+            threading.Event().wait(0.002)
+        client.sequences.archive(campaign.id)
+
+    thread = threading.Thread(target=archive)
+    thread.start()
+    decided = dict(CampaignsInState("archived").look(client, [condition]))
+    thread.join()
+
+    assert isinstance(decided[condition], Met)
+
+
+@pytest.mark.apis("classic")
+def test_a_state_of_v1_is_an_error_before_anything_is_sent(sandbox: Sandbox, client: SalesBlinkClient) -> None:
+    with pytest.raises(UnsupportedByApiError, match="'archived' exists on SalesBlink's API v1 only"):
+        list(CampaignsInState("archived").look(client, [CampaignIs("archived", "c0")]))
+
+    assert not sandbox.requests
+
+
 @pytest.mark.parametrize("address", ["ana@bücher.example", "josé@example.com", "ana@example.com"])
 def test_who_was_waited_for_before_an_upgrade_is_still_found(address: str) -> None:
     condition = PersonCondition(ProspectIs(), who=former_fingerprint(address.upper()))
@@ -86,20 +148,21 @@ def test_who_was_waited_for_before_an_upgrade_is_still_found(address: str) -> No
     assert set(seen([person("p1", address)], condition, now)) == {condition, now}
 
 
-def test_hundreds_of_people_are_one_request(
-    sandbox: Sandbox, client: SalesBlinkClient, campaign: CampaignUnderTest
+def test_hundreds_of_people_are_one_poll(
+    api: Api, polls: Polls, sandbox: Sandbox, client: SalesBlinkClient, campaign: CampaignUnderTest
 ) -> None:
-    ids = [
-        sandbox.add_person(campaign.id, {"Email": f"P{number}@Example.com"}, unsubscribed=number % 3 == 0)
-        for number in range(HUNDREDS)
-    ]
+    ids = [sandbox.add_person(campaign.id, {"Email": f"P{number}@Example.com"}) for number in range(HUNDREDS)]
+    for id_ in ids[::3]:
+        sandbox.happen("unsubscribe", to=id_)
     conditions = [by_id(id_, {}, True) for id_ in ids]
     conditions += [by_address(f" p{number}@EXAMPLE.COM\t", {}, True) for number in range(HUNDREDS)]
     everybody = EveryPerson()
 
     decided = dict(CampaignPeople(campaign.id).look(client, [*conditions, everybody]))
 
-    assert [request.path for request in sandbox.requests] == [f"/api/prospects/{campaign.id}"]
+    assert [request.path for request in polls.looks] == [polls.of_people(campaign.id)]
+    pages = 1 + 1 + 4 + 1 if api.is_v1 else 1  # the sequence's leads, the sequence, its list's leads, archived ones
+    assert len(sandbox.requests) == pages
     assert isinstance(decided[everybody], Snapshot)
     assert list(decided[everybody].states) == ids
     met = {condition: decided[condition].found["prospect_id"] for condition in conditions if condition in decided}
@@ -110,11 +173,11 @@ def test_who_is_not_there_is_waited_for(client: SalesBlinkClient, campaign: Camp
     assert dict(CampaignPeople(campaign.id).look(client, [by_id("p0"), by_address("ana@example.com")])) == {}
 
 
-def test_a_campaign_that_is_not_there_is_an_error(sandbox: Sandbox, client: SalesBlinkClient) -> None:
+def test_a_campaign_that_is_not_there_is_an_error(polls: Polls, client: SalesBlinkClient) -> None:
     with pytest.raises(NotFoundError):
         list(CampaignPeople("c0").look(client, [by_id("p0")]))
 
-    assert len(without_probes(sandbox.requests)) == 1
+    assert len(polls.looks) == 1
 
 
 def test_two_who_wish_the_same_are_two() -> None:
@@ -172,6 +235,7 @@ def test_people_go_by_and_are_not_kept() -> None:
     assert peak_memory(15_000, EveryPerson()) > few + 1_500_000, "a snapshot is kept, so the measure can see it"
 
 
+@pytest.mark.apis("classic")  # The answers of v1 are short pages.
 def test_a_long_list_is_read_from_a_file(
     sandbox: Sandbox, client: SalesBlinkClient, campaign: CampaignUnderTest, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -182,7 +246,7 @@ def test_a_long_list_is_read_from_a_file(
     assert dict(CampaignPeople(campaign.id).look(client, conditions)).keys() == set(conditions)
 
 
-@pytest.mark.parametrize("resource", [AllCampaigns, lambda: CampaignPeople("c1")])
+@pytest.mark.parametrize("resource", [AllCampaigns, lambda: CampaignPeople("c1"), lambda: CampaignsInState("archived")])
 def test_the_same_resource_is_equal_however_often_it_is_made(resource: Any) -> None:
     assert resource() == resource()
-    assert len({resource(), resource(), CampaignPeople("c2")}) == 2
+    assert len({resource(), resource(), CampaignPeople("c2"), CampaignsInState("completed")}) == 3

@@ -12,12 +12,15 @@ import pytest
 
 from airflow_provider_salesblink.waiting.conditions import CampaignIs, Met
 from airflow_provider_salesblink.waiting.shared_client import SharedClient, _clients
+from tests.apis import BOTH
 from tests.waiting.conftest import DEADLINE, Connection, no_clients, poll_threads, run, until, waiting
 
 if TYPE_CHECKING:
-    from airflow_provider_salesblink.sandbox import Sandbox
     from airflow_provider_salesblink.waiting.connection_reload import ConnectionDetails
     from tests.conftest import CampaignUnderTest
+    from tests.polls import Polls
+
+pytestmark = pytest.mark.apis(*BOTH)
 
 
 class Making:
@@ -158,9 +161,9 @@ def test_the_client_is_closed_behind_the_last(connection: Connection, monkeypatc
 
 
 def test_a_look_under_way_ends_without_anybody(
-    sandbox: Sandbox, connection: Connection, campaign: CampaignUnderTest, caplog: pytest.LogCaptureFixture
+    polls: Polls, connection: Connection, campaign: CampaignUnderTest, caplog: pytest.LogCaptureFixture
 ) -> None:
-    sandbox.fault("campaigns", "slow", seconds=0.5)
+    polls.fault("campaigns", "slow", seconds=0.5)
 
     async def story() -> None:
         async with connection.shared_client() as shared:

@@ -118,17 +118,17 @@ class ColumnValues(dict[str, Any]):
 class ColumnValuesWithStatus(ColumnValues):
     """The columns of a person in a campaign, where ``status`` is their state in the campaign, such as ``replied``.
 
-    It is None if the campaign does not show one. A column of the person's own with this name is not found: it must not
-    be taken for the state. Listing the columns does not list the state.
+    It is None if the campaign does not show one. A column of the person's own with this name, in any spelling, is not
+    found: it must not be taken for the state. Listing the columns does not list the state.
     """
 
     status: str | None = None
 
     def __getitem__(self, name: str) -> Any:  # noqa: ANN401
-        return self.status if name == STATUS else super().__getitem__(name)
+        return self.status if _stored(name) == STATUS else super().__getitem__(name)
 
     def __contains__(self, name: object) -> bool:
-        return name == STATUS or super().__contains__(name)
+        return (isinstance(name, str) and _stored(name) == STATUS) or super().__contains__(name)
 
 
 def _stored(name: str) -> str:

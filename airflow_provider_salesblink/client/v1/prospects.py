@@ -212,7 +212,7 @@ class Prospects:
         if self.adds_refused:
             raise InvalidInputError(self.adds_refused)
         columns = validation.new_prospect(data)
-        to_wire("data", columns)
+        validation.encoded("data", to_wire("data", columns))
         return campaign_id, columns
 
     def update(self, prospect_id: str, fields: Mapping[str, Any]) -> Prospect:
