@@ -1,7 +1,8 @@
 """Add the people of a plan: several calls in flight, nobody twice, each lost response checked before the next try.
 
 Adds are sent in rounds. After a round, one reading of the campaign shows whether the people whose responses were lost
-were added. Those who were not go into the next round.
+were added. Those who were not go into the next round. People whom SalesBlink accepted and the campaign does not show are
+not sent again: they may be imported later.
 """
 
 from __future__ import annotations
@@ -105,16 +106,25 @@ class Sender:
         while fruitless < MOST_ROUNDS:
             last = self._send_round()
             if not (last.in_doubt or last.held_by_others or last.not_sent):
-                return True
+                self._log_missing()
+                return not self._accepted
             self._prepare_next_round(last)
             before, left = left, self._plan.to_send("add")
             fruitless = 0 if left < before else fruitless + 1
         return not left
 
+    def _log_missing(self) -> None:
+        if self._accepted:
+            log.error(
+                "SalesBlink accepted people and the campaign does not show them: %s. It may import them later, or it "
+                "refused them. The load does not send them again, because they could be mailed twice. Check the list.",
+                f"{len(self._accepted):,}",
+            )
+
     def _prepare_next_round(self, last: Round) -> None:
         if last.in_doubt:
             last.log_doubt()
-            self._read_back(max(last.time_to_settle, last.retry_after), is_expected=last.accepted > 0)
+            self._read_back(max(last.bounded_settling_time, last.retry_after), is_expected=last.accepted > 0)
             self._check_server_pause(last.settling_time - LONGEST_SETTLING_TIME)
         elif last.held_by_others:
             self._wait_for_others(last.held_by_others)
@@ -166,7 +176,7 @@ class Sender:
             if current.in_doubt and isinstance(error, BudgetSpentError):
                 # Otherwise the next part of the load counts the people as there, and waits for their requests first.
                 with suppress(SalesBlinkError):
-                    self._read_back(current.time_to_settle, is_expected=current.accepted > 0)
+                    self._read_back(current.bounded_settling_time, is_expected=current.accepted > 0)
             raise error
         return current
 
@@ -184,7 +194,8 @@ class Sender:
             yield from self._finished(running)
 
     def _source(self) -> Source:
-        steps = self._plan.steps("add")
+        # An import may take longer than the load waits for it.
+        steps = (step for step in self._plan.steps("add") if step.key not in self._accepted)
         if not self._limits.looks_up:
             return NoLookup(steps)
         # More look-ups at once would only wait for the rate limit.
@@ -305,7 +316,8 @@ class Sender:
     def _reread_campaign(self, *, is_final: bool = True) -> None:
         """Read the campaign again, and mark the adds that it shows as done.
 
-        :param is_final: whether people who are not there were not added. Otherwise their requests may be under way.
+        :param is_final: whether people whose answers were lost and who are not there were not added. Otherwise their
+            requests may be under way.
         """
         self._reader.read()
         for step in self._plan.steps("add"):
@@ -317,6 +329,7 @@ class Sender:
             was_lost = was_sent and step.key not in self._accepted
             self._report.ambiguous.carried_out += was_lost and is_there
             self._report.ambiguous.not_carried_out += was_lost and not is_there and is_final
-            if is_there or is_final:
-                self._doubtful.discard(step.key)
+            if is_there:
                 self._accepted.discard(step.key)
+            if is_there or (is_final and step.key not in self._accepted):
+                self._doubtful.discard(step.key)

@@ -10,8 +10,9 @@ import pytest
 
 from airflow_provider_salesblink.client import AuthenticationError, SalesBlinkError
 from airflow_provider_salesblink.client.errors import BudgetSpentError, RateLimitedError
-from airflow_provider_salesblink.loading import send
+from airflow_provider_salesblink.loading import LoadFailedError, send
 from airflow_provider_salesblink.loading.send_round import LONGEST_SETTLING_TIME
+from airflow_provider_salesblink.sandbox import V1Rules
 from tests.loading.people import accounted_for, assert_each_once, people, reads, writes
 
 if TYPE_CHECKING:
@@ -174,3 +175,26 @@ def test_a_server_that_is_down_for_good_is_an_error_and_adds_nobody(
     assert caplog.text.count("Adds in doubt: 5, the last of them POST /api/prospect-add: 503.") == 3
     assert sandbox.people() == []
     assert len(writes(sandbox)) == 15
+
+
+@pytest.mark.parametrize("rule", [{"import_delay": 2.0}, {"import_loses": 1.0}], ids=str)
+def test_accepted_people_who_do_not_show_are_not_sent_again_by_the_same_load(
+    rule: dict[str, float], sandbox: Sandbox, new_client: Callable[..., SalesBlinkClient],
+    load_rows: Callable[..., Report], caplog: pytest.LogCaptureFixture,
+) -> None:  # fmt: skip
+    rows = people(3)
+    sandbox.v1 = V1Rules(**rule)
+    client = new_client(api_version="v1")
+
+    with pytest.raises(LoadFailedError, match="could not be added for sure: 3") as failed:
+        load_rows(rows, client=client, owner="a")
+
+    assert not failed.value.permanent
+    assert len(writes(sandbox)) == 3
+    assert "does not show them: 3" in caplog.text
+    sandbox.advance(60)
+    sandbox.v1 = V1Rules()
+    report = load_rows(rows, client=client, owner="a", settling_time=0)
+    assert report.added == (3 if "import_loses" in rule else 0)
+    sandbox.advance(60)
+    assert sorted(start.email for start in sandbox.started) == [row["Email"] for row in rows]
