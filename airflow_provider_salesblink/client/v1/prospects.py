@@ -100,7 +100,7 @@ class Prospects:
 
         ``unsubscribed`` is None: the answers do not show it.
         """
-        campaign_id = validation.identifier("campaign_id", campaign_id)
+        campaign_id, email = validation.identifier("campaign_id", campaign_id), validation.address("email", email)
         found = self._search.on_lists_of(campaign_id, email) or self._mailed_before(campaign_id, email)
         return [prospect(lead, campaign_id) for lead in found]
 
