@@ -195,6 +195,21 @@ def test_a_lost_add_is_not_sent_again_while_it_may_still_be_imported(
     assert_each_once(later, [BO["Email"]])
 
 
+def test_a_look_up_that_had_to_wait_for_the_rate_limit_is_not_the_last(
+    later: Sandbox, new_client: NewClient, campaign: CampaignUnderTest
+) -> None:
+    later.v1 = replace(LATER, import_delay=0.3)
+    later.fault("v1.addContacts", "reset", when="after")
+    # The first look-up reads the list, and then waits for the archived leads until after the import.
+    later.fault("v1.listListLeads", "slow", seconds=0)
+    later.fault("v1.listListLeads", "429")
+
+    new_client(policy=replace(PATIENT, import_time=0.5, rate_limit_window=1.0)).prospects.add(campaign.id, BO)
+
+    assert sum(request.method == "POST" for request in later.requests) == 1
+    assert_each_once(later, [BO["Email"]])
+
+
 @pytest.mark.parametrize("archived_leads", ["left_out", "included"])
 def test_who_is_archived_at_once_is_found(
     later: Sandbox, new_client: NewClient, campaign: CampaignUnderTest, archived_leads: Any
