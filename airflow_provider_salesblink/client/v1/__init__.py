@@ -46,7 +46,7 @@ class Api:
         sequence_lists = SequenceLists(self.sequences)
         self.lists = Lists(requestor, sequence_lists)
         search = LeadSearch(self.lists, self.leads, self.sequences, sequence_lists)
-        opt_outs = OptOuts(requestor, self.blocklist, self.leads)
+        opt_outs = OptOuts(requestor, self.blocklist, self.leads, self.events)
         self.campaigns = Campaigns(requestor, self.sequences)
         self.prospects = Prospects(requestor, self.leads, search, sequence_lists, opt_outs)
         self.team = Team(self.users)
