@@ -1,8 +1,8 @@
 """Add the people of a plan: several calls in flight, nobody twice, each lost response checked before the next try.
 
 Adds are sent in rounds. After a round, one reading of the campaign shows whether the people whose responses were lost
-were added. Those who were not go into the next round. People who were accepted and do not show are not
-sent again: they may be imported later.
+were added. Those who were not go into the next round. People who were accepted and do not show are not sent again: they
+may be imported later.
 """
 
 from __future__ import annotations

@@ -45,7 +45,7 @@ class Api:
         self.workspaces = Workspaces(requestor)
         sequence_lists = SequenceLists(self.sequences)
         self.lists = Lists(requestor, sequence_lists)
-        search = LeadSearch(self.lists, self.leads, self.sequences, sequence_lists)
+        search = LeadSearch(self.lists, self.leads, self.sequences, sequence_lists, self.events)
         opt_outs = OptOuts(requestor, self.blocklist, self.leads, self.events)
         self.campaigns = Campaigns(requestor, self.sequences)
         self.prospects = Prospects(requestor, self.leads, search, sequence_lists, opt_outs)

@@ -5,11 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from airflow_provider_salesblink.client import validation
-from airflow_provider_salesblink.client.errors import (
-    InvalidInputError,
-    NotFoundError,
-    UnsupportedByApiError,
-)
+from airflow_provider_salesblink.client.errors import InvalidInputError, UnsupportedByApiError
 from airflow_provider_salesblink.client.records import LookUp
 from airflow_provider_salesblink.client.v1.column_names import STATUS, email_of, to_wire
 from airflow_provider_salesblink.client.v1.contact_import import ContactImport
@@ -76,15 +72,17 @@ class Prospects:
         campaign_id: str,
         email: str,
         learn: Callable[[Iterable[Prospect]], Iterable[Prospect]] = iter,  # noqa: ARG002
+        list_id: str | None = None,
     ) -> LookUp:
         """Find a person in a campaign and in the account, before they are added.
 
         Searches the campaign's lists, and reads the history of the person's lead and the blocklist.
 
         :param learn: for the classic API only.
+        :param list_id: the list to add the person to, which a campaign without lists does not show.
         """
         email = validation.address("email", email)
-        in_campaign = self.in_campaign(campaign_id, email)
+        in_campaign = self.in_campaign(campaign_id, email, list_id)
         known = in_campaign or self._elsewhere(email)
         unsubscribed = self._opt_outs.of(email) if known else self._opt_outs.blocked(email)
         for each in known:
@@ -95,22 +93,16 @@ class Prospects:
         lead = self._search.by_address(email)
         return [] if lead is None else [prospect(lead, None)]
 
-    def in_campaign(self, campaign_id: str, email: str) -> list[Prospect]:
+    def in_campaign(self, campaign_id: str, email: str, list_id: str | None = None) -> list[Prospect]:
         """Return the prospects with an address in a campaign: on its lists, or in its history.
 
         ``unsubscribed`` is None: the answers do not show it.
+
+        :param list_id: the list to search if the campaign has none.
         """
         campaign_id = validation.identifier("campaign_id", campaign_id)
-        found = self._search.on_lists_of(campaign_id, email) or self._mailed_before(campaign_id, email)
+        found = self._search.on_lists_of(campaign_id, email, list_id) or self._search.mailed_before(campaign_id, email)
         return [prospect(lead, campaign_id) for lead in found]
-
-    def _mailed_before(self, campaign_id: str, email: str) -> list[Json]:
-        """Return the lead of a person that the campaign has planned mails for and that is on none of its lists now."""
-        try:
-            history = self._leads.activity(email=email, sequence_id=campaign_id)
-            return [history.lead] if history.lead and next(history, None) is not None else []
-        except NotFoundError:
-            return []
 
     def opted_out_elsewhere(self, campaign_id: str, email: str) -> bool | None:  # noqa: ARG002
         """Return whether a person opted out of all mails of the account; None if SalesBlink does not show it."""
@@ -120,16 +112,17 @@ class Prospects:
         """Return everybody in a campaign, as :meth:`each` yields them."""
         return [*self.each(campaign_id)]
 
-    def each(self, campaign_id: str) -> Iterator[Prospect]:
+    def each(self, campaign_id: str, list_id: str | None = None) -> Iterator[Prospect]:
         """Yield everybody in a campaign: the people of the sequence and those of its lists, each person once.
 
         ``fields`` has the person's state in the sequence as ``status``, in lower case with underscores
         (``not_contacted``).
 
+        :param list_id: the list to read if the campaign has none.
         :raises NotFoundError: there is no such campaign.
         """
         campaign_id = validation.identifier("campaign_id", campaign_id)
-        for lead, entry in self._search.each_in_sequence(campaign_id):
+        for lead, entry in self._search.each_in_sequence(campaign_id, list_id):
             status = word(entry.get(STATUS)) or None if entry else None
             yield prospect_with_status(lead, campaign_id, status, unsubscribed=of_status(status))
 
