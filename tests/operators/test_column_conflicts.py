@@ -68,7 +68,7 @@ def test_the_person_meant_is_acted_on_or_nobody(
         assert writes() == []
     else:
         assert acting(operator)["prospect_ids"] == [ana]
-        assert [body["prospectID"] for _, body in writes()] == [ana]
+        assert [changed for _, changed, _ in writes()] == [ana]
 
 
 @pytest.mark.parametrize(("id_style", "collision", "sure"), [
