@@ -124,7 +124,7 @@ def test_what_cannot_be_read_stops_the_load(
     with pytest.raises(SalesBlinkError):
         load_rows(rows, owner="a")
 
-    sandbox.advance(1)  # so that v1 has imported everybody it accepted
+    sandbox.advance(1)  # so that v1 has imported the people that it accepted
     assert len(writes(sandbox)) == len(sandbox.people()) <= 20
     assert "could not be looked up in other campaigns, so the load stops." in caplog.text
     assert "@" not in caplog.text

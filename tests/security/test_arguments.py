@@ -225,7 +225,7 @@ def test_no_argument_of_a_call_leaves_its_place(
     for value in injected(argument):
         made = attempt(value)
         # fields: one request for each field.
-        assert made[0] == 0 or made[1][: len(meant[1])] == meant[1], shown(value)
+        assert made[0] == 0 or made[1].startswith(meant[1]) or meant[1].startswith(made[1]), shown(value)
         if isinstance(value, str) and made[0] and argument not in ("email", "state") and method not in COMPARING:
             assert value in carried(server.requests[0]), shown(value)
 

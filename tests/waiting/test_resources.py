@@ -5,6 +5,7 @@ from __future__ import annotations
 import gc
 import threading
 import tracemalloc
+from collections import Counter
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -88,6 +89,31 @@ def test_what_no_campaign_is_called_is_hopeless(client: SalesBlinkClient, campai
     decided = dict(AllCampaigns().look(client, conditions))
 
     assert [type(decided[condition]) for condition in conditions] == [Hopeless, Hopeless, Met]
+
+
+@pytest.mark.apis("v1")
+def test_a_poll_of_people_reads_the_pages_of_the_sequence_and_of_its_lists(
+    sandbox: Sandbox, client: SalesBlinkClient
+) -> None:
+    long, short, other = (sandbox.add_list(name) for name in ("Long", "Short", "Other"))
+    campaign_id = sandbox.add_campaign("Spring", lists=[long, short])
+    for number in range(150):
+        sandbox.add_lead(long, {"email": f"p{number}@example.com"})
+    archived = sandbox.add_lead(short, {"email": "archived@example.com"}, archived=True)
+    sandbox.add_lead(other, {"email": "other@example.com"})
+    everybody = EveryPerson()
+
+    decided = dict(CampaignPeople(campaign_id).look(client, [everybody, by_id(archived)]))
+
+    assert len(decided[everybody].states) == 151
+    assert len(decided) == 2
+    read = Counter(request.path.removeprefix("/api/public/v1.0.0") for request in sandbox.requests)
+    assert read == {
+        f"/sequences/{campaign_id}/leads": 1,
+        f"/sequences/{campaign_id}": 1,
+        f"/lists/{long}/leads": 2 + 1,
+        f"/lists/{short}/leads": 1 + 1,
+    }
 
 
 @pytest.mark.apis("v1")

@@ -7,7 +7,7 @@ from contextlib import suppress
 from typing import TYPE_CHECKING
 
 from airflow_provider_salesblink.client.errors import NotFoundError, UnreadableResponseError
-from airflow_provider_salesblink.client.identity import ascii_domain, normalized
+from airflow_provider_salesblink.client.identity import ascii_domain, normalized, spellings
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -55,6 +55,9 @@ class OptOuts:
 
     def in_history(self, email: str) -> bool:
         """Return whether the history of a person's lead has an unsubscribe (``GET /leads/activity?email=``)."""
+        return any(map(self._in_history_of, spellings(email)))
+
+    def _in_history_of(self, email: str) -> bool:
         try:
             return any(word(event.get("message")) == UNSUBSCRIBED for event in self._leads.activity(email=email))
         except NotFoundError:

@@ -18,6 +18,7 @@ from airflow_provider_salesblink.client.v1.opt_outs import OptOuts, of_status, w
 from airflow_provider_salesblink.client.v1.prospect_checks import ProspectChecks
 
 if TYPE_CHECKING:
+    import builtins
     from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
 
     from airflow_provider_salesblink.client.records import Prospect
@@ -83,34 +84,38 @@ class Prospects:
 
         :param learn: for the classic API only.
         """
+        here, elsewhere = self._find(campaign_id, email)
+        in_campaign = [prospect(lead, campaign_id) for lead in here]
+        known = in_campaign or [prospect(lead, None) for lead in elsewhere]
         email = validation.address("email", email)
-        in_campaign = self.in_campaign(campaign_id, email)
-        known = in_campaign or self._elsewhere(email)
         unsubscribed = self._opt_outs.of(email) if known else self._opt_outs.blocked(email)
         for each in known:
             each["unsubscribed"] = unsubscribed
         return LookUp(everywhere=known, in_campaign=in_campaign, opted_out=unsubscribed)
-
-    def _elsewhere(self, email: str) -> list[Prospect]:
-        lead = self._search.by_address(email)
-        return [] if lead is None else [prospect(lead, None)]
 
     def in_campaign(self, campaign_id: str, email: str) -> list[Prospect]:
         """Return the prospects with an address in a campaign: on its lists, or in its history.
 
         ``unsubscribed`` is None: the answers do not show it.
         """
-        campaign_id = validation.identifier("campaign_id", campaign_id)
-        found = self._search.on_lists_of(campaign_id, email) or self._mailed_before(campaign_id, email)
-        return [prospect(lead, campaign_id) for lead in found]
+        here, _ = self._find(campaign_id, email)
+        return [prospect(lead, campaign_id) for lead in here]
 
-    def _mailed_before(self, campaign_id: str, email: str) -> list[Json]:
-        """Return the lead of a person that the campaign has planned mails for and that is on none of its lists now."""
+    def _find(self, campaign_id: str, email: str) -> tuple[builtins.list[Json], builtins.list[Json]]:
+        """Return the leads with an address in a campaign, and if there are none, one that is elsewhere."""
+        campaign_id, email = validation.identifier("campaign_id", campaign_id), validation.address("email", email)
+        if on_lists := self._search.on_lists_of(campaign_id, email):
+            return on_lists, []
+        if (lead := self._search.by_address(email)) is None:
+            return [], []
+        return ([lead], []) if self._was_mailed(campaign_id, email) else ([], [lead])
+
+    def _was_mailed(self, campaign_id: str, email: str) -> bool:
+        """Return whether a campaign planned mails for a person who is on none of its lists now."""
         try:
-            history = self._leads.activity(email=email, sequence_id=campaign_id)
-            return [history.lead] if history.lead and next(history, None) is not None else []
+            return next(self._leads.activity(email=email, sequence_id=campaign_id), None) is not None
         except NotFoundError:
-            return []
+            return False
 
     def opted_out_elsewhere(self, campaign_id: str, email: str) -> bool | None:  # noqa: ARG002
         """Return whether a person opted out of all mails of the account; None if SalesBlink does not show it."""
