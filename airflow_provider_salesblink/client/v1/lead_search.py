@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 from airflow_provider_salesblink.client.errors import NotFoundError
 from airflow_provider_salesblink.client.identity import fingerprint, normalized, spellings
 from airflow_provider_salesblink.client.v1.column_names import email_of
+from airflow_provider_salesblink.client.v1.decoding import text_id
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -81,7 +82,7 @@ class LeadSearch:
     def _every_list(self) -> list[str]:
         # Whether the listing has archived lists if it is not asked for them is not documented.
         listed = (*self._lists.list(), *self._lists.list(archived=True))
-        return list(dict.fromkeys(str(each["id"]) for each in listed if each.get("id")))
+        return list(dict.fromkeys(filter(None, map(text_id, listed))))
 
     def _all_leads(self, list_id: str, search: str | None = None) -> Iterator[Json]:
         # Whether the leads of a list include archived ones if they are not asked for is not documented.

@@ -217,6 +217,10 @@ class Prospects:
         answer = self._leads.update(prospect_id, fields)
         return marked(prospect({**answer, "id": prospect_id}, None), answer)
 
+    def is_done_with(self, prospect: Prospect) -> bool:
+        """Return whether :meth:`unsubscribe` would change nothing: the person opted out, and the blocklist has them."""
+        return prospect["unsubscribed"] is True and self._opt_outs.has_entry(prospect["email"] or "")
+
     def unsubscribe(self, prospect_id: str) -> Prospect:
         """Stop all outreach to a person (``POST /leads/{id}/unsubscribe``). SalesBlink offers no way to undo this.
 
