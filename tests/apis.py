@@ -22,6 +22,7 @@ _ON_V1 = {
     "prospect": "v1.getLeadActivityByEmail",
     "prospects": "v1.listListLeads",
     "prospect-add": "v1.addContacts",
+    "prospect-update": "v1.updateLead",
     "prospect-unsubscribe": "v1.unsubscribeLead",
 }
 """The operation of each API that the same step of a task calls."""

@@ -36,6 +36,7 @@ HASTE = Policy(
     max_attempts=5, settling_time=0.0, import_time=1.0, backoff=0.001, longest_backoff=0.01, rate_limit_window=0.01
 )
 """The retry policy of the tests. It makes the same decisions as the default policy, with much shorter waits."""
+UNPACED = {"reads_per_minute": 0, "writes_per_minute": 0, "deletes_per_minute": 0}
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
@@ -116,9 +117,7 @@ def campaign(sandbox: Sandbox) -> CampaignUnderTest:
 
 @pytest.fixture
 def client(sandbox: Sandbox, api: Api) -> Iterator[SalesBlinkClient]:
-    with SalesBlinkClient(
-        sandbox.key, sandbox.url, api.version, reads_per_minute=0, writes_per_minute=0, policy=HASTE, timeout=5
-    ) as client:
+    with SalesBlinkClient(sandbox.key, sandbox.url, api.version, policy=HASTE, timeout=5, **UNPACED) as client:
         yield client
 
 
@@ -127,8 +126,7 @@ def connection(sandbox: Sandbox, api: Api, monkeypatch: pytest.MonkeyPatch) -> C
     """Return a function that sets the connection ``salesblink_default`` to the sandbox, with changes."""
 
     def connect(**changed: Any) -> None:
-        unpaced = {"reads_per_minute": 0, "writes_per_minute": 0}
-        extra = {"api_version": api.version, "timeout": 5, **unpaced, **changed.pop("extra", {})}
+        extra = {"api_version": api.version, "timeout": 5, **UNPACED, **changed.pop("extra", {})}
         made = {"conn_type": "salesblink", "host": sandbox.url, "password": sandbox.key, "extra": extra, **changed}
         monkeypatch.setenv("AIRFLOW_CONN_SALESBLINK_DEFAULT", json.dumps(made))
 

@@ -13,6 +13,7 @@ import threading
 import time
 from contextlib import contextmanager
 from contextvars import ContextVar
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Protocol, cast
 
 from pyrate_limiter import Rate, RateItem
@@ -43,7 +44,10 @@ __all__ = [
     "RequestKind",
     "SlidingWindow",
     "check_before_write",
+    "end_of_wait",
+    "note_sent",
     "rate_limiter",
+    "waiting_for_later_pages",
 ]
 
 log = logging.getLogger(__name__)
@@ -74,6 +78,43 @@ def check_before_write(check: Callable[[], None]) -> Iterator[None]:
 def _run_check(kind: RequestKind) -> None:
     if kind != "reads":
         _check.get()()
+
+
+@dataclass
+class _Pages:
+    stopped: threading.Event
+    first_is_sent: bool = False
+
+
+_pages: ContextVar[_Pages | None] = ContextVar("pages", default=None)
+
+
+@contextmanager
+def waiting_for_later_pages(stopped: threading.Event) -> Iterator[None]:
+    """While active, calls of this thread wait for the rate limit, all but the first, even if the client's do not wait.
+
+    For answers of several pages: to begin again at the first page each time would use up the rate limit for nothing.
+
+    :param stopped: ends the waits when it is set.
+    """
+    token = _pages.set(_Pages(stopped))
+    try:
+        yield
+    finally:
+        _pages.reset(token)
+
+
+def note_sent() -> None:
+    """Note that this thread sends a call."""
+    pages = _pages.get()
+    if pages is not None:
+        pages.first_is_sent = True
+
+
+def end_of_wait() -> threading.Event | None:
+    """Return the event that ends the wait if this thread's next call reads a later page; None if it does not."""
+    pages = _pages.get()
+    return pages.stopped if pages is not None and pages.first_is_sent else None
 
 
 class RateLimiter(Protocol):

@@ -20,8 +20,7 @@ from airflow_provider_salesblink.client.errors import (
     RateLimitedError,
 )
 from airflow_provider_salesblink.client.http_transport import Call, HttpTransport
-from airflow_provider_salesblink.client.page_waits import note_sent, wait_for_later_page
-from airflow_provider_salesblink.client.rate_limit import MINUTE, Pauses
+from airflow_provider_salesblink.client.rate_limit import MINUTE, Pauses, end_of_wait, note_sent
 from airflow_provider_salesblink.client.redaction import redacted
 from airflow_provider_salesblink.client.retry import Again, Answered, Attempt, Done, Final, Policy, ReadBack
 from airflow_provider_salesblink.client.validation import encoded
@@ -293,7 +292,8 @@ class Requestor:
     def _wait_for_rate_limit(self, call: Call, wait: float, waited: _WaitTime) -> None:
         waited.total += wait
         if waited.total > self.longest_wait:
-            if wait_for_later_page(wait):
+            stopped = end_of_wait()
+            if stopped is not None and not stopped.wait(wait):
                 return
             raise BudgetSpentError(
                 f"The rate limit of {call.kind} is used up for longer than {self.longest_wait:g} s; nothing was sent.",

@@ -1,8 +1,8 @@
 """Add the people of a plan: several calls in flight, nobody twice, each lost response checked before the next try.
 
 Adds are sent in rounds. After a round, one reading of the campaign shows whether the people whose responses were lost
-were added. Those who were not go into the next round. People who were accepted and do not show are not sent again: they
-may be imported later.
+were added. Those who were not go into the next round. People that SalesBlink accepted and the campaign does not show
+are not sent again: they may be imported later.
 """
 
 from __future__ import annotations
@@ -124,7 +124,7 @@ class Sender:
     def _prepare_next_round(self, last: Round) -> None:
         if last.in_doubt:
             last.log_doubt()
-            self._read_back(max(last.time_to_settle, last.retry_after), is_expected=last.accepted > 0)
+            self._read_back(max(last.bounded_settling_time, last.retry_after), is_expected=last.accepted > 0)
             self._check_server_pause(last.settling_time - LONGEST_SETTLING_TIME)
         elif last.held_by_others:
             self._wait_for_others(last.held_by_others)
@@ -176,7 +176,7 @@ class Sender:
             if current.in_doubt and isinstance(error, BudgetSpentError):
                 # Otherwise the next part of the load counts the people as there, and waits for their requests first.
                 with suppress(SalesBlinkError):
-                    self._read_back(current.time_to_settle, is_expected=current.accepted > 0)
+                    self._read_back(current.bounded_settling_time, is_expected=current.accepted > 0)
             raise error
         return current
 

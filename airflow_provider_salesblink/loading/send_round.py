@@ -39,7 +39,7 @@ class Round:
     lookup_error: SalesBlinkError | None = None
 
     @property
-    def time_to_settle(self) -> float:
+    def bounded_settling_time(self) -> float:
         """Return the seconds to wait until the requests in doubt cannot take effect any more."""
         return min(self.settling_time, LONGEST_SETTLING_TIME)
 

@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Any
 from weakref import WeakKeyDictionary
 
 from airflow_provider_salesblink.client.errors import BudgetSpentError, RateLimitedError, SalesBlinkError
-from airflow_provider_salesblink.client.page_waits import waiting_for_later_pages
+from airflow_provider_salesblink.client.rate_limit import waiting_for_later_pages
 from airflow_provider_salesblink.client.redaction import redacted
 from airflow_provider_salesblink.waiting.connection_reload import ReloadingClient
 from airflow_provider_salesblink.waiting.poller import Poller
@@ -52,7 +52,6 @@ class SharedClient:
         self._name = name
         # One more thread, so that a new client never has to wait for polls that wait for the rate limit.
         self._threads = ThreadPoolExecutor(MOST_CONCURRENT_REQUESTS + 1, thread_name_prefix="salesblink-poll")
-        self._closed = threading.Event()
         self._current = ReloadingClient(name, read, self._threads, self._changed)
         self._blocked_until = 0.0
         self._unblocked = asyncio.Event()
@@ -71,7 +70,6 @@ class SharedClient:
 
     def close(self) -> None:
         """Close the client. Requests in flight end by themselves."""
-        self._closed.set()
         self._current.close()
         self._threads.shutdown(wait=False)
 
@@ -119,8 +117,9 @@ class SharedClient:
         loop = asyncio.get_running_loop()
         while True:
             client, account = self._current.client, self._current.account
+            nobody_waits = threading.Event()
             try:
-                return await loop.run_in_executor(self._threads, _look, resource, client, conditions(), self._closed)
+                return await loop.run_in_executor(self._threads, _look, resource, client, conditions(), nobody_waits)
             except BudgetSpentError:
                 raise
             except SalesBlinkError as error:
@@ -132,6 +131,8 @@ class SharedClient:
                     raise
                 # The request used the connection's previous content: repeat it with the new client.
                 await self._wait_out_rate_limit()
+            finally:
+                nobody_waits.set()
 
     async def _reload_connection(self) -> None:
         """Read the connection again before a wait ends: somebody may have corrected it already."""
@@ -180,9 +181,9 @@ class SharedClient:
 
 
 def _look(
-    resource: Resource, client: SalesBlinkClient, conditions: tuple[Any, ...], closed: threading.Event
+    resource: Resource, client: SalesBlinkClient, conditions: tuple[Any, ...], nobody_waits: threading.Event
 ) -> Decisions:
-    with waiting_for_later_pages(closed):
+    with waiting_for_later_pages(nobody_waits):
         return list(resource.look(client, conditions))
 
 

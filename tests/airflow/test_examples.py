@@ -50,7 +50,7 @@ def states(run: Any) -> dict[str, set[str]]:
 
 
 def test_leads_to_campaign(
-    examples: dict[str, Any], sandbox: Sandbox, run_dag: Callable[..., Any], tmp_path: Path
+    examples: dict[str, Any], api: Api, sandbox: Sandbox, run_dag: Callable[..., Any], tmp_path: Path
 ) -> None:
     run = run_dag(examples["leads_to_campaign"], run_conf={"work_folder": f"file://{tmp_path}/work"})
 
@@ -61,7 +61,9 @@ def test_leads_to_campaign(
         "ana", "ben", "chloe", "dai", "eve", "gita", "hugo", "ines", "jun"
     ]  # fmt: skip
     assert sorted(person.email for person in people if person.unsubscribed) == ["ben@example.com", "eve@example.com"]
-    assert [person.fields.get("Lead Source") for person in people].count("Airflow") == 1
+    assert [api.columns({"Lead Source": "Airflow"}).items() <= person.fields.items() for person in people].count(
+        True
+    ) == 1
     assert not sandbox.campaigns()[0].paused
     assert list((tmp_path / "work").iterdir()) == []
 
@@ -269,7 +271,7 @@ def test_the_regions_are_loaded_side_by_side_and_nobody_twice(
     assert len(emails) == len(set(emails)) == 9
 
 
-def test_answered_to_crm(examples: dict[str, Any], sandbox: Sandbox, run_dag: Callable[..., Any]) -> None:
+def test_answered_to_crm(examples: dict[str, Any], api: Api, sandbox: Sandbox, run_dag: Callable[..., Any]) -> None:
     (lead,) = [person for person in sandbox.people("spring-2027") if not person.unsubscribed][:1]
     sandbox.happen("reply", to=lead.id)
 
@@ -277,4 +279,4 @@ def test_answered_to_crm(examples: dict[str, Any], sandbox: Sandbox, run_dag: Ca
 
     assert run.state == "success"
     (after,) = [person for person in sandbox.people("spring-2027") if person.id == lead.id]
-    assert after.fields["Stage"] == "With sales"
+    assert api.columns({"Stage": "With sales"}).items() <= after.fields.items()

@@ -17,7 +17,9 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from airflow_provider_salesblink.sandbox import Sandbox
+    from tests.apis import Api
 
+from tests.apis import BOTH
 from tests.conftest import ROOT
 
 DAG_FILE = """
@@ -164,12 +166,12 @@ def _people(sandbox: Sandbox) -> None:
     sandbox.add_campaign("For finn@example.com", paused=True)
 
 
-def _faults(sandbox: Sandbox) -> None:
+def _faults(api: Api) -> None:
     for operation in ("prospect-add", "prospect-update", "prospect-unsubscribe", "prospect", "prospects"):
-        sandbox.fault(operation, "reset", when="after")
-        sandbox.fault(operation, "status", status=500, when="after")
-        sandbox.fault(operation, "truncated")
-        sandbox.fault(operation, "429", retry_after=0)
+        api.fault(operation, "reset", when="after")
+        api.fault(operation, "status", status=500, when="after")
+        api.fault(operation, "truncated")
+        api.fault(operation, "429", retry_after=0)
 
 
 def _everything_kept(home: Path) -> Iterator[tuple[str, str]]:
@@ -199,31 +201,34 @@ def _assert_nothing_private(sandbox: Sandbox, printed: str, home: Path) -> None:
         assert _leaks(text, *private) == [], where
 
 
+@pytest.mark.apis(*BOTH)
 @pytest.mark.parametrize(("dag_id", "code"), [("direct", 1), ("leads_to_campaign", 0)])
-def test_nothing_private_is_left_behind(dag_id: str, code: int, sandbox: Sandbox, tmp_path: Path) -> None:
+def test_nothing_private_is_left_behind(dag_id: str, code: int, api: Api, sandbox: Sandbox, tmp_path: Path) -> None:
     dags = tmp_path / "dags"
     dags.mkdir()
     (dags / "direct.py").write_text(DAG_FILE)
     _people(sandbox)
-    _faults(sandbox)
+    _faults(api)
 
-    ended, printed = _run(sandbox, tmp_path / "home", dag_id, *([str(dags)] if dag_id == "direct" else []))
+    folder = [str(dags)] if dag_id == "direct" else []
+    ended, printed = _run(sandbox, tmp_path / "home", dag_id, *folder, api_version=api.version)
 
     assert ended == code, printed[-3000:]
     assert sum(request.fault is not None for request in sandbox.requests) >= 12
     _assert_nothing_private(sandbox, printed, tmp_path / "home")
 
 
-def test_nothing_private_is_left_behind_by_those_who_wait(sandbox: Sandbox, tmp_path: Path) -> None:
+@pytest.mark.apis(*BOTH)
+def test_nothing_private_is_left_behind_by_those_who_wait(api: Api, sandbox: Sandbox, tmp_path: Path) -> None:
     dags, home = tmp_path / "dags", tmp_path / "home"
     dags.mkdir()
     (dags / "waiting.py").write_text(WAITING_DAG_FILE)
     _people(sandbox)
     for operation in ("prospects", "campaigns"):
         for fault in ("reset", "truncated", "html", "garbage"):
-            sandbox.fault(operation, fault)
+            api.fault(operation, fault)
 
-    ended, printed = _run(sandbox, home, "waiting", str(dags), max_attempts=1)
+    ended, printed = _run(sandbox, home, "waiting", str(dags), max_attempts=1, api_version=api.version)
 
     assert ended == 1, printed[-3000:]
     with closing(sqlite3.connect(home / "airflow.db")) as database:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
-from contextlib import ExitStack
+from contextlib import ExitStack, contextmanager
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
@@ -20,6 +20,7 @@ from tests.conftest import HASTE
 
 if TYPE_CHECKING:
     from airflow_provider_salesblink.sandbox import Sandbox
+    from tests.apis import Api
 
 NewClient = Callable[..., SalesBlinkClient]
 Serve = Callable[..., RawServer]
@@ -48,14 +49,14 @@ def scene(sandbox: Sandbox, request: pytest.FixtureRequest, api: str) -> Scene:
         campaign = request.getfixturevalue("campaign").id
         return Scene(campaign, sandbox.add_person(campaign, {"Email": ANA, "First Name": "Ana"}))
     lists = [sandbox.add_list(name, id=name) for name in ("l1", "l2")]
-    campaign = sandbox.add_campaign("Spring", id="s1", lists=lists[:1])
+    campaign = sandbox.add_campaign("Summer", id="s1", lists=lists[:1])
     sandbox.add_campaign("Autumn", id="paused", paused=True, lists=lists[1:])
     return Scene(campaign, sandbox.add_lead("l1", {"Email": ANA, "First Name": "Ana"}, id="p1"))
 
 
-@pytest.fixture
-def new_client(sandbox: Sandbox, api: str) -> Iterator[NewClient]:
-    """Makes clients that retry quickly and, by default, use the sandbox without a rate limit."""
+@contextmanager
+def new_clients(sandbox: Sandbox, api: str) -> Iterator[NewClient]:
+    """Make clients that retry quickly and, by default, use the sandbox without a rate limit."""
     with ExitStack() as stack:
 
         def make(**options: Any) -> SalesBlinkClient:
@@ -64,6 +65,13 @@ def new_client(sandbox: Sandbox, api: str) -> Iterator[NewClient]:
             unlimited = {"reads_per_minute": 0, "writes_per_minute": 0, "deletes_per_minute": 0}
             return stack.enter_context(SalesBlinkClient(**{**defaults, **quick, **unlimited, **options}))
 
+        yield make
+
+
+@pytest.fixture
+def new_client(sandbox: Sandbox, api: str | Api) -> Iterator[NewClient]:
+    """Makes clients of the API under test."""
+    with new_clients(sandbox, api if isinstance(api, str) else api.version) as make:
         yield make
 
 

@@ -17,7 +17,7 @@ def documented(page: str) -> dict[str, Any]:
     table = page.split("| argument | default | |\n|---|---|---|\n")[1].split("\n\n")[0]
     rows = [[cell.strip() for cell in row.split("|")[1:3]] for row in table.splitlines()]
     return {
-        name: ast.literal_eval(default.strip("`")) if default.strip("`")[:1] in tuple('"0123456789') else None
+        name: ast.literal_eval(default.strip("`")) if default.strip("`")[:1] in tuple('"0123456789FT') else None
         for names, default in rows
         for name in re.findall(r"`(\w+)`", names)
     }

@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from airflow_provider_salesblink.sandbox import Sandbox
+    from tests.apis import Api
     from tests.conftest import CampaignUnderTest
 
 
@@ -27,12 +28,18 @@ def pacing_url(tmp_path: Path) -> str:
 
 
 @pytest.fixture
-def new_client(sandbox: Sandbox, pacing_url: str) -> Iterator[Callable[..., SalesBlinkClient]]:
+def new_client(api: Api, sandbox: Sandbox, pacing_url: str) -> Iterator[Callable[..., SalesBlinkClient]]:
     """Makes clients that do not wait between retries and, unless the options say otherwise, have no rate limit."""
     with ExitStack() as stack:
 
         def make(**options: Any) -> SalesBlinkClient:
-            hurried = {"api_key": sandbox.key, "base_url": sandbox.url, "policy": HASTE, "timeout": 5}
+            hurried = {
+                "api_key": sandbox.key,
+                "base_url": sandbox.url,
+                "api_version": api.version,
+                "policy": HASTE,
+                "timeout": 5,
+            }
             unpaced = {"reads_per_minute": 0, "writes_per_minute": 0, "pacing_url": pacing_url}
             return stack.enter_context(SalesBlinkClient(**{**hurried, **unpaced, **options}))
 

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from airflow_provider_salesblink.loading import Report
-    from airflow_provider_salesblink.sandbox import Sandbox
+    from airflow_provider_salesblink.sandbox import Request, Sandbox
 
 
 def people(many: int, start: int = 0) -> list[dict[str, str]]:
@@ -28,17 +28,25 @@ def assert_each_once(sandbox: Sandbox, expected: list[dict[str, str]]) -> None:
 
 def writes(sandbox: Sandbox) -> list[str]:
     """What was sent to change something: the last part of each path."""
-    return [request.path.rpartition("/")[2] for request in sandbox.requests if request.method == "POST"]
+    return [request.path.rpartition("/")[2] for request in sandbox.requests if request.method != "GET"]
 
 
 def reads(sandbox: Sandbox) -> int:
     """How often a campaign was read."""
-    return sum("/prospects/" in request.path for request in sandbox.requests)
+    return sum("/prospects/" in request.path or _is_first_page_on_v1(request) for request in sandbox.requests)
+
+
+def _is_first_page_on_v1(request: Request) -> bool:
+    _, is_sequence, rest = request.path.partition("/sequences/")
+    return bool(is_sequence) and rest.endswith("/leads") and "skip=0" in request.query
 
 
 def look_ups(sandbox: Sandbox) -> int:
     """How often a person was looked up in all campaigns."""
-    return sum(request.path.endswith("/prospect") and request.method == "GET" for request in sandbox.requests)
+    return sum(
+        request.path.endswith(("/prospect", "/leads/activity")) and request.method == "GET"
+        for request in sandbox.requests
+    )
 
 
 def accounted_for(report: Report) -> int:

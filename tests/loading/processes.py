@@ -25,10 +25,10 @@ def written(path: Path, rows: list[dict[str, str]]) -> Path:
 
 
 def loader(
-    sandbox: Sandbox, campaign_id: str, pacing_url: str, path: Path, owner: str, *more: str
+    sandbox: Sandbox, campaign_id: str, pacing_url: str, path: Path, owner: str, *more: str, api: str = "classic"
 ) -> subprocess.Popen[str]:
     """A process that is ready to load."""
-    command = [sys.executable, "-m", "tests.loading.loader", sandbox.url, sandbox.key, campaign_id, pacing_url]
+    command = [sys.executable, "-m", "tests.loading.loader", sandbox.url, sandbox.key, api, campaign_id, pacing_url]
     process = subprocess.Popen(
         [*command, str(path), owner, *more], cwd=ROOT, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
     )

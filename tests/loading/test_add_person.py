@@ -14,6 +14,7 @@ from airflow_provider_salesblink.client import UnreadableResponseError
 from airflow_provider_salesblink.loading.add_person import add_person
 from airflow_provider_salesblink.loading.reservations_retry import NotReservedError
 from airflow_provider_salesblink.sandbox import Shapes
+from tests.apis import BOTH
 from tests.redis_server import new_server
 
 if TYPE_CHECKING:
@@ -21,11 +22,15 @@ if TYPE_CHECKING:
 
     from airflow_provider_salesblink.client import SalesBlinkClient
     from airflow_provider_salesblink.sandbox import Sandbox
+    from tests.apis import Api
     from tests.conftest import CampaignUnderTest
+
+on_both_apis = pytest.mark.apis(*BOTH)
 
 ANA = {"Email": "ana@example.com"}
 
 
+@on_both_apis
 def test_who_was_added_before_the_store_forgot_it_is_not_added_again(
     sandbox: Sandbox, campaign: CampaignUnderTest, new_client: Callable[..., SalesBlinkClient]
 ) -> None:
@@ -46,10 +51,15 @@ def test_who_was_added_before_the_store_forgot_it_is_not_added_again(
     assert len(sandbox.people()) == 1
 
 
+@on_both_apis
 def test_a_reservation_that_ends_before_the_add_is_sent_keeps_it_back(
-    sandbox: Sandbox, campaign: CampaignUnderTest, new_client: Callable[..., SalesBlinkClient], pacing_url: str
+    api: Api,
+    sandbox: Sandbox,
+    campaign: CampaignUnderTest,
+    new_client: Callable[..., SalesBlinkClient],
+    pacing_url: str,
 ) -> None:
-    sandbox.fault("prospect-add", "429", retry_after=1)
+    api.fault("prospect-add", "429", retry_after=1)
 
     def forget() -> None:
         while not any(request.method == "POST" for request in sandbox.requests):
@@ -97,14 +107,16 @@ def test_where_nobody_shows_an_address_nobody_is_added(
     assert len(sandbox.people()) == 1
 
 
+@on_both_apis
 def test_who_is_not_reserved_any_more_is_not_sent(
+    api: Api,
     sandbox: Sandbox,
     campaign: CampaignUnderTest,
     new_client: Callable[..., SalesBlinkClient],
     redis_url: str,
     redis_server: Any,
 ) -> None:
-    sandbox.fault("prospect-add", "429", retry_after=1)
+    api.fault("prospect-add", "429", retry_after=1)
 
     def forget() -> None:
         while not any(request.method == "POST" for request in sandbox.requests):

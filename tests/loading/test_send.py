@@ -13,6 +13,7 @@ from airflow_provider_salesblink.client.errors import BudgetSpentError, RateLimi
 from airflow_provider_salesblink.loading import LoadFailedError, send
 from airflow_provider_salesblink.loading.send_round import LONGEST_SETTLING_TIME
 from airflow_provider_salesblink.sandbox import V1Rules
+from tests.apis import BOTH
 from tests.loading.people import accounted_for, assert_each_once, people, reads, writes
 
 if TYPE_CHECKING:
@@ -21,15 +22,19 @@ if TYPE_CHECKING:
     from airflow_provider_salesblink.client import SalesBlinkClient
     from airflow_provider_salesblink.loading import Report
     from airflow_provider_salesblink.sandbox import Sandbox
+    from tests.apis import Api
     from tests.conftest import CampaignUnderTest
 
+on_both_apis = pytest.mark.apis(*BOTH)
 
+
+@on_both_apis
 def test_a_key_that_ends_in_the_middle_ends_the_load_and_the_next_run_does_the_rest(
-    sandbox: Sandbox, load_rows: Callable[..., Report]
+    api: Api, sandbox: Sandbox, load_rows: Callable[..., Report]
 ) -> None:
     rows = people(300)
-    sandbox.fault("prospect-add", "slow", seconds=0.0, times=100)
-    sandbox.fault("prospect-add", "status", status=401, times=None)
+    api.fault("prospect-add", "slow", seconds=0.0, times=100)
+    api.fault("prospect-add", "status", status=401, times=None)
 
     with pytest.raises(AuthenticationError):
         load_rows(rows, owner="a")
@@ -42,6 +47,7 @@ def test_a_key_that_ends_in_the_middle_ends_the_load_and_the_next_run_does_the_r
     assert (report.added, report.planned.there) == (200, 100)
 
 
+@on_both_apis
 @pytest.mark.parametrize("mode", ["insert", "upsert"])
 def test_a_rate_limit_in_the_middle_reports_all_that_was_done(
     mode: str, sandbox: Sandbox, new_client: Callable[..., SalesBlinkClient], campaign: CampaignUnderTest,
@@ -60,10 +66,10 @@ def test_a_rate_limit_in_the_middle_reports_all_that_was_done(
 
 
 def test_a_server_that_asks_to_be_left_alone_for_a_day_holds_no_worker(
-    sandbox: Sandbox, load_rows: Callable[..., Report]
+    api: Api, sandbox: Sandbox, load_rows: Callable[..., Report]
 ) -> None:
-    sandbox.fault("prospect-add", "status", status=503, retry_after=86_400, when="after", times=1)
-    sandbox.fault("prospect-add", "status", status=503, retry_after=86_400, times=1)
+    api.fault("prospect-add", "status", status=503, retry_after=86_400, when="after", times=1)
+    api.fault("prospect-add", "status", status=503, retry_after=86_400, times=1)
     waits: list[float] = []
 
     with pytest.raises(RateLimitedError) as limited:
@@ -76,10 +82,13 @@ def test_a_server_that_asks_to_be_left_alone_for_a_day_holds_no_worker(
     assert_each_once(sandbox, people(2))
 
 
-def test_a_server_that_asks_for_a_long_pause_ends_the_load(sandbox: Sandbox, load_rows: Callable[..., Report]) -> None:
+@on_both_apis
+def test_a_server_that_asks_for_a_long_pause_ends_the_load(
+    api: Api, sandbox: Sandbox, load_rows: Callable[..., Report]
+) -> None:
     rows = people(30)
-    sandbox.fault("prospect-add", "slow", seconds=0.0, times=10)
-    sandbox.fault("prospect-add", "429", retry_after=3600, times=None)
+    api.fault("prospect-add", "slow", seconds=0.0, times=10)
+    api.fault("prospect-add", "429", retry_after=3600, times=None)
 
     with pytest.raises(SalesBlinkError, match="429"):
         load_rows(rows)
@@ -87,6 +96,7 @@ def test_a_server_that_asks_for_a_long_pause_ends_the_load(sandbox: Sandbox, loa
     assert len(sandbox.people()) == 10
 
 
+@on_both_apis
 def test_an_interrupted_load_leaves_nothing_under_way(
     sandbox: Sandbox, load_rows: Callable[..., Report], monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -110,13 +120,14 @@ def test_an_interrupted_load_leaves_nothing_under_way(
     assert_each_once(sandbox, rows)
 
 
+@on_both_apis
 def test_a_campaign_that_cannot_be_read_back_leaves_the_doubt_to_the_next_run(
-    sandbox: Sandbox, load_rows: Callable[..., Report]
+    api: Api, sandbox: Sandbox, load_rows: Callable[..., Report]
 ) -> None:
     rows = people(40)
-    sandbox.fault("prospects", "slow", seconds=0.0)
-    sandbox.fault("prospects", "status", status=503, times=5)
-    sandbox.fault("prospect-add", "reset", when="after", times=3)
+    api.fault("prospects", "slow", seconds=0.0, times=api.reads_of_look_up)
+    api.fault("prospects", "status", status=503, times=5)
+    api.fault("prospect-add", "reset", when="after", times=3)
 
     with pytest.raises(SalesBlinkError):
         load_rows(rows, owner="a")
@@ -125,14 +136,15 @@ def test_a_campaign_that_cannot_be_read_back_leaves_the_doubt_to_the_next_run(
     assert_each_once(sandbox, rows)
 
 
+@on_both_apis
 @pytest.mark.parametrize("kind", ["truncated", "html", "cut", "refused", "garbage"])
 def test_a_campaign_whose_list_is_spoilt_is_not_taken_for_empty(
-    kind: str, sandbox: Sandbox, campaign: CampaignUnderTest, load_rows: Callable[..., Report]
+    kind: str, api: Api, sandbox: Sandbox, campaign: CampaignUnderTest, load_rows: Callable[..., Report]
 ) -> None:
     rows = people(10)
     for row in rows:
         sandbox.add_person(campaign.id, row)
-    sandbox.fault("prospects", kind, times=None)
+    api.fault("prospects", kind, times=None)
 
     with pytest.raises(SalesBlinkError):
         load_rows(rows)
@@ -141,11 +153,11 @@ def test_a_campaign_whose_list_is_spoilt_is_not_taken_for_empty(
 
 
 def test_a_stale_reading_is_renewed_and_every_lost_response_is_still_reported(
-    sandbox: Sandbox, load_rows: Callable[..., Report], monkeypatch: pytest.MonkeyPatch
+    api: Api, sandbox: Sandbox, load_rows: Callable[..., Report], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(send.Sender, "_is_reading_stale", lambda _: True)
-    sandbox.fault("prospect-add", "reset", when="after", times=10)
-    sandbox.fault("prospect-add", "reset", when="before", times=10)
+    api.fault("prospect-add", "reset", when="after", times=10)
+    api.fault("prospect-add", "reset", when="before", times=10)
     rows = people(100)
 
     report = load_rows(rows)
@@ -158,6 +170,7 @@ def test_a_stale_reading_is_renewed_and_every_lost_response_is_still_reported(
 
 
 def test_a_server_that_is_down_for_good_is_an_error_and_adds_nobody(
+    api: Api,
     sandbox: Sandbox,
     load_rows: Callable[..., Report],
     monkeypatch: pytest.MonkeyPatch,
@@ -166,7 +179,7 @@ def test_a_server_that_is_down_for_good_is_an_error_and_adds_nobody(
     from airflow_provider_salesblink.loading import LoadFailedError
 
     monkeypatch.setattr(send, "MOST_ROUNDS", 3)
-    sandbox.fault("prospect-add", "status", status=503, times=None)
+    api.fault("prospect-add", "status", status=503, times=None)
 
     with pytest.raises(LoadFailedError, match=r"could not be added for sure: 5; .* Run it again") as failed:
         load_rows(people(5))

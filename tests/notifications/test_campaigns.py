@@ -15,13 +15,21 @@ from airflow.providers.common.compat.sdk import DAG, AirflowFailException, Airfl
 from airflow_provider_salesblink.client import AuthenticationError, NotFoundError, ServerError
 from airflow_provider_salesblink.connection_form import InvalidConnectionError
 from airflow_provider_salesblink.notifications.campaigns import PauseCampaignNotifier
+from tests.apis import BOTH
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
     from airflow_provider_salesblink.sandbox import Sandbox
+    from tests.apis import Api
 
 pytestmark = pytest.mark.usefixtures("connection")
+
+on_both_apis = pytest.mark.apis(*BOTH)
+"""For the tests that depend on what SalesBlink answers; the others are about Airflow."""
+
+PAUSED_BY = {"classic": "/api/campaign-status", "v1": "/api/public/v1.0.0/sequences/{}/status"}
+"""The call that pauses a campaign on each API."""
 
 may_be_awaited = pytest.mark.generation(3)
 """From 3.1 on Airflow awaits notifiers."""
@@ -51,6 +59,7 @@ def alarms(caplog: pytest.LogCaptureFixture) -> list[str]:
 # In a real Airflow.
 
 
+@on_both_apis
 def test_a_task_that_fails_pauses_the_campaign(
     sandbox: Sandbox, campaign: Any, dag: DAG, run_dag: Callable[..., Any]
 ) -> None:
@@ -102,6 +111,7 @@ def test_it_is_paused_once_the_retries_are_spent(
     assert sandbox.campaigns()[0].paused
 
 
+@on_both_apis
 def test_a_name_means_the_one_campaign_that_has_it(
     sandbox: Sandbox, campaign: Any, dag: DAG, run_dag: Callable[..., Any]
 ) -> None:
@@ -137,7 +147,9 @@ def test_one_notifier_pauses_the_campaign_of_each_run(
     assert [each.id for each in sandbox.campaigns() if each.paused] == [campaign.id, other]
 
 
+@on_both_apis
 def test_with_a_wrong_key_the_failure_stays_what_it_was_and_the_log_says_that_mail_goes_on(
+    api: Api,
     sandbox: Sandbox,
     campaign: Any,
     connection: Callable[..., None],
@@ -154,34 +166,38 @@ def test_with_a_wrong_key_the_failure_stays_what_it_was_and_the_log_says_that_ma
     assert (run.state, extract.state) == ("failed", "failed")
     assert not sandbox.campaigns()[0].paused
     (said,) = alarms(caplog)
+    call = PAUSED_BY[api.version].format(campaign.id)
     assert said.startswith(
         f"Campaign '{campaign.id}' was not paused and may keep mailing people. Pause it by hand in SalesBlink. "
-        "Reason: SalesBlink refused the key of connection 'salesblink_default' (401 on POST /api/campaign-status)"
+        f"Reason: SalesBlink refused the key of connection 'salesblink_default' (401 on POST {call})"
     )
     everything = caplog.text + capfd.readouterr().out
     assert "wrong-key" not in everything
     assert "The CRM is down." in everything
 
 
+@on_both_apis
 def test_a_server_that_stumbles_twice_is_asked_again(
+    api: Api,
     sandbox: Sandbox,
     campaign: Any,
     dag: DAG,
     run_dag: Callable[..., Any],
     caplog: pytest.LogCaptureFixture,
 ) -> None:
-    sandbox.fault("campaign-status", "status", status=503, times=2)
+    api.fault("campaign-status", "status", status=503, times=2)
 
     run_dag(failing(dag, on_failure_callback=PauseCampaignNotifier(campaign_id=campaign.id)))
 
     assert sandbox.campaigns()[0].paused
-    assert [request.status for request in sandbox.requests] == [503, 503, 200]
+    assert [request.status for request in sandbox.requests if request.method == "POST"] == [503, 503, 200]
     assert alarms(caplog) == []
 
 
 # By itself.
 
 
+@on_both_apis
 @pytest.mark.parametrize(
     ("given", "error", "reason"),
     [
@@ -227,6 +243,7 @@ def test_both_or_neither_of_id_and_name_is_an_error_when_the_dag_is_read(given: 
         PauseCampaignNotifier(**given)
 
 
+@on_both_apis
 def test_a_dry_run_pauses_nothing_and_says_so(
     sandbox: Sandbox, campaign: Any, connection: Callable[..., None], caplog: pytest.LogCaptureFixture
 ) -> None:
@@ -266,9 +283,10 @@ def _pausing(campaign_id: str) -> Any:
     return PauseCampaignNotifier(campaign_id=campaign_id).async_notify({})
 
 
-def test_a_slow_server_does_not_hold_up_the_loop(sandbox: Sandbox, campaign: Any) -> None:
+@on_both_apis
+def test_a_slow_server_does_not_hold_up_the_loop(api: Api, sandbox: Sandbox, campaign: Any) -> None:
     asyncio.run(_longest_gap_while(_pausing(campaign.id)))  # what is imported once is imported now
-    sandbox.fault("campaign-status", "slow", seconds=1.5)
+    api.fault("campaign-status", "slow", seconds=1.5)
 
     began = time.monotonic()
     gap = asyncio.run(_longest_gap_while(_pausing(campaign.id)))
@@ -302,6 +320,7 @@ def test_a_deadline_alerts_own_trigger_pauses_the_campaign(sandbox: Sandbox, cam
     assert sandbox.campaigns()[0].paused
 
 
+@on_both_apis
 @pytest.mark.parametrize(
     ("trouble", "error"),
     [({"kind": "status", "status": 401}, AuthenticationError), ({"kind": "status", "status": 500}, ServerError)],
@@ -309,16 +328,17 @@ def test_a_deadline_alerts_own_trigger_pauses_the_campaign(sandbox: Sandbox, cam
 def test_what_fails_on_the_loop_says_so_too(
     trouble: dict[str, Any],
     error: type[Exception],
-    sandbox: Sandbox,
+    api: Api,
     campaign: Any,
     connection: Callable[..., None],
     caplog: pytest.LogCaptureFixture,
 ) -> None:
     connection(extra={"max_attempts": 1})
-    sandbox.fault("campaign-status", times=None, **trouble)
+    api.fault("campaign-status", times=None, **trouble)
 
     with pytest.raises(error):
         asyncio.run(_pausing(campaign.id))
 
     (said,) = alarms(caplog)
-    assert re.match(f"Campaign '{campaign.id}' was not paused .*Reason: .*on POST /api/campaign-status", said)
+    call = re.escape(PAUSED_BY[api.version].format(campaign.id))
+    assert re.match(f"Campaign '{campaign.id}' was not paused .*Reason: .*on POST {call}", said)

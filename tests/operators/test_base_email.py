@@ -14,6 +14,7 @@ from airflow_provider_salesblink.operators.prospects import (
     UpdateProspectOperator,
 )
 from airflow_provider_salesblink.sensors.prospects import ProspectSensor
+from tests.apis import BOTH
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -56,6 +57,7 @@ def test_the_recipient_of_the_alerts_is_not_taken_for_the_person(operator: Any) 
     assert mapped.partial_kwargs.get("email") is None
 
 
+@pytest.mark.apis(*BOTH)
 def test_a_mapped_address_works_in_a_dag_with_alerts(
     sandbox: Sandbox, run_dag: Callable[..., Any], campaign: Any
 ) -> None:

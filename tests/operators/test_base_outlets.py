@@ -15,6 +15,7 @@ from airflow.providers.common.compat.sdk import Asset, task
 from airflow_provider_salesblink.assets import campaign_asset
 from airflow_provider_salesblink.operators.campaigns import PauseCampaignOperator
 from airflow_provider_salesblink.operators.prospects import AddProspectOperator, AddProspectsOperator
+from tests.apis import BOTH
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -45,6 +46,7 @@ def _events() -> list[tuple[str, Any]]:
         return [(uri, json.loads(extra)) for uri, extra in database.execute(EVENTS)]
 
 
+@pytest.mark.apis(*BOTH)
 def test_the_event_of_a_campaigns_asset_carries_the_result(
     sandbox: Sandbox, campaign: Any, dag: Any, run: Callable[[], Any]
 ) -> None:
@@ -63,6 +65,7 @@ def test_the_event_of_a_campaigns_asset_carries_the_result(
     ]
 
 
+@pytest.mark.apis(*BOTH)
 def test_the_event_of_a_load_has_counts_and_no_addresses(campaign: Any, dag: Any, run: Callable[[], Any]) -> None:
     with dag:
         AddProspectsOperator(

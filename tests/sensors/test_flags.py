@@ -39,8 +39,12 @@ FLAGS: dict[str, dict[str, Any]] = {
     "silent and soft": {"silent_fail": True, "soft_fail": True},
 }  # fmt: skip
 SKIPS = ("soft", "never", "silent and never", "silent and soft")
+# Airflow's flags see only how a wait ends, which is the same on both APIs (test_base.py): one API is enough for so many
+# combinations.
+ONE_API = pytest.mark.apis("classic")
 
 
+@ONE_API
 @pytest.mark.parametrize("flag", FLAGS)
 @pytest.mark.parametrize("cause", HOPELESS)
 def test_what_would_never_come(
@@ -61,6 +65,7 @@ def test_what_would_never_come(
     assert ran() == ("skipped" if flag in SKIPS else "failed", 1, None)
 
 
+@ONE_API
 @pytest.mark.parametrize("flag", FLAGS)
 @pytest.mark.parametrize("mode", WAYS)
 def test_a_timeout(mode: str, flag: str, campaign: Any, dag: Any, ran: Callable[[], Any]) -> None:
@@ -76,6 +81,7 @@ def test_a_timeout(mode: str, flag: str, campaign: Any, dag: Any, ran: Callable[
     assert ran() == ("skipped" if flag in SKIPS else "failed", 1, None)
 
 
+@ONE_API
 @pytest.mark.parametrize(
     ("flag", "state"),
     [

@@ -9,7 +9,7 @@ import pytest
 from airflow.providers.common.compat.sdk import DAG, AirflowFailException
 
 from airflow_provider_salesblink.operators.prospects import AddProspectOperator
-from airflow_provider_salesblink.sandbox import Shapes
+from airflow_provider_salesblink.sandbox import Shapes, V1Rules
 from airflow_provider_salesblink.sensors.prospects import ProspectSensor
 from tests.apis import BOTH
 
@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
     from airflow_provider_salesblink.sandbox import Sandbox
+    from tests.apis import Api
     from tests.polls import Polls
 
 pytestmark = pytest.mark.apis(*BOTH)
@@ -61,12 +62,83 @@ def test_the_person_must_be_as_wished_in_this_campaign(
     assert seen.xcom_value == (found if is_so else None)
 
 
+@pytest.mark.apis("v1")
+@pytest.mark.parametrize(
+    ("event", "status"),
+    [
+        ("open", "opened"), ("click", "clicked"), ("reply", "replied"), ("bounce", "bounced"),
+        ("unsubscribe", "unsubscribed"),
+    ],
+)  # fmt: skip
+def test_a_state_in_the_campaign_is_waited_for(
+    event: str, status: str, ana: str, sandbox: Sandbox, campaign: Any
+) -> None:
+    sensor = ProspectSensor(task_id="t", campaign_id=campaign.id, prospect_id=ana, where={"status": status})
+    any_of = ProspectSensor(
+        task_id="u", campaign_id=campaign.id, email="ana@example.com", where={"status": {"in": ["x", status]}}
+    )
+
+    assert not sensor.poke({})
+    assert not any_of.poke({})
+    sandbox.happen(event, to=ana)
+    assert sensor.poke({}).xcom_value["prospect_id"] == ana
+    assert any_of.poke({})
+
+
+@pytest.mark.apis("v1")
+def test_the_first_states_in_the_campaign_are_waited_for(sandbox: Sandbox) -> None:
+    campaign = sandbox.add_campaign("Summer", paused=True)
+    ana = sandbox.add_person(campaign, {"Email": "ana@example.com"})
+
+    def seen(status: Any) -> bool:
+        sensor = ProspectSensor(task_id="t", campaign_id=campaign, prospect_id=ana, where={"status": status})
+        return bool(sensor.poke({}))
+
+    assert seen({"exists": False}), "whether a campaign that never ran shows states is not documented"
+    sandbox.v1 = V1Rules(unran_lists_leads=True)
+    assert seen("not_contacted")
+    sandbox.happen("unpause", to=campaign)
+    assert seen("contacted")
+    assert not seen("not_contacted")
+
+
+@pytest.mark.parametrize("column", ["status", "Status"])
+def test_a_column_of_the_persons_own_is_never_taken_for_the_state(
+    column: str, api: Api, sandbox: Sandbox, campaign: Any
+) -> None:
+    ana = sandbox.add_person(campaign.id, {"Email": "ana@example.com", column: "replied"})
+
+    seen = ProspectSensor(task_id="t", campaign_id=campaign.id, prospect_id=ana, where={column: "replied"}).poke({})
+
+    # On the classic API, it is a column as any other.
+    assert bool(seen) is not api.is_v1
+
+
+@pytest.mark.apis("v1")
+def test_an_opt_out_that_is_still_open_is_waited_for(sandbox: Sandbox) -> None:
+    campaign = sandbox.add_campaign("Summer", paused=True)
+    ana = sandbox.add_person(campaign, {"Email": "ana@example.com"})
+    opted_out, not_opted_out = (
+        ProspectSensor(task_id=f"t{number}", campaign_id=campaign, prospect_id=ana, unsubscribed=bool(number))
+        for number in (1, 0)
+    )
+
+    assert not opted_out.poke({})
+    assert not not_opted_out.poke({})
+    sandbox.happen("unpause", to=campaign)
+    assert not_opted_out.poke({})
+    assert not opted_out.poke({})
+    sandbox.happen("unsubscribe", to=ana)
+    assert opted_out.poke({}).xcom_value["unsubscribed"] is True
+
+
 @pytest.mark.usefixtures("ana")
 @pytest.mark.parametrize("who", [{"email": "ben@example.com"}, {"prospect_id": "nobody"}])
 def test_somebody_who_is_not_there_yet_is_waited_for(who: dict[str, str], campaign: Any) -> None:
     assert not ProspectSensor(task_id="t", campaign_id=campaign.id, **who).poke({})
 
 
+@pytest.mark.apis("classic")  # v1 shows it in time.
 def test_an_untold_opt_out_matters_only_to_those_who_ask_for_it(sandbox: Sandbox, ana: str, campaign: Any) -> None:
     sandbox.shapes = Shapes(state="none")
     indifferent = ProspectSensor(task_id="t", campaign_id=campaign.id, prospect_id=ana)

@@ -26,7 +26,7 @@ if TYPE_CHECKING:
 pytestmark = pytest.mark.apis(*BOTH)
 
 
-def polls() -> list[threading.Thread]:
+def poll_threads() -> list[threading.Thread]:
     """The threads that ask."""
     return [thread for thread in threading.enumerate() if thread.name.startswith("salesblink-poll")]
 
@@ -116,7 +116,10 @@ def test_all_who_look_at_the_same_share_one_poll(polls: Polls, sandbox: Sandbox)
 
 def test_each_list_is_asked_for_once_and_by_one_client(polls: Polls, sandbox: Sandbox) -> None:
     spring, winter = sandbox.add_campaign("Spring"), sandbox.add_campaign("Winter")
-    people = [sandbox.add_person(each, {"Email": "ana@example.com"}) for each in (spring, spring, winter)]
+    people = [
+        sandbox.add_person(each, {"Email": f"{name}@example.com"})
+        for each, name in ((spring, "ana"), (spring, "ben"), (winter, "ana"))
+    ]
     usual = {**USUAL, "poll_interval": 2}
     triggers = [
         ProspectTrigger(campaign_id=each, prospect_id=who, **usual)
@@ -130,6 +133,21 @@ def test_each_list_is_asked_for_once_and_by_one_client(polls: Polls, sandbox: Sa
 
     assert [each["found"]["prospect_id"] for each in ended] == people
     assert sorted(request.path for request in polls.looks) == sorted(polls.of_people(each) for each in (spring, winter))
+
+
+@pytest.mark.parametrize("many", [1, 50])
+def test_sensors_of_one_campaign_cost_no_more_than_one(
+    many: int, polls: Polls, sandbox: Sandbox, campaign: Any
+) -> None:
+    people = [sandbox.add_person(campaign.id, {"Email": f"p{number}@example.com"}) for number in range(50)]
+    usual = {**USUAL, "poll_interval": 60}
+
+    async def triggerer() -> list[Any]:
+        triggers = [ProspectTrigger(campaign_id=campaign.id, prospect_id=who, **usual) for who in people[:many]]
+        return await asyncio.gather(*map(event_of, triggers))
+
+    assert [each["found"]["prospect_id"] for each in asyncio.run(triggerer())] == people[:many]
+    assert len(sandbox.requests) == polls.requests_for_people
 
 
 def test_one_who_is_hopeless_ends_alone(sandbox: Sandbox, campaign: Any) -> None:
@@ -157,15 +175,15 @@ def test_a_trigger_that_is_cancelled_leaves_nothing_behind(
     async def triggerer() -> None:
         task = asyncio.create_task(event_of(CampaignTrigger(state="paused", campaign_id=campaign.id, **USUAL)))
         await looked(polls, 1)
-        assert polls()
+        assert poll_threads()
         task.cancel()
         with pytest.raises(asyncio.CancelledError):
             await task
         await asyncio.sleep(0)
         assert asyncio.all_tasks() == {asyncio.current_task()}
-        for thread in polls():
+        for thread in poll_threads():
             thread.join(5)
-        assert polls() == []
+        assert poll_threads() == []
         assert len(closed) == 1
 
     asyncio.run(triggerer())
@@ -175,7 +193,7 @@ def test_a_trigger_that_is_cancelled_leaves_nothing_behind(
     assert len(sandbox.requests) == sent
 
 
-def test_a_cancelled_trigger_does_not_end_the_others_wait(sandbox: Sandbox, campaign: Any) -> None:
+def test_a_cancelled_trigger_does_not_end_the_others_wait(polls: Polls, sandbox: Sandbox, campaign: Any) -> None:
     async def triggerer() -> Any:
         trigger = CampaignTrigger(state="paused", campaign_id=campaign.id, **USUAL)
         first, second = (asyncio.create_task(event_of(trigger)) for _ in range(2))

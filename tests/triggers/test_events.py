@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+import threading
 from contextlib import aclosing
 from typing import TYPE_CHECKING, Any
 
@@ -127,6 +128,26 @@ def test_people_already_there_are_known_and_each_kind_is_reported(
     assert sorted(changes(payloads)) == sorted([("appeared", new[0]), ("changed", ben), ("unsubscribed", eve)])
     assert {payload["campaign_id"] for payload in payloads} == {campaign.id}
     assert "example.com" not in json.dumps(payloads)
+
+
+@pytest.mark.apis("v1")
+def test_the_state_in_the_campaign_is_no_change(
+    polls: Polls, sandbox: Sandbox, campaign: CampaignUnderTest, watch: Callable[..., ProspectEventTrigger]
+) -> None:
+    ben = sandbox.add_person(campaign.id, {"Email": "ben@example.com"})
+    new: list[str] = []
+
+    def happen() -> None:
+        for event in ("open", "click", "bounce"):
+            sandbox.happen(event, to=ben)
+        count = len(polls.looks)
+        while len(polls.looks) < count + 3:
+            threading.Event().wait(0.01)
+        new.append(sandbox.happen("appear", to=campaign.id).id)
+
+    payloads = asyncio.run(reported(alone(watch()), 1, happen, lambda: len(polls.looks) >= 2))
+
+    assert changes(payloads) == [("appeared", new[0])]
 
 
 def test_only_the_requested_kinds_are_reported(

@@ -3,16 +3,24 @@
 from __future__ import annotations
 
 import gc
+import threading
 import tracemalloc
+from collections import Counter
 from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from airflow_provider_salesblink.client import NotFoundError, SalesBlinkClient, http_transport
+from airflow_provider_salesblink.client import NotFoundError, SalesBlinkClient, UnsupportedByApiError, http_transport
 from airflow_provider_salesblink.client.identity import fingerprint, former_fingerprint
 from airflow_provider_salesblink.waiting.changes import Snapshot
 from airflow_provider_salesblink.waiting.conditions import CampaignIs, Hopeless, Met, ProspectIs
-from airflow_provider_salesblink.waiting.resources import AllCampaigns, CampaignPeople, EveryPerson, PersonCondition
+from airflow_provider_salesblink.waiting.resources import (
+    AllCampaigns,
+    CampaignPeople,
+    CampaignsInState,
+    EveryPerson,
+    PersonCondition,
+)
 from tests.apis import BOTH
 
 if TYPE_CHECKING:
@@ -81,6 +89,81 @@ def test_what_no_campaign_is_called_is_hopeless(client: SalesBlinkClient, campai
     decided = dict(AllCampaigns().look(client, conditions))
 
     assert [type(decided[condition]) for condition in conditions] == [Hopeless, Hopeless, Met]
+
+
+@pytest.mark.apis("v1")
+def test_a_poll_of_people_reads_the_pages_of_the_sequence_and_of_its_lists(
+    sandbox: Sandbox, client: SalesBlinkClient
+) -> None:
+    long, short, other = (sandbox.add_list(name) for name in ("Long", "Short", "Other"))
+    campaign_id = sandbox.add_campaign("Spring", lists=[long, short])
+    for number in range(150):
+        sandbox.add_lead(long, {"email": f"p{number}@example.com"})
+    archived = sandbox.add_lead(short, {"email": "archived@example.com"}, archived=True)
+    sandbox.add_lead(other, {"email": "other@example.com"})
+    everybody = EveryPerson()
+
+    decided = dict(CampaignPeople(campaign_id).look(client, [everybody, by_id(archived)]))
+
+    assert len(decided[everybody].states) == 151
+    assert len(decided) == 2
+    read = Counter(request.path.removeprefix("/api/public/v1.0.0") for request in sandbox.requests)
+    assert read == {
+        f"/sequences/{campaign_id}/leads": 1,
+        f"/sequences/{campaign_id}": 1,
+        f"/lists/{long}/leads": 2 + 1,
+        f"/lists/{short}/leads": 1 + 1,
+    }
+
+
+@pytest.mark.apis("v1")
+def test_a_state_of_v1_costs_two_lists(sandbox: Sandbox, client: SalesBlinkClient) -> None:
+    done, going = (sandbox.add_campaign(name) for name in ("Done", "Going"))
+    sandbox.set_condition(done, "completed")
+    conditions = [
+        CampaignIs("completed", done),
+        CampaignIs("completed", campaign_name="Done"),
+        CampaignIs("completed", going),
+    ]
+
+    decided = dict(CampaignsInState("completed").look(client, conditions))
+
+    assert list(decided) == conditions[:2]
+    assert [decided[each].found["campaign_id"] for each in conditions[:2]] == [done] * 2
+    assert [request.query for request in sandbox.requests] == [
+        "status=completed&limit=100&skip=0", "limit=100&skip=0"
+    ]  # fmt: skip
+
+
+@pytest.mark.apis("v1")
+@pytest.mark.parametrize("by", ["campaign_id", "campaign_name"])
+def test_a_campaign_that_is_archived_while_the_lists_are_read_is_found(
+    by: str, polls: Polls, client: SalesBlinkClient, campaign: CampaignUnderTest
+) -> None:
+    condition = CampaignIs("archived", **{by: campaign.id if by == "campaign_id" else campaign.name})
+    # The second request waits until the campaign is archived.
+    polls.fault("campaigns", "slow", seconds=0)
+    polls.fault("campaigns", "slow", seconds=1)
+
+    def archive() -> None:
+        while len(polls.looks) < 2:
+            threading.Event().wait(0.002)
+        client.sequences.archive(campaign.id)
+
+    thread = threading.Thread(target=archive)
+    thread.start()
+    decided = dict(CampaignsInState("archived").look(client, [condition]))
+    thread.join()
+
+    assert isinstance(decided[condition], Met)
+
+
+@pytest.mark.apis("classic")
+def test_a_state_of_v1_is_an_error_before_anything_is_sent(sandbox: Sandbox, client: SalesBlinkClient) -> None:
+    with pytest.raises(UnsupportedByApiError, match="'archived' exists on SalesBlink's API v1 only"):
+        list(CampaignsInState("archived").look(client, [CampaignIs("archived", "c0")]))
+
+    assert not sandbox.requests
 
 
 @pytest.mark.parametrize("address", ["ana@bücher.example", "josé@example.com", "ana@example.com"])
@@ -189,7 +272,7 @@ def test_a_long_list_is_read_from_a_file(
     assert dict(CampaignPeople(campaign.id).look(client, conditions)).keys() == set(conditions)
 
 
-@pytest.mark.parametrize("resource", [AllCampaigns, lambda: CampaignPeople("c1")])
+@pytest.mark.parametrize("resource", [AllCampaigns, lambda: CampaignPeople("c1"), lambda: CampaignsInState("archived")])
 def test_the_same_resource_is_equal_however_often_it_is_made(resource: Any) -> None:
     assert resource() == resource()
-    assert len({resource(), resource(), CampaignPeople("c2")}) == 2
+    assert len({resource(), resource(), CampaignPeople("c2"), CampaignsInState("completed")}) == 3

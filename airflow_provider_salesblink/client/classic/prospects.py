@@ -85,7 +85,7 @@ class Prospects:
 
     def in_campaign(self, campaign_id: str, email: str, list_id: str | None = None) -> list[Prospect]:  # noqa: ARG002
         """Return the prospects with an address in a campaign."""
-        return of_person(self.each(campaign_id), email)
+        return of_person(self.each(campaign_id), validation.address("email", email))
 
     def opted_out_elsewhere(self, campaign_id: str, email: str) -> bool | None:
         """Return whether a person opted out in any campaign; None if SalesBlink does not show it.

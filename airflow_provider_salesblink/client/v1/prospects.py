@@ -14,6 +14,7 @@ from airflow_provider_salesblink.client.v1.opt_outs import OptOuts, of_status, w
 from airflow_provider_salesblink.client.v1.prospect_checks import ProspectChecks
 
 if TYPE_CHECKING:
+    import builtins
     from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
 
     from airflow_provider_salesblink.client.records import Prospect
@@ -81,17 +82,14 @@ class Prospects:
         :param learn: for the classic API only.
         :param list_id: the list to add the person to, which a campaign without lists does not show.
         """
+        here, elsewhere = self._find(campaign_id, email, list_id)
+        in_campaign = [prospect(lead, campaign_id) for lead in here]
+        known = in_campaign or [prospect(lead, None) for lead in elsewhere]
         email = validation.address("email", email)
-        in_campaign = self.in_campaign(campaign_id, email, list_id)
-        known = in_campaign or self._elsewhere(email)
         unsubscribed = self._opt_outs.of(email) if known else self._opt_outs.blocked(email)
         for each in known:
             each["unsubscribed"] = unsubscribed
         return LookUp(everywhere=known, in_campaign=in_campaign, opted_out=unsubscribed)
-
-    def _elsewhere(self, email: str) -> list[Prospect]:
-        lead = self._search.by_address(email)
-        return [] if lead is None else [prospect(lead, None)]
 
     def in_campaign(self, campaign_id: str, email: str, list_id: str | None = None) -> list[Prospect]:
         """Return the prospects with an address in a campaign: on its lists, or in its history.
@@ -100,9 +98,19 @@ class Prospects:
 
         :param list_id: the list to search if the campaign has none.
         """
-        campaign_id = validation.identifier("campaign_id", campaign_id)
-        found = self._search.on_lists_of(campaign_id, email, list_id) or self._search.mailed_before(campaign_id, email)
-        return [prospect(lead, campaign_id) for lead in found]
+        here, _ = self._find(campaign_id, email, list_id)
+        return [prospect(lead, campaign_id) for lead in here]
+
+    def _find(
+        self, campaign_id: str, email: str, list_id: str | None
+    ) -> tuple[builtins.list[Json], builtins.list[Json]]:
+        """Return the leads with an address in a campaign, and if there are none, one that is elsewhere."""
+        campaign_id, email = validation.identifier("campaign_id", campaign_id), validation.address("email", email)
+        if on_lists := self._search.on_lists_of(campaign_id, email, list_id):
+            return on_lists, []
+        if (lead := self._search.by_address(email)) is None:
+            return [], []
+        return ([lead], []) if self._search.was_mailed(campaign_id, email) else ([], [lead])
 
     def opted_out_elsewhere(self, campaign_id: str, email: str) -> bool | None:  # noqa: ARG002
         """Return whether a person opted out of all mails of the account; None if SalesBlink does not show it."""

@@ -11,12 +11,13 @@ import pytest
 from airflow_provider_salesblink.client.rate_limit import NoLimit
 from airflow_provider_salesblink.client.requestor import Requestor
 from airflow_provider_salesblink.client.v1 import PREFIX, Api
+from tests.client.conftest import new_clients
 from tests.client.raw_server import RawServer, Script, answer
 from tests.conftest import HASTE
 
 if TYPE_CHECKING:
     from airflow_provider_salesblink.sandbox import Sandbox
-    from tests.client.conftest import Serve
+    from tests.client.conftest import NewClient, Serve
 
 KEY = "key-0123456789abcdef"
 
@@ -55,11 +56,18 @@ def resources(serve: Serve) -> Iterator[NewResources]:
 
 
 @pytest.fixture
-def api(sandbox: Sandbox) -> Iterator[Resources]:
+def on_sandbox(sandbox: Sandbox) -> Iterator[Resources]:
     """The resources on the sandbox."""
     made = Resources(sandbox.url, sandbox.key)
     yield made
     made.requestor.close()
+
+
+@pytest.fixture
+def new_client(sandbox: Sandbox) -> Iterator[NewClient]:
+    """Makes clients of the API v1."""
+    with new_clients(sandbox, "v1") as make:
+        yield make
 
 
 def ok(data: Any = None) -> dict[str, Any]:

@@ -45,8 +45,8 @@ def sent(sandbox: Sandbox, call: Documented) -> list[int | None]:
 
 
 @pytest.mark.parametrize("call", CALLS, ids=str)
-def test_the_sandbox_accepts_each_call(sandbox: Sandbox, api: Resources, call: Documented) -> None:
-    call.make(api)
+def test_the_sandbox_accepts_each_call(sandbox: Sandbox, on_sandbox: Resources, call: Documented) -> None:
+    call.make(on_sandbox)
 
     assert set(sent(sandbox, call)) == {200}
 
@@ -55,10 +55,10 @@ def test_the_sandbox_accepts_each_call(sandbox: Sandbox, api: Resources, call: D
 @pytest.mark.parametrize("when", ["before", "after"])
 @faults(LOST, SPOILT, DOWN)
 def test_a_write_that_is_sent_once_is_in_doubt(
-    sandbox: Sandbox, api: Resources, call: Documented, kind: str, options: dict[str, Any], when: str
+    sandbox: Sandbox, on_sandbox: Resources, call: Documented, kind: str, options: dict[str, Any], when: str
 ) -> None:
     sandbox.fault(f"v1.{call.operation}", kind, when=when, **options)
 
     with pytest.raises(AmbiguousWriteError, match="Check SalesBlink before sending it again"):
-        call.make(api)
+        call.make(on_sandbox)
     assert len(sandbox.requests) == 1
