@@ -106,10 +106,12 @@ class _Person:
 
     def look_up(self) -> LookUp:
         """Find the person in the account and in the campaign."""
-        return self.client.prospects.look_up(self.campaign_id, self.address, self.conflicts.learn)
+        return self.client.prospects.look_up(
+            self.campaign_id, self.address, self.conflicts.learn, self.list_choice.list_id
+        )
 
     def list_in_campaign(self) -> list[Prospect]:
-        return self.client.prospects.in_campaign(self.campaign_id, self.address)
+        return self.client.prospects.in_campaign(self.campaign_id, self.address, self.list_choice.list_id)
 
     def add(self, ignore_ids: Collection[str | None] = ()) -> Prospect:
         return self.client.prospects.add(

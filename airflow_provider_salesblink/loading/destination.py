@@ -83,7 +83,7 @@ class ClientCampaign:
 
     def people(self) -> Iterable[Prospect]:
         """Return everybody in the campaign."""
-        return self.client.prospects.each(self.campaign_id)
+        return self.client.prospects.each(self.campaign_id, self.list_choice.list_id)
 
     def opted_out_elsewhere(self, address: str) -> bool | None:
         """Return whether a person opted out in any campaign of the account; None if SalesBlink does not show it."""

@@ -49,7 +49,7 @@ def scene(sandbox: Sandbox, request: pytest.FixtureRequest, api: str) -> Scene:
         campaign = request.getfixturevalue("campaign").id
         return Scene(campaign, sandbox.add_person(campaign, {"Email": ANA, "First Name": "Ana"}))
     lists = [sandbox.add_list(name, id=name) for name in ("l1", "l2")]
-    campaign = sandbox.add_campaign("Spring", id="s1", lists=lists[:1])
+    campaign = sandbox.add_campaign("Summer", id="s1", lists=lists[:1])
     sandbox.add_campaign("Autumn", id="paused", paused=True, lists=lists[1:])
     return Scene(campaign, sandbox.add_lead("l1", {"Email": ANA, "First Name": "Ana"}, id="p1"))
 

@@ -191,6 +191,7 @@ every_call = _every(DOCUMENTED)
 every_read = _every(call for call in DOCUMENTED if call.method == "GET")
 every_call_of_each_api = _every(EACH_API)
 every_read_of_each_api = _every(call for call in EACH_API if call.method == "GET")
+every_write_of_each_api = _every(call for call in EACH_API if call.method != "GET")
 every_repeatable_write_of_each_api = _every(
     call for call in EACH_API if call.method != "GET" and call.after_loss == "repeat"
 )

@@ -17,7 +17,7 @@ from airflow_provider_salesblink.client import (
     validation,
 )
 from airflow_provider_salesblink.client.retry import Policy
-from tests.client.documented_calls import Documented, Scene, every_call
+from tests.client.documented_calls import Documented, Scene, every_call_of_each_api
 from tests.client.raw_server import answer
 from tests.conftest import ROOT
 
@@ -107,7 +107,7 @@ def test_a_plain_server_behind_an_https_url_gets_no_key(serve: Serve, new_client
     assert not any("authorization" in request.headers for request in server.requests)
 
 
-@every_call
+@every_call_of_each_api
 @pytest.mark.parametrize("status", [300, 301, 302, 303, 304, 305, 307, 308, 399])
 def test_no_redirect_is_followed_on_the_same_host_either(
     serve: Serve, new_client: NewClient, call: Documented, status: int
@@ -117,8 +117,9 @@ def test_no_redirect_is_followed_on_the_same_host_either(
     with pytest.raises(SalesBlinkError):
         call.make(new_client(base_url=server.url, policy=ONCE), Scene("c1", "p1"))
 
-    # After the redirect, an add is read back on its usual path.
-    assert [request.method for request in server.requests].count(call.method) == 1
+    # After the redirect, an add is read back on its usual path. On the API v1, some writes read first.
+    begins = server.requests[0].method == call.method
+    assert [request.method for request in server.requests].count(call.method) == (1 if begins else 0)
     assert all("/api/campaigns" not in request.target or call.path == "/campaigns" for request in server.requests)
 
 

@@ -12,7 +12,7 @@ import pytest
 
 from airflow_provider_salesblink.client import InvalidInputError, SalesBlinkClient, SalesBlinkError
 from airflow_provider_salesblink.client.retry import Policy
-from tests.client.documented_calls import DOCUMENTED, Scene
+from tests.client.documented_calls import EACH_API, Scene, each_api
 from tests.client.raw_server import answer
 from tests.client.test_privacy import in_full, shown
 
@@ -50,14 +50,20 @@ def variables(error: BaseException) -> str:
     return "".join(repr(frame.f_locals) for frame in ours)
 
 
+@each_api
 @pytest.mark.parametrize("kind", ANSWERS)
 def test_no_log_of_a_failure_holds_the_key(
-    serve: Serve, new_client: NewClient, said: list[logging.LogRecord], caplog: pytest.LogCaptureFixture, kind: str
+    serve: Serve,
+    new_client: NewClient,
+    said: list[logging.LogRecord],
+    caplog: pytest.LogCaptureFixture,
+    api: str,
+    kind: str,
 ) -> None:
     server = serve(lambda _: ANSWERS[kind])
     client = new_client(api_key=KEY, base_url=server.url, timeout=0.1, policy=Policy(2, settling_time=0, backoff=0.001))
 
-    for call in DOCUMENTED:
+    for call in (each for each in EACH_API if each.api == api):
         try:
             call.make(client, Scene("c1", "p1"))
         except SalesBlinkError as error:

@@ -59,13 +59,18 @@ class Prospects:
         return list(found.values())
 
     def look_up(
-        self, campaign_id: str, email: str, learn: Callable[[Iterable[Prospect]], Iterable[Prospect]] = iter
+        self,
+        campaign_id: str,
+        email: str,
+        learn: Callable[[Iterable[Prospect]], Iterable[Prospect]] = iter,
+        list_id: str | None = None,  # noqa: ARG002
     ) -> LookUp:
         """Find a person in the account and in a campaign, before they are added.
 
         The campaign is listed even if the search finds nobody, because nothing documents that it finds everybody.
 
         :param learn: sees all prospects that the client reads, and passes them on.
+        :param list_id: for the API v1 only.
         """
         try:
             everywhere = [*learn(self.search(email))]
@@ -78,7 +83,7 @@ class Prospects:
         states = [each["unsubscribed"] for each in (*in_campaign, *everywhere)]
         return LookUp(everywhere, in_campaign, opted_out=True if any(states) else None if None in states else False)
 
-    def in_campaign(self, campaign_id: str, email: str) -> list[Prospect]:
+    def in_campaign(self, campaign_id: str, email: str, list_id: str | None = None) -> list[Prospect]:  # noqa: ARG002
         """Return the prospects with an address in a campaign."""
         return of_person(self.each(campaign_id), validation.address("email", email))
 
@@ -107,9 +112,10 @@ class Prospects:
             each["campaign_id"] = campaign_id
         return found
 
-    def each(self, campaign_id: str) -> Iterator[Prospect]:
+    def each(self, campaign_id: str, list_id: str | None = None) -> Iterator[Prospect]:  # noqa: ARG002
         """Yield everybody in a campaign, as :meth:`list` returns them. For campaigns that are too large for memory.
 
+        :param list_id: for the API v1 only.
         :raises NotFoundError: there is no such campaign.
         """
         campaign_id = validation.identifier("campaign_id", campaign_id)
@@ -210,6 +216,10 @@ class Prospects:
             answer = self._requestor.write("prospect", body=body)
             shown, dry_run = decoding.acknowledged(answer.body, decoding.PROSPECT_NAMES), answer.dry_run
         return _changed(shown, prospect_id, dry_run=dry_run)
+
+    def is_done_with(self, prospect: Prospect) -> bool:
+        """Return whether :meth:`unsubscribe` would change nothing."""
+        return self.checks.is_surely_unsubscribed(prospect)
 
     def unsubscribe(self, prospect_id: str) -> Prospect:
         """Stop all outreach to a prospect (``POST /prospect-unsubscribe``). This cannot be undone.

@@ -7,10 +7,12 @@ from typing import TYPE_CHECKING, Any
 from airflow_provider_salesblink.client.errors import NotFoundError
 from airflow_provider_salesblink.client.identity import fingerprint, normalized, spellings
 from airflow_provider_salesblink.client.v1.column_names import email_of
+from airflow_provider_salesblink.client.v1.decoding import text_id
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
+    from airflow_provider_salesblink.client.v1.events import Events
     from airflow_provider_salesblink.client.v1.leads import Leads
     from airflow_provider_salesblink.client.v1.lists import Lists
     from airflow_provider_salesblink.client.v1.sequence_lists import SequenceLists
@@ -22,11 +24,14 @@ Json = dict[str, Any]
 class LeadSearch:
     """Finds leads by address, on one list or on all of them, and everybody in a sequence."""
 
-    def __init__(self, lists: Lists, leads: Leads, sequences: Sequences, sequence_lists: SequenceLists) -> None:
+    def __init__(
+        self, lists: Lists, leads: Leads, sequences: Sequences, sequence_lists: SequenceLists, events: Events
+    ) -> None:
         self._lists = lists
         self._leads = leads
         self._sequences = sequences
         self._sequence_lists = sequence_lists
+        self._events = events
 
     def on_list(self, list_id: str, email: str) -> Iterator[Json]:
         """Yield the leads with an address on a list, archived ones too, each once.
@@ -42,9 +47,23 @@ class LeadSearch:
                     seen.add(lead_id)
                     yield lead
 
-    def on_lists_of(self, sequence_id: str, email: str) -> list[Json]:
-        """Return the leads with an address on the lists that a sequence uses."""
-        return [lead for list_id in self._sequence_lists.of(sequence_id) for lead in self.on_list(list_id, email)]
+    def on_lists_of(self, sequence_id: str, email: str, default_list: str | None = None) -> list[Json]:
+        """Return the leads with an address on the lists that a sequence uses, or on ``default_list`` if it has none."""
+        lists = self._lists_of(sequence_id, default_list)
+        return [lead for list_id in lists for lead in self.on_list(list_id, email)]
+
+    def _lists_of(self, sequence_id: str, default_list: str | None) -> list[str]:
+        return self._sequence_lists.of(sequence_id) or ([] if default_list is None else [default_list])
+
+    def was_mailed(self, sequence_id: str, email: str) -> bool:
+        """Return whether a sequence planned or sent mails to a person who is on none of its lists now."""
+        try:
+            if next(self._leads.activity(email=email, sequence_id=sequence_id), None) is not None:
+                return True
+        except NotFoundError:
+            return False
+        # If the address is on several lists, this history may be that of another lead.
+        return any(_is_to(email, each) for each in self._events.sent(sequence_id, email=email))
 
     def everywhere(self, email: str) -> list[Json]:
         """Return the leads with an address on all lists, each with its ``list_id``. Costs two reads for each list."""
@@ -56,7 +75,7 @@ class LeadSearch:
     def _every_list(self) -> list[str]:
         # Whether the listing has archived lists if it is not asked for them is not documented.
         listed = (*self._lists.list(), *self._lists.list(archived=True))
-        return list(dict.fromkeys(str(each["id"]) for each in listed if each.get("id")))
+        return list(dict.fromkeys(filter(None, map(text_id, listed))))
 
     def _all_leads(self, list_id: str, search: str | None = None) -> Iterator[Json]:
         # Whether the leads of a list include archived ones if they are not asked for is not documented.
@@ -74,17 +93,18 @@ class LeadSearch:
                 return lead
         return None
 
-    def each_in_sequence(self, sequence_id: str) -> Iterator[tuple[Json, Json | None]]:
+    def each_in_sequence(self, sequence_id: str, default_list: str | None = None) -> Iterator[tuple[Json, Json | None]]:
         """Yield everybody in a sequence once: a lead, and the sequence's own entry of them, which shows their state.
 
         People are in a sequence if it has planned tasks for them, or if they are on a list that it uses: a sequence
         that never ran shows nobody itself. Keeps the sequence's entries in memory, and a hash of each address.
 
+        :param default_list: the list to read if the sequence has none.
         :raises NotFoundError: there is no such sequence.
         """
         entries = {self._who(entry): entry for entry in self._sequences.leads(sequence_id)}
         seen: set[object] = set()
-        for list_id in self._sequence_lists.of(sequence_id):
+        for list_id in self._lists_of(sequence_id, default_list):
             for lead in self._all_leads(list_id):
                 who = self._who(lead)
                 entry = entries.get(who)
@@ -100,6 +120,11 @@ class LeadSearch:
     def _who(lead: Json) -> object:
         email = email_of(lead)
         return fingerprint(email) if email else lead.get("id") or object()
+
+
+def _is_to(email: str, event: Json) -> bool:
+    # SalesBlink ignores filters that it does not know.
+    return normalized(email_of(event) or "") == normalized(email)
 
 
 def _is_same_lead(lead: Json, entry: Json | None) -> bool:

@@ -10,10 +10,11 @@ from airflow_provider_salesblink.client.errors import NotFoundError, UnreadableR
 from airflow_provider_salesblink.client.identity import ascii_domain, normalized, spellings
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Mapping, Sequence
 
     from airflow_provider_salesblink.client.requestor import Requestor
     from airflow_provider_salesblink.client.v1.blocklist import Blocklist, Kind
+    from airflow_provider_salesblink.client.v1.events import Events
     from airflow_provider_salesblink.client.v1.leads import Leads
 
 log = logging.getLogger(__name__)
@@ -26,42 +27,56 @@ _OTHER_STATES = frozenset({"not_contacted", "contacted", "opened", "clicked", "r
 class OptOuts:
     """Reads opt-outs. The blocklist belongs to the user of the key: the client does not see entries of colleagues."""
 
-    def __init__(self, requestor: Requestor, blocklist: Blocklist, leads: Leads) -> None:
+    def __init__(self, requestor: Requestor, blocklist: Blocklist, leads: Leads, events: Events) -> None:
         self._requestor = requestor
         self._blocklist = blocklist
         self._leads = leads
+        self._events = events
 
     def blocked(self, email: str) -> bool | None:
         """Return whether the blocklist has an address or its domain; None if SalesBlink's answers do not show it.
 
         The shape of ``GET /unsubscribe/check`` is not documented, and neither is whether it considers domains. So the
-        client also searches the list for the domain, and for the address if the check is unclear.
+        client also searches the list for the domain, and for the address if the check is unclear. It asks for each
+        spelling of the address, because SalesBlink may compare text.
         """
-        checked = self._blocklist.check(email)
-        if checked:
+        addresses = spellings(email)
+        checked = [self._blocklist.check(each) for each in addresses]
+        if any(checked):
             return True
-        domain = ascii_domain(email.rpartition("@")[2])
+        domains = dict.fromkeys(each.rpartition("@")[2].lower() for each in addresses)
+        unclear = [each for each, is_blocked in zip(addresses, checked, strict=True) if is_blocked is None]
         try:
-            if self._lists(domain, "domain") or (checked is None and self._lists(email, "email")):
-                return True
+            return any(self._lists(each, "domain") for each in domains) or any(
+                self._lists(each, "email") for each in unclear
+            )
         except UnreadableResponseError:
-            return checked
-        return False
+            return None if unclear else False
 
     def _lists(self, entry: str, kind: Kind) -> bool:
-        wanted = normalized(entry)
-        found = self._blocklist.list(kind=kind, search=entry)
-        return any(normalized(str(each["entry"] or "")).lstrip("@") == wanted for each in found)
+        wanted = _compared(entry)
+        found = [each["entry"] for each in self._blocklist.list(kind=kind, search=entry)]
+        if any(shown and _compared(shown.lstrip("@")) == wanted for shown in found):
+            return True
+        if None in found:
+            raise UnreadableResponseError("The blocklist has entries that show neither an address nor a domain.")
+        return False
 
     def in_history(self, email: str) -> bool:
-        """Return whether the history of a person's lead has an unsubscribe (``GET /leads/activity?email=``)."""
-        return any(map(self._in_history_of, spellings(email)))
+        """Return whether the history of a person has an unsubscribe (``GET /leads/activity?email=`` and ``/reports``).
 
-    def _in_history_of(self, email: str) -> bool:
+        The first shows one lead only, if the address is on several lists. The second shows the events of all.
+        """
+        return any(self._has_unsubscribe(each) for each in spellings(email))
+
+    def _has_unsubscribe(self, email: str) -> bool:
         try:
-            return any(word(event.get("message")) == UNSUBSCRIBED for event in self._leads.activity(email=email))
+            if any(word(event.get("message")) == UNSUBSCRIBED for event in self._leads.activity(email=email)):
+                return True
         except NotFoundError:
             return False
+        reports = self._events.reports("Unsubscribed", email=email)
+        return any(_is_unsubscribe_of(email, event) for event in reports)
 
     def of(self, email: str, status: str | None = None) -> bool | None:
         """Return whether a person in SalesBlink opted out; None if it does not show it.
@@ -72,6 +87,13 @@ class OptOuts:
             return True
         blocked = self.blocked(email)
         return of_status(status) if blocked is None else blocked
+
+    def has_entry(self, email: str) -> bool:
+        """Return whether the blocklist shows the address itself: a blocked domain is not the person's opt-out."""
+        try:
+            return any(self._lists(each, "email") for each in spellings(email))
+        except UnreadableResponseError:
+            return False
 
     def unsubscribe(self, lead_ids: Sequence[str]) -> bool:
         """Unsubscribe leads of one person, and return whether this is a dry run.
@@ -104,6 +126,18 @@ class OptOuts:
         if found[0] is None:
             log.warning("SalesBlink accepted an unsubscribe. Its answers do not show whether the blocklist has it.")
         return found[0]
+
+
+def _is_unsubscribe_of(email: str, event: Mapping[str, object]) -> bool:
+    # SalesBlink ignores filters that it does not know.
+    shown = event.get("email")
+    is_other = isinstance(shown, str) and normalized(shown) != normalized(email)
+    return word(event.get("message")) == UNSUBSCRIBED and not is_other
+
+
+def _compared(entry: str) -> str:
+    """Return an address or a domain in the form in which all its spellings are the same."""
+    return normalized(entry) if "@" in entry else ascii_domain(entry.strip())
 
 
 def word(value: object) -> str:

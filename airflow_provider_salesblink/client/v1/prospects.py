@@ -5,11 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from airflow_provider_salesblink.client import validation
-from airflow_provider_salesblink.client.errors import (
-    InvalidInputError,
-    NotFoundError,
-    UnsupportedByApiError,
-)
+from airflow_provider_salesblink.client.errors import InvalidInputError, UnsupportedByApiError
 from airflow_provider_salesblink.client.records import LookUp
 from airflow_provider_salesblink.client.v1.column_names import STATUS, email_of, to_wire
 from airflow_provider_salesblink.client.v1.contact_import import ContactImport
@@ -77,45 +73,44 @@ class Prospects:
         campaign_id: str,
         email: str,
         learn: Callable[[Iterable[Prospect]], Iterable[Prospect]] = iter,  # noqa: ARG002
+        list_id: str | None = None,
     ) -> LookUp:
         """Find a person in a campaign and in the account, before they are added.
 
         Searches the campaign's lists, and reads the history of the person's lead and the blocklist.
 
         :param learn: for the classic API only.
+        :param list_id: the list to add the person to, which a campaign without lists does not show.
         """
-        here, elsewhere = self._find(campaign_id, email)
+        email = validation.address("email", email)
+        here, elsewhere = self._find(campaign_id, email, list_id)
         in_campaign = [prospect(lead, campaign_id) for lead in here]
         known = in_campaign or [prospect(lead, None) for lead in elsewhere]
-        email = validation.address("email", email)
         unsubscribed = self._opt_outs.of(email) if known else self._opt_outs.blocked(email)
         for each in known:
             each["unsubscribed"] = unsubscribed
         return LookUp(everywhere=known, in_campaign=in_campaign, opted_out=unsubscribed)
 
-    def in_campaign(self, campaign_id: str, email: str) -> list[Prospect]:
+    def in_campaign(self, campaign_id: str, email: str, list_id: str | None = None) -> list[Prospect]:
         """Return the prospects with an address in a campaign: on its lists, or in its history.
 
         ``unsubscribed`` is None: the answers do not show it.
+
+        :param list_id: the list to search if the campaign has none.
         """
-        here, _ = self._find(campaign_id, email)
+        here, _ = self._find(campaign_id, validation.address("email", email), list_id)
         return [prospect(lead, campaign_id) for lead in here]
 
-    def _find(self, campaign_id: str, email: str) -> tuple[builtins.list[Json], builtins.list[Json]]:
+    def _find(
+        self, campaign_id: str, email: str, list_id: str | None
+    ) -> tuple[builtins.list[Json], builtins.list[Json]]:
         """Return the leads with an address in a campaign, and if there are none, one that is elsewhere."""
-        campaign_id, email = validation.identifier("campaign_id", campaign_id), validation.address("email", email)
-        if on_lists := self._search.on_lists_of(campaign_id, email):
+        campaign_id = validation.identifier("campaign_id", campaign_id)
+        if on_lists := self._search.on_lists_of(campaign_id, email, list_id):
             return on_lists, []
         if (lead := self._search.by_address(email)) is None:
             return [], []
-        return ([lead], []) if self._was_mailed(campaign_id, email) else ([], [lead])
-
-    def _was_mailed(self, campaign_id: str, email: str) -> bool:
-        """Return whether a campaign planned mails for a person who is on none of its lists now."""
-        try:
-            return next(self._leads.activity(email=email, sequence_id=campaign_id), None) is not None
-        except NotFoundError:
-            return False
+        return ([lead], []) if self._search.was_mailed(campaign_id, email_of(lead) or email) else ([], [lead])
 
     def opted_out_elsewhere(self, campaign_id: str, email: str) -> bool | None:  # noqa: ARG002
         """Return whether a person opted out of all mails of the account; None if SalesBlink does not show it."""
@@ -125,16 +120,17 @@ class Prospects:
         """Return everybody in a campaign, as :meth:`each` yields them."""
         return [*self.each(campaign_id)]
 
-    def each(self, campaign_id: str) -> Iterator[Prospect]:
+    def each(self, campaign_id: str, list_id: str | None = None) -> Iterator[Prospect]:
         """Yield everybody in a campaign: the people of the sequence and those of its lists, each person once.
 
         ``fields`` has the person's state in the sequence as ``status``, in lower case with underscores
         (``not_contacted``).
 
+        :param list_id: the list to read if the campaign has none.
         :raises NotFoundError: there is no such campaign.
         """
         campaign_id = validation.identifier("campaign_id", campaign_id)
-        for lead, entry in self._search.each_in_sequence(campaign_id):
+        for lead, entry in self._search.each_in_sequence(campaign_id, list_id):
             status = word(entry.get(STATUS)) or None if entry else None
             yield prospect_with_status(lead, campaign_id, status, unsubscribed=of_status(status))
 
@@ -228,6 +224,10 @@ class Prospects:
         prospect_id = validation.identifier("prospect_id", prospect_id)
         answer = self._leads.update(prospect_id, fields)
         return marked(prospect({**answer, "id": prospect_id}, None), answer)
+
+    def is_done_with(self, prospect: Prospect) -> bool:
+        """Return whether :meth:`unsubscribe` would change nothing: the person opted out, and the blocklist has them."""
+        return prospect["unsubscribed"] is True and self._opt_outs.has_entry(prospect["email"] or "")
 
     def unsubscribe(self, prospect_id: str) -> Prospect:
         """Stop all outreach to a person (``POST /leads/{id}/unsubscribe``). SalesBlink offers no way to undo this.

@@ -5,6 +5,7 @@ from __future__ import annotations
 import time
 from collections import Counter
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
@@ -12,7 +13,10 @@ import pytest
 
 from airflow_provider_salesblink.client import AmbiguousWriteError, SalesBlinkClient
 from airflow_provider_salesblink.client.retry import Policy
+from airflow_provider_salesblink.loading import RunOptions, load
 from airflow_provider_salesblink.loading.add_person import add_person
+from airflow_provider_salesblink.loading.destination import ListChoice
+from airflow_provider_salesblink.loading.rows import ColumnNames, from_mappings
 from airflow_provider_salesblink.sandbox import V1Rules
 from tests.conftest import HASTE
 
@@ -195,6 +199,21 @@ def test_a_lost_add_is_not_sent_again_while_it_may_still_be_imported(
     assert_each_once(later, [BO["Email"]])
 
 
+def test_a_look_up_that_had_to_wait_for_the_rate_limit_is_not_the_last(
+    later: Sandbox, new_client: NewClient, campaign: CampaignUnderTest
+) -> None:
+    later.v1 = replace(LATER, import_delay=0.3)
+    later.fault("v1.addContacts", "reset", when="after")
+    # The first look-up reads the list, and then waits for the archived leads until after the import.
+    later.fault("v1.listListLeads", "slow", seconds=0)
+    later.fault("v1.listListLeads", "429")
+
+    new_client(policy=replace(PATIENT, import_time=0.5, rate_limit_window=1.0)).prospects.add(campaign.id, BO)
+
+    assert sum(request.method == "POST" for request in later.requests) == 1
+    assert_each_once(later, [BO["Email"]])
+
+
 @pytest.mark.parametrize("archived_leads", ["left_out", "included"])
 def test_who_is_archived_at_once_is_found(
     later: Sandbox, new_client: NewClient, campaign: CampaignUnderTest, archived_leads: Any
@@ -286,3 +305,41 @@ def test_the_second_add_of_a_person_is_skipped(
     assert outcome == kind
     assert prospect["id"] == later.leads(later.lists(campaign.id)[0].id)[0].id
     assert time.monotonic() - before < 10
+
+
+@pytest.mark.parametrize("campaign_lists", [[], ["own"]], ids=["no list", "a list of its own"])
+def test_a_person_on_the_given_list_of_a_campaign_is_not_added_again(
+    campaign_lists: list[str], later: Sandbox, new_client: NewClient, tmp_path: Path
+) -> None:
+    own = later.add_list("Own", id="own")
+    campaign_id = later.add_campaign("Spring", lists=campaign_lists)
+    later.add_campaign("Autumn", lists=[own])
+    client = new_client(policy=PATIENT, pacing_url=f"file://{tmp_path}/shared.sqlite")
+    choice = ListChoice(own, allow_other_campaigns=True)
+
+    added = [add_person(client, campaign_id, BO, list_choice=choice)[0] for _ in range(2)]
+    rows = from_mappings([BO, {"Email": "cy@example.com"}], ColumnNames())
+    report = load(client, campaign_id, rows, run=RunOptions(list_choice=choice))
+
+    assert added == ["added", "skipped"]
+    assert (report.planned.there, report.added) == (1, 1)
+    later.advance(60)
+    starts = Counter((start.sequence_id, start.email) for start in later.started)
+    assert set(starts.values()) == {1}
+
+
+def test_a_person_who_was_mailed_and_then_removed_is_not_added_again(
+    later: Sandbox, new_client: NewClient, tmp_path: Path
+) -> None:
+    later.v1 = replace(LATER, duplicate_removal_other_list=True)
+    later.add_lead(later.add_list("Other"), {"email": BO["Email"]})
+    campaign_id = later.add_campaign("Spring")
+    client = new_client(policy=PATIENT, pacing_url=f"file://{tmp_path}/shared.sqlite")
+
+    with suppress(AmbiguousWriteError):
+        add_person(client, campaign_id, BO)
+    later.advance(60)
+    assert later.people(campaign_id) == []
+
+    assert add_person(client, campaign_id, BO)[0] == "skipped"
+    assert [start.email for start in later.started] == [BO["Email"]]

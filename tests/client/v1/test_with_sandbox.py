@@ -247,3 +247,46 @@ def test_any_endpoint(sandbox: Sandbox, on_sandbox: Resources) -> None:
     made = on_sandbox.endpoints.write("POST", "/lists", {"name": "One more"})
     assert on_sandbox.lists.get(made["id"])["name"] == "One more"
     assert on_sandbox.account.verify()
+
+
+@rules("activity_lead", "oldest", "newest")
+@pytest.mark.parametrize("is_first", [True, False])
+def test_an_opt_out_of_any_lead_of_a_person_counts(
+    sandbox: Sandbox, on_sandbox: Resources, rule: dict[str, Any], is_first: bool
+) -> None:
+    sandbox.v1 = V1Rules(**rule)
+    for unsubscribed in (is_first, not is_first):
+        sandbox.add_lead(sandbox.add_list("Spring"), {"email": ANA}, unsubscribed=unsubscribed)
+    # A colleague's blocklist is not visible.
+    on_sandbox.blocklist.remove(ANA)
+    campaign_id = sandbox.add_campaign("Autumn")
+
+    assert on_sandbox.prospects.look_up(campaign_id, ANA).opted_out is True
+    assert on_sandbox.prospects.opted_out_elsewhere(campaign_id, ANA) is True
+    assert on_sandbox.prospects.opted_out_elsewhere(campaign_id, BO) is False
+
+
+@rules("check_domain", True, False)
+@pytest.mark.parametrize("email", ["ana@bücher.example.org", "ana@xn--bcher-kva.example.org"])
+@pytest.mark.parametrize(
+    "blocked",
+    ["bücher.example.org", "xn--bcher-kva.example.org", "ana@bücher.example.org", "ana@xn--bcher-kva.example.org"],
+)
+def test_an_opt_out_counts_in_each_spelling_of_a_domain(
+    sandbox: Sandbox, on_sandbox: Resources, rule: dict[str, Any], email: str, blocked: str
+) -> None:
+    sandbox.v1 = V1Rules(**rule)
+    sandbox.block(blocked)
+
+    assert on_sandbox.prospects.look_up(sandbox.add_campaign("Spring"), email).opted_out is True
+
+
+@pytest.mark.parametrize("email", ["ana@bücher.example.org", "ana@xn--bcher-kva.example.org"])
+def test_an_opt_out_in_the_history_counts_in_each_spelling_of_a_domain(
+    sandbox: Sandbox, on_sandbox: Resources, email: str
+) -> None:
+    stored = "ana@bücher.example.org" if "xn--" in email else "ana@xn--bcher-kva.example.org"
+    sandbox.add_lead(sandbox.add_list("Spring"), {"email": stored}, unsubscribed=True)
+    on_sandbox.blocklist.remove(stored)
+
+    assert on_sandbox.prospects.opted_out_elsewhere(sandbox.add_campaign("Spring"), email) is True
