@@ -79,6 +79,13 @@ READ_BACK = {"classic": "prospects", "v1": "v1.listListLeads"}
 """The operation that shows whether somebody was added."""
 
 
+def read_back_path(sandbox: Sandbox, api_version: str) -> str:
+    """Return the path of this operation for the only campaign."""
+    (campaign,), (campaign_list,) = sandbox.campaigns(), sandbox.lists()
+    paths = {"classic": f"/prospects/{campaign.id}", "v1": f"/lists/{campaign_list.id}/leads"}
+    return PREFIXES[api_version] + paths[api_version]
+
+
 def is_half_a_csv_file(call: Documented, kind: str) -> bool:
     """Return whether a fault cuts a CSV file, which looks like a whole one until its last row is read."""
     return call.operation == "v1.exportSequenceLeads" and kind == "truncated"
@@ -185,11 +192,8 @@ def test_a_redirected_add_is_read_back_before_it_is_sent_again(
 
     assert addresses(sandbox) == ["bo@example.com"]
     assert writes(sandbox) == ["POST"]
-    read_back = {"classic": f"/prospects/{campaign.id}", "v1": f"/lists/{sandbox.lists(campaign.id)[0].id}/leads"}[
-        api_version
-    ]
     after = [request.path for request in sandbox.requests].index(PREFIXES[api_version] + ADDS[api_version].path) + 1
-    assert {request.path for request in sandbox.requests[after:]} == {PREFIXES[api_version] + read_back}
+    assert {request.path for request in sandbox.requests[after:]} == {read_back_path(sandbox, api_version)}
 
 
 def test_an_add_is_read_back_only_if_in_doubt(
@@ -327,10 +331,7 @@ def test_an_add_that_cannot_be_read_back_is_ambiguous(
     assert (caught.value.method, caught.value.path) == ("POST", PREFIXES[api_version] + ADDS[api_version].path)
     assert caught.value.status == {"reset": None, "status": 500, "html": 200}[lost]
     assert isinstance(caught.value.__cause__, SalesBlinkError)
-    read_back = {"classic": f"/prospects/{campaign.id}", "v1": f"/lists/{sandbox.lists(campaign.id)[0].id}/leads"}[
-        api_version
-    ]
-    assert caught.value.__cause__.path == PREFIXES[api_version] + read_back
+    assert caught.value.__cause__.path == read_back_path(sandbox, api_version)
     assert not caught.value.permanent
 
 
