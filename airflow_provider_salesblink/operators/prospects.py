@@ -210,7 +210,7 @@ class UnsubscribeOperator(PersonOperator):
         written, missing, done = [], [], set[str]()
         failed: SalesBlinkError | None = None
         for prospect_id, prospect in found.items():
-            if prospect_id in done or (prospect and client.prospects.checks.is_surely_unsubscribed(prospect)):
+            if prospect_id in done or (prospect and client.prospects.is_done_with(prospect)):
                 continue
             try:
                 if prospect:

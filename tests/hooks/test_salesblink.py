@@ -254,11 +254,11 @@ def some_web_server(request: pytest.FixtureRequest) -> Iterator[str]:
         (_OnlyV1, "v1", "SalesBlink accepted the key: its API 'v1' answers", "(classic does not)."),
         (
             _Apis, "classic", "SalesBlink accepted the key: its API 'classic' answers (v1 answers).",
-            " This connection uses 'classic'. To use the other API, set the extra api_version to 'v1'.",
+            " This connection uses 'classic'. To use the other API, set its extra api_version to 'v1'.",
         ),
         (
             _Apis, "v1", "SalesBlink accepted the key: its API 'v1' answers (classic answers).",
-            " This connection uses 'v1'. To use the other API, set the extra api_version to 'classic'.",
+            " This connection uses 'v1'. To use the other API, set its extra api_version to 'classic'.",
         ),
     ],
     indirect=["some_web_server"],

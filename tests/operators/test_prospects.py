@@ -12,6 +12,7 @@ import pytest
 from airflow.providers.common.compat.sdk import AirflowFailException, TaskDeferred
 
 from airflow_provider_salesblink.client import AmbiguousWriteError, ServerError
+from airflow_provider_salesblink.operators.blocklist import UnblockOperator
 from airflow_provider_salesblink.operators.prospects import (
     AddProspectOperator,
     GetProspectOperator,
@@ -412,6 +413,25 @@ def test_a_person_who_is_unsubscribed_already_is_left_alone(
 
     assert result == {"outcome": "unchanged", "prospect_ids": [there]}
     assert writes() == []
+
+
+# Only the API v1 has a blocklist.
+@pytest.mark.apis("v1")
+@pytest.mark.parametrize(
+    "was_unsubscribed", [True, False], ids=["taken off the blocklist", "only the domain is blocked"]
+)
+def test_a_person_who_may_get_mails_again_is_unsubscribed(
+    was_unsubscribed: bool, sandbox: Sandbox, campaign: CampaignUnderTest
+) -> None:
+    sandbox.add_person(campaign.id, ANA, unsubscribed=was_unsubscribed)
+    UnblockOperator(task_id="u", entry="ana@example.com").execute({})
+    if not was_unsubscribed:
+        sandbox.block("example.com")
+
+    result = UnsubscribeOperator(task_id="t", email="ana@example.com").execute({})
+
+    assert result["outcome"] == "unsubscribed"
+    assert "ana@example.com" in sandbox.blocked()
 
 
 # Shapes are those of the classic API.

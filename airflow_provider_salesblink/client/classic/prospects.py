@@ -217,6 +217,10 @@ class Prospects:
             shown, dry_run = decoding.acknowledged(answer.body, decoding.PROSPECT_NAMES), answer.dry_run
         return _changed(shown, prospect_id, dry_run=dry_run)
 
+    def is_done_with(self, prospect: Prospect) -> bool:
+        """Return whether :meth:`unsubscribe` would change nothing."""
+        return self.checks.is_surely_unsubscribed(prospect)
+
     def unsubscribe(self, prospect_id: str) -> Prospect:
         """Stop all outreach to a prospect (``POST /prospect-unsubscribe``). This cannot be undone.
 

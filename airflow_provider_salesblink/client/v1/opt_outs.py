@@ -55,8 +55,12 @@ class OptOuts:
 
     def _lists(self, entry: str, kind: Kind) -> bool:
         wanted = _compared(entry)
-        found = self._blocklist.list(kind=kind, search=entry)
-        return any(_compared(str(each["entry"] or "").lstrip("@")) == wanted for each in found)
+        found = [each["entry"] for each in self._blocklist.list(kind=kind, search=entry)]
+        if any(shown and _compared(shown.lstrip("@")) == wanted for shown in found):
+            return True
+        if None in found:
+            raise UnreadableResponseError("The blocklist has entries that show neither an address nor a domain.")
+        return False
 
     def in_history(self, email: str) -> bool:
         """Return whether the history of a person has an unsubscribe (``GET /leads/activity?email=`` and ``/reports``).
@@ -83,6 +87,13 @@ class OptOuts:
             return True
         blocked = self.blocked(email)
         return of_status(status) if blocked is None else blocked
+
+    def has_entry(self, email: str) -> bool:
+        """Return whether the blocklist shows the address itself: a blocked domain is not the person's opt-out."""
+        try:
+            return any(self._lists(each, "email") for each in spellings(email))
+        except UnreadableResponseError:
+            return False
 
     def unsubscribe(self, lead_ids: Sequence[str]) -> bool:
         """Unsubscribe leads of one person, and return whether this is a dry run.

@@ -17,6 +17,7 @@ from abc import ABC, abstractmethod
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, ClassVar, Generic, TypeVar
 
+from airflow_provider_salesblink.client.errors import UnreadableResponseError
 from airflow_provider_salesblink.client.v1 import decoding
 
 if TYPE_CHECKING:
@@ -164,6 +165,7 @@ class _Reading(Generic[Item]):
         self._what = what
         self._known: set[Hashable] = set()
         self._last_page: set[Hashable | None] = set()
+        self._last_items: list[Item] = []
         self._position = 0
         self._end = 0
         self._idle = 0
@@ -177,6 +179,7 @@ class _Reading(Generic[Item]):
     def new_items(self, window: Window, items: list[Item]) -> list[Item]:
         """Return those items of a page that are new, and move on: to the next page, or back."""
         keys = [self._key(item) for item in items]
+        self._check_that_it_moves(items, keys)
         self._check_that_nothing_moved(window, keys)
         if self._has_gap(window, keys):
             self._go_back(window)
@@ -184,6 +187,16 @@ class _Reading(Generic[Item]):
         new = [item for item, key in zip(items, keys, strict=True) if self._is_new(key)]
         self._move_on(window, keys, has_new=bool(new))
         return new
+
+    def _check_that_it_moves(self, items: list[Item], keys: list[Hashable | None]) -> None:
+        """Raise an error if a page of items without keys repeats: nothing else would end the reading."""
+        is_same = None in keys and len(items) > 1 and items == self._last_items
+        self._last_items = items
+        if is_same:
+            raise UnreadableResponseError(
+                f"SalesBlink returned the same page of {self._what} twice, so it does not page as the client asked. "
+                "Read it without paging, or with another kind of paging."
+            )
 
     def _go_back(self, window: Window) -> None:
         self._idle += 1

@@ -110,8 +110,7 @@ class Prospects:
             return on_lists, []
         if (lead := self._search.by_address(email)) is None:
             return [], []
-        before = self._search.mailed_before(campaign_id, email_of(lead) or email)
-        return (before, []) if before else ([], [lead])
+        return ([lead], []) if self._search.was_mailed(campaign_id, email_of(lead) or email) else ([], [lead])
 
     def opted_out_elsewhere(self, campaign_id: str, email: str) -> bool | None:  # noqa: ARG002
         """Return whether a person opted out of all mails of the account; None if SalesBlink does not show it."""
@@ -225,6 +224,10 @@ class Prospects:
         prospect_id = validation.identifier("prospect_id", prospect_id)
         answer = self._leads.update(prospect_id, fields)
         return marked(prospect({**answer, "id": prospect_id}, None), answer)
+
+    def is_done_with(self, prospect: Prospect) -> bool:
+        """Return whether :meth:`unsubscribe` would change nothing: the person opted out, and the blocklist has them."""
+        return prospect["unsubscribed"] is True and self._opt_outs.has_entry(prospect["email"] or "")
 
     def unsubscribe(self, prospect_id: str) -> Prospect:
         """Stop all outreach to a person (``POST /leads/{id}/unsubscribe``). SalesBlink offers no way to undo this.

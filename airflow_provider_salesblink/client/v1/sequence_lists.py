@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from airflow_provider_salesblink.client import validation
 from airflow_provider_salesblink.client.errors import InvalidInputError, UnreadableResponseError
+from airflow_provider_salesblink.client.v1.decoding import text_id
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterable, Iterator
@@ -52,7 +53,7 @@ class SequenceLists:
         found: dict[str, list[str]] = {}
         for sequence in self._sequences.list():
             for list_id in self._lists_in(sequence):
-                found.setdefault(list_id, []).append(str(sequence["id"]))
+                found.setdefault(list_id, []).append(_id_of(sequence))
         return found
 
     def running(self, list_id: str, besides: Collection[str] = ()) -> list[dict[str, str]]:
@@ -61,7 +62,7 @@ class SequenceLists:
         A sequence that does not show whether it is paused counts as running.
         """
         return [
-            {"id": str(each["id"]), "name": str(each.get("name") or "")}
+            {"id": _id_of(each), "name": str(each.get("name") or "")}
             for each in self._may_send(besides)
             if list_id in self._lists_in(each)
         ]
@@ -69,12 +70,12 @@ class SequenceLists:
     def _may_send(self, besides: Collection[str]) -> Iterator[Json]:
         for sequence in self._sequences.list():
             is_stopped = sequence.get("paused") is True or sequence.get("archived") is True
-            if not is_stopped and sequence.get("id") not in besides:
+            if not is_stopped and _id_of(sequence) not in besides:
                 yield sequence
 
     def _lists_in(self, sequence: Json) -> list[str]:
         found = _list_ids(sequence)
-        return self.of(str(sequence["id"])) if found is None else found
+        return self.of(_id_of(sequence)) if found is None else found
 
     def target(self, sequence_id: str, list_id: str | None, *, allow_other_campaigns: bool = False) -> str:
         """Return the id of the list to add people of a sequence to.
@@ -105,12 +106,20 @@ class SequenceLists:
             )
 
 
+def _id_of(sequence: Json) -> str:
+    found = text_id(sequence)
+    if found is None:
+        raise UnreadableResponseError("A sequence in SalesBlink's answer has no id. Try again later.")
+    return found
+
+
 def _list_ids(sequence: Json) -> list[str] | None:
+    """Return the ids of a sequence's lists; None if it does not show them, or not all of them."""
     found = sequence.get("lists")
     if not isinstance(found, list):
         return None
-    ids = [each.get("id", each.get("_id")) if isinstance(each, dict) else each for each in found]
-    return [str(each) for each in ids if each]
+    ids = [text_id(each if isinstance(each, dict) else {"id": each}) for each in found]
+    return None if None in ids else [each for each in ids if each]
 
 
 def _choose(sequence_id: str, lists: list[str], list_id: str | None) -> str:

@@ -12,6 +12,7 @@ from tests.client.v1.conftest import ok
 from tests.client.v1.documented_calls import ANA
 
 if TYPE_CHECKING:
+    from tests.client.raw_server import Received
     from tests.client.v1.conftest import NewResources
 
 
@@ -103,3 +104,12 @@ def test_there_is_no_way_to_empty_it(resources: NewResources) -> None:
         "list",
         "remove",
     }
+
+
+def test_where_neither_the_check_nor_the_entries_can_be_read_an_opt_out_is_unknown(resources: NewResources) -> None:
+    answers = {"activity": ok([]), "check": ok({"blocked": "yes"}), "unsubscribe": ok([{"text": "?"}]), "reports": ok()}
+
+    def script(request: Received) -> list[Piece]:
+        return [answer(answers[request.target.partition("?")[0].rpartition("/")[2]])]
+
+    assert resources(script=script).prospects.opted_out_elsewhere("s1", ANA) is None

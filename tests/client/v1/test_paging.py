@@ -257,3 +257,13 @@ def test_a_page_is_retried(resources: NewResources) -> None:
     assert ids(resources(script=lambda _: [pages.pop(0)]).lists.list()) == ["l1"]
     with pytest.raises(ServerError):
         list(resources(script=lambda _: [answer(status="500 Oops")]).lists.list())
+
+
+def test_a_page_without_ids_that_repeats_is_an_error(resources: NewResources) -> None:
+    api = resources(script=lambda _: [answer(ok([{"number": number} for number in range(100)]))])
+
+    read = api.endpoints.read("/anything", paging="offset")
+
+    with pytest.raises(UnreadableResponseError, match="same page of an endpoint twice"):
+        list(read)
+    assert len(api.server.requests) == 2

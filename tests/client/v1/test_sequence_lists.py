@@ -208,7 +208,7 @@ def test_lists_may_be_ids_or_objects(serve: Serve, new_client: NewClient, lists:
 def test_a_list_id_from_an_empty_template_is_refused(empty: str, sandbox: Sandbox, client: SalesBlinkClient) -> None:
     sandbox.add_campaign("Without a list", id="bare", lists=[])
 
-    with pytest.raises(InvalidInputError, match="list_id is "):
+    with pytest.raises(InvalidInputError, match=r"^list_id is "):
         client.prospects.add("bare", BO, list_id=empty)
     assert_nothing_sent(sandbox)
 

@@ -184,3 +184,28 @@ def test_a_full_export_may_be_cut_off(
 
     assert sum(1 for _ in resources(script=lambda _: csv(text)).sequences.export("s1")) == count
     assert ("leads may be missing" in caplog.text) is warns
+
+
+def test_a_sequence_without_an_id_may_be_running(resources: NewResources) -> None:
+    api = resources(ok([{"name": "Spring", "paused": False, "lists": ["l1"]}]))
+
+    with pytest.raises(UnreadableResponseError, match="no id"):
+        api.lists.running_sequences("l1")
+
+
+@pytest.mark.parametrize("sequence_id", [{"_id": "s1"}, {"id": 1}], ids=["another name", "a number"])
+def test_the_campaign_itself_is_not_another_one(resources: NewResources, sequence_id: dict[str, Any]) -> None:
+    sequence = {**sequence_id, "name": "Spring", "paused": False, "lists": ["l1"]}
+    api = resources(ok(sequence), ok([sequence]))
+
+    api.prospects.check_list(str(next(iter(sequence_id.values()))))
+
+    assert methods(api) == ["GET", "GET"]
+
+
+@pytest.mark.parametrize("lists", [[{"name": "People"}], ["l1", None]], ids=str)
+def test_lists_without_ids_are_not_taken_for_no_lists(resources: NewResources, lists: list[Any]) -> None:
+    api = resources(ok({"id": "s1", "lists": lists}))
+
+    with pytest.raises(UnreadableResponseError, match="does not show which lists"):
+        api.prospects.check_list("s1")
