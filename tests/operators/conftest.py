@@ -31,17 +31,6 @@ def writes(api: Api) -> Callable[[], list[Write]]:
 
 
 @pytest.fixture
-def on_v1(connection: Callable[..., None]) -> Callable[..., None]:
-    """Set the connection to API v1; return a function that changes its extras."""
-
-    def connect(**extra: Any) -> None:
-        connection(extra={"api_version": "v1", "deletes_per_minute": 0, **extra})
-
-    connect()
-    return connect
-
-
-@pytest.fixture
 def changes(sandbox: Sandbox) -> Callable[[], list[tuple[str, str, Any]]]:
     """Return the requests other than reads that reached API v1 so far: method, path below the API's root, and body."""
     return lambda: [

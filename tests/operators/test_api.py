@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
     Changes = Callable[[], list[tuple[str, str, Any]]]
 
-pytestmark = pytest.mark.usefixtures("on_v1")
+pytestmark = pytest.mark.apis("v1")
 
 
 def read_lines(path: Path) -> list[Any]:
@@ -115,8 +115,8 @@ def test_the_blocklist_is_never_emptied(endpoint: str, sandbox: Sandbox, changes
     assert sandbox.blocked() == ["ana@example.com"]
 
 
-def test_a_dry_run_sends_no_write(sandbox: Sandbox, on_v1: Callable[..., None], changes: Changes) -> None:
-    on_v1(dry_run=True)
+def test_a_dry_run_sends_no_write(sandbox: Sandbox, connection: Callable[..., None], changes: Changes) -> None:
+    connection(extra={"dry_run": True})
 
     result = SalesBlinkApiOperator(task_id="t", endpoint="/lists", method="POST", body={"name": "Spring"}).execute({})
 
@@ -160,12 +160,9 @@ def test_an_unknown_endpoint_fails_the_task_for_good() -> None:
         SalesBlinkApiOperator(task_id="t", endpoint="/nothing").execute({})
 
 
+@pytest.mark.apis("classic")
 @pytest.mark.parametrize("method", ["GET", "POST"])
-def test_on_the_classic_api_the_task_fails_and_says_what_to_set(
-    method: Any, connection: Callable[..., None], sandbox: Sandbox
-) -> None:
-    connection()
-
+def test_on_the_classic_api_the_task_fails_and_says_what_to_set(method: Any, sandbox: Sandbox) -> None:
     with pytest.raises(AirflowFailException, match="Set the connection's extra api_version to 'v1'"):
         SalesBlinkApiOperator(task_id="t", endpoint="/lists", method=method).execute({})
 

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
     Changes = Callable[[], list[tuple[str, str, Any]]]
 
-pytestmark = pytest.mark.usefixtures("on_v1")
+pytestmark = pytest.mark.apis("v1")
 
 
 @pytest.mark.parametrize(
@@ -56,8 +56,8 @@ def test_a_bad_entry_blocks_nothing_and_is_not_shown(entries: Any, sandbox: Sand
     assert "ana@" not in str(refused.value)
 
 
-def test_a_dry_run_blocks_nobody(sandbox: Sandbox, on_v1: Callable[..., None], changes: Changes) -> None:
-    on_v1(dry_run=True)
+def test_a_dry_run_blocks_nobody(sandbox: Sandbox, connection: Callable[..., None], changes: Changes) -> None:
+    connection(extra={"dry_run": True})
 
     result = BlockOperator(task_id="t", entries=["example.org"]).execute({})
 
@@ -107,9 +107,9 @@ def test_what_is_not_one_entry_fails_before_anything_is_sent(entry: Any, changes
 
 
 def test_a_dry_run_unblocks_nobody(
-    sandbox: Sandbox, on_v1: Callable[..., None], task_log: Callable[[], list[str]]
+    sandbox: Sandbox, connection: Callable[..., None], task_log: Callable[[], list[str]]
 ) -> None:
-    on_v1(dry_run=True)
+    connection(extra={"dry_run": True})
     sandbox.block("ana@example.com")
 
     result = UnblockOperator(task_id="t", entry="ana@example.com").execute({})
@@ -119,15 +119,12 @@ def test_a_dry_run_unblocks_nobody(
     assert "off the blocklist" not in " ".join(task_log())
 
 
+@pytest.mark.apis("classic")
 @pytest.mark.parametrize(
     "task",
     [BlockOperator(task_id="t", entries=["example.org"]), UnblockOperator(task_id="t", entry="example.org")],
 )
-def test_on_the_classic_api_the_task_fails_and_says_what_to_set(
-    task: Any, connection: Callable[..., None], sandbox: Sandbox
-) -> None:
-    connection()
-
+def test_on_the_classic_api_the_task_fails_and_says_what_to_set(task: Any, sandbox: Sandbox) -> None:
     with pytest.raises(AirflowFailException, match="Set the connection's extra api_version to 'v1'"):
         task.execute({})
 

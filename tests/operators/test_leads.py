@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
     Changes = Callable[[], list[tuple[str, str, Any]]]
 
-pytestmark = pytest.mark.usefixtures("on_v1")
+pytestmark = pytest.mark.apis("v1")
 
 
 @pytest.fixture
@@ -79,8 +79,8 @@ def test_the_recipient_of_the_alerts_is_not_taken_for_the_person(sandbox: Sandbo
     assert not sandbox.requests
 
 
-def test_a_dry_run_removes_nobody(sandbox: Sandbox, spring: str, on_v1: Callable[..., None]) -> None:
-    on_v1(dry_run=True)
+def test_a_dry_run_removes_nobody(sandbox: Sandbox, spring: str, connection: Callable[..., None]) -> None:
+    connection(extra={"dry_run": True})
 
     result = RemoveLeadOperator(task_id="t", list_id=spring, email="ana@example.com").execute({})
 
@@ -139,8 +139,8 @@ def test_a_lead_that_does_not_exist_fails_the_task(sandbox: Sandbox) -> None:
         MoveLeadOperator(task_id="t", lead_id="nobody", list_id=sandbox.add_list("Winter")).execute({})
 
 
-def test_a_dry_run_moves_nobody(sandbox: Sandbox, spring: str, on_v1: Callable[..., None]) -> None:
-    on_v1(dry_run=True)
+def test_a_dry_run_moves_nobody(sandbox: Sandbox, spring: str, connection: Callable[..., None]) -> None:
+    connection(extra={"dry_run": True})
     (ana,) = sandbox.leads(spring)
     winter = sandbox.add_list("Winter")
 
@@ -150,6 +150,7 @@ def test_a_dry_run_moves_nobody(sandbox: Sandbox, spring: str, on_v1: Callable[.
     assert len(sandbox.leads(spring)) == 1
 
 
+@pytest.mark.apis("classic")
 @pytest.mark.parametrize(
     "task",
     [
@@ -158,11 +159,7 @@ def test_a_dry_run_moves_nobody(sandbox: Sandbox, spring: str, on_v1: Callable[.
         MoveLeadOperator(task_id="t", lead_id="p1", list_id="l1", allow_running=True),
     ],
 )
-def test_on_the_classic_api_the_task_fails_and_says_what_to_set(
-    task: Any, connection: Callable[..., None], sandbox: Sandbox
-) -> None:
-    connection()
-
+def test_on_the_classic_api_the_task_fails_and_says_what_to_set(task: Any, sandbox: Sandbox) -> None:
     with pytest.raises(AirflowFailException, match="Set the connection's extra api_version to 'v1'"):
         task.execute({})
 

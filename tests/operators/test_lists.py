@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
     Changes = Callable[[], list[tuple[str, str, Any]]]
 
-pytestmark = pytest.mark.usefixtures("on_v1")
+pytestmark = pytest.mark.apis("v1")
 
 
 def test_a_new_name_makes_a_list(sandbox: Sandbox) -> None:
@@ -92,8 +92,10 @@ def test_a_bad_argument_fails_before_anything_is_sent(
     assert not sandbox.requests
 
 
-def test_a_dry_run_creates_nothing_and_says_so(sandbox: Sandbox, on_v1: Callable[..., None], changes: Changes) -> None:
-    on_v1(dry_run=True)
+def test_a_dry_run_creates_nothing_and_says_so(
+    sandbox: Sandbox, connection: Callable[..., None], changes: Changes
+) -> None:
+    connection(extra={"dry_run": True})
 
     result = CreateListOperator(task_id="t", name="Spring").execute({})
 
@@ -159,8 +161,8 @@ def test_both_or_neither_of_id_and_name_is_an_error_before_anything_is_sent(
     assert not sandbox.requests
 
 
-def test_a_dry_run_archives_nothing(sandbox: Sandbox, on_v1: Callable[..., None]) -> None:
-    on_v1(dry_run=True)
+def test_a_dry_run_archives_nothing(sandbox: Sandbox, connection: Callable[..., None]) -> None:
+    connection(extra={"dry_run": True})
     list_id = sandbox.add_list("Spring")
 
     result = ArchiveListOperator(task_id="t", list_id=list_id).execute({})
@@ -169,6 +171,7 @@ def test_a_dry_run_archives_nothing(sandbox: Sandbox, on_v1: Callable[..., None]
     assert not sandbox.lists()[0].archived
 
 
+@pytest.mark.apis("classic")
 @pytest.mark.parametrize(
     "task",
     [
@@ -177,11 +180,7 @@ def test_a_dry_run_archives_nothing(sandbox: Sandbox, on_v1: Callable[..., None]
         ArchiveListOperator(task_id="t", list_name="Spring"),
     ],
 )
-def test_on_the_classic_api_the_task_fails_and_says_what_to_set(
-    task: Any, connection: Callable[..., None], sandbox: Sandbox
-) -> None:
-    connection()
-
+def test_on_the_classic_api_the_task_fails_and_says_what_to_set(task: Any, sandbox: Sandbox) -> None:
     with pytest.raises(AirflowFailException, match="Set the connection's extra api_version to 'v1'"):
         task.execute({})
 

@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
     Changes = Callable[[], list[tuple[str, str, Any]]]
 
-pytestmark = pytest.mark.usefixtures("on_v1")
+pytestmark = pytest.mark.apis("v1")
 
 
 @pytest.mark.parametrize(("status", "word"), [("PAUSED", "paused"), ("paused", "paused"), ("Stopped", "stopped")])
@@ -79,8 +79,8 @@ def test_a_pause_that_fails_says_that_the_sequence_may_still_run(
     assert not sandbox.campaigns()
 
 
-def test_a_dry_run_sets_no_status(sandbox: Sandbox, on_v1: Callable[..., None], changes: Changes) -> None:
-    on_v1(dry_run=True)
+def test_a_dry_run_sets_no_status(sandbox: Sandbox, connection: Callable[..., None], changes: Changes) -> None:
+    connection(extra={"dry_run": True})
     sequence_id = sandbox.add_campaign("Spring")
 
     result = SetSequenceStatusOperator(task_id="t", sequence_id=sequence_id, status="paused").execute({})
@@ -109,8 +109,8 @@ def test_a_clone_whose_answer_is_lost_is_never_repeated(sandbox: Sandbox) -> Non
     assert len(sandbox.campaigns()) == 2
 
 
-def test_a_dry_run_clones_nothing(sandbox: Sandbox, on_v1: Callable[..., None]) -> None:
-    on_v1(dry_run=True)
+def test_a_dry_run_clones_nothing(sandbox: Sandbox, connection: Callable[..., None]) -> None:
+    connection(extra={"dry_run": True})
     source = sandbox.add_campaign("Spring")
 
     result = CloneSequenceOperator(task_id="t", sequence_id=source).execute({})
@@ -144,6 +144,7 @@ def test_a_task_links_to_its_sequence() -> None:
     assert CampaignLink().get_link(task, ti_key=None) == campaign_page("spring")
 
 
+@pytest.mark.apis("classic")
 @pytest.mark.parametrize(
     "task",
     [
@@ -152,11 +153,7 @@ def test_a_task_links_to_its_sequence() -> None:
         GetSequenceStatsOperator(task_id="t", sequence_id="s1"),
     ],
 )
-def test_on_the_classic_api_the_task_fails_and_says_what_to_set(
-    task: Any, connection: Callable[..., None], sandbox: Sandbox
-) -> None:
-    connection()
-
+def test_on_the_classic_api_the_task_fails_and_says_what_to_set(task: Any, sandbox: Sandbox) -> None:
     with pytest.raises(AirflowFailException, match="Set the connection's extra api_version to 'v1'"):
         task.execute({})
 

@@ -82,10 +82,10 @@ class Prospects:
         :param learn: for the classic API only.
         :param list_id: the list to add the person to, which a campaign without lists does not show.
         """
+        email = validation.address("email", email)
         here, elsewhere = self._find(campaign_id, email, list_id)
         in_campaign = [prospect(lead, campaign_id) for lead in here]
         known = in_campaign or [prospect(lead, None) for lead in elsewhere]
-        email = validation.address("email", email)
         unsubscribed = self._opt_outs.of(email) if known else self._opt_outs.blocked(email)
         for each in known:
             each["unsubscribed"] = unsubscribed
@@ -95,22 +95,22 @@ class Prospects:
         """Return the prospects with an address in a campaign: on its lists, or in its history.
 
         ``unsubscribed`` is None: the answers do not show it.
-
         :param list_id: the list to search if the campaign has none.
         """
-        here, _ = self._find(campaign_id, email, list_id)
+        here, _ = self._find(campaign_id, validation.address("email", email), list_id)
         return [prospect(lead, campaign_id) for lead in here]
 
     def _find(
         self, campaign_id: str, email: str, list_id: str | None
     ) -> tuple[builtins.list[Json], builtins.list[Json]]:
         """Return the leads with an address in a campaign, and if there are none, one that is elsewhere."""
-        campaign_id, email = validation.identifier("campaign_id", campaign_id), validation.address("email", email)
+        campaign_id = validation.identifier("campaign_id", campaign_id)
         if on_lists := self._search.on_lists_of(campaign_id, email, list_id):
             return on_lists, []
         if (lead := self._search.by_address(email)) is None:
             return [], []
-        return ([lead], []) if self._search.was_mailed(campaign_id, email) else ([], [lead])
+        before = self._search.mailed_before(campaign_id, email_of(lead) or email)
+        return (before, []) if before else ([], [lead])
 
     def opted_out_elsewhere(self, campaign_id: str, email: str) -> bool | None:  # noqa: ARG002
         """Return whether a person opted out of all mails of the account; None if SalesBlink does not show it."""
