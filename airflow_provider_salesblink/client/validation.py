@@ -198,14 +198,19 @@ def root_url(value: object) -> str:
 
     Clients share their rate limit and reservations only if they use the same key and the same root URL.
 
-    :raises InvalidInputError: it is not an http(s) URL, has a user, query or fragment, or is plain http to another
-        machine.
+    :raises InvalidInputError: it is not an http(s) URL, has a user, query or fragment, contains the path of an API, or
+        is plain http to another machine.
     """
     url = _split(value)
     if url is None or url.scheme not in ("http", "https") or not url.hostname:
         raise InvalidInputError("The root URL is not an http(s) URL: write it like https://run.salesblink.io.")
     if "@" in url.netloc or url.query or url.fragment:
         raise InvalidInputError("The root URL has a user, a query or a fragment: write it like https://host[:port].")
+    if "/api/public" in url.path:
+        # SalesBlink's own description gives the address with this path.
+        raise InvalidInputError(
+            "The root URL contains /api/public, which the client adds itself: write it like https://run.salesblink.io."
+        )
     if url.scheme == "http" and not _is_loopback(url.hostname):
         raise InvalidInputError(
             f"The root URL is http:// to {url.hostname}: the key would travel unencrypted. Use https:// "

@@ -146,5 +146,8 @@ def _choice(chosen: Finding, other: Finding) -> str:
     if not other.answers:
         return ""
     if chosen.answers:
-        return f" This connection uses {chosen.version!r}. To use the other: {what_to_set(other.version)}"
+        return (
+            f" This connection uses {chosen.version!r}. To use the other API, set its extra api_version to "
+            f"{other.version!r}."
+        )
     return f" Its API {other.version!r} does answer. {what_to_set(other.version)}"

@@ -75,6 +75,6 @@ class ReservedColumns:
 
 def _remedy(name: str) -> str:
     return (
-        f'Nothing was sent. Give it another name, in a load with columns={{"{name}": "CRM {name.strip("_")}"}}, and '
-        "name every other column there that is to be loaded."
+        f'Nothing was sent. Rename the column. In a load, columns={{"{name}": "CRM {name.strip("_")}"}} renames it; '
+        "name all other columns there too, because the load leaves out those that are not named."
     )

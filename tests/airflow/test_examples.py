@@ -2,13 +2,20 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
+import runpy
+import sqlite3
+from contextlib import aclosing, closing
 from importlib.util import find_spec
+from types import SimpleNamespace
 from typing import TYPE_CHECKING, Any
 
 import pytest
 
 from airflow_provider_salesblink.sandbox import Sandbox
+from airflow_provider_salesblink.triggers import events
+from airflow_provider_salesblink.triggers.events import ProspectEventTrigger
 from demo import airflow_home
 from tests.apis import BOTH
 from tests.conftest import ROOT
@@ -18,6 +25,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from tests.apis import Api
+    from tests.polls import Polls
 
 pytestmark = pytest.mark.apis(*BOTH)
 
@@ -280,3 +288,42 @@ def test_answered_to_crm(examples: dict[str, Any], api: Api, sandbox: Sandbox, r
     assert run.state == "success"
     (after,) = [person for person in sandbox.people("spring-2027") if person.id == lead.id]
     assert api.columns({"Stage": "With sales"}).items() <= after.fields.items()
+
+
+@pytest.mark.generation(3)  # from Airflow 3.0 on, an asset can be watched
+def test_unsubscribes_to_warehouse(
+    polls: Polls, sandbox: Sandbox, connection: Callable[..., None], monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    monkeypatch.setattr(events, "SHORTEST_INTERVAL", 0.0)
+    connection()
+    example = runpy.run_path(str(EXAMPLES / "unsubscribes_to_warehouse.py"))
+    (watcher,) = example["unsubscribes"].watchers
+    watched = ProspectEventTrigger(**{**watcher.trigger.serialize()[1], "poll_interval": 0.1})
+    (lead, *_) = [person for person in sandbox.people("spring-2027") if not person.unsubscribed]
+
+    payload = asyncio.run(
+        _first_event(
+            watched,
+            # The second poll begins when the first one, which changes are compared with, is complete.
+            once=lambda: len(polls.looks) > 1,
+            happens=lambda: sandbox.happen("unsubscribe", to=lead.id),
+        )
+    )
+
+    warehouse = tmp_path / "warehouse.sqlite"
+    triggering = {example["unsubscribes"]: [SimpleNamespace(extra={"payload": payload})]}
+    assert example["store_opt_outs"].function({"warehouse": str(warehouse)}, triggering) == 1
+    with closing(sqlite3.connect(warehouse)) as database:
+        assert database.execute("SELECT campaign, prospect FROM opt_out").fetchall() == [("spring-2027", lead.id)]
+
+
+async def _first_event(trigger: Any, *, once: Callable[[], bool], happens: Callable[[], Any]) -> Any:
+    """Return the payload of a trigger's first event, after something that happens once it is time."""
+    async with aclosing(trigger.run()) as stream, asyncio.timeout(30):
+        first = asyncio.ensure_future(anext(stream))
+        while True:
+            if once():
+                break
+            await asyncio.sleep(0.01)
+        await asyncio.to_thread(happens)
+        return (await first).payload

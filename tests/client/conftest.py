@@ -20,7 +20,6 @@ from tests.conftest import HASTE
 
 if TYPE_CHECKING:
     from airflow_provider_salesblink.sandbox import Sandbox
-    from tests.apis import Api
 
 NewClient = Callable[..., SalesBlinkClient]
 Serve = Callable[..., RawServer]
@@ -31,7 +30,7 @@ AT_ONCE = V1Rules(import_delay=0, dedupe_delay=0)
 
 
 @pytest.fixture
-def api(request: pytest.FixtureRequest) -> str:
+def api_version(request: pytest.FixtureRequest) -> str:
     """Return the API under test: that of the parameter ``call``, or the classic one."""
     parameters = request.node.callspec.params if hasattr(request.node, "callspec") else {}
     return getattr(parameters.get("call"), "api", "classic")
@@ -44,8 +43,8 @@ def sandbox(sandbox: Sandbox) -> Sandbox:
 
 
 @pytest.fixture
-def scene(sandbox: Sandbox, request: pytest.FixtureRequest, api: str) -> Scene:
-    if api == "classic":
+def scene(sandbox: Sandbox, request: pytest.FixtureRequest, api_version: str) -> Scene:
+    if api_version == "classic":
         campaign = request.getfixturevalue("campaign").id
         return Scene(campaign, sandbox.add_person(campaign, {"Email": ANA, "First Name": "Ana"}))
     lists = [sandbox.add_list(name, id=name) for name in ("l1", "l2")]
@@ -55,12 +54,12 @@ def scene(sandbox: Sandbox, request: pytest.FixtureRequest, api: str) -> Scene:
 
 
 @contextmanager
-def new_clients(sandbox: Sandbox, api: str) -> Iterator[NewClient]:
+def new_clients(sandbox: Sandbox, api_version: str) -> Iterator[NewClient]:
     """Make clients that retry quickly and, by default, use the sandbox without a rate limit."""
     with ExitStack() as stack:
 
         def make(**options: Any) -> SalesBlinkClient:
-            defaults = {"api_key": sandbox.key, "base_url": sandbox.url, "api_version": api, "timeout": 5}
+            defaults = {"api_key": sandbox.key, "base_url": sandbox.url, "api_version": api_version, "timeout": 5}
             quick = {"policy": replace(HASTE, import_time=0.0)}
             unlimited = {"reads_per_minute": 0, "writes_per_minute": 0, "deletes_per_minute": 0}
             return stack.enter_context(SalesBlinkClient(**{**defaults, **quick, **unlimited, **options}))
@@ -69,9 +68,9 @@ def new_clients(sandbox: Sandbox, api: str) -> Iterator[NewClient]:
 
 
 @pytest.fixture
-def new_client(sandbox: Sandbox, api: str | Api) -> Iterator[NewClient]:
+def new_client(sandbox: Sandbox, api_version: str) -> Iterator[NewClient]:
     """Makes clients of the API under test."""
-    with new_clients(sandbox, api if isinstance(api, str) else api.version) as make:
+    with new_clients(sandbox, api_version) as make:
         yield make
 
 
@@ -94,9 +93,9 @@ def serve() -> Iterator[Serve]:
 class WaitlessClient:
     """An API over a requestor that records its waits and does not wait."""
 
-    def __init__(self, sandbox: Sandbox, policy: Policy, api: str) -> None:
+    def __init__(self, sandbox: Sandbox, policy: Policy, api_version: str) -> None:
         self.waits: list[float] = []
-        package = {"classic": classic, "v1": v1}[api]
+        package = {"classic": classic, "v1": v1}[api_version]
         requestor = Requestor(
             sandbox.url, package.PREFIX, sandbox.key,
             policy=policy, rate_limiter=NoLimit(), timeout=5, sleep=self.waits.append,
@@ -108,8 +107,8 @@ class WaitlessClient:
 
 
 @pytest.fixture
-def waitless(sandbox: Sandbox, api: str) -> Iterator[WaitlessClient]:
+def waitless(sandbox: Sandbox, api_version: str) -> Iterator[WaitlessClient]:
     """Makes the decisions of the real policy."""
-    client = WaitlessClient(sandbox, Policy(), api)
+    client = WaitlessClient(sandbox, Policy(), api_version)
     yield client
     client.close()

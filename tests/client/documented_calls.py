@@ -195,4 +195,4 @@ every_write_of_each_api = _every(call for call in EACH_API if call.method != "GE
 every_repeatable_write_of_each_api = _every(
     call for call in EACH_API if call.method != "GET" and call.after_loss == "repeat"
 )
-each_api = pytest.mark.parametrize("api", ["classic", "v1"])
+each_api = pytest.mark.parametrize("api_version", ["classic", "v1"])

@@ -61,7 +61,7 @@ TABLE = [
 def test_every_status_has_its_exception_and_its_message(
     serve: Serve,
     new_client: NewClient,
-    api: str,
+    api_version: str,
     status: int,
     kind: type[SalesBlinkError],
     permanent: bool,
@@ -69,12 +69,12 @@ def test_every_status_has_its_exception_and_its_message(
     now: str,
     method: str,
 ) -> None:
-    path = PREFIXES[api] + PATHS[api][method]
+    path = PREFIXES[api_version] + PATHS[api_version][method]
 
     def script(request: Received) -> list[bytes]:
         if request.target.partition("?")[0] == path and request.method == method:
             return [answer({"success": False, "message": "Said so."}, f"{status} Status")]
-        is_campaign = api == "v1" and request.target.endswith("/c1")
+        is_campaign = api_version == "v1" and request.target.endswith("/c1")
         return [answer({"success": True, "data": {"lists": ["l1"]}} if is_campaign else [])]
 
     client = new_client(base_url=serve(script).url)

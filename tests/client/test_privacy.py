@@ -108,13 +108,13 @@ def test_no_fault_makes_the_client_talk(
 @pytest.mark.parametrize("status", ["200 OK", "400 Bad Request", "401 Unauthorized", "429 Too Many", "500 Oops"])
 @pytest.mark.parametrize("before", [0, 150, 180, 190, 199, 1000])
 def test_what_the_api_says_is_passed_on_without_what_is_private(
-    serve: Serve, new_client: NewClient, said: list[logging.LogRecord], api: str, status: str, before: int
+    serve: Serve, new_client: NewClient, said: list[logging.LogRecord], api_version: str, status: str, before: int
 ) -> None:
     words = "x" * before + " " + " ".join(PRIVATE)
     server = serve(lambda _: [answer({"success": False, "message": words}, status)])
     client = new_client(api_key=KEY, base_url=server.url)
 
-    for call in (each for each in EACH_API if each.api == api):
+    for call in (each for each in EACH_API if each.api == api_version):
         with pytest.raises(SalesBlinkError) as caught:
             call.make(client, Scene("c1", "p1"))
         seen = in_full(caught.value)
@@ -127,13 +127,13 @@ def test_what_the_api_says_is_passed_on_without_what_is_private(
 @each_api
 @pytest.mark.parametrize("address", PEOPLE)
 def test_an_address_given_as_an_id_is_not_shown(
-    sandbox: Sandbox, client: SalesBlinkClient, said: list[logging.LogRecord], api: str, address: str
+    sandbox: Sandbox, client: SalesBlinkClient, said: list[logging.LogRecord], api_version: str, address: str
 ) -> None:
     with pytest.raises(InvalidInputError, match="pass an address as email") as caught:
         client.prospects.get(address)
     assert_private(in_full(caught.value))
 
-    for operation in {"classic": ["campaign"], "v1": ["v1.getSequence", "v1.listSequences"]}[api]:
+    for operation in {"classic": ["campaign"], "v1": ["v1.getSequence", "v1.listSequences"]}[api_version]:
         sandbox.fault(operation, "reset", times=None)
     for call in (client.campaigns.get, client.campaigns.search):
         with pytest.raises(SalesBlinkError) as caught:

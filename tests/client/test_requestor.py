@@ -79,6 +79,13 @@ READ_BACK = {"classic": "prospects", "v1": "v1.listListLeads"}
 """The operation that shows whether somebody was added."""
 
 
+def read_back_path(sandbox: Sandbox, api_version: str) -> str:
+    """Return the path of this operation for the only campaign."""
+    (campaign,), (campaign_list,) = sandbox.campaigns(), sandbox.lists()
+    paths = {"classic": f"/prospects/{campaign.id}", "v1": f"/lists/{campaign_list.id}/leads"}
+    return PREFIXES[api_version] + paths[api_version]
+
+
 def is_half_a_csv_file(call: Documented, kind: str) -> bool:
     """Return whether a fault cuts a CSV file, which looks like a whole one until its last row is read."""
     return call.operation == "v1.exportSequenceLeads" and kind == "truncated"
@@ -142,13 +149,13 @@ def test_nobody_is_added_twice_after_any_fault(
     sandbox: Sandbox,
     client: SalesBlinkClient,
     campaign: CampaignUnderTest,
-    api: str,
+    api_version: str,
     kind: str,
     options: dict[str, Any],
     when: str,
     times: int,
 ) -> None:
-    sandbox.fault(ADDS[api].operation, kind, when=when, times=times, **options)
+    sandbox.fault(ADDS[api_version].operation, kind, when=when, times=times, **options)
 
     added = client.prospects.add(campaign.id, {"Email": " Bo@Example.com"})
 
@@ -163,11 +170,11 @@ def test_an_add_is_retried_after_a_429(
     sandbox: Sandbox,
     client: SalesBlinkClient,
     campaign: CampaignUnderTest,
-    api: str,
+    api_version: str,
     kind: str,
     options: dict[str, Any],
 ) -> None:
-    sandbox.fault(ADDS[api].operation, kind, times=3, **options)
+    sandbox.fault(ADDS[api_version].operation, kind, times=3, **options)
 
     client.prospects.add(campaign.id, BO)
 
@@ -177,17 +184,16 @@ def test_an_add_is_retried_after_a_429(
 
 @each_api
 def test_a_redirected_add_is_read_back_before_it_is_sent_again(
-    sandbox: Sandbox, client: SalesBlinkClient, campaign: CampaignUnderTest, api: str
+    sandbox: Sandbox, client: SalesBlinkClient, campaign: CampaignUnderTest, api_version: str
 ) -> None:
-    sandbox.fault(ADDS[api].operation, "redirect", location="/elsewhere", when="after")
+    sandbox.fault(ADDS[api_version].operation, "redirect", location="/elsewhere", when="after")
 
     client.prospects.add(campaign.id, BO)
 
     assert addresses(sandbox) == ["bo@example.com"]
     assert writes(sandbox) == ["POST"]
-    read_back = {"classic": f"/prospects/{campaign.id}", "v1": f"/lists/{sandbox.lists(campaign.id)[0].id}/leads"}[api]
-    after = [request.path for request in sandbox.requests].index(PREFIXES[api] + ADDS[api].path) + 1
-    assert {request.path for request in sandbox.requests[after:]} == {PREFIXES[api] + read_back}
+    after = [request.path for request in sandbox.requests].index(PREFIXES[api_version] + ADDS[api_version].path) + 1
+    assert {request.path for request in sandbox.requests[after:]} == {read_back_path(sandbox, api_version)}
 
 
 def test_an_add_is_read_back_only_if_in_doubt(
@@ -308,25 +314,24 @@ def test_an_add_that_cannot_be_read_back_is_ambiguous(
     sandbox: Sandbox,
     client: SalesBlinkClient,
     campaign: CampaignUnderTest,
-    api: str,
+    api_version: str,
     kind: str,
     status: int,
     lost: str,
     options: dict[str, Any],
 ) -> None:
-    sandbox.fault(ADDS[api].operation, lost, when="after", times=None, **options)
-    sandbox.fault(READ_BACK[api], kind, status=status, times=None)
+    sandbox.fault(ADDS[api_version].operation, lost, when="after", times=None, **options)
+    sandbox.fault(READ_BACK[api_version], kind, status=status, times=None)
 
     with pytest.raises(AmbiguousWriteError, match="Check SalesBlink before sending it again") as caught:
         client.prospects.add(campaign.id, BO)
 
     assert addresses(sandbox) == ["bo@example.com"]
     assert writes(sandbox) == ["POST"]
-    assert (caught.value.method, caught.value.path) == ("POST", PREFIXES[api] + ADDS[api].path)
+    assert (caught.value.method, caught.value.path) == ("POST", PREFIXES[api_version] + ADDS[api_version].path)
     assert caught.value.status == {"reset": None, "status": 500, "html": 200}[lost]
     assert isinstance(caught.value.__cause__, SalesBlinkError)
-    read_back = {"classic": f"/prospects/{campaign.id}", "v1": f"/lists/{sandbox.lists(campaign.id)[0].id}/leads"}[api]
-    assert caught.value.__cause__.path == PREFIXES[api] + read_back
+    assert caught.value.__cause__.path == read_back_path(sandbox, api_version)
     assert not caught.value.permanent
 
 
@@ -343,9 +348,9 @@ def test_a_campaign_that_shows_no_addresses_cannot_be_read_back(serve: Serve, ne
 
 @each_api
 def test_a_lost_last_answer_is_read_back_too(
-    sandbox: Sandbox, new_client: NewClient, campaign: CampaignUnderTest, api: str
+    sandbox: Sandbox, new_client: NewClient, campaign: CampaignUnderTest, api_version: str
 ) -> None:
-    sandbox.fault(ADDS[api].operation, "reset", when="after")
+    sandbox.fault(ADDS[api_version].operation, "reset", when="after")
 
     new_client(policy=Policy(max_attempts=1)).prospects.add(campaign.id, BO)
 
@@ -359,16 +364,16 @@ def test_send_raises_after_any_lost_answer(
     sandbox: Sandbox,
     client: SalesBlinkClient,
     campaign: CampaignUnderTest,
-    api: str,
+    api_version: str,
     kind: str,
     options: dict[str, Any],
 ) -> None:
-    sandbox.fault(ADDS[api].operation, kind, when="after", **options)
+    sandbox.fault(ADDS[api_version].operation, kind, when="after", **options)
 
     with pytest.raises(AmbiguousWriteError, match="Check SalesBlink before sending it again") as caught:
         client.prospects.send(campaign.id, BO)
 
-    assert (caught.value.method, caught.value.path) == ("POST", PREFIXES[api] + ADDS[api].path)
+    assert (caught.value.method, caught.value.path) == ("POST", PREFIXES[api_version] + ADDS[api_version].path)
     assert addresses(sandbox) == ["bo@example.com"]
     assert sandbox.requests[-1].method == "POST"
     assert writes(sandbox) == ["POST"]
@@ -386,9 +391,9 @@ def test_send_is_retried_after_a_429(
 
 @each_api
 def test_the_error_of_send_has_the_settling_time(
-    sandbox: Sandbox, new_client: NewClient, campaign: CampaignUnderTest, api: str
+    sandbox: Sandbox, new_client: NewClient, campaign: CampaignUnderTest, api_version: str
 ) -> None:
-    sandbox.fault(ADDS[api].operation, "slow", seconds=1)
+    sandbox.fault(ADDS[api_version].operation, "slow", seconds=1)
 
     with pytest.raises(AmbiguousWriteError) as caught:
         new_client(timeout=0.2, policy=Policy(settling_time=7, import_time=6)).prospects.send(campaign.id, BO)
@@ -553,9 +558,9 @@ def test_retry_after_uses_the_server_s_clock(serve: Serve, new_client: NewClient
 @each_api
 @pytest.mark.parametrize("status", [500, 503])
 def test_an_add_is_read_back_only_after_retry_after(
-    sandbox: Sandbox, waitless: WaitlessClient, campaign: CampaignUnderTest, api: str, status: int
+    sandbox: Sandbox, waitless: WaitlessClient, campaign: CampaignUnderTest, api_version: str, status: int
 ) -> None:
-    sandbox.fault(ADDS[api].operation, "status", status=status, retry_after=60, when="after")
+    sandbox.fault(ADDS[api_version].operation, "status", status=status, retry_after=60, when="after")
 
     waitless.prospects.add(campaign.id, BO)
 
@@ -566,9 +571,9 @@ def test_an_add_is_read_back_only_after_retry_after(
 
 @each_api
 def test_an_add_is_read_back_after_the_settling_time_of_a_504(
-    sandbox: Sandbox, waitless: WaitlessClient, campaign: CampaignUnderTest, api: str
+    sandbox: Sandbox, waitless: WaitlessClient, campaign: CampaignUnderTest, api_version: str
 ) -> None:
-    sandbox.fault(ADDS[api].operation, "status", status=504)
+    sandbox.fault(ADDS[api_version].operation, "status", status=504)
 
     waitless.prospects.add(campaign.id, BO)
 
@@ -597,9 +602,9 @@ def test_a_slow_read_times_out_and_is_retried(
 @each_api
 @pytest.mark.parametrize("when", ["before", "after"])
 def test_an_add_that_is_carried_out_after_the_timeout_is_found(
-    sandbox: Sandbox, new_client: NewClient, campaign: CampaignUnderTest, api: str, when: str
+    sandbox: Sandbox, new_client: NewClient, campaign: CampaignUnderTest, api_version: str, when: str
 ) -> None:
-    sandbox.fault(ADDS[api].operation, "slow", seconds=0.4, when=when)
+    sandbox.fault(ADDS[api_version].operation, "slow", seconds=0.4, when=when)
     patient = Policy(settling_time=0.7, backoff=0.001)
 
     added = new_client(timeout=0.2, policy=patient).prospects.add(campaign.id, BO)
@@ -611,9 +616,9 @@ def test_an_add_that_is_carried_out_after_the_timeout_is_found(
 
 @each_api
 def test_the_last_attempt_waits_for_the_settling_time_too(
-    sandbox: Sandbox, new_client: NewClient, campaign: CampaignUnderTest, api: str
+    sandbox: Sandbox, new_client: NewClient, campaign: CampaignUnderTest, api_version: str
 ) -> None:
-    sandbox.fault(ADDS[api].operation, "slow", seconds=0.4, when="before")
+    sandbox.fault(ADDS[api_version].operation, "slow", seconds=0.4, when="before")
 
     new_client(timeout=0.2, policy=Policy(max_attempts=1, settling_time=0.7)).prospects.add(campaign.id, BO)
 

@@ -104,6 +104,10 @@ def test_a_host_is_written_in_any_of_airflows_ways(
         ({"host": "http://run.salesblink.io"}, "http:// to run.salesblink.io: the key would travel unencrypted"),
         ({"host": "http://127.0.0.1.example.com"}, "the key would travel unencrypted"),
         ({"host": "ftp://run.salesblink.io"}, "The root URL is not an http"),
+        (
+            {"host": "https://run.salesblink.io/api/public/v1.0.0"},
+            "The root URL contains /api/public, which the client adds",
+        ),
         ({"host": "https://user:pass@run.salesblink.io"}, "has a user, a query or a fragment"),
         ({"extra": {"read_per_minute": 3}}, "unknown extra 'read_per_minute'. Known: api_version, deletes_per_minute"),
         ({"extra": {"timeout": "soon"}}, "extra 'timeout' takes a number"),
@@ -250,11 +254,11 @@ def some_web_server(request: pytest.FixtureRequest) -> Iterator[str]:
         (_OnlyV1, "v1", "SalesBlink accepted the key: its API 'v1' answers", "(classic does not)."),
         (
             _Apis, "classic", "SalesBlink accepted the key: its API 'classic' answers (v1 answers).",
-            " This connection uses 'classic'. To use the other: Set the connection's extra api_version to 'v1'.",
+            " This connection uses 'classic'. To use the other API, set its extra api_version to 'v1'.",
         ),
         (
             _Apis, "v1", "SalesBlink accepted the key: its API 'v1' answers (classic answers).",
-            " This connection uses 'v1'. To use the other: Set the connection's extra api_version to 'classic'.",
+            " This connection uses 'v1'. To use the other API, set its extra api_version to 'classic'.",
         ),
     ],
     indirect=["some_web_server"],

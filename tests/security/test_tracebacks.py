@@ -57,13 +57,13 @@ def test_no_log_of_a_failure_holds_the_key(
     new_client: NewClient,
     said: list[logging.LogRecord],
     caplog: pytest.LogCaptureFixture,
-    api: str,
+    api_version: str,
     kind: str,
 ) -> None:
     server = serve(lambda _: ANSWERS[kind])
     client = new_client(api_key=KEY, base_url=server.url, timeout=0.1, policy=Policy(2, settling_time=0, backoff=0.001))
 
-    for call in (each for each in EACH_API if each.api == api):
+    for call in (each for each in EACH_API if each.api == api_version):
         try:
             call.make(client, Scene("c1", "p1"))
         except SalesBlinkError as error:

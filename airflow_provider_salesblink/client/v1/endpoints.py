@@ -91,12 +91,14 @@ def _parts(path: str) -> list[str]:
     text = validation.term("path", path).strip()
     if "://" in text or "?" in text or "#" in text:
         raise InvalidInputError(
-            "path is not a path such as /lists: leave out the server, and pass parameters as query."
+            "The path of an endpoint is written like /lists: leave out the server, and pass parameters as query."
         )
     parts = [unquote(part) for part in text.strip("/").split("/")]
+    if parts[0] == "api":
+        raise InvalidInputError("The path of an endpoint is written like /lists: leave out /api/public/v1.0.0.")
     if any(part.strip() in ("", ".", "..") or not part.isprintable() for part in parts):
         raise InvalidInputError(
-            "path has an empty part, a dot as a part, or a control character: write it like /lists."
+            "The path of an endpoint has an empty part, a dot as a part, or a control character: write it like /lists."
         )
     return parts
 

@@ -55,22 +55,15 @@ class LeadSearch:
     def _lists_of(self, sequence_id: str, default_list: str | None) -> list[str]:
         return self._sequence_lists.of(sequence_id) or ([] if default_list is None else [default_list])
 
-    def mailed_before(self, sequence_id: str, email: str) -> list[Json]:
-        """Return the lead of a person that a sequence has planned mails for and that is on none of its lists now.
-
-        It is a lead without an id if it does not exist any more, and the address is on another list.
-        """
+    def was_mailed(self, sequence_id: str, email: str) -> bool:
+        """Return whether a sequence planned or sent mails to a person who is on none of its lists now."""
         try:
-            history = self._leads.activity(email=email, sequence_id=sequence_id)
-            if not history.lead:
-                return []
-            if next(history, None) is not None:
-                return [history.lead]
+            if next(self._leads.activity(email=email, sequence_id=sequence_id), None) is not None:
+                return True
         except NotFoundError:
-            return []
-        # The history is that of one lead, so it may be another one's.
-        sent = self._events.sent(sequence_id, email=email)
-        return [{"email": email}] if any(_is_to(email, each) for each in sent) else []
+            return False
+        # If the address is on several lists, this history may be that of another lead.
+        return any(_is_to(email, each) for each in self._events.sent(sequence_id, email=email))
 
     def everywhere(self, email: str) -> list[Json]:
         """Return the leads with an address on all lists, each with its ``list_id``. Costs two reads for each list."""

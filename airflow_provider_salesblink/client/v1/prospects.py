@@ -95,6 +95,7 @@ class Prospects:
         """Return the prospects with an address in a campaign: on its lists, or in its history.
 
         ``unsubscribed`` is None: the answers do not show it.
+
         :param list_id: the list to search if the campaign has none.
         """
         here, _ = self._find(campaign_id, validation.address("email", email), list_id)
@@ -109,8 +110,7 @@ class Prospects:
             return on_lists, []
         if (lead := self._search.by_address(email)) is None:
             return [], []
-        before = self._search.mailed_before(campaign_id, email_of(lead) or email)
-        return (before, []) if before else ([], [lead])
+        return ([lead], []) if self._search.was_mailed(campaign_id, email_of(lead) or email) else ([], [lead])
 
     def opted_out_elsewhere(self, campaign_id: str, email: str) -> bool | None:  # noqa: ARG002
         """Return whether a person opted out of all mails of the account; None if SalesBlink does not show it."""

@@ -6,6 +6,7 @@ import threading
 import time
 from typing import TYPE_CHECKING, Any
 
+from airflow_provider_salesblink.client import validation
 from airflow_provider_salesblink.client.errors import InvalidInputError, UnreadableResponseError
 from airflow_provider_salesblink.client.v1.decoding import text_id
 
@@ -123,6 +124,7 @@ def _list_ids(sequence: Json) -> list[str] | None:
 
 def _choose(sequence_id: str, lists: list[str], list_id: str | None) -> str:
     if list_id is not None:
+        list_id = validation.identifier("list_id", list_id)
         if lists and list_id not in lists:
             raise InvalidInputError(
                 f"Campaign {sequence_id} does not use list {list_id}; its lists: {', '.join(lists)}. Nothing was sent."

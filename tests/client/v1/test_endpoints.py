@@ -79,6 +79,23 @@ def test_pages_are_the_clients_own(resources: NewResources) -> None:
 
 
 @pytest.mark.parametrize(
+    ("path", "sentence"),
+    [
+        ("https://run.salesblink.io/lists", "leave out the server"),
+        ("/lists?search=a", "pass parameters as query"),
+        ("/api/public/v1.0.0/lists", "leave out /api/public/v1.0.0"),
+        ("/lists//leads", "has an empty part"),
+    ],
+)
+def test_a_path_that_is_more_than_a_path_is_refused(resources: NewResources, path: str, sentence: str) -> None:
+    api = resources()
+
+    with pytest.raises(InvalidInputError, match=sentence):
+        api.endpoints.read(path)
+    assert api.server.requests == []
+
+
+@pytest.mark.parametrize(
     "path", ["/unsubscribe", "unsubscribe/", "/Unsubscribe", "/%75nsubscribe", "/unsubscribe%20", " /unsubscribe "]
 )
 @pytest.mark.parametrize("method", ["DELETE", "delete", " Delete "])

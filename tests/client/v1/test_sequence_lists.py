@@ -204,6 +204,15 @@ def test_lists_may_be_ids_or_objects(serve: Serve, new_client: NewClient, lists:
         new_client(base_url=server.url).prospects.add("spring", BO, list_id="l2")
 
 
+@pytest.mark.parametrize("empty", ["", " ", "None"])
+def test_a_list_id_from_an_empty_template_is_refused(empty: str, sandbox: Sandbox, client: SalesBlinkClient) -> None:
+    sandbox.add_campaign("Without a list", id="bare", lists=[])
+
+    with pytest.raises(InvalidInputError, match=r"^list_id is "):
+        client.prospects.add("bare", BO, list_id=empty)
+    assert_nothing_sent(sandbox)
+
+
 def test_a_campaign_that_does_not_exist_is_not_found(sandbox: Sandbox, client: SalesBlinkClient) -> None:
     with pytest.raises(NotFoundError):
         client.prospects.add("nothing", BO)
