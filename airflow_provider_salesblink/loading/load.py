@@ -108,7 +108,8 @@ class _Load:
         self._conflicts = ReservedColumns(client, campaign_id)
         self._destination = ClientCampaign(client, campaign_id, self._conflicts, run.list_choice)
         self._suppressions = None if path is None else read_suppressions(path)
-        self.plan = Plan(mode, is_surely_out=client.prospects.checks.is_surely_unsubscribed)
+        checks = client.prospects.checks
+        self.plan = Plan(mode, is_surely_out=checks.is_surely_unsubscribed, shows_every_id=checks.shows_every_id)
         self.report = Report(campaign_id, mode, self.plan.counts, dry_run=client.dry_run)
         self.report.resume(run.done_before)
         self._reader = CampaignReader(self._destination, self.plan, self.report)

@@ -7,6 +7,7 @@ campaign take little memory. A ``Planner`` fills it before anything is sent.
 from __future__ import annotations
 
 import json
+import logging
 import sqlite3
 from typing import TYPE_CHECKING, Any
 
@@ -21,6 +22,8 @@ if TYPE_CHECKING:
     from airflow_provider_salesblink.choices import Mode
     from airflow_provider_salesblink.client.records import Prospect
     from airflow_provider_salesblink.loading.plan_steps import Action
+
+log = logging.getLogger(__name__)
 
 _TABLES = """
 CREATE TABLE known (person BLOB, id TEXT, unsubscribed INTEGER, fields TEXT, is_address INTEGER, is_surely_out INTEGER);
@@ -37,12 +40,20 @@ class Plan:
     """The plan of one load.
 
     :param is_surely_out: whether SalesBlink itself shows a person as unsubscribed, rather than a column of theirs.
+    :param shows_every_id: whether a person of the campaign without an id is an error in a mode that needs ids.
     """
 
-    def __init__(self, mode: Mode, *, is_surely_out: Callable[[Prospect], bool] = lambda _: True) -> None:
+    def __init__(
+        self,
+        mode: Mode,
+        *,
+        is_surely_out: Callable[[Prospect], bool] = lambda _: True,
+        shows_every_id: bool = True,
+    ) -> None:
         self.mode = mode
         self.counts = Counts()
         self._is_surely_out = is_surely_out
+        self._shows_every_id = shows_every_id
         # With an empty name, SQLite uses a temporary file that is deleted when it is closed or the process dies.
         self.database = sqlite3.connect("", isolation_level=None, check_same_thread=False)
         self.database.execute(f"PRAGMA cache_size = -{_CACHE}")
@@ -59,14 +70,13 @@ class Plan:
         """
         self.database.execute("DELETE FROM known")
         self.counts.in_campaign = self.counts.subscribed = 0
-        keep_fields, hidden = self.mode != "insert", 0
+        keep_fields, hidden, without_id = self.mode != "insert", 0, 0
         self.database.execute("BEGIN")
         for each in people:
             if each["email"] is None:
                 hidden += 1
                 continue
-            if keep_fields and each["id"] is None:
-                raise UnreadableResponseError(f"The campaign's list shows no ids, which mode {self.mode!r} needs.")
+            without_id += each["id"] is None
             fields = json.dumps(each["fields"], default=str) if keep_fields else None
             # A mirror can only miss people whose own address can be read.
             who, is_clear = identify(each["email"])
@@ -80,7 +90,14 @@ class Plan:
         if hidden and not self.counts.in_campaign:
             # Everybody would look missing, and be added a second time.
             raise UnreadableResponseError("The campaign's list shows no addresses, so nobody can be looked for in it.")
+        if keep_fields and without_id:
+            self._check_ids(without_id)
         self.database.execute("CREATE INDEX IF NOT EXISTS known_person ON known (person)")
+
+    def _check_ids(self, without_id: int) -> None:
+        if self._shows_every_id:
+            raise UnreadableResponseError(f"The campaign's list shows no ids, which mode {self.mode!r} needs.")
+        log.warning("People of the campaign without an id, who cannot be changed: %s.", f"{without_id:,}")
 
     def known(self, who: bytes) -> list[tuple[str | None, bool, str | None]]:
         """Return the id, the state and the fields of each prospect of a person in the campaign."""

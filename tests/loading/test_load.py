@@ -227,3 +227,20 @@ def test_an_argument_of_another_type_names_the_right_one(
         InvalidInputError, match=r"(opt_outs|guards|run) is a \w+: pass (OptOutRules|Guards|RunOptions)"
     ):
         load(client, campaign.id, iter(()), **given)
+
+
+@pytest.mark.parametrize("mode", ["insert", "upsert", "mirror"])
+def test_people_who_were_mailed_and_taken_off_the_list_are_left_alone(
+    mode: str, sandbox: Sandbox, new_client: Callable[..., SalesBlinkClient], campaign: CampaignUnderTest,
+    load_rows: Callable[..., Report], caplog: pytest.LogCaptureFixture,
+) -> None:  # fmt: skip
+    for row in people(3):
+        sandbox.add_person(campaign.id, {"Email": row["Email"]})
+    client = new_client(api_version="v1")
+    client.leads.remove(sandbox.lists(campaign.id)[0].id, "p0@example.com")
+
+    report = load_rows(people(3), client=client, mode=mode)
+
+    assert (report.added, report.updated, report.unsubscribed) == (0, 0 if mode == "insert" else 2, 0)
+    assert ("without an id, who cannot be changed: 1" in caplog.text) == (mode != "insert")
+    assert sorted(start.email for start in sandbox.started) == [row["Email"] for row in people(3)]

@@ -21,6 +21,8 @@ class ProspectChecks:
     """
 
     shared_columns = column_conflicts.SHARED
+    shows_every_id = True
+    """Whether everybody in a campaign has an id."""
 
     def __init__(self, requestor: Requestor) -> None:
         self._requestor = requestor

@@ -69,7 +69,7 @@ class Endpoints:
         :raises AmbiguousWriteError: the answer was lost and ``repeatable`` is False.
         """
         method, parts = _method(method), _parts(path)
-        if method == "DELETE" and [part.strip().casefold() for part in parts] == ["unsubscribe"]:
+        if method == "DELETE" and [part.strip(" /").casefold() for part in parts] == ["unsubscribe"]:
             raise InvalidInputError(
                 "DELETE /unsubscribe empties the blocklist, so that people who opted out may get mails. This client "
                 "does not send it; take single entries off with POST /unsubscribe/remove."
@@ -96,7 +96,9 @@ def _parts(path: str) -> list[str]:
     parts = [unquote(part) for part in text.strip("/").split("/")]
     if parts[0] == "api":
         raise InvalidInputError("The path of an endpoint is written like /lists: leave out /api/public/v1.0.0.")
-    if any(part.strip() in ("", ".", "..") or not part.isprintable() for part in parts):
+    # A server may read an encoded slash as a slash.
+    segments = {segment.strip() for part in parts for segment in part.split("/")}
+    if not all(map(str.strip, parts)) or segments & {".", ".."} or not "".join(parts).isprintable():
         raise InvalidInputError(
             "The path of an endpoint has an empty part, a dot as a part, or a control character: write it like /lists."
         )

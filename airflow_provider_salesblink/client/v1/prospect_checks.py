@@ -15,6 +15,8 @@ class ProspectChecks:
     """The counterpart of :class:`classic.prospect_checks.ProspectChecks`."""
 
     shared_columns: frozenset[str] = frozenset()
+    shows_every_id = False
+    """Whether everybody in a campaign has an id. Here, those who were mailed and then taken off their list do not."""
 
     def is_reserved(self, name: str) -> bool:
         """Return whether only SalesBlink uses this name, so that no column may have it."""

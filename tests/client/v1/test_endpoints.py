@@ -85,6 +85,8 @@ def test_pages_are_the_clients_own(resources: NewResources) -> None:
         ("/lists?search=a", "pass parameters as query"),
         ("/api/public/v1.0.0/lists", "leave out /api/public/v1.0.0"),
         ("/lists//leads", "has an empty part"),
+        ("/lists/%20/leads", "has an empty part"),
+        ("/lists/a%2F..%2F..%2Funsubscribe", "a dot as a part"),
     ],
 )
 def test_a_path_that_is_more_than_a_path_is_refused(resources: NewResources, path: str, sentence: str) -> None:
@@ -96,7 +98,16 @@ def test_a_path_that_is_more_than_a_path_is_refused(resources: NewResources, pat
 
 
 @pytest.mark.parametrize(
-    "path", ["/unsubscribe", "unsubscribe/", "/Unsubscribe", "/%75nsubscribe", "/unsubscribe%20", " /unsubscribe "]
+    "path",
+    [
+        "/unsubscribe",
+        "unsubscribe/",
+        "/Unsubscribe",
+        "/%75nsubscribe",
+        "/unsubscribe%20",
+        "/unsubscribe%2F",
+        " /unsubscribe ",
+    ],
 )
 @pytest.mark.parametrize("method", ["DELETE", "delete", " Delete "])
 def test_the_blocklist_is_never_emptied(resources: NewResources, path: str, method: str) -> None:
