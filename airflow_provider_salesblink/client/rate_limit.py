@@ -190,7 +190,7 @@ class SlidingWindow:
 class Pauses:
     """How long each kind of request is paused after a 429. SalesBlink limits the key, so a 429 concerns all threads.
 
-    The thread that got the 429 is exempt from the pause while it retries: its retry waits as the policy says.
+    The thread that got the 429 is exempt from the pause: its retry waits as the policy says.
     """
 
     def __init__(self) -> None:
@@ -213,10 +213,6 @@ class Pauses:
     def mark_waited(self, kind: RequestKind, until: float) -> None:
         """Exempt this thread from pauses that end at ``until`` or before."""
         setattr(self._waited, kind, max(until, getattr(self._waited, kind, 0.0)))
-
-    def end_exemption(self, kind: RequestKind) -> None:
-        """Hold back this thread too, because it does not retry the call that got the 429."""
-        setattr(self._waited, kind, 0.0)
 
 
 class FallbackRateLimiter:

@@ -239,7 +239,6 @@ class Requestor:
         if isinstance(attempt.verdict, Done) and isinstance(attempt.outcome, Answered):
             self._explain = None
             return Answer(call, attempt.outcome.body, attempt.outcome.status)
-        self._pauses.end_exemption(call.kind)
         error = error_messages.to_error(attempt.outcome, method=call.method, path=call.path, **self._error_details)
         if self._explain and (sentence := self._explain(attempt.outcome)):
             error.append(sentence)

@@ -433,18 +433,6 @@ def test_a_429_without_retry_after_waits_a_minute(
     assert 60 <= second <= 61
 
 
-def test_after_a_429_the_next_call_of_the_thread_waits_too(sandbox: Sandbox, new_client: NewClient) -> None:
-    client = new_client(policy=replace(HASTE, max_attempts=1, rate_limit_window=0.5))
-    sandbox.fault("campaigns", "429")
-    with pytest.raises(RateLimitedError):
-        client.campaigns.list()
-
-    client.campaigns.list()
-
-    first, second = (request.at for request in sandbox.requests)
-    assert second - first >= 0.5
-
-
 def test_one_429_pauses_all_requests_of_its_kind(
     sandbox: Sandbox, new_client: NewClient, campaign: CampaignUnderTest, caplog: pytest.LogCaptureFixture
 ) -> None:

@@ -186,7 +186,7 @@ def calls() -> list[tuple[str, str, str]]:
         for name, resource in vars(client).items():
             if type(resource).__module__.startswith("airflow_provider_salesblink.client.classic"):
                 for method, function in inspect.getmembers(resource, inspect.ismethod):
-                    if not method.startswith("_") and method != "check_list":
+                    if not method.startswith("_") and method not in ("check_list", "is_done_with"):
                         arguments = inspect.signature(function).parameters
                         found += [(name, method, each) for each in arguments if each not in NEVER_SENT]
     return found
