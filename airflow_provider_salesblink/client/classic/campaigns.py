@@ -36,7 +36,7 @@ class Campaigns:
 
         :raises UnsupportedByApiError: the classic API does not know the state.
         """
-        if state not in ("paused", "running"):
+        if validation.term("state", state) not in ("paused", "running"):
             raise UnsupportedByApiError(
                 f"The state {state!r} exists on SalesBlink's API v1 only. The connection uses the classic API, which "
                 "knows paused and running. Set the connection's extra api_version to 'v1'."

@@ -47,7 +47,7 @@ class Campaigns:
         SalesBlink's filters decide on ``completed``, ``needs-attention`` and ``archived``. What the campaigns show
         decides on the other states.
         """
-        if state in ("paused", "running"):
+        if validation.term("state", state) in ("paused", "running"):
             return [each for each in self.list() if each["paused"] is (state == "paused")]
         if state == "archived":
             found = map(campaign, self._sequences.list(archived=True))
