@@ -99,10 +99,10 @@ def test_a_reservation_is_renewed_right_before_the_person_is_sent(opened: Callab
 
 
 def test_an_expired_reservation_is_not_renewed(opened: Callable[..., Reservations]) -> None:
-    first, second = (opened(owner, held_for=0.2) for owner in ("first", "second"))
+    first, second = (opened(owner, held_for=0.6) for owner in ("first", "second"))
     first.acquire([ANA])
     assert not first.renew(BOB)
-    time.sleep(0.25)  # noqa: TID251
+    time.sleep(0.65)  # noqa: TID251
 
     assert not first.renew(ANA)
     assert second.acquire([ANA]) == {ANA}
