@@ -11,7 +11,7 @@ from airflow_provider_salesblink.client.columns import DOCUMENTED, EMAIL, docume
 from airflow_provider_salesblink.client.errors import InvalidInputError
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping
+    from collections.abc import Mapping
 
 _STANDARD = dict(zip(DOCUMENTED, ("first_name", "last_name", "email", "company_name"), strict=True))
 _USERS_NAMES = {wire: name for name, wire in _STANDARD.items()}
@@ -143,8 +143,3 @@ def email_of(lead: Mapping[str, Any]) -> str | None:
     """Return a lead's address; None if it shows none."""
     value = lead.get(_STANDARD[EMAIL])
     return value if isinstance(value, str) and value.strip() else None
-
-
-def reserved_among(names: Iterable[str]) -> list[str]:
-    """Return those of ``names`` that SalesBlink uses itself."""
-    return [name for name in names if is_reserved(name)]

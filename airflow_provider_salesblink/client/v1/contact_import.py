@@ -13,9 +13,8 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from airflow_provider_salesblink.client.requestor import Requestor
+    from airflow_provider_salesblink.client.v1.decoding import Json
     from airflow_provider_salesblink.client.v1.lead_search import LeadSearch
-
-Json = dict[str, Any]
 
 _DRY_RUN: Json = {"dry_run": True}
 

@@ -11,8 +11,7 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from airflow_provider_salesblink.client.records import Prospect
-
-Json = dict[str, Any]
+    from airflow_provider_salesblink.client.v1.decoding import Json
 
 
 def prospect(lead: Json, campaign_id: str | None, *, unsubscribed: bool | None = None) -> Prospect:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from airflow_provider_salesblink.client.errors import NotFoundError
 from airflow_provider_salesblink.client.identity import fingerprint, normalized, spellings
@@ -12,13 +12,12 @@ from airflow_provider_salesblink.client.v1.decoding import text_id
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
+    from airflow_provider_salesblink.client.v1.decoding import Json
     from airflow_provider_salesblink.client.v1.events import Events
     from airflow_provider_salesblink.client.v1.leads import Leads
     from airflow_provider_salesblink.client.v1.lists import Lists
     from airflow_provider_salesblink.client.v1.sequence_lists import SequenceLists
     from airflow_provider_salesblink.client.v1.sequences import Sequences
-
-Json = dict[str, Any]
 
 
 class LeadSearch:

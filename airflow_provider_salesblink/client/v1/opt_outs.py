@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 from airflow_provider_salesblink.client.errors import NotFoundError, UnreadableResponseError
 from airflow_provider_salesblink.client.identity import ascii_domain, normalized, spellings
+from airflow_provider_salesblink.client.v1.sequences import LEAD_STATES
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -20,8 +21,6 @@ if TYPE_CHECKING:
 log = logging.getLogger(__name__)
 
 UNSUBSCRIBED = "unsubscribed"
-
-_OTHER_STATES = frozenset({"not_contacted", "contacted", "opened", "clicked", "replied", "bounced"})
 
 
 class OptOuts:
@@ -147,4 +146,4 @@ def word(value: object) -> str:
 
 def of_status(status: str | None) -> bool | None:
     """Return whether a state in a sequence is an opt-out; None if there is no state, or an unknown one."""
-    return True if status == UNSUBSCRIBED else False if status in _OTHER_STATES else None
+    return status == UNSUBSCRIBED if status in LEAD_STATES else None

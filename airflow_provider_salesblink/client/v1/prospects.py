@@ -19,11 +19,10 @@ if TYPE_CHECKING:
 
     from airflow_provider_salesblink.client.records import Prospect
     from airflow_provider_salesblink.client.requestor import Requestor
+    from airflow_provider_salesblink.client.v1.decoding import Json
     from airflow_provider_salesblink.client.v1.lead_search import LeadSearch
     from airflow_provider_salesblink.client.v1.leads import Leads
     from airflow_provider_salesblink.client.v1.sequence_lists import SequenceLists
-
-Json = dict[str, Any]
 
 
 class Prospects:

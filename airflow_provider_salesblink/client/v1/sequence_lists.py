@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import threading
 import time
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from airflow_provider_salesblink.client import validation
 from airflow_provider_salesblink.client.errors import InvalidInputError, UnreadableResponseError
@@ -13,9 +13,8 @@ from airflow_provider_salesblink.client.v1.decoding import text_id
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterable, Iterator
 
+    from airflow_provider_salesblink.client.v1.decoding import Json
     from airflow_provider_salesblink.client.v1.sequences import Sequences
-
-Json = dict[str, Any]
 
 LONGEST_RELIED_ON = 60.0
 """Seconds for which the client relies on having read which sequences use a list, so that a load does not ask for each
