@@ -211,6 +211,10 @@ class Sandbox:
         """Remove all faults."""
         self._state.faults.clear()
 
+    def finish_imports(self) -> None:
+        """Put everybody whose import was accepted on their lists now, and remove the duplicates."""
+        self._state.imports.finish()
+
     def happen(self, happening: str, *, to: str | None = None) -> Happening | None:
         """Trigger one event now, for a random prospect or campaign or for the one with the id ``to``.
 

@@ -182,6 +182,7 @@ def test_a_person_who_opts_out_while_a_load_is_deferred_is_not_added_when_it_res
     with pytest.raises(SalesBlinkError):
         load_rows(people(30), owner="a", settling_time=0, max_in_flight=2)
     sandbox.clear_faults()
+    sandbox.finish_imports()
     missing = sorted({row["Email"] for row in people(30)} - set(here(sandbox, campaign)))
     elsewhere(missing[0], unsubscribed=True)
     elsewhere(missing[-1], unsubscribed=True)

@@ -37,7 +37,7 @@ SHARE = WRITES // 10
 MACHINES = ("one", "two")
 AWAY = 5.0
 """Seconds that the server is down: longer than a request waits for an answer, shorter than a load waits for Redis."""
-LATE = 0.3
+LATE = 1.0
 """Seconds between counting a request and its arrival, on a busy machine."""
 
 
