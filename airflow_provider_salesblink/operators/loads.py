@@ -63,6 +63,8 @@ class AddProspectsOperator(SalesBlinkOperator):
     :param rejected_path: where to write the refused rows with their reasons, as JSON lines (templated).
     :param defer_after: a task that would wait longer than this many seconds for the shared rate limit, or for people
         that another load is adding, is deferred: it holds no worker slot meanwhile, and then continues.
+    :param settle: the most seconds to wait until people that SalesBlink accepted show in the campaign, before they are
+        sent again (API v1 only: it imports people later). Default: 5 minutes and the connection's ``timeout``.
     :param salesblink_conn_id: the Airflow connection that holds the key (templated).
     :param max_wait: the most seconds to be deferred after 429s.
     """
@@ -101,6 +103,7 @@ class AddProspectsOperator(SalesBlinkOperator):
         suppression_path: str | os.PathLike[str] | None = None,
         rejected_path: str | os.PathLike[str] | None = None,
         defer_after: float = 120,
+        settle: float | None = None,
         **kwargs: Any,
     ) -> None:
         super().__init__(**kwargs)
@@ -124,6 +127,7 @@ class AddProspectsOperator(SalesBlinkOperator):
         self.suppression_path: str | None = path_text(suppression_path)
         self.rejected_path: str | None = path_text(rejected_path)
         self.defer_after = defer_after
+        self.settle = settle
         self._done_before: dict[str, Any] = {}
         self._result: dict[str, Any] = {}
 
@@ -151,6 +155,8 @@ class AddProspectsOperator(SalesBlinkOperator):
         exactly_one(rows=self.rows, rows_path=self.rows_path)
         self.check_reservations_are_shared(client)
         validation.number("defer_after", self.defer_after, 0)
+        if self.settle is not None:
+            validation.number("settle", self.settle, 0)
         check_path(self.rejected_path, "rejected_path")
         check_path(self.suppression_path, "suppression_path")
         if self.rejected_path is not None and is_same(self.rejected_path, self.rows_path):
@@ -178,6 +184,7 @@ class AddProspectsOperator(SalesBlinkOperator):
                     owner=self.owner_name,
                     list_choice=ListChoice(self.list_id, self.allow_other_campaigns),
                     longest_wait=self.defer_after,
+                    settling_time=self.settle,
                     done_before=self._done_before,
                 ),
                 on_rejects=self._keep,
