@@ -101,11 +101,18 @@ def _record_parts(function: Callable[..., Iterable[object]], parts: list[object]
 
 def _without_personal_data(error: Exception, argument: str, value: object, failed: object) -> Exception:
     """Return the exception to raise for ``error``: Airflow's own as it is, any other reduced to its type and place."""
+    from airflow_provider_salesblink.client.redaction import redacted
+
     package = type(error).__module__.partition(".")[0]
     if package == "airflow":
         # A missing variable or XCom, or a skip: none of these quotes the argument.
         return error
     where = f"{argument}{_path_to(failed, value) or ''}"
+    if type(error).__name__ == "TemplateNotFound":
+        return AirflowFailException(
+            f"{where} names a file that Airflow does not find: {redacted(str(error))!r}. Give its path below the DAG's "
+            "folder, or put its folder into the DAG's template_searchpath."
+        )
     what = f"{where} cannot be rendered as a Jinja template ({type(error).__name__})."
     if package != "jinja2":
         return RenderingError(what)
