@@ -167,6 +167,8 @@ class AddProspectsOperator(SalesBlinkOperator):
         from airflow_provider_salesblink.loading.destination import ListChoice
 
         exactly_one(rows=self.rows, rows_path=self.rows_path, sql=self.sql)
+        if self.sql is None and (self.sql_conn_id is not None or self.sql_parameters is not None):
+            raise AirflowFailException("sql_conn_id and sql_parameters are for sql, and the rows do not come from it.")
         self.check_reservations_are_shared(client)
         validation.number("defer_after", self.defer_after, 0)
         check_path(self.rejected_path, "rejected_path")
@@ -224,7 +226,9 @@ class AddProspectsOperator(SalesBlinkOperator):
             return Rows(open_rows, self.rows_path, columns, csv_options, opt_out_columns)
         if self.sql is not None:
             query = self._query()
-            self.log.info("Loading the rows of a query in %s into campaign %s.", query.conn_id, self.campaign_id)
+            self.log.info(
+                "Loading the rows of a query of connection %s into campaign %s.", query.conn_id, self.campaign_id
+            )
             return Rows(query.open, columns, opt_out_columns)
         given = self.rows.given if isinstance(self.rows, _OutOfSight) else self.rows
         rows = json_argument("rows", given, list)
