@@ -46,6 +46,15 @@ class Query:
             raise AirflowFailException("sql needs sql_conn_id: the Airflow connection of the database.")
         return cls(sql_conn_id, _one_query(sql), _parameters(sql_parameters))
 
+    def without_placeholders(self) -> str:
+        """Return the text with NULL in place of each placeholder, for a parser of plain SQL."""
+        if self.parameters is None:
+            return self.text
+        from sqlparse import lexer, tokens
+
+        found = lexer.tokenize(self.text.replace("%%", "%"))  # type: ignore[no-untyped-call]
+        return "".join("NULL" if kind in tokens.Name.Placeholder else value for kind, value in found)
+
     @contextmanager
     def open(self, columns: Mapping[str, str] | None, opt_out_columns: Iterable[str] | None) -> Iterator[Source]:
         """Run the query and return its rows.

@@ -265,7 +265,13 @@ class AddProspectsOperator(SalesBlinkOperator):
         from airflow_provider_salesblink.operators import lineage
 
         campaign = lineage.campaign_of(self.outlets, self.campaign_id, self.salesblink_conn_id)
-        return lineage.of_load(campaign=campaign, rows_path=self.rows_path, inlets=self.inlets, result=self._result)
+        return lineage.of_load(
+            campaign=campaign,
+            rows_path=self.rows_path,
+            query=None if self.sql is None else self._query,
+            inlets=self.inlets,
+            result=self._result,
+        )
 
 
 class _OutOfSight:

@@ -14,6 +14,7 @@ import pytest
 from airflow.providers.common.compat.sdk import DAG, AirflowFailException, TaskDeferred
 
 from airflow_provider_salesblink.loading.rows import QueryFailedError
+from airflow_provider_salesblink.operators.databases import Query
 from airflow_provider_salesblink.operators.prospects import AddProspectsOperator
 from tests.apis import BOTH
 from tests.conftest import ROOT
@@ -219,6 +220,22 @@ def test_a_deferred_load_runs_the_query_again(
 
     assert (xcom["rows"], xcom["added"]) == (21, 21)
     assert len(sandbox.people()) == 21
+
+
+@pytest.mark.parametrize(
+    ("text", "parameters", "plain"),
+    [
+        ("a = %s AND b LIKE '%s%%'", ["x"], "a = NULL AND b LIKE '%s%'"),
+        ("a = %(who)s AND n %% 2 = 0", {"who": "x"}, "a = NULL AND n % 2 = 0"),
+        ("a = ? AND b = '?'", ["x"], "a = NULL AND b = '?'"),
+        ("a = :who AND b = '1:00'::time", {"who": "x"}, "a = NULL AND b = '1:00'::time"),
+        ("a LIKE '%s' AND n % 2 = 0", None, "a LIKE '%s' AND n % 2 = 0"),
+    ],
+)
+def test_lineage_sees_a_query_without_placeholders(text: str, parameters: Any, plain: str) -> None:
+    begin = "SELECT email FROM leads WHERE "
+
+    assert Query.of(begin + text, "warehouse", parameters).without_placeholders() == begin + plain
 
 
 def run_in_a_dag(run_dag: Callable[..., Any], folder: Path, **options: Any) -> Any:
