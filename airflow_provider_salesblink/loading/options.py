@@ -79,6 +79,7 @@ class RunOptions:
     :param settling_time: seconds for which requests of a killed run, or of another load whose reservations were lost,
         may still take effect. By default, what the client says (``settling_time``).
     :param done_before: what ``report.done()`` of an earlier part of the same load returned; it is counted in.
+    :param earlier_outcomes: the records that this earlier part left of its rows' outcomes (the lines of its file).
     :param sleep: how to wait.
     :raises InvalidInputError: when a number is out of bounds.
     """
@@ -89,6 +90,7 @@ class RunOptions:
     longest_wait: float = math.inf
     settling_time: float | None = None
     done_before: Mapping[str, Any] = field(default_factory=dict)
+    earlier_outcomes: Iterable[Mapping[str, Any]] = ()
     sleep: Callable[[float], None] = time.sleep  # noqa: TID251
 
     def __post_init__(self) -> None:

@@ -36,7 +36,7 @@ class Counts:
     ``rows`` is the sum of ``add``, ``update`` (if each person is in the campaign once), ``there``, ``opted_out``,
     ``repeats`` and ``rejected``. ``opted_out`` includes ``opted_out_elsewhere``, in other campaigns.
     ``opt_out`` and ``unsubscribe`` count people to unsubscribe; ``unclear`` counts people in no row of a mirror whose
-    own address cannot be read.
+    own address cannot be read, and ``not_unsubscribed`` people in no row whose unsubscribe SalesBlink refused.
     """
 
     rows: int = 0
@@ -52,3 +52,4 @@ class Counts:
     in_campaign: int = 0
     subscribed: int = 0
     unclear: int = 0
+    not_unsubscribed: int = 0

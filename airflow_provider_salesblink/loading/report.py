@@ -55,6 +55,7 @@ class Report:
     :param looked_up: people who were looked up in other campaigns before they were added.
     :param already_there: people that an earlier part of the same load added or updated, and that the plan counts as
         there.
+    :param row_outcomes: how many rows have each outcome, if the load keeps outcomes.
     """
 
     campaign_id: str
@@ -69,6 +70,7 @@ class Report:
     already_there: int = 0
     reads: int = 0
     looked_up: int = 0
+    row_outcomes: dict[str, int] | None = None
     ambiguous: Ambiguous = field(default_factory=Ambiguous)
     first_rejects: list[str] = field(default_factory=list)
 
@@ -94,17 +96,28 @@ class Report:
             "campaign_id": self.campaign_id,
             "mode": self.mode,
             "rows": planned.rows,
+            **self._counts_of_rows(),
+            "unsubscribed": planned.unsubscribe + planned.opt_out if self.dry_run else self.unsubscribed,
+            "not_unsubscribed": planned.not_unsubscribed,
+            "held_back": self.held_back,
+            "ambiguous": asdict(self.ambiguous),
+        }
+
+    def _counts_of_rows(self) -> dict[str, int]:
+        """Return how many rows have each outcome; together they are all rows."""
+        planned = self.planned
+        counts = {
             "added": planned.add if self.dry_run else self.added,
             "updated": planned.update if self.dry_run else self.updated,
-            "unsubscribed": planned.unsubscribe + planned.opt_out if self.dry_run else self.unsubscribed,
             "there": max(0, planned.there - self.already_there),
             "opted_out": planned.opted_out,
             "repeats": planned.repeats,
             "rejected": planned.rejected,
             "taken_by_others": self.taken_by_others,
-            "held_back": self.held_back,
-            "ambiguous": asdict(self.ambiguous),
         }
+        if self.row_outcomes is None:
+            return counts
+        return {**dict.fromkeys(counts, 0), **self.row_outcomes}
 
 
 def as_json_lines(rejects: Iterable[Reject]) -> Iterator[str]:

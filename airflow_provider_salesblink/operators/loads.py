@@ -12,7 +12,7 @@ from airflow_provider_salesblink.argument_types import path_text
 from airflow_provider_salesblink.choices import Mode, OptOuts, OptOutScope
 from airflow_provider_salesblink.links import CampaignLink
 from airflow_provider_salesblink.operators.base import SalesBlinkOperator, exactly_one, json_argument, one_of
-from airflow_provider_salesblink.operators.files import Rows, check_path, is_same, open_rows, write_lines
+from airflow_provider_salesblink.operators.files import Rows, check_path, is_same, open_rows, read_records, write_lines
 
 if TYPE_CHECKING:
     import os
@@ -21,8 +21,11 @@ if TYPE_CHECKING:
     from airflow.providers.openlineage.extractors import OperatorLineage
 
     from airflow_provider_salesblink.client import RateLimitedError, SalesBlinkClient
+    from airflow_provider_salesblink.loading.outcomes import Outcome
     from airflow_provider_salesblink.loading.report import Report
     from airflow_provider_salesblink.loading.rows import Reject, Row
+
+_LOST = {"rows_path": "the rows", "suppression_path": "the list", "rejected_path": "the refused rows"}
 
 
 class AddProspectsOperator(SalesBlinkOperator):
@@ -33,7 +36,8 @@ class AddProspectsOperator(SalesBlinkOperator):
     loaded are refused; the others are sent anyway, and then the task fails if more than ``max_rejected`` were refused.
 
     XCom: ``outcome`` "loaded", ``campaign_id``, ``mode``, counts (``rows``, ``added``, ``updated``, ``unsubscribed``,
-    ``there``, ``opted_out``, ``repeats``, ``rejected``, ...) and ``rejected_path``, None if nothing was refused.
+    ``there``, ``opted_out``, ``repeats``, ``rejected``, ...), ``rejected_path``, None if nothing was refused, and
+    ``outcomes_path``.
 
     :param campaign_id: the campaign's id (templated).
     :param rows: the people, a list of columns -> values, also as JSON text (templated). They pass through Airflow's
@@ -61,6 +65,8 @@ class AddProspectsOperator(SalesBlinkOperator):
     :param suppression_path: a file of people who must not be mailed, on any object storage (templated): one address,
         domain, or SHA-256 of a normalized address a line. A file that cannot be read stops the load.
     :param rejected_path: where to write the refused rows with their reasons, as JSON lines (templated).
+    :param outcomes_path: where to write the outcome of every row, as JSON lines without addresses (templated). Also if
+        the load fails after it has read all rows.
     :param defer_after: a task that would wait longer than this many seconds for the shared rate limit, or for people
         that another load is adding, is deferred: it holds no worker slot meanwhile, and then continues.
     :param salesblink_conn_id: the Airflow connection that holds the key (templated).
@@ -76,6 +82,7 @@ class AddProspectsOperator(SalesBlinkOperator):
         "opt_out_columns",
         "suppression_path",
         "rejected_path",
+        "outcomes_path",
         "list_id",
         "salesblink_conn_id",
     )
@@ -100,6 +107,7 @@ class AddProspectsOperator(SalesBlinkOperator):
         opt_out_scope: OptOutScope = "account",
         suppression_path: str | os.PathLike[str] | None = None,
         rejected_path: str | os.PathLike[str] | None = None,
+        outcomes_path: str | os.PathLike[str] | None = None,
         defer_after: float = 120,
         **kwargs: Any,
     ) -> None:
@@ -123,8 +131,10 @@ class AddProspectsOperator(SalesBlinkOperator):
         self.opt_out_scope = opt_out_scope
         self.suppression_path: str | None = path_text(suppression_path)
         self.rejected_path: str | None = path_text(rejected_path)
+        self.outcomes_path: str | None = path_text(outcomes_path)
         self.defer_after = defer_after
         self._done_before: dict[str, Any] = {}
+        self._is_resumed = False
         self._result: dict[str, Any] = {}
 
     def mask_personal_data(self) -> None:
@@ -136,6 +146,7 @@ class AddProspectsOperator(SalesBlinkOperator):
     def restore_state(self, saved: dict[str, Any]) -> None:
         """Continue counting where the task was deferred."""
         self._done_before = saved.get("done_before", {})
+        self._is_resumed = True
 
     def state_to_save(self, limited: RateLimitedError) -> dict[str, Any]:
         """Return what was sent before the task was deferred, so that the last part can report it too."""
@@ -151,17 +162,9 @@ class AddProspectsOperator(SalesBlinkOperator):
         exactly_one(rows=self.rows, rows_path=self.rows_path)
         self.check_reservations_are_shared(client)
         validation.number("defer_after", self.defer_after, 0)
-        check_path(self.rejected_path, "rejected_path")
         check_path(self.suppression_path, "suppression_path")
-        if self.rejected_path is not None and is_same(self.rejected_path, self.rows_path):
-            raise AirflowFailException("rejected_path is rows_path: the rows would be overwritten. Name another file.")
-        if self.rejected_path is not None and is_same(self.rejected_path, self.suppression_path):
-            raise AirflowFailException(
-                "rejected_path is suppression_path: the list would be overwritten. Name another file."
-            )
-        if self.rejected_path is not None:
-            # Before anybody is sent, check that the file can be written, and empty what an earlier run left there.
-            write_lines(self.rejected_path, (), "rejected_path")
+        self._prepare_output("rejected_path")
+        self._prepare_output("outcomes_path", "rejected_path", keep=self._is_resumed)
         suppression_path = None if self.suppression_path is None else ObjectStoragePath(self.suppression_path)
         try:
             report = load(
@@ -179,8 +182,10 @@ class AddProspectsOperator(SalesBlinkOperator):
                     list_choice=ListChoice(self.list_id, self.allow_other_campaigns),
                     longest_wait=self.defer_after,
                     done_before=self._done_before,
+                    earlier_outcomes=self._earlier_outcomes(),
                 ),
                 on_rejects=self._keep,
+                on_outcomes=self._write_outcomes if self.outcomes_path is not None else None,
             )
         except LoadFailedError as failed:
             done = {name: number for name, number in self._summary(failed.report).items() if isinstance(number, int)}
@@ -190,6 +195,31 @@ class AddProspectsOperator(SalesBlinkOperator):
                 raise AirflowFailException(f"{failed}{self._where_rejects_are(failed.report)}") from failed
             raise
         return self._summary(report)
+
+    def _prepare_output(self, argument: str, *others: str, keep: bool = False) -> None:
+        """Check that an output file can be written, before anybody is sent, and empty what an earlier run left there.
+
+        :param others: more arguments with paths that must be other files.
+        :param keep: whether to keep what an earlier part of the same load left there.
+        """
+        path: str | None = getattr(self, argument)
+        check_path(path, argument)
+        if path is None:
+            return
+        for other in ("rows_path", "suppression_path", *others):
+            if is_same(path, getattr(self, other)):
+                raise AirflowFailException(
+                    f"{argument} is {other}: {_LOST[other]} would be overwritten. Name another file."
+                )
+        if not keep:
+            write_lines(path, (), argument)
+
+    def _earlier_outcomes(self) -> Iterable[dict[str, Any]]:
+        return read_records(self.outcomes_path) if self.outcomes_path is not None and self._is_resumed else ()
+
+    def _write_outcomes(self, outcomes: Iterable[Outcome]) -> None:
+        if self.outcomes_path is not None:
+            write_lines(self.outcomes_path, (each.as_json_line() for each in outcomes), "outcomes_path")
 
     def _source(self) -> Iterable[Row | Reject]:
         from airflow_provider_salesblink.loading.rows import ColumnNames, from_mappings
@@ -225,7 +255,8 @@ class AddProspectsOperator(SalesBlinkOperator):
 
     def _summary(self, report: Report) -> dict[str, Any]:
         result = report.for_xcom()
-        result["rejected_path"] = self.rejected_path if result["rejected"] else None
+        result["rejected_path"] = self.rejected_path if result["rejected"] or result["not_unsubscribed"] else None
+        result["outcomes_path"] = self.outcomes_path
         self._result = result
         return result
 
