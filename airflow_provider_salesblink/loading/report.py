@@ -7,6 +7,8 @@ import re
 from dataclasses import asdict, dataclass, field
 from typing import TYPE_CHECKING, Any
 
+from airflow_provider_salesblink.loading.row_types import MAY_HAVE_OPTED_OUT
+
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping
 
@@ -129,7 +131,7 @@ def as_json_lines(rejects: Iterable[Reject]) -> Iterator[str]:
     for reject in rejects:
         line: dict[str, Any] = {"row": reject.number, "reason": reject.reason}
         if reject.blocks_person:
-            line["may_have_opted_out"] = True
+            line[MAY_HAVE_OPTED_OUT] = True
         try:
             yield json_line({**line, "columns": dict(reject.columns)})
         except (TypeError, ValueError, RecursionError):
