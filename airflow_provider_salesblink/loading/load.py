@@ -13,8 +13,8 @@ from airflow_provider_salesblink.client.errors import InvalidInputError, RateLim
 from airflow_provider_salesblink.loading.campaign_reader import CampaignReader
 from airflow_provider_salesblink.loading.column_names import with_opt_outs
 from airflow_provider_salesblink.loading.destination import ClientCampaign
-from airflow_provider_salesblink.loading.mirror_guards import check_mirror, hold_back_unsubscribes
-from airflow_provider_salesblink.loading.options import Guards, OptOutRules, RunOptions, SendLimits
+from airflow_provider_salesblink.loading.guards import Guards, hold_back_unsubscribes
+from airflow_provider_salesblink.loading.options import OptOutRules, RunOptions, SendLimits
 from airflow_provider_salesblink.loading.plan import Plan
 from airflow_provider_salesblink.loading.plan_steps import Action
 from airflow_provider_salesblink.loading.planner import Planner
@@ -64,7 +64,8 @@ def load(
     :param on_rejects: called once with the rejected rows, if there are any.
     :param on_outcomes: called once with the outcomes of all rows in their order, also if the load fails after it has
         read all rows. The counts of the report are then those of the outcomes.
-    :raises LoadFailedError: when too many rows are rejected, or a mirror would unsubscribe too many people.
+    :raises LoadFailedError: when too many rows are rejected, or the load would add, update or unsubscribe too many
+        people.
     :raises RateLimitedError: when SalesBlink, the rate limit or another load would keep the load waiting for longer
         than ``run.longest_wait``. The error's ``report`` says what is done.
     :raises SalesBlinkError: when SalesBlink cannot be reached, or refuses. The next run finds what was sent.
@@ -85,9 +86,10 @@ def load(
                 this.wait_for_earlier_run()
                 this.read_campaign()
                 this.plan_rows(source)
-                check_mirror(this.plan, this.report, guards.max_unsubscribes)
-                this.check_adds()
                 this.log_plan()
+                guards.check(this.plan, this.report)
+                this.check_adds()
+                this.log_duration()
                 everybody_added = this.send()
             this.report_rejects(on_rejects)
             this.check_outcome(guards.max_rejected, everybody_added=everybody_added)
@@ -165,6 +167,7 @@ class _Load:
         )
         with Progress("rows planned") as progress:
             planner.decide(progress.each(with_opt_outs(source, self._opt_outs.columns)), self._conflicts.refuse)
+        hold_back_unsubscribes(self.plan, self.report)
         self.plan.outcomes.continue_from(self._run.earlier_outcomes)
         self._has_all_rows = True
 
@@ -177,8 +180,8 @@ class _Load:
             self._destination.check_adds()
 
     def log_plan(self) -> None:
-        """Log the plan, and about how long it takes."""
-        client, counts = self._client, self.plan.counts
+        """Log the plan."""
+        counts = self.plan.counts
         log.info(
             "Campaign %s holds %s people; %s rows: %s to add, %s to update, %s to unsubscribe, %s there, %s opted out, "
             "%s repeats, %s refused.",
@@ -188,15 +191,16 @@ class _Load:
                 counts.there, counts.opted_out, counts.repeats, counts.rejected,
             )),
         )  # fmt: skip
+
+    def log_duration(self) -> None:
+        """Log about how long the plan takes."""
+        client = self._client
         writes = sum(self.plan.calls_to_send(action) for action in get_args(Action))
         if client.dry_run or not writes:
             not_sent = " (dry run: not sent, and nobody is looked up in other campaigns)" if writes else ""
             log.info("Writes: %s%s. Reads of the campaign: %s.", f"{writes:,}", not_sent, self.report.reads)
             return
-        self._log_duration(writes)
-
-    def _log_duration(self, writes: int) -> None:
-        client, adds = self._client, self.plan.to_send("add")
+        adds = self.plan.to_send("add")
         look_ups = adds if self._looks_up else 0
         seconds = max(seconds_for(writes, client.writes_per_minute), seconds_for(look_ups, client.reads_per_minute))
         log.info(

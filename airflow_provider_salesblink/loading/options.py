@@ -20,8 +20,6 @@ if TYPE_CHECKING:
     from airflow_provider_salesblink.client import SalesBlinkClient
     from airflow_provider_salesblink.loading.suppressions import OpenablePath
 
-MOST_UNSUBSCRIBES = 0.1
-
 
 @dataclass(frozen=True)
 class OptOutRules:
@@ -46,25 +44,6 @@ class OptOutRules:
     def __post_init__(self) -> None:
         if self.scope not in get_args(OptOutScope):
             raise InvalidInputError("opt_out_scope is neither 'account' nor 'campaign'.")
-
-
-@dataclass(frozen=True)
-class Guards:
-    """What makes a load fail instead of doing harm.
-
-    :param max_rejected: how many rows may be rejected before the load fails. It sends the other rows anyway.
-    :param max_unsubscribes: the largest share of the campaign's subscribed people that a mirror may unsubscribe.
-        It does not limit people who opted out according to the source.
-    :raises InvalidInputError: when a number is out of bounds.
-    """
-
-    max_rejected: int = 0
-    max_unsubscribes: float = MOST_UNSUBSCRIBES
-
-    def __post_init__(self) -> None:
-        validation.whole_number("max_rejected", self.max_rejected, 0)
-        # A percentage would switch the guard off, and an unsubscribe cannot be undone.
-        validation.number("max_unsubscribes", self.max_unsubscribes, 0, 1)
 
 
 @dataclass(frozen=True)

@@ -57,6 +57,9 @@ class AddProspectsOperator(SalesBlinkOperator):
     :param max_rejected: how many rows may be refused without the task failing.
     :param max_unsubscribes: the most unsubscribes of a mirror, as a share of the campaign's subscribed people.
         It does not limit people who opted out according to a row or the suppression file.
+    :param max_adds: the most people to add, in any mode: a whole number, or a share of the people in the campaign, from
+        0.0 to 1.0 (templated). The task fails before it sends anything if there are more. Default: no limit.
+    :param max_updates: the most people to update; likewise (templated).
     :param opt_outs: what ``upsert`` and ``mirror`` do with people in the campaign who opted out according to a row or
         the suppression file: ``unsubscribe`` them, or ``skip`` them. In no mode are they added or changed.
     :param opt_out_scope: ``account`` looks up each person to be added, and adds nobody who opted out in any campaign
@@ -83,6 +86,8 @@ class AddProspectsOperator(SalesBlinkOperator):
         "suppression_path",
         "rejected_path",
         "outcomes_path",
+        "max_adds",
+        "max_updates",
         "list_id",
         "salesblink_conn_id",
     )
@@ -103,6 +108,8 @@ class AddProspectsOperator(SalesBlinkOperator):
         max_in_flight: int = 8,
         max_rejected: int = 0,
         max_unsubscribes: float = 0.1,
+        max_adds: float | str | None = None,
+        max_updates: float | str | None = None,
         opt_outs: OptOuts = "unsubscribe",
         opt_out_scope: OptOutScope = "account",
         suppression_path: str | os.PathLike[str] | None = None,
@@ -127,6 +134,8 @@ class AddProspectsOperator(SalesBlinkOperator):
         self.max_in_flight = max_in_flight
         self.max_rejected = max_rejected
         self.max_unsubscribes = max_unsubscribes
+        self.max_adds = max_adds
+        self.max_updates = max_updates
         self.opt_outs = opt_outs
         self.opt_out_scope = opt_out_scope
         self.suppression_path: str | None = path_text(suppression_path)
@@ -175,7 +184,7 @@ class AddProspectsOperator(SalesBlinkOperator):
                 opt_outs=OptOutRules(
                     suppression_path=suppression_path, in_campaign=self.opt_outs, scope=self.opt_out_scope
                 ),
-                guards=Guards(self.max_rejected, self.max_unsubscribes),
+                guards=Guards(self.max_rejected, self.max_unsubscribes, self.max_adds, self.max_updates),
                 run=RunOptions(
                     max_in_flight=self.max_in_flight,
                     owner=self.owner_name,
