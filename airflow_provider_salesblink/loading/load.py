@@ -45,6 +45,7 @@ def load(
     source: Iterable[Row | Reject],
     *,
     mode: Mode = "insert",
+    fill_empty: bool = False,
     opt_outs: OptOutRules = OptOutRules(),  # noqa: B008
     guards: Guards = Guards(),  # noqa: B008
     run: RunOptions = RunOptions(),  # noqa: B008
@@ -57,7 +58,9 @@ def load(
 
     :param source: the rows, as the functions of :mod:`rows` return them.
     :param mode: ``insert`` adds people who are not in the campaign; ``upsert`` also sets the fields that differ;
-        ``mirror`` also unsubscribes people who are in the campaign but in no row.
+        ``update`` only sets them, and never adds; ``mirror`` adds, sets, and unsubscribes people who are in the
+        campaign but in no row.
+    :param fill_empty: set only fields that are empty in SalesBlink. Not with ``insert``, which sets none.
     :param opt_outs: how to find people who opted out, and what to do with them.
     :param guards: what makes the load fail.
     :param run: how the load sends, waits, and continues an earlier run.
@@ -78,14 +81,15 @@ def load(
         if not isinstance(value, kind):
             raise InvalidInputError(f"{name} is a {type(value).__name__}: pass {kind.__name__}(...).")
     campaign_id = validation.identifier("campaign_id", campaign_id)
-    if client.prospects.adds_refused:
+    _check_mode(mode, fill_empty=fill_empty)
+    if client.prospects.adds_refused and mode != "update":
         raise InvalidInputError(client.prospects.adds_refused)
     with closing(_Load(client, campaign_id, mode, opt_outs, run, keeps_outcomes=on_outcomes is not None)) as this:
         try:
             with client.waiting_at_most(run.longest_wait):
                 this.wait_for_earlier_run()
                 this.read_campaign()
-                this.plan_rows(source)
+                this.plan_rows(source, fill_empty=fill_empty)
                 this.log_plan()
                 guards.check(this.plan, this.report)
                 this.check_adds()
@@ -100,6 +104,15 @@ def load(
             raise
         this.report_outcomes(on_outcomes)
         return this.report
+
+
+def _check_mode(mode: object, *, fill_empty: object) -> None:
+    if mode not in get_args(Mode):
+        raise InvalidInputError(f"mode is not one of {', '.join(map(repr, get_args(Mode)))}.")
+    if not isinstance(fill_empty, bool):
+        raise InvalidInputError(f"fill_empty is a {type(fill_empty).__name__}: pass True or False.")
+    if mode == "insert" and fill_empty:
+        raise InvalidInputError("fill_empty has no effect with mode 'insert', which changes nobody: use another mode.")
 
 
 class _Load:
@@ -157,12 +170,13 @@ class _Load:
         self._reader.read(self._conflicts.learn)
         self.report.count_already_there()
 
-    def plan_rows(self, source: Iterable[Row | Reject]) -> None:
+    def plan_rows(self, source: Iterable[Row | Reject], *, fill_empty: bool) -> None:
         """Decide for each row what to do."""
         planner = Planner(
             self.plan,
             suppressions=self._suppressions,
             opt_outs=self._opt_outs.in_campaign,
+            fill_empty=fill_empty,
             column_values=self._client.prospects.checks.column_values,
         )
         with Progress("rows planned") as progress:

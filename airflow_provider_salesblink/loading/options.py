@@ -29,7 +29,7 @@ class OptOutRules:
         column names take them too: :class:`ColumnNames`.
     :param suppression_path: a file of people who must not be mailed, whatever the rows say; see :class:`Suppressions`.
     :param in_campaign: what to do with people in the campaign who opted out according to a row or that file:
-        ``unsubscribe`` them (in ``upsert`` and ``mirror``), or ``skip`` them.
+        ``unsubscribe`` them (in all modes but ``insert``), or ``skip`` them.
     :param scope: ``account`` looks up each person before adding them, and adds nobody who opted out in any campaign
         that the key sees. If SalesBlink does not show it for a person, the person's row is rejected. ``campaign``
         checks this campaign only. A dry run looks nobody up.

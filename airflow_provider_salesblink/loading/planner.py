@@ -56,8 +56,9 @@ class Planner:
     """Fills a plan from the rows of a source.
 
     :param suppressions: people who must not be mailed.
-    :param opt_outs: what ``upsert`` and ``mirror`` do with people in the campaign who opted out according to the
-        source: ``unsubscribe`` them, or ``skip`` them.
+    :param opt_outs: what all modes but ``insert`` do with people in the campaign who opted out according to the source:
+        ``unsubscribe`` them, or ``skip`` them.
+    :param fill_empty: whether to set only fields that are empty in SalesBlink.
     :param column_values: makes a mapping of a prospect's fields that finds them under the names that users write.
     """
 
@@ -67,6 +68,7 @@ class Planner:
         *,
         suppressions: Suppressions | None = None,
         opt_outs: OptOuts = "unsubscribe",
+        fill_empty: bool = False,
         column_values: Callable[[dict[str, Any]], Mapping[str, Any]] = dict,
     ) -> None:
         self._plan = plan
@@ -74,6 +76,7 @@ class Planner:
         self._counts = plan.counts
         self._suppressions = suppressions
         self._opt_outs = opt_outs
+        self._fill_empty = fill_empty
         self._column_values = column_values
         self._still_subscribed = 0
         self._cleaned = _RowNumbers()
@@ -132,6 +135,9 @@ class Planner:
             word, reason = "opted_out", _OUT_IN_CAMPAIGN
         elif known:
             word = self._decide_update(row, who, known)
+        elif self._mode == "update":
+            self._counts.missing += 1
+            word = "missing"
         else:
             self._plan.add_step(row.number, "add", who, None, {**row.columns, EMAIL: address})
         self._outcomes.note(row.number, word, address, who, reason=reason, is_first=True)
@@ -150,7 +156,7 @@ class Planner:
         return "update" if changed else "there"
 
     def _differing(self, fields: str | None, wanted: dict[str, str]) -> dict[str, str]:
-        return differing(self._column_values(json.loads(fields or "{}")), wanted)
+        return differing(self._column_values(json.loads(fields or "{}")), wanted, only_empty=self._fill_empty)
 
     def _opt_out(self, first: int | None, number: int, who: bytes) -> None:
         """Plan what follows from a row whose person opted out.
@@ -220,8 +226,10 @@ class Planner:
             setattr(self._counts, action, getattr(self._counts, action) - 1)
         if not found and self._plan.opted_out(who):
             self._counts.opted_out -= 1
-        elif not found:
+        elif not found and self._plan.holds(who):
             self._counts.there -= 1
+        elif not found:
+            self._counts.missing -= 1
         return json.loads(found[0][1]) if found else {}
 
     def _unsubscribe_missing(self) -> None:
@@ -237,6 +245,11 @@ class Planner:
                 "People who opted out according to the source, and who are in the campaign: %s. Mode 'insert' "
                 "leaves them there; 'upsert' unsubscribes them.", f"{self._still_subscribed:,}",
             )  # fmt: skip
+        if self._counts.missing:
+            log.info(
+                "Rows of people who are not in the campaign, and who mode 'update' does not add: %s.",
+                f"{self._counts.missing:,}",
+            )
         if self._cleaned:
             log.info("Cleaned the addresses of %s: blanks, invisible characters, mailto: or names.", self._cleaned)
         if self._repeated:

@@ -112,6 +112,7 @@ class Report:
             "added": planned.add if self.dry_run else self.added,
             "updated": planned.update if self.dry_run else self.updated,
             "there": max(0, planned.there - self.already_there),
+            "missing": planned.missing,
             "opted_out": planned.opted_out,
             "repeats": planned.repeats,
             "rejected": planned.rejected,

@@ -51,8 +51,9 @@ class AddProspectsOperator(SalesBlinkOperator):
     :param list_id: the list to add people to; None for the campaign's only list (templated; API v1 only).
     :param allow_other_campaigns: add people although another running campaign uses the list and will mail them too (API
         v1 only).
-    :param mode: ``insert`` adds people who are not there; ``upsert`` also sets the fields that differ; ``mirror`` also
-        unsubscribes people who are there but in no row.
+    :param mode: ``insert`` adds people who are not there; ``upsert`` also sets the fields that differ; ``update`` only
+        sets them, and never adds; ``mirror`` adds, sets, and unsubscribes people who are there but in no row.
+    :param fill_empty: set only fields that are empty in SalesBlink, in any mode but ``insert``.
     :param max_in_flight: the most calls at once.
     :param max_rejected: how many rows may be refused without the task failing.
     :param max_unsubscribes: the most unsubscribes of a mirror, as a share of the campaign's subscribed people.
@@ -60,7 +61,7 @@ class AddProspectsOperator(SalesBlinkOperator):
     :param max_adds: the most people to add, in any mode: a whole number, or a share of the people in the campaign, from
         0.0 to 1.0 (templated). The task fails before it sends anything if there are more. Default: no limit.
     :param max_updates: the most people to update; likewise (templated).
-    :param opt_outs: what ``upsert`` and ``mirror`` do with people in the campaign who opted out according to a row or
+    :param opt_outs: what all modes but ``insert`` do with people in the campaign who opted out according to a row or
         the suppression file: ``unsubscribe`` them, or ``skip`` them. In no mode are they added or changed.
     :param opt_out_scope: ``account`` looks up each person to be added, and adds nobody who opted out in any campaign
         that the key sees; it refuses people if another campaign does not show whether they did. ``campaign`` checks
@@ -105,6 +106,7 @@ class AddProspectsOperator(SalesBlinkOperator):
         list_id: str | None = None,
         allow_other_campaigns: bool = False,
         mode: Mode = "insert",
+        fill_empty: bool = False,
         max_in_flight: int = 8,
         max_rejected: int = 0,
         max_unsubscribes: float = 0.1,
@@ -131,6 +133,7 @@ class AddProspectsOperator(SalesBlinkOperator):
         self.list_id = list_id
         self.allow_other_campaigns = allow_other_campaigns
         self.mode = mode
+        self.fill_empty = fill_empty
         self.max_in_flight = max_in_flight
         self.max_rejected = max_rejected
         self.max_unsubscribes = max_unsubscribes
@@ -169,7 +172,8 @@ class AddProspectsOperator(SalesBlinkOperator):
         from airflow_provider_salesblink.loading.destination import ListChoice
 
         exactly_one(rows=self.rows, rows_path=self.rows_path)
-        self.check_reservations_are_shared(client)
+        if self.mode != "update":
+            self.check_reservations_are_shared(client)
         validation.number("defer_after", self.defer_after, 0)
         check_path(self.suppression_path, "suppression_path")
         self._prepare_output("rejected_path")
@@ -181,6 +185,7 @@ class AddProspectsOperator(SalesBlinkOperator):
                 self.campaign_id,
                 self._source(),
                 mode=self.mode,
+                fill_empty=self.fill_empty,
                 opt_outs=OptOutRules(
                     suppression_path=suppression_path, in_campaign=self.opt_outs, scope=self.opt_out_scope
                 ),

@@ -32,7 +32,7 @@ if TYPE_CHECKING:
 
 pytestmark = pytest.mark.apis(*BOTH)
 
-WORDS = ("added", "updated", "there", "opted_out", "repeats", "rejected", "taken_by_others")
+WORDS = ("added", "updated", "there", "opted_out", "repeats", "rejected", "taken_by_others", "missing")
 THERE = [
     {"Email": "same@example.com", "Company": "X"},
     {"Email": "changed@example.com", "Company": "Old"},
@@ -336,7 +336,8 @@ def test_any_rows_in_any_mode_have_outcomes_that_agree(
         else:
             rows.append(Row(number, columns, opted_out=chance.random() < 0.1))
     options: dict[str, Any] = {
-        "mode": chance.choice(["insert", "upsert", "mirror"]), "opt_outs": chance.choice(["unsubscribe", "skip"]),
+        "mode": chance.choice(["insert", "upsert", "update", "mirror"]),
+        "opt_outs": chance.choice(["unsubscribe", "skip"]),
         "suppression_path": listed, "max_rejected": 40, "max_unsubscribes": 1,
     }  # fmt: skip
     kept = Kept()

@@ -30,7 +30,7 @@ except ImportError:  # Airflow 2
 pytestmark = pytest.mark.apis(*BOTH)
 
 ROWS = [{"Email": f"p{number}@example.com"} for number in range(12)]
-COUNTS = ("added", "updated", "there", "opted_out", "repeats", "rejected", "taken_by_others")
+COUNTS = ("added", "updated", "there", "opted_out", "repeats", "rejected", "taken_by_others", "missing")
 
 
 def operator(campaign: CampaignUnderTest, path: Path | str, **options: Any) -> AddProspectsOperator:
