@@ -13,6 +13,7 @@ if TYPE_CHECKING:
 
     from airflow_provider_salesblink.loading.campaign_reader import CampaignReader
     from airflow_provider_salesblink.loading.options import SendLimits
+    from airflow_provider_salesblink.loading.outcomes import Word
     from airflow_provider_salesblink.loading.plan import Plan
     from airflow_provider_salesblink.loading.plan_steps import Step
     from airflow_provider_salesblink.loading.report import Report
@@ -45,7 +46,7 @@ class ReadBack:
         reader: CampaignReader,
         report: Report,
         limits: SendLimits,
-        mark_done: Callable[[Step], None],
+        mark_done: Callable[[Step, Word], None],
     ) -> None:
         self._plan = plan
         self._reader = reader
@@ -56,9 +57,9 @@ class ReadBack:
         self._accepted: set[int] = set()
 
     @property
-    def in_doubt(self) -> bool:
-        """Whether somebody was sent and it is not known whether they were added."""
-        return bool(self._doubtful)
+    def in_doubt(self) -> frozenset[int]:
+        """The steps of people who were sent, while it is not known whether they were added."""
+        return frozenset(self._doubtful)
 
     def note_sent(self, steps: Iterable[Step]) -> None:
         """Note that people are being sent."""
@@ -120,7 +121,7 @@ class ReadBack:
         is_there, was_sent = self._plan.holds(step.who), step.key in self._doubtful
         was_lost = was_sent and step.key not in self._accepted
         if is_there:
-            self._mark_done(step)
+            self._mark_done(step, "added" if was_sent else "taken_by_others")
             self._report.added += was_sent
             self._report.taken_by_others += not was_sent
             self._accepted.discard(step.key)

@@ -46,6 +46,7 @@ if TYPE_CHECKING:
     from airflow_provider_salesblink.loading.destination import Destination
     from airflow_provider_salesblink.loading.opt_out_lookups import Source
     from airflow_provider_salesblink.loading.options import SendLimits
+    from airflow_provider_salesblink.loading.outcomes import Word
     from airflow_provider_salesblink.loading.plan import Plan
     from airflow_provider_salesblink.loading.plan_steps import Step
     from airflow_provider_salesblink.loading.report import Report
@@ -91,8 +92,8 @@ class Sender:
         self._opt_outs = AccountOptOuts(destination)
 
     @property
-    def in_doubt(self) -> bool:
-        """Whether somebody was sent and it is not known whether they were added."""
+    def in_doubt(self) -> frozenset[int]:
+        """The steps of people who were sent, while it is not known whether they were added."""
         return self._read_back.in_doubt
 
     def add(self) -> bool:
@@ -311,7 +312,7 @@ class Sender:
             self._note_not_sent(error, current)
         else:
             for step in steps:
-                self._mark_done(step)
+                self._mark_done(step, "added")
             self._report.added += len(steps)
         self._read_back.note_decided(steps)
 
@@ -336,6 +337,6 @@ class Sender:
             # Raised when no other call is in flight, so that the report has all of them.
             current.error = current.error or error
 
-    def _mark_done(self, step: Step) -> None:
-        self._plan.mark_done(step)
+    def _mark_done(self, step: Step, outcome: Word) -> None:
+        self._plan.mark_done(step, outcome)
         self._progress.step()

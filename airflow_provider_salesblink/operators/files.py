@@ -3,10 +3,14 @@
 from __future__ import annotations
 
 import json
+import logging
+import os
 import re
-from contextlib import contextmanager
+import shutil
+from contextlib import ExitStack, contextmanager
 from pathlib import Path, PurePath
-from typing import TYPE_CHECKING, Any
+from tempfile import NamedTemporaryFile
+from typing import IO, TYPE_CHECKING, Any
 
 from airflow.providers.common.compat.sdk import AirflowFailException, ObjectStoragePath
 
@@ -17,6 +21,8 @@ if TYPE_CHECKING:
     from contextlib import AbstractContextManager
 
     from airflow_provider_salesblink.loading.rows import Reject, Row, Source
+
+log = logging.getLogger(__name__)
 
 _PATH = re.compile(r"[^\[\](){}<>'\"=\s][^\[\](){}<>'\"=\n\r]*")
 
@@ -69,20 +75,56 @@ def write_records(path: str | None, records: Iterable[Mapping[str, Any]]) -> dic
 def write_lines(path: str, lines: Iterable[str], argument: str = "output_path") -> None:
     """Write lines to ``path``, each as it comes from the iterable.
 
+    Where the storage is local, the file takes its place when it is complete. Most object storages do the same.
+
     :raises AirflowFailException: the file cannot be written, and a retry would not help.
     """
-    with _fail_for_good(argument, path):
-        opened = _target(path).open("w", encoding="utf-8")  # type: ignore[no-untyped-call]
-    with opened as file:
+    with ExitStack() as stack:
+        with _fail_for_good(argument, path):
+            file = stack.enter_context(_new_file(path))
         for line in lines:
             file.write(line)
 
 
+@contextmanager
+def _new_file(path: str) -> Iterator[IO[str]]:
+    target = _target(path)
+    place = Path(target.path).resolve()
+    if not (_is_local(target) and place.is_file() and os.access(place.parent, os.W_OK)):
+        with target.open("w", encoding="utf-8") as file:  # type: ignore[no-untyped-call]
+            yield file
+        return
+    new = NamedTemporaryFile(  # noqa: SIM115
+        "w", encoding="utf-8", dir=place.parent, prefix=f".{place.name}.", delete=False
+    )
+    try:
+        with new as file:
+            shutil.copymode(place, new.name)
+            yield file
+        Path(new.name).replace(place)
+    except BaseException:
+        Path(new.name).unlink()
+        raise
+
+
+def read_records(path: str) -> Iterator[dict[str, Any]]:
+    """Yield the records of a file that :func:`write_lines` wrote, one JSON object per line.
+
+    Ends early, with a warning, where the file cannot be read.
+    """
+    try:
+        with ObjectStoragePath(path).open("r", encoding="utf-8") as file:  # type: ignore[no-untyped-call]
+            yield from map(json.loads, file)
+    except (OSError, ValueError) as error:
+        log.warning("The file %s cannot be read (%s).", path, type(error).__name__)
+
+
 _CSV = (".csv", ".tsv", ".txt")
 _JSON = (".json", ".jsonl", ".ndjson")
+_PARQUET = (".parquet",)
 _FOREIGN = {
     **dict.fromkeys((".xlsx", ".xlsm", ".xlsb", ".xls", ".ods", ".numbers"), "Save the spreadsheet as CSV UTF-8."),
-    **dict.fromkeys((".parquet", ".avro", ".orc", ".feather", ".arrow"), "Write the table as CSV or as JSON lines."),
+    **dict.fromkeys((".avro", ".orc", ".feather", ".arrow"), "Write the table as CSV, JSON lines or Parquet."),
     **dict.fromkeys((".zip", ".bz2", ".xz", ".zst", ".7z", ".tar", ".tgz"), "Unpack it, or compress it with gzip."),
 }
 
@@ -94,14 +136,14 @@ def open_rows(
     csv_options: Mapping[str, Any] | None = None,
     opt_out_columns: Iterable[str] | None = None,
 ) -> Iterator[Source]:
-    """Open the rows of a CSV or JSON file, which may be packed with gzip.
+    """Open the rows of a CSV or JSON file, which may be packed with gzip, or of a Parquet file.
 
     :param columns: the source's column names to SalesBlink's; None for all columns as they are.
     :param csv_options: how a CSV file is written, as :func:`rows.from_csv` takes it.
     :param opt_out_columns: the columns that say who opted out.
-    :raises AirflowFailException: the file does not exist, cannot be read, or is neither CSV nor JSON by its name.
+    :raises AirflowFailException: the file does not exist or cannot be read, or its name ends like none of these.
     """
-    from airflow_provider_salesblink.loading.rows import ColumnNames, from_csv, from_jsonl
+    from airflow_provider_salesblink.loading.rows import ColumnNames, from_csv, from_jsonl, from_parquet
 
     with _fail_for_good("rows_path", path):
         source = ObjectStoragePath(path)
@@ -109,26 +151,33 @@ def open_rows(
     if is_folder:
         raise AirflowFailException(f"rows_path {path!r} is a folder: name one file, or map the task over its files.")
     suffix = _kind_by_name(source.name)
-    if csv_options is not None and suffix in _JSON:
+    if csv_options is not None and suffix not in _CSV:
         raise AirflowFailException(f"csv_options is for CSV files, and rows_path ends in {suffix!r}.")
     with _fail_for_good("rows_path", path):
         file = source.open("rb")  # type: ignore[no-untyped-call]
     with file:
         names = ColumnNames(columns, opt_out_columns)
-        yield from_jsonl(file, names) if suffix in _JSON else from_csv(file, names, csv_options)
+        if suffix in _PARQUET:
+            yield from_parquet(file, names)
+        else:
+            yield from_jsonl(file, names) if suffix in _JSON else from_csv(file, names, csv_options)
 
 
 def _kind_by_name(name: str) -> str:
     """Return the suffix that says how the rows of a file are written.
 
-    :raises AirflowFailException: it is not a suffix of CSV or JSON files.
+    :raises AirflowFailException: it is not a suffix of CSV, JSON or Parquet files.
     """
-    suffix = PurePath(name.lower().removesuffix(".gz")).suffix
-    if suffix not in (*_CSV, *_JSON):
+    bare = name.lower().removesuffix(".gz")
+    suffix = PurePath(bare).suffix
+    if suffix in _PARQUET and bare != name.lower():
+        raise AirflowFailException("rows_path ends in '.parquet.gz': unpack it. Parquet files are compressed inside.")
+    if suffix not in (*_CSV, *_JSON, *_PARQUET):
         known = ", ".join((*_CSV, *_JSON))
         remedy = f" {_FOREIGN[suffix]}" if suffix in _FOREIGN else ""
         raise AirflowFailException(
-            f"rows_path ends in {suffix!r}: give a file in {known}, each also with .gz at the end.{remedy}"
+            f"rows_path ends in {suffix!r}: give a file in {known}, each also with .gz at the end, or in "
+            f".parquet.{remedy}"
         )
     return suffix
 
