@@ -5,7 +5,8 @@ from __future__ import annotations
 import gzip
 import hashlib
 import json
-import random
+import os
+import signal
 import sqlite3
 import stat
 import subprocess
@@ -433,13 +434,19 @@ def test_a_blocklist_that_refuses_everything_fails_soon(sandbox: Sandbox, path: 
     assert not sandbox.blocked()
 
 
-KILLED = """
-import sys
+FORKING = """
+import os, sys
+from airflow_provider_salesblink import loading
 from airflow_provider_salesblink.operators.blocklist import SyncSuppressionsOperator
-print("ready", flush=True)
-sys.stdin.readline()
-print(SyncSuppressionsOperator(task_id="t", path=sys.argv[1]).execute({}), flush=True)
+for _ in sys.stdin:
+    pid = os.fork()
+    if pid == 0:
+        SyncSuppressionsOperator(task_id="t", path=sys.argv[1]).execute({})
+        os._exit(0)
+    print(pid, file=sys.stderr, flush=True)
+    os.waitpid(pid, 0)
 """
+"""Runs the task in a new process for each line that it reads, without starting Airflow each time."""
 
 
 def test_killed_many_times_it_loses_nothing_and_appends_nothing_twice(sandbox: Sandbox, path: Path) -> None:
@@ -447,38 +454,48 @@ def test_killed_many_times_it_loses_nothing_and_appends_nothing_twice(sandbox: S
     theirs = [f"theirs{number}@example.com" for number in range(600)]
     path.write_text("\n".join(own))
     sandbox.block(*theirs)
-    sandbox.fault("v1.addToBlocklist", "slow", seconds=0.05, times=None)
-    moments = random.Random(3)
-    blocked = []
-    for _ in range(6):
-        process = subprocess.Popen(
-            [sys.executable, "-c", KILLED, str(path)],
-            cwd=ROOT,
-            stdin=subprocess.PIPE,
-            stdout=subprocess.PIPE,
-            text=True,
-        )
+    sandbox.fault("v1.listBlocklist", "slow", seconds=0.05, times=None)
+    sandbox.fault("v1.addToBlocklist", "slow", seconds=0.2, times=None)
+    requests = sandbox.requests
+    moments: list[Callable[[], bool]] = [
+        lambda: len(sandbox.requests) > len(requests),
+        lambda: len(sandbox.requests) > len(requests) + 3,
+        lambda: len(path.read_text().split()) == 1200,
+        lambda: len(sandbox.blocked()) >= 700,
+        lambda: len(sandbox.blocked()) >= 900,
+        lambda: len(sandbox.requests) > len(requests) + 1,
+    ]
+    seen = []
+    with subprocess.Popen(
+        [sys.executable, "-W", "ignore", "-c", FORKING, str(path)], cwd=ROOT, text=True,
+        stdin=subprocess.PIPE, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE,
+    ) as process:  # fmt: skip
         assert process.stdin
-        assert process.stdout
-        assert process.stdout.readline() == "ready\n"
-        before = len(sandbox.requests)
-        process.stdin.write("\n")
-        process.stdin.flush()
-        deadline, goal = time.monotonic() + 20, before + moments.randrange(1, 12)
-        while len(sandbox.requests) < goal and process.poll() is None:
-            assert time.monotonic() < deadline
-            time.sleep(0.001)  # noqa: TID251
-        process.kill()
-        process.wait()
-        blocked.append(len(sandbox.blocked()))
+        assert process.stderr
+        for reached in moments:
+            requests = sandbox.requests
+            print(file=process.stdin, flush=True)
+            pid = next(int(line) for line in process.stderr if line.strip().isdigit())
+            wait_for(reached)
+            os.kill(pid, signal.SIGKILL)
+            seen.append((len(path.read_text().split()), len(sandbox.blocked())))
 
-    assert 600 < blocked[0] < 1200 or len(set(blocked)) > 1
+    assert seen[0] == (600, 600)
+    assert seen[-1][0] == 1200
+    assert 900 <= seen[-1][1] < 1200
     sync(path)
 
     assert sorted(sandbox.blocked()) == sorted(own + theirs)
     lines = path.read_text().split("\n")
     assert lines[: len(own)] == own
     assert sorted(lines[len(own) :]) == sorted([*theirs, ""])
+
+
+def wait_for(reached: Callable[[], bool]) -> None:
+    deadline = time.monotonic() + 60
+    while not reached():
+        assert time.monotonic() < deadline
+        time.sleep(0.001)  # noqa: TID251
 
 
 FULL = """
