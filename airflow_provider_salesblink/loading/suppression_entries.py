@@ -67,15 +67,18 @@ def entry_text(line: str) -> str:
     return cleaned(line.strip().strip('\ufeff"'))
 
 
-def read_entry(text: str) -> Entry:
+def read_entry(text: str, *, with_prefixes: bool = True) -> Entry:
     """Return the entry that ``text`` is.
 
+    :param with_prefixes: whether ``www.example.org`` and ``*.example.org`` stand for ``example.org``.
     :raises InvalidEntryError: it is neither an address, nor a domain, nor the SHA-256 of an address.
     """
     if _SHA_256.fullmatch(text):
         return Entry("hash", text.lower(), bytes.fromhex(text))
     local, at, domain = text.rpartition("@")
-    domain = _DOMAIN_PREFIX.sub("", domain.replace("\u3002", "."), count=1).rstrip(".")
+    domain = domain.replace("\u3002", ".").rstrip(".")
+    if with_prefixes:
+        domain = _DOMAIN_PREFIX.sub("", domain, count=1)
     if not local and _DOMAIN.fullmatch(domain):
         domain = ascii_domain(domain)
         return Entry("domain", domain, domain.encode())

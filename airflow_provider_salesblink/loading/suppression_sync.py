@@ -5,12 +5,10 @@ from __future__ import annotations
 import logging
 import math
 from dataclasses import dataclass, field
-from itertools import chain
 from typing import TYPE_CHECKING, Any
 
 from airflow_provider_salesblink.client import validation
 from airflow_provider_salesblink.client.errors import ApiRefusedError, InvalidInputError, InvalidRequestError
-from airflow_provider_salesblink.client.identity import ascii_domain
 from airflow_provider_salesblink.loading.suppression_entries import Entry, InvalidEntryError, entry_text, read_entry
 
 if TYPE_CHECKING:
@@ -72,36 +70,50 @@ class OwnList:
 class BlockedEntries:
     """The entries of SalesBlink's blocklist, each once.
 
-    :param unreadable: how many of them show neither an address nor a domain that means the same in the user's list.
+    :param entries: those that mean the same in the user's list, by their keys.
+    :param keys: the keys of all entries, and of the hashes of addresses.
+    :param unreadable: how many are neither an address nor a domain that means the same in the user's list.
     :param unreadable_ids: the ids of the first of these.
     """
 
     entries: dict[bytes, Entry] = field(default_factory=dict)
+    keys: set[bytes] = field(default_factory=set)
     unreadable: int = 0
     unreadable_ids: list[str] = field(default_factory=list)
+
+    @property
+    def count(self) -> int:
+        """The number of entries, also of those that cannot be read."""
+        return len(self.entries) + self.unreadable
 
     def take(self, found_id: str | None, text: str | None) -> None:
         """Take in one entry, as :meth:`Blocklist.list` yields it."""
         entry = _blocked(entry_text(text or ""))
         if entry is not None:
-            self.entries.setdefault(entry.key, entry)
-            return
+            self.keys.update(entry.keys)
+            if _means_the_same_in_a_list(entry):
+                self.entries.setdefault(entry.key, entry)
+                return
         self.unreadable += 1
         if found_id and len(self.unreadable_ids) < _SHOWN:
             self.unreadable_ids.append(found_id)
 
 
 def _blocked(text: str) -> Entry | None:
-    """Return an entry of the blocklist; None if it is not one, or would mean something else in the user's list.
-
-    There, ``www.example.org`` stands for all of ``example.org``.
-    """
+    """Return an entry of the blocklist; None if it is neither an address nor a domain."""
     try:
-        entry = _checked(read_entry(text))
+        entry = _checked(read_entry(text, with_prefixes=False))
     except InvalidEntryError:
         return None
-    is_same_domain = entry.kind == "domain" and ascii_domain(text.removeprefix("@")) == entry.text
-    return entry if entry.kind == "address" or is_same_domain else None
+    return entry if entry.kind != "hash" else None
+
+
+def _means_the_same_in_a_list(entry: Entry) -> bool:
+    # In the user's list, www.example.org stands for all of example.org.
+    try:
+        return read_entry(entry.text).key == entry.key
+    except InvalidEntryError:
+        return False
 
 
 def read_blocklist(listing: Iterable[Mapping[str, Any]]) -> BlockedEntries:
@@ -137,8 +149,7 @@ class Differences:
     @classmethod
     def between(cls, own: OwnList, blocked: BlockedEntries) -> Differences:
         """Compare the two lists. An address and its domain are two entries: one does not stand for the other."""
-        blocked_keys = set(chain.from_iterable(entry.keys for entry in blocked.entries.values()))
-        lacking = [entry for key, entry in own.entries.items() if key not in blocked_keys]
+        lacking = [entry for key, entry in own.entries.items() if key not in blocked.keys]
         return cls(
             to_send=[entry for entry in lacking if entry.kind != "hash"],
             to_append=[entry for entry in blocked.entries.values() if own.entries.keys().isdisjoint(entry.keys)],

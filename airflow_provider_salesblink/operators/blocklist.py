@@ -182,7 +182,7 @@ class SyncSuppressionsOperator(SalesBlinkOperator):
             self.log.warning("Your list is empty. Check what writes it.")
         blocked = suppression_sync.read_blocklist(listing)
         found = suppression_sync.Differences.between(own, blocked)
-        self.log.info("Your list has %d entries, and SalesBlink's %d.", len(own.entries), len(blocked.entries))
+        self.log.info("Your list has %d entries, and SalesBlink's %d.", own.count, blocked.count)
         to_send = found.to_send if self.direction != "from_salesblink" else []
         to_append = found.to_append if self._appends else []
         if self._appends and not client.dry_run:

@@ -6,6 +6,7 @@ import gzip
 import hashlib
 import json
 import os
+import random
 import signal
 import sqlite3
 import stat
@@ -20,7 +21,7 @@ from airflow.providers.common.compat.sdk import AirflowFailException, ObjectStor
 from fsspec.implementations.memory import MemoryFileSystem
 
 from airflow_provider_salesblink.client import UnreadableResponseError
-from airflow_provider_salesblink.loading.suppressions import read_suppressions
+from airflow_provider_salesblink.loading.suppressions import Suppressions, read_suppressions
 from airflow_provider_salesblink.operators.blocklist import SyncSuppressionsOperator
 from airflow_provider_salesblink.operators.suppression_lists import DatabaseFailedError
 from airflow_provider_salesblink.sandbox.v1.rules import V1Rules
@@ -131,6 +132,64 @@ def test_two_spellings_of_one_entry_are_there(
     assert counts(sync(path)) == {"entries": 1, "there": 1}
     assert path.read_text() == f"{own}\n"
     assert changes() == []
+
+
+def test_a_domain_that_the_file_cannot_name_is_still_there(sandbox: Sandbox, path: Path, changes: Changes) -> None:
+    path.write_text("www.www.de\n")
+    sandbox.block("www.de")
+
+    # As an entry of the file, www.de would stand for all of de.
+    assert counts(sync(path)) == {"entries": 1, "there": 1, "unreadable": 1}
+    assert changes() == []
+
+
+NAMES = [
+    "ana",
+    "Ana",
+    "jos\u00e9",
+    "jose\u0301",
+    "o'neil",
+    "+news",
+    "-dash",
+    "_x",
+    "x--y",
+    "\uff41\uff4e\uff41",
+    "an\u200ba",
+]
+DOMAINS = [
+    "example.com", "Example.COM", "b\u00fccher.example", "xn--bcher-kva.example", "mail.example.org",
+    "example\u3002com", "\u4f8b\u3048.jp", "1.2.3.4", "foo.test", "-x.com", "www.www.de", "e.mail",
+]  # fmt: skip
+JUNK = ["", "# left", "a;b", "https://a.example/", "@@", "\u2028", "\x00", "a b@c.de", '"', "=1", "a@b", "A <q@b.de>"]
+
+
+@pytest.mark.parametrize("seed", range(20))
+def test_whatever_the_lists_hold_a_second_run_finds_nothing_to_do(seed: int, sandbox: Sandbox, path: Path) -> None:
+    chance = random.Random(seed)
+
+    def some(most: int) -> list[str]:
+        addresses = [f"{chance.choice(NAMES)}@{chance.choice(DOMAINS)}" for _ in range(chance.randrange(most))]
+        domains = [
+            chance.choice(["", "@", "*.", "www."]) + chance.choice(DOMAINS) for _ in range(chance.randrange(most))
+        ]
+        entries = [*addresses, *domains, *chance.sample(JUNK, 4)]
+        return chance.sample(entries, len(entries))
+
+    before = chance.choice(["\n", "\r\n"]).join(some(40)).encode()
+    path.write_bytes(before)
+    sandbox.block(*some(120))
+
+    first = sync(path, max_rejected=100)
+    between = path.read_bytes(), sandbox.blocked()
+    second = sync(path, max_rejected=100)
+
+    assert first["entries"] == sum(first[name] for name in ("sent", "there", "hashes", "repeats", "rejected"))
+    assert between[0].startswith(before)
+    assert (second["sent"], second["appended"]) == (0, 0)
+    assert (path.read_bytes(), sandbox.blocked()) == between
+    added = between[0][len(before) :].decode().split()
+    assert len(added) == first["appended"]
+    assert len(Suppressions(added)) == len(added)
 
 
 def test_an_address_and_its_domain_are_two_entries(sandbox: Sandbox, path: Path) -> None:
@@ -352,7 +411,7 @@ def test_no_address_is_logged(
 
     sync(path, max_rejected=1)
 
-    assert "Your list has 1 entries, and SalesBlink's 1." in task_log()
+    assert "Your list has 2 entries, and SalesBlink's 2." in task_log()
     assert not any(each in caplog.text for each in ("ana@", "bo@", "secret"))
 
 
