@@ -124,7 +124,7 @@ class OtherApi:
         self._sentence: str | None = None
 
     def explain(self, outcome: Outcome) -> str:
-        """Return a sentence about the other API for the error that ``outcome`` becomes, or nothing if it does not help."""
+        """Return a sentence about the other API for the error that ``outcome`` becomes; nothing if it does not help."""
         match outcome:
             case (
                 Answered(status=HTTPStatus.UNAUTHORIZED | HTTPStatus.NOT_FOUND)

@@ -165,10 +165,10 @@ def send(client: SalesBlinkClient, entries: Sequence[Entry], own: OwnList) -> in
 
     :raises SalesBlinkError: the calls fail for another reason, or more than :data:`MOST_REFUSED` entries are refused.
     """
-    if entries and not client.dry_run:
-        calls = math.ceil(len(entries) / ENTRIES_PER_CALL)
-        minutes = math.ceil(calls / client.writes_per_minute) if client.writes_per_minute else 1
-        log.info("Sending %d entries in %d calls: about %d min.", len(entries), calls, minutes)
+    calls = math.ceil(len(entries) / ENTRIES_PER_CALL)
+    if client.writes_per_minute and calls > client.writes_per_minute:
+        minutes = math.ceil(calls / client.writes_per_minute)
+        log.info("%s entries to send in %s calls: about %d min.", f"{len(entries):,}", f"{calls:,}", minutes)
     refused = 0
     for start in range(0, len(entries), ENTRIES_PER_CALL):
         for entry, error in _refused(client, entries[start : start + ENTRIES_PER_CALL]):

@@ -402,6 +402,18 @@ def test_a_dry_run_creates_no_file(sandbox: Sandbox, connection: Callable[..., N
     assert not path.exists()
 
 
+def test_a_long_list_is_announced(
+    connection: Callable[..., None], path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    caplog.set_level("INFO")
+    connection(extra={"dry_run": True, "writes_per_minute": 15})
+    path.write_text("".join(f"p{number}@example.com\n" for number in range(3001)))
+
+    sync(path)
+
+    assert "3,001 entries to send in 31 calls: about 3 min." in caplog.text
+
+
 def test_no_address_is_logged(
     sandbox: Sandbox, path: Path, task_log: Callable[[], list[str]], caplog: pytest.LogCaptureFixture
 ) -> None:
