@@ -11,7 +11,7 @@ from airflow.providers.common.compat.sdk import AirflowFailException
 
 TEXTS = frozenset(
     {
-        *("campaign_id", "lead_id", "list_id", "prospect_id", "sequence_id", "salesblink_conn_id"),
+        *("campaign_id", "lead_id", "list_id", "prospect_id", "sequence_id", "salesblink_conn_id", "sql_conn_id"),
         *("campaign_name", "list_name", "name", "term", "email", "entry", "endpoint", "status"),
         *("path", "sql", "sql_conn_id", "insert_sql"),
     }

@@ -154,9 +154,10 @@ def _continuation(head: bytes, last: bytes, lines: Iterable[str]) -> bytes:
 _HEAD = 4096
 _CSV = (".csv", ".tsv", ".txt")
 _JSON = (".json", ".jsonl", ".ndjson")
+_PARQUET = (".parquet",)
 _FOREIGN = {
     **dict.fromkeys((".xlsx", ".xlsm", ".xlsb", ".xls", ".ods", ".numbers"), "Save the spreadsheet as CSV UTF-8."),
-    **dict.fromkeys((".parquet", ".avro", ".orc", ".feather", ".arrow"), "Write the table as CSV or as JSON lines."),
+    **dict.fromkeys((".avro", ".orc", ".feather", ".arrow"), "Write the table as CSV, JSON lines or Parquet."),
     **dict.fromkeys((".zip", ".bz2", ".xz", ".zst", ".7z", ".tar", ".tgz"), "Unpack it, or compress it with gzip."),
 }
 
@@ -168,14 +169,14 @@ def open_rows(
     csv_options: Mapping[str, Any] | None = None,
     opt_out_columns: Iterable[str] | None = None,
 ) -> Iterator[Source]:
-    """Open the rows of a CSV or JSON file, which may be packed with gzip.
+    """Open the rows of a CSV or JSON file, which may be packed with gzip, or of a Parquet file.
 
     :param columns: the source's column names to SalesBlink's; None for all columns as they are.
     :param csv_options: how a CSV file is written, as :func:`rows.from_csv` takes it.
     :param opt_out_columns: the columns that say who opted out.
-    :raises AirflowFailException: the file does not exist, cannot be read, or is neither CSV nor JSON by its name.
+    :raises AirflowFailException: the file does not exist or cannot be read, or its name ends like none of these.
     """
-    from airflow_provider_salesblink.loading.rows import ColumnNames, from_csv, from_jsonl
+    from airflow_provider_salesblink.loading.rows import ColumnNames, from_csv, from_jsonl, from_parquet
 
     with _fail_for_good("rows_path", path):
         source = ObjectStoragePath(path)
@@ -183,26 +184,33 @@ def open_rows(
     if is_folder:
         raise AirflowFailException(f"rows_path {path!r} is a folder: name one file, or map the task over its files.")
     suffix = _kind_by_name(source.name)
-    if csv_options is not None and suffix in _JSON:
+    if csv_options is not None and suffix not in _CSV:
         raise AirflowFailException(f"csv_options is for CSV files, and rows_path ends in {suffix!r}.")
     with _fail_for_good("rows_path", path):
         file = source.open("rb")  # type: ignore[no-untyped-call]
     with file:
         names = ColumnNames(columns, opt_out_columns)
-        yield from_jsonl(file, names) if suffix in _JSON else from_csv(file, names, csv_options)
+        if suffix in _PARQUET:
+            yield from_parquet(file, names)
+        else:
+            yield from_jsonl(file, names) if suffix in _JSON else from_csv(file, names, csv_options)
 
 
 def _kind_by_name(name: str) -> str:
     """Return the suffix that says how the rows of a file are written.
 
-    :raises AirflowFailException: it is not a suffix of CSV or JSON files.
+    :raises AirflowFailException: it is not a suffix of CSV, JSON or Parquet files.
     """
-    suffix = PurePath(name.lower().removesuffix(".gz")).suffix
-    if suffix not in (*_CSV, *_JSON):
+    bare = name.lower().removesuffix(".gz")
+    suffix = PurePath(bare).suffix
+    if suffix in _PARQUET and bare != name.lower():
+        raise AirflowFailException("rows_path ends in '.parquet.gz': unpack it. Parquet files are compressed inside.")
+    if suffix not in (*_CSV, *_JSON, *_PARQUET):
         known = ", ".join((*_CSV, *_JSON))
         remedy = f" {_FOREIGN[suffix]}" if suffix in _FOREIGN else ""
         raise AirflowFailException(
-            f"rows_path ends in {suffix!r}: give a file in {known}, each also with .gz at the end.{remedy}"
+            f"rows_path ends in {suffix!r}: give a file in {known}, each also with .gz at the end, or in "
+            f".parquet.{remedy}"
         )
     return suffix
 
