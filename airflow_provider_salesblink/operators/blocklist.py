@@ -9,6 +9,7 @@ from airflow.providers.common.compat.sdk import AirflowFailException
 from airflow_provider_salesblink.argument_types import path_text
 from airflow_provider_salesblink.choices import SyncDirection
 from airflow_provider_salesblink.operators.base import SalesBlinkOperator, exactly_one, json_argument, one_of, outcome
+from airflow_provider_salesblink.operators.databases import Query
 from airflow_provider_salesblink.operators.suppression_lists import SuppressionFile, SuppressionList, SuppressionTable
 
 if TYPE_CHECKING:
@@ -144,7 +145,7 @@ class SyncSuppressionsOperator(SalesBlinkOperator):
         sql: str | None = None,
         direction: SyncDirection = "both",
         sql_conn_id: str | None = None,
-        sql_parameters: Mapping[str, Any] | Sequence[Any] | None = None,
+        sql_parameters: Mapping[str, Any] | Sequence[Any] | str | None = None,
         insert_sql: str | None = None,
         max_rejected: int = 0,
         **kwargs: Any,
@@ -198,18 +199,16 @@ class SyncSuppressionsOperator(SalesBlinkOperator):
     def _own_list(self) -> SuppressionList:
         exactly_one(path=self.path, sql=self.sql)
         if self.path is not None:
-            return SuppressionFile(self.path, grows=self._appends)
-        for name in ("sql", "sql_conn_id", *(("insert_sql",) if self._appends else ())):
-            if not getattr(self, name):
+            if any(each is not None for each in (self.sql_conn_id, self.sql_parameters, self.insert_sql)):
                 raise AirflowFailException(
-                    f"Pass {name}: a list in a table needs sql and sql_conn_id, and insert_sql unless direction is "
-                    '"to_salesblink".'
+                    "sql_conn_id, sql_parameters and insert_sql are for a list that sql reads: remove them, or path."
                 )
-        parameters = self.sql_parameters
-        if isinstance(parameters, str):
-            kind: type[dict[Any, Any] | list[Any]] = dict if parameters.lstrip().startswith("{") else list
-            parameters = json_argument("sql_parameters", parameters, kind)
-        return SuppressionTable(str(self.sql_conn_id), str(self.sql), parameters, self.insert_sql)
+            return SuppressionFile(self.path, grows=self._appends)
+        if self._appends and not (isinstance(self.insert_sql, str) and self.insert_sql.strip()):
+            raise AirflowFailException(
+                'Pass insert_sql, the statement that inserts one entry into your table, or direction="to_salesblink".'
+            )
+        return SuppressionTable(Query.of(self.sql, self.sql_conn_id, self.sql_parameters), self.insert_sql)
 
     def _count(self, own: OwnList, found: Differences, *, sent: int, appended: int) -> None:
         """Count what the first run found: after a deferral, what it sent is on both lists."""

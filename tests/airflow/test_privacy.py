@@ -278,7 +278,7 @@ def test_nothing_private_is_left_behind_by_what_only_api_v1_can_do(
     assert sorted((tmp_path / "suppressed.txt").read_text().split()[2:]) == sorted(
         {*blocked, "eve@example.com", "example.org"} - {"gina@example.com"}
     )
-    assert "reports OperationalError: no such table: <address>" in printed
+    assert "The query failed (OperationalError: no such table: <address>)" in printed
     assert [lead.email for lead in sandbox.leads("spring")] == ["ana@example.com"]
     assert "ana@example.com" in (tmp_path / "leads.jsonl").read_text().encode().decode("unicode_escape")
     assert sum(request.fault is not None for request in sandbox.requests) == 8

@@ -47,6 +47,7 @@ MEANT: dict[str, Any] = {
     "rows": [{"Email": ADDRESS}],
     "sql": "SELECT 'ana@example.com' AS Email",
     "sql_conn_id": "warehouse",
+    "insert_sql": "INSERT INTO leads (email) VALUES (?)",
     "sql_parameters": [],
     "columns": {"Email": "Email"},
     "csv_options": {"delimiter": ","},
@@ -69,9 +70,6 @@ MEANT: dict[str, Any] = {
 
 PATHS = ("output_path", "path", "rejected_path", "rows_path", "suppression_path")
 """Paths of the user's files, which are never sent."""
-
-OF_THE_DATABASE = ("insert_sql", "sql", "sql_conn_id", "sql_parameters")
-"""What goes to the user's database, and never to SalesBlink."""
 
 INJECTIONS = [
     "\r\nX-Injected: 1", "c1\r\nX-Injected: 1\r\n\r\nGET /api/campaigns HTTP/1.1", "c1\n", "\nX", "c1\x00", "\x00",
@@ -257,12 +255,12 @@ def tasks() -> list[tuple[type, str]]:
             for name, kind in vars(importlib.import_module(module.name)).items():
                 is_ours = inspect.isclass(kind) and kind.__module__ == module.name and not name.startswith("_")
                 if is_ours and issubclass(kind, BaseOperator | BaseNotifier):
-                    arguments = set(kind.template_fields) - {"salesblink_conn_id", *PATHS, *OF_THE_DATABASE}
+                    arguments = set(kind.template_fields) - {"salesblink_conn_id", *PATHS}
                     found += [(kind, argument) for argument in sorted(arguments)]
     return found
 
 
-FROM_SQL = {"sql", "sql_conn_id", "sql_parameters"}
+FROM_SQL = {"insert_sql", "sql", "sql_conn_id", "sql_parameters"}
 PAIRS = [
     ("campaign_id", "campaign_name"), ("prospect_id", "email"), ("rows", "rows_path"), ("list_id", "list_name"),
     ("query", "body"),
@@ -276,7 +274,7 @@ def needed(kind: type, argument: str) -> dict[str, Any]:
         options |= {"timeout": 0, "poke_interval": 0.001, "max_consecutive_failures": 1}
     if argument == "body":
         options["method"] = "POST"
-    taken = set(kind.template_fields) - {argument, *PATHS, *OF_THE_DATABASE, "salesblink_conn_id"}
+    taken = set(kind.template_fields) - {argument, *PATHS, "salesblink_conn_id"}
     for one, other in PAIRS:
         if argument in (one, other):
             taken -= {one, other}
