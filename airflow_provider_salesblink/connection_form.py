@@ -39,6 +39,7 @@ class FormField:
     :param kind: the JSON type of its values.
     :param least: the smallest number that it takes.
     :param choices: the texts that it takes; empty for any text.
+    :param is_secret: whether the form hides its value.
     """
 
     name: str
@@ -48,6 +49,7 @@ class FormField:
     default: bool | float | str
     least: float | None = None
     choices: tuple[str, ...] = ()
+    is_secret: bool = False
 
 
 FIELDS = (
@@ -102,6 +104,15 @@ FIELDS = (
         False,
     ),
     FormField("verify_tls", "Verify TLS", "Require a valid server certificate.", "boolean", True),
+    FormField(
+        "hash_key",
+        "Hash key",
+        "The secret key of the hashes that stand for addresses in output files. Empty: derived from the API key, so a "
+        "new API key changes every hash.",
+        "string",
+        "",
+        is_secret=True,
+    ),
 )
 
 _BY_NAME = {field.name: field for field in FIELDS}
@@ -184,6 +195,8 @@ def _schema(field: FormField) -> dict[str, Any]:
         schema["minimum"] = field.least
     if field.choices:
         schema["enum"] = list(field.choices)
+    if field.is_secret:
+        schema["format"] = "password"
     return schema
 
 
@@ -197,9 +210,9 @@ def form_widgets() -> dict[str, Any]:
 
     Airflow 3.0 and 3.1 replace exactly the names used here with stand-ins. :func:`settings` checks ranges.
     """
-    from flask_appbuilder.fieldwidgets import BS3TextFieldWidget
+    from flask_appbuilder.fieldwidgets import BS3PasswordFieldWidget, BS3TextFieldWidget
     from flask_babel import lazy_gettext
-    from wtforms import BooleanField, IntegerField, StringField
+    from wtforms import BooleanField, IntegerField, PasswordField, StringField
     from wtforms.validators import Optional, any_of
 
     kinds = {"integer": IntegerField, "number": IntegerField, "string": StringField}
@@ -210,7 +223,8 @@ def form_widgets() -> dict[str, Any]:
             widgets[field.name] = BooleanField(lazy_gettext(field.label), **about)
             continue
         checks = [Optional(), any_of(field.choices)] if field.choices else [Optional()]
-        widgets[field.name] = kinds[field.kind](
-            lazy_gettext(field.label), widget=BS3TextFieldWidget(), validators=checks, **about
+        kind, widget = (
+            (PasswordField, BS3PasswordFieldWidget) if field.is_secret else (kinds[field.kind], BS3TextFieldWidget)
         )
+        widgets[field.name] = kind(lazy_gettext(field.label), widget=widget(), validators=checks, **about)
     return widgets

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Self, cast
 
 from airflow_provider_salesblink.client import classic, v1, validation
 from airflow_provider_salesblink.client.errors import InvalidInputError
+from airflow_provider_salesblink.client.identity import AddressHash
 from airflow_provider_salesblink.client.probe import OtherApi, probe
 from airflow_provider_salesblink.client.rate_limit import RequestKind, rate_limiter
 from airflow_provider_salesblink.client.requestor import Requestor
@@ -43,6 +44,7 @@ class SalesBlinkClient:
         ``redis://...`` for a server that several machines share, ``file:///...`` for another file.
     :param dry_run: send reads only; log writes and return records marked ``dry_run``.
     :param verify_tls: whether the server's certificate must be valid.
+    :param hash_key: the key of the hashes of addresses in output files; empty to derive it from ``api_key``.
     :param key_name: the key's name in errors.
     :param adds_refused: the reason why this client must not add people; empty if it may.
     :param policy: a retry policy in place of ``Policy(max_attempts, settling_time=timeout)``.
@@ -50,7 +52,8 @@ class SalesBlinkClient:
 
     ``campaigns``, ``prospects`` and ``team`` have the calls, with the same records on both APIs. The other attributes
     are resources of the API v1; on the classic API they raise :class:`UnsupportedByApiError`. ``shared`` is where the
-    state is that clients with this key share; ``has_pacing_url`` says whether it was configured. ``settling_time`` is
+    state is that clients with this key share; ``has_pacing_url`` says whether it was configured. ``addresses`` hashes
+    addresses. ``settling_time`` is
     how many seconds an add may take to show in the campaign if nobody waits for its answer.
     """
 
@@ -67,6 +70,7 @@ class SalesBlinkClient:
         pacing_url: str = "",
         dry_run: bool = False,
         verify_tls: bool = True,
+        hash_key: str = "",
         *,
         key_name: str = "the key",
         adds_refused: str = "",
@@ -82,7 +86,10 @@ class SalesBlinkClient:
             "writes": validation.whole_number("writes_per_minute", writes_per_minute, 0),
             "deletes": validation.whole_number("deletes_per_minute", deletes_per_minute, 0),
         }
+        if not isinstance(hash_key, str):
+            raise InvalidInputError(f"hash_key is a {type(hash_key).__name__}: pass a text.")
         api = _APIS[str(api_version)]
+        self.addresses = AddressHash(hash_key, api_key=key)
         self._root = root
         self.shared = store_location(pacing_url, key=key, base_url=root)
         self.has_pacing_url = bool(pacing_url)
@@ -142,6 +149,13 @@ class SalesBlinkClient:
             yield
         finally:
             self._requestor.longest_wait = before
+
+    def address_hash(self, email: str) -> str:
+        """Return the keyed hash of an address, in hexadecimal: what output files show in its place.
+
+        :raises InvalidInputError: ``email`` is not an address.
+        """
+        return self.addresses.digest(validation.address("email", email)).hex()
 
     def close(self) -> None:
         """Close the connections. A later call opens new ones."""

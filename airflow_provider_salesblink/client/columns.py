@@ -32,17 +32,24 @@ def is_email(name: str) -> bool:
     return documented(name) == EMAIL
 
 
-def differing(current: Mapping[str, Any], wanted: Mapping[str, str]) -> dict[str, str]:
+def differing(current: Mapping[str, Any], wanted: Mapping[str, str], *, only_empty: bool = False) -> dict[str, str]:
     """Return the ``wanted`` fields whose text differs from the prospect's ``current`` one.
 
     Documented columns match in any spelling.
+
+    :param only_empty: whether to return only fields that are empty or absent in SalesBlink.
     """
     spelled = {documented(name): value for name, value in current.items()}
+    found = {name: current.get(name, spelled.get(documented(name))) for name in wanted}
     return {
         name: value
         for name, value in wanted.items()
-        if as_text(current.get(name, spelled.get(documented(name)))) != value
+        if (_is_empty(found[name]) if only_empty else as_text(found[name]) != value)
     }
+
+
+def _is_empty(value: object) -> bool:
+    return cell_values.is_missing(value) or (isinstance(value, str) and not cell_values.trimmed(value))
 
 
 def as_text(value: object) -> str | None:

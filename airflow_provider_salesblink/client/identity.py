@@ -6,6 +6,7 @@ composed and decomposed accents, full-width letters) are the same person; two ma
 
 from __future__ import annotations
 
+import hmac
 import re
 import unicodedata
 from hashlib import blake2b as _blake2b
@@ -30,6 +31,9 @@ _EDGE = re.compile(r"\w(?:.*[\w+-])?|\+.*[\w-]", re.DOTALL)
 _PIECES = re.compile(r"[^\s<>()\[\],;:|/\\]+@[^\s<>()\[\],;:|/\\@]+")
 _PERCENT_ENCODED = re.compile(r"%[0-9A-Fa-f]{2}")
 _SEPARATORS = re.compile(r"[,;|\\]")
+
+_DERIVED_FOR = b"airflow-provider-salesblink: hashes of addresses"
+"""Separates the key that is derived from an API key from all other uses of that key."""
 
 _FULL_WIDTH = {code: code - 0xFEE0 for code in range(0xFF01, 0xFF5F)}
 _JOINERS = "\u200c\u200d"
@@ -112,6 +116,22 @@ def normalized(address: str) -> str:
 def fingerprint(address: str) -> bytes:
     """Return a 16-byte hash that is the same for all spellings of one mailbox and does not reveal the address."""
     return _digest(normalized(address))
+
+
+class AddressHash:
+    """A keyed hash of addresses (HMAC-SHA-256), the same for all spellings of one mailbox, to join files on.
+
+    Anyone can test guesses of addresses against a hash without a key, so it would be as good as the address itself.
+
+    :param hash_key: the key; empty to derive one from ``api_key``.
+    """
+
+    def __init__(self, hash_key: str, *, api_key: str) -> None:
+        self._key = hash_key.encode(errors="surrogatepass") or hmac.digest(api_key.encode(), _DERIVED_FOR, "sha256")
+
+    def digest(self, address: str) -> bytes:
+        """Return the hash of ``address``, which need not be normalized."""
+        return hmac.digest(self._key, normalized(address).encode(errors="surrogatepass"), "sha256")
 
 
 def former_fingerprint(address: str) -> bytes:

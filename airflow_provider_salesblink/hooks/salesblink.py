@@ -7,7 +7,7 @@ from functools import cached_property
 from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
 
-from airflow.providers.common.compat.sdk import BaseHook
+from airflow.providers.common.compat.sdk import BaseHook, mask_secret
 
 from airflow_provider_salesblink import connection_form
 from airflow_provider_salesblink.connection_form import InvalidConnectionError
@@ -81,6 +81,9 @@ class SalesBlinkHook(BaseHook):
                 "and put it into the connection's API key field (password)."
             )
         settings = connection_form.settings(self._extras(connection), conn_id=self.salesblink_conn_id)
+        if "hash_key" in settings:
+            # Airflow masks the password of a connection by itself, and extras by their names only.
+            mask_secret(settings["hash_key"])
         return {
             "api_key": connection.password,
             "base_url": _root_url(connection),
@@ -97,6 +100,14 @@ class SalesBlinkHook(BaseHook):
         if not isinstance(extras, dict):
             raise InvalidConnectionError(f"Connection {self.salesblink_conn_id!r}: the extra is not a JSON object.")
         return extras
+
+    def address_hash(self, email: str) -> str:
+        """Return the keyed hash of an address, in hexadecimal: ``person`` in the outcomes file of a load.
+
+        :raises InvalidConnectionError: see :meth:`get_conn`.
+        :raises InvalidInputError: ``email`` is not an address.
+        """
+        return self.get_conn().address_hash(email)
 
     def test_connection(self) -> tuple[bool, str]:
         """Return whether the key works, and which of SalesBlink's APIs accept it, or what is wrong and what to set.

@@ -8,6 +8,7 @@ from collections import Counter
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, replace
 from datetime import date, datetime, time
+from functools import cached_property
 from typing import Any
 from uuid import UUID
 
@@ -101,6 +102,12 @@ class ColumnNames:
         self._has_rows = False
         self._has_sound_names = True
         self.has_nameless_values = False
+
+    @cached_property
+    def of_rejects(self) -> ColumnNames:
+        """Return the names of the same columns in a rejects file, where they have SalesBlink's names already."""
+        given = None if self._given is None else {name: name for name in self._given.values()}
+        return ColumnNames(given, self.opt_outs.named)
 
     def of_header(self, header: list[str]) -> list[Column]:
         """Return the columns of a file's header.

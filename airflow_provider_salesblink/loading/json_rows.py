@@ -11,7 +11,7 @@ from airflow_provider_salesblink.client import json_stream
 from airflow_provider_salesblink.client.cell_values import BLANKS
 from airflow_provider_salesblink.client.columns import EMAIL, documented
 from airflow_provider_salesblink.client.errors import InvalidInputError
-from airflow_provider_salesblink.loading.row_types import LONGEST_CELL, Reject, Row
+from airflow_provider_salesblink.loading.row_types import LONGEST_CELL, MAY_HAVE_OPTED_OUT, Reject, Row
 from airflow_provider_salesblink.loading.text_files import TextFile
 
 if TYPE_CHECKING:
@@ -21,6 +21,11 @@ if TYPE_CHECKING:
     from airflow_provider_salesblink.loading.row_types import Source
 
 _LINE_END = re.compile(r"\r\n|\r|\n")
+_REFUSED_KEYS = {"row", "reason", "columns", MAY_HAVE_OPTED_OUT}
+_STILL_IN_DOUBT = (
+    "Its opt-out columns may say that the person opted out, and they are missing here: add one to its columns, and "
+    "name it in opt_out_columns."
+)
 _HOW = "write one object a line, or one array of objects"
 
 
@@ -91,7 +96,7 @@ def _check_is_lines(first: str = "", second: str = "") -> None:
         if second and first.startswith("{") and not second.startswith("{"):
             raise InvalidInputError(f"The file is a JSON object over several lines: {_HOW}.") from None
         return
-    if not second and isinstance(item, dict) and _holds_rows(item):
+    if not second and isinstance(item, dict) and not _is_refused(item) and _holds_rows(item):
         raise InvalidInputError(f"The file is one JSON object that holds the rows under a key: {_HOW}.")
 
 
@@ -107,9 +112,24 @@ def _row(number: int, item: object, names: ColumnNames) -> Row | Reject | None:
     if isinstance(item, _TwoAlike):
         reason = "Two of its columns have the same name: leave one out."
         return Reject(number, reason, item, blocks_person=bool(names.opt_outs))
+    if isinstance(item, dict) and _is_refused(item):
+        return _corrected(number, item, names.of_rejects)
     if isinstance(item, dict):
         return names.of_record(number, item)
     return Reject(number, f"It is a JSON {type(item).__name__}, not an object.", {"row": item})
+
+
+def _is_refused(item: dict[str, Any]) -> bool:
+    """Return whether an object is a line of a rejects file, which holds the row under a key."""
+    return isinstance(item.get("columns"), dict) and item.keys() <= _REFUSED_KEYS
+
+
+def _corrected(number: int, item: dict[str, Any], names: ColumnNames) -> Row | Reject | None:
+    """Return the row of a rejects file's line. It stays out if it may be an opt-out and nothing says that it is not."""
+    columns = item["columns"]
+    if item.get(MAY_HAVE_OPTED_OUT, False) is not False and not any(map(names.opt_outs.has, columns)):
+        return Reject(number, _STILL_IN_DOUBT, columns, blocks_person=True)
+    return _row(number, columns, names)
 
 
 class _Joined(json_stream.Readable):

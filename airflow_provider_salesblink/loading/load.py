@@ -13,8 +13,8 @@ from airflow_provider_salesblink.client.errors import InvalidInputError, RateLim
 from airflow_provider_salesblink.loading.campaign_reader import CampaignReader
 from airflow_provider_salesblink.loading.column_names import with_opt_outs
 from airflow_provider_salesblink.loading.destination import ClientCampaign
-from airflow_provider_salesblink.loading.mirror_guards import check_mirror, hold_back_unsubscribes
-from airflow_provider_salesblink.loading.options import Guards, OptOutRules, RunOptions, SendLimits
+from airflow_provider_salesblink.loading.guards import Guards, hold_back_unsubscribes
+from airflow_provider_salesblink.loading.options import OptOutRules, RunOptions, SendLimits
 from airflow_provider_salesblink.loading.plan import Plan
 from airflow_provider_salesblink.loading.plan_steps import Action
 from airflow_provider_salesblink.loading.planner import Planner
@@ -31,6 +31,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
 
     from airflow_provider_salesblink.client import SalesBlinkClient
+    from airflow_provider_salesblink.loading.outcomes import Outcome
     from airflow_provider_salesblink.loading.rows import Reject, Row
 
 __all__ = ["Guards", "Mode", "OptOutRules", "OptOutScope", "RunOptions", "load"]
@@ -44,10 +45,12 @@ def load(
     source: Iterable[Row | Reject],
     *,
     mode: Mode = "insert",
+    fill_empty: bool = False,
     opt_outs: OptOutRules = OptOutRules(),  # noqa: B008
     guards: Guards = Guards(),  # noqa: B008
     run: RunOptions = RunOptions(),  # noqa: B008
     on_rejects: Callable[[Iterable[Reject]], None] = lambda _: None,
+    on_outcomes: Callable[[Iterable[Outcome]], None] | None = None,
 ) -> Report:
     """Bring the people of ``source`` into a campaign, nobody twice, even if responses are lost.
 
@@ -55,12 +58,17 @@ def load(
 
     :param source: the rows, as the functions of :mod:`rows` return them.
     :param mode: ``insert`` adds people who are not in the campaign; ``upsert`` also sets the fields that differ;
-        ``mirror`` also unsubscribes people who are in the campaign but in no row.
+        ``update`` only sets them, and never adds; ``mirror`` adds, sets, and unsubscribes people who are in the
+        campaign but in no row.
+    :param fill_empty: set only fields that are empty in SalesBlink. Not with ``insert``, which sets none.
     :param opt_outs: how to find people who opted out, and what to do with them.
     :param guards: what makes the load fail.
     :param run: how the load sends, waits, and continues an earlier run.
     :param on_rejects: called once with the rejected rows, if there are any.
-    :raises LoadFailedError: when too many rows are rejected, or a mirror would unsubscribe too many people.
+    :param on_outcomes: called once with the outcomes of all rows in their order, also if the load fails after it has
+        read all rows. The counts of the report are then those of the outcomes.
+    :raises LoadFailedError: when too many rows are rejected, or the load would add, update or unsubscribe too many
+        people.
     :raises RateLimitedError: when SalesBlink, the rate limit or another load would keep the load waiting for longer
         than ``run.longest_wait``. The error's ``report`` says what is done.
     :raises SalesBlinkError: when SalesBlink cannot be reached, or refuses. The next run finds what was sent.
@@ -73,31 +81,52 @@ def load(
         if not isinstance(value, kind):
             raise InvalidInputError(f"{name} is a {type(value).__name__}: pass {kind.__name__}(...).")
     campaign_id = validation.identifier("campaign_id", campaign_id)
-    if client.prospects.adds_refused:
+    _check_mode(mode, fill_empty=fill_empty)
+    if client.prospects.adds_refused and mode != "update":
         raise InvalidInputError(client.prospects.adds_refused)
-    with closing(_Load(client, campaign_id, mode, opt_outs, run)) as this:
+    with closing(_Load(client, campaign_id, mode, opt_outs, run, keeps_outcomes=on_outcomes is not None)) as this:
         try:
             with client.waiting_at_most(run.longest_wait):
                 this.wait_for_earlier_run()
                 this.read_campaign()
-                this.plan_rows(source)
-                check_mirror(this.plan, this.report, guards.max_unsubscribes)
-                this.check_adds()
+                this.plan_rows(source, fill_empty=fill_empty)
                 this.log_plan()
-                everybody_added = client.dry_run or this.send()
+                guards.check(this.plan, this.report)
+                this.check_adds()
+                this.log_duration()
+                everybody_added = this.send()
             this.report_rejects(on_rejects)
             this.check_outcome(guards.max_rejected, everybody_added=everybody_added)
-        except RateLimitedError as error:
-            error.report = this.report
+        except BaseException as error:
+            this.report_outcomes_of_failure(on_outcomes)
+            if isinstance(error, RateLimitedError):
+                error.report = this.report
             raise
+        this.report_outcomes(on_outcomes)
         return this.report
+
+
+def _check_mode(mode: object, *, fill_empty: object) -> None:
+    if mode not in get_args(Mode):
+        raise InvalidInputError(f"mode is not one of {', '.join(map(repr, get_args(Mode)))}.")
+    if not isinstance(fill_empty, bool):
+        raise InvalidInputError(f"fill_empty is a {type(fill_empty).__name__}: pass True or False.")
+    if mode == "insert" and fill_empty:
+        raise InvalidInputError("fill_empty has no effect with mode 'insert', which changes nobody: use another mode.")
 
 
 class _Load:
     """A load at work: its plan, its report, and the steps in between."""
 
     def __init__(
-        self, client: SalesBlinkClient, campaign_id: str, mode: Mode, opt_outs: OptOutRules, run: RunOptions
+        self,
+        client: SalesBlinkClient,
+        campaign_id: str,
+        mode: Mode,
+        opt_outs: OptOutRules,
+        run: RunOptions,
+        *,
+        keeps_outcomes: bool,
     ) -> None:
         path = opt_outs.suppression_path
         self._client = client
@@ -109,13 +138,21 @@ class _Load:
         self._destination = ClientCampaign(client, campaign_id, self._conflicts, run.list_choice)
         self._suppressions = None if path is None else read_suppressions(path)
         checks = client.prospects.checks
-        self.plan = Plan(mode, is_surely_out=checks.is_surely_unsubscribed, shows_every_id=checks.shows_every_id)
+        self.plan = Plan(
+            mode,
+            is_surely_out=checks.is_surely_unsubscribed,
+            shows_every_id=checks.shows_every_id,
+            address_hash=client.addresses if keeps_outcomes else None,
+        )
         self.report = Report(campaign_id, mode, self.plan.counts, dry_run=client.dry_run)
         self.report.resume(run.done_before)
         self._reader = CampaignReader(self._destination, self.plan, self.report)
         self._reservations = open_reservations(
             client.shared, campaign_id, run.owner or uuid4().hex, settling_time=self._settling_time, sleep=run.sleep
         )
+
+        self._in_doubt: frozenset[int] = frozenset()
+        self._has_all_rows = self._is_dry_run_through = False
 
     def close(self) -> None:
         """Delete the plan and the suppression list."""
@@ -133,16 +170,20 @@ class _Load:
         self._reader.read(self._conflicts.learn)
         self.report.count_already_there()
 
-    def plan_rows(self, source: Iterable[Row | Reject]) -> None:
+    def plan_rows(self, source: Iterable[Row | Reject], *, fill_empty: bool) -> None:
         """Decide for each row what to do."""
         planner = Planner(
             self.plan,
             suppressions=self._suppressions,
             opt_outs=self._opt_outs.in_campaign,
+            fill_empty=fill_empty,
             column_values=self._client.prospects.checks.column_values,
         )
         with Progress("rows planned") as progress:
             planner.decide(progress.each(with_opt_outs(source, self._opt_outs.columns)), self._conflicts.refuse)
+        hold_back_unsubscribes(self.plan, self.report)
+        self.plan.outcomes.continue_from(self._run.earlier_outcomes)
+        self._has_all_rows = True
 
     def check_adds(self) -> None:
         """Check that people may be added, if the plan says to add some.
@@ -153,8 +194,8 @@ class _Load:
             self._destination.check_adds()
 
     def log_plan(self) -> None:
-        """Log the plan, and about how long it takes."""
-        client, counts = self._client, self.plan.counts
+        """Log the plan."""
+        counts = self.plan.counts
         log.info(
             "Campaign %s holds %s people; %s rows: %s to add, %s to update, %s to unsubscribe, %s there, %s opted out, "
             "%s repeats, %s refused.",
@@ -164,15 +205,16 @@ class _Load:
                 counts.there, counts.opted_out, counts.repeats, counts.rejected,
             )),
         )  # fmt: skip
+
+    def log_duration(self) -> None:
+        """Log about how long the plan takes."""
+        client = self._client
         writes = sum(self.plan.calls_to_send(action) for action in get_args(Action))
         if client.dry_run or not writes:
             not_sent = " (dry run: not sent, and nobody is looked up in other campaigns)" if writes else ""
             log.info("Writes: %s%s. Reads of the campaign: %s.", f"{writes:,}", not_sent, self.report.reads)
             return
-        self._log_duration(writes)
-
-    def _log_duration(self, writes: int) -> None:
-        client, adds = self._client, self.plan.to_send("add")
+        adds = self.plan.to_send("add")
         look_ups = adds if self._looks_up else 0
         seconds = max(seconds_for(writes, client.writes_per_minute), seconds_for(look_ups, client.reads_per_minute))
         log.info(
@@ -187,7 +229,10 @@ class _Load:
         )
 
     def send(self) -> bool:
-        """Send the plan; return whether everybody was added for sure."""
+        """Send the plan; return whether everybody was added for sure. A dry run sends nothing."""
+        if self._client.dry_run:
+            self._is_dry_run_through = True
+            return True
         limits = SendLimits.of(self._client, self._run, looks_up=self._looks_up)
         sender = Sender(self.plan, self._reader, self._destination, self.report, self._reservations, limits)
         updater = Updater(self.plan, self._destination, self.report, limits)
@@ -201,13 +246,14 @@ class _Load:
             hold_back_unsubscribes(self.plan, self.report)
             updater.unsubscribe()
         finally:
+            self._in_doubt = sender.in_doubt | updater.in_doubt
             if not sender.in_doubt:
                 self._reservations.finish()
         return everybody_added
 
     def report_rejects(self, on_rejects: Callable[[Iterable[Reject]], None]) -> None:
         """Pass on the rejected rows, and log the first of them."""
-        rejected = self.plan.counts.rejected
+        rejected = self.plan.counts.rejected + self.plan.counts.not_unsubscribed
         if not rejected:
             return
         on_rejects(self.plan.rejects())
@@ -216,6 +262,23 @@ class _Load:
             log.warning("Row %d was refused: %s", reject.number, reject.reason)
         if rejected > FIRST_REASONS:
             log.warning("More rows that were refused: %s.", f"{rejected - FIRST_REASONS:,}")
+
+    def report_outcomes(self, on_outcomes: Callable[[Iterable[Outcome]], None] | None) -> None:
+        """Pass on the outcomes of all rows, and take over their counts."""
+        if on_outcomes is None or not self._has_all_rows:
+            # What was not read has no outcome, and nothing was sent.
+            return
+        outcomes = self.plan.outcomes
+        outcomes.conclude(self._in_doubt, is_sent=self._is_dry_run_through)
+        self.report.row_outcomes = outcomes.counts()
+        on_outcomes(outcomes.each())
+
+    def report_outcomes_of_failure(self, on_outcomes: Callable[[Iterable[Outcome]], None] | None) -> None:
+        """Do the same while an error is on its way. The load fails with that error, whatever happens here."""
+        try:
+            self.report_outcomes(on_outcomes)
+        except Exception as error:  # noqa: BLE001
+            log.error("The outcomes of the rows could not be written (%s).", type(error).__name__)
 
     def check_outcome(self, max_rejected: int, *, everybody_added: bool) -> None:
         """Check that the load did what it should.
@@ -232,12 +295,13 @@ class _Load:
                 report,
                 permanent=False,
             )
-        if counts.rejected > max_rejected:
+        refused = counts.rejected + counts.not_unsubscribed
+        if refused > max_rejected:
             others = (
                 "nothing was sent" if report.dry_run else f"the other rows are done in campaign {report.campaign_id}"
             )
             raise LoadFailedError(
-                f"{counts.rejected:,} of {counts.rows:,} rows refused, more than max_rejected={max_rejected}; "
+                f"{refused:,} of {counts.rows:,} rows refused, more than max_rejected={max_rejected}; "
                 f"{others}. First: {'; '.join(report.first_rejects)}.",
                 report,
                 permanent=True,

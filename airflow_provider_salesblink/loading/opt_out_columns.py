@@ -94,17 +94,17 @@ class OptOutColumns:
 
     def __init__(self, named: Iterable[str], *, is_watching: bool = True) -> None:
         self._is_watching = is_watching
-        self._named = _checked(named)
-        self._unseen = dict.fromkeys(self._named)
+        self.named = _checked(named)
+        self._unseen = dict.fromkeys(self.named)
         self._suspects: dict[str, None] = {}
         self._judged: dict[tuple[str, str], None] = {}
 
     def __bool__(self) -> bool:
-        return bool(self._named)
+        return bool(self.named)
 
     def has(self, name: str) -> bool:
         """Return whether a column of the source is one of the named ones."""
-        for named in self._named:
+        for named in self.named:
             if name == named or (plain(name) and plain(name) == plain(named)):
                 self._unseen.pop(named, None)
                 return True

@@ -20,8 +20,6 @@ if TYPE_CHECKING:
     from airflow_provider_salesblink.client import SalesBlinkClient
     from airflow_provider_salesblink.loading.suppressions import OpenablePath
 
-MOST_UNSUBSCRIBES = 0.1
-
 
 @dataclass(frozen=True)
 class OptOutRules:
@@ -31,7 +29,7 @@ class OptOutRules:
         column names take them too: :class:`ColumnNames`.
     :param suppression_path: a file of people who must not be mailed, whatever the rows say; see :class:`Suppressions`.
     :param in_campaign: what to do with people in the campaign who opted out according to a row or that file:
-        ``unsubscribe`` them (in ``upsert`` and ``mirror``), or ``skip`` them.
+        ``unsubscribe`` them (in all modes but ``insert``), or ``skip`` them.
     :param scope: ``account`` looks up each person before adding them, and adds nobody who opted out in any campaign
         that the key sees. If SalesBlink does not show it for a person, the person's row is rejected. ``campaign``
         checks this campaign only. A dry run looks nobody up.
@@ -49,25 +47,6 @@ class OptOutRules:
 
 
 @dataclass(frozen=True)
-class Guards:
-    """What makes a load fail instead of doing harm.
-
-    :param max_rejected: how many rows may be rejected before the load fails. It sends the other rows anyway.
-    :param max_unsubscribes: the largest share of the campaign's subscribed people that a mirror may unsubscribe.
-        It does not limit people who opted out according to the source.
-    :raises InvalidInputError: when a number is out of bounds.
-    """
-
-    max_rejected: int = 0
-    max_unsubscribes: float = MOST_UNSUBSCRIBES
-
-    def __post_init__(self) -> None:
-        validation.whole_number("max_rejected", self.max_rejected, 0)
-        # A percentage would switch the guard off, and an unsubscribe cannot be undone.
-        validation.number("max_unsubscribes", self.max_unsubscribes, 0, 1)
-
-
-@dataclass(frozen=True)
 class RunOptions:
     """How one run of a load uses the client, waits, and continues an earlier run.
 
@@ -79,6 +58,7 @@ class RunOptions:
     :param settling_time: seconds for which requests of a killed run, or of another load whose reservations were lost,
         may still take effect. By default, what the client says (``settling_time``).
     :param done_before: what ``report.done()`` of an earlier part of the same load returned; it is counted in.
+    :param earlier_outcomes: the records that this earlier part left of its rows' outcomes (the lines of its file).
     :param sleep: how to wait.
     :raises InvalidInputError: when a number is out of bounds.
     """
@@ -89,6 +69,7 @@ class RunOptions:
     longest_wait: float = math.inf
     settling_time: float | None = None
     done_before: Mapping[str, Any] = field(default_factory=dict)
+    earlier_outcomes: Iterable[Mapping[str, Any]] = ()
     sleep: Callable[[float], None] = time.sleep  # noqa: TID251
 
     def __post_init__(self) -> None:

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 from airflow_provider_salesblink.client.errors import UnreadableResponseError
 from airflow_provider_salesblink.client.identity import identify
+from airflow_provider_salesblink.loading.outcomes import RowOutcomes
 from airflow_provider_salesblink.loading.plan_steps import Counts, Step
 from airflow_provider_salesblink.loading.rows import Reject
 
@@ -20,7 +21,9 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Mapping
 
     from airflow_provider_salesblink.choices import Mode
+    from airflow_provider_salesblink.client.identity import AddressHash
     from airflow_provider_salesblink.client.records import Prospect
+    from airflow_provider_salesblink.loading.outcomes import Word
     from airflow_provider_salesblink.loading.plan_steps import Action
 
 log = logging.getLogger(__name__)
@@ -41,6 +44,7 @@ class Plan:
 
     :param is_surely_out: whether SalesBlink itself shows a person as unsubscribed, rather than a column of theirs.
     :param shows_every_id: whether a person of the campaign without an id is an error in a mode that needs ids.
+    :param address_hash: hashes addresses for the outcomes of the rows; None to keep no outcomes.
     """
 
     def __init__(
@@ -49,6 +53,7 @@ class Plan:
         *,
         is_surely_out: Callable[[Prospect], bool] = lambda _: True,
         shows_every_id: bool = True,
+        address_hash: AddressHash | None = None,
     ) -> None:
         self.mode = mode
         self.counts = Counts()
@@ -58,6 +63,7 @@ class Plan:
         self.database = sqlite3.connect("", isolation_level=None, check_same_thread=False)
         self.database.execute(f"PRAGMA cache_size = -{_CACHE}")
         self.database.executescript(_TABLES)
+        self.outcomes = RowOutcomes(self.database, address_hash)
 
     def close(self) -> None:
         """Delete the plan."""
@@ -156,19 +162,30 @@ class Plan:
         )
         return int(found.fetchone()[0])
 
-    def mark_done(self, step: Step) -> None:
-        """Note that a step needs no more sending."""
+    def mark_done(self, step: Step, outcome: Word | None = None, prospect_id: str | None = None) -> None:
+        """Note that a step needs no more sending.
+
+        :param outcome: what became of its row; None if nothing new.
+        """
         self.database.execute("UPDATE step SET done = 1 WHERE rowid = ?", (step.key,))
+        if outcome is not None:
+            self.outcomes.change(step.who, outcome, prospect_id=prospect_id)
 
     def refuse(self, step: Step, reason: str) -> None:
         """Note that a step cannot be carried out, for a reason that concerns its row only."""
         self.mark_done(step)
         self.counts.opted_out -= step.action == "opt_out"
+        self.outcomes.refuse(step, reason)
         self.reject(Reject(step.number, reason, step.columns or {"prospect_id": step.prospect_id}))
+        if step.action == "unsubscribe":
+            # It comes from no row.
+            self.counts.rejected -= 1
+            self.counts.not_unsubscribed += 1
 
     def opt_out(self, step: Step) -> None:
         """Note that a person who was to be added opted out in another campaign."""
         self.mark_done(step)
+        self.outcomes.change(step.who, "opted_out", "The person opted out in another campaign.")
         self.counts.add -= 1
         self.counts.opted_out += 1
         self.counts.opted_out_elsewhere += 1

@@ -33,10 +33,11 @@ class Step:
 class Counts:
     """Number of rows or people per planned action.
 
-    ``rows`` is the sum of ``add``, ``update`` (if each person is in the campaign once), ``there``, ``opted_out``,
-    ``repeats`` and ``rejected``. ``opted_out`` includes ``opted_out_elsewhere``, in other campaigns.
+    ``rows`` is the sum of ``add``, ``update`` (if each person is in the campaign once), ``there``, ``missing``,
+    ``opted_out``, ``repeats`` and ``rejected``. ``missing`` are people who are not in the campaign, and who a mode that
+    never adds leaves out. ``opted_out`` includes ``opted_out_elsewhere``, in other campaigns.
     ``opt_out`` and ``unsubscribe`` count people to unsubscribe; ``unclear`` counts people in no row of a mirror whose
-    own address cannot be read.
+    own address cannot be read, and ``not_unsubscribed`` people in no row whose unsubscribe SalesBlink refused.
     """
 
     rows: int = 0
@@ -44,6 +45,7 @@ class Counts:
     update: int = 0
     unsubscribe: int = 0
     there: int = 0
+    missing: int = 0
     opted_out: int = 0
     repeats: int = 0
     rejected: int = 0
@@ -52,3 +54,4 @@ class Counts:
     in_campaign: int = 0
     subscribed: int = 0
     unclear: int = 0
+    not_unsubscribed: int = 0

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import logging
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Literal
 
 from airflow_provider_salesblink.client.columns import EMAIL, differing, is_email
 from airflow_provider_salesblink.client.identity import InvalidAddressError, addresses_in, fingerprint, read_person
@@ -25,6 +25,8 @@ CREATE TABLE excluded (person BLOB PRIMARY KEY, is_out INTEGER) WITHOUT ROWID;
 """
 _IN_DOUBT, _OUT = 0, 1
 """Why a person is excluded: a row leaves open whether they opted out, or says that they did."""
+_OUT_IN_SOURCE = "The source or the suppression list says that the person opted out."
+_OUT_IN_CAMPAIGN = "The person is unsubscribed in the campaign."
 _IN_NO_ROW = "NOT unsubscribed AND id IS NOT NULL AND person NOT IN (SELECT person FROM seen)"
 _ROWS_NAMED = 10
 """Row numbers in one line of the log."""
@@ -54,8 +56,9 @@ class Planner:
     """Fills a plan from the rows of a source.
 
     :param suppressions: people who must not be mailed.
-    :param opt_outs: what ``upsert`` and ``mirror`` do with people in the campaign who opted out according to the
-        source: ``unsubscribe`` them, or ``skip`` them.
+    :param opt_outs: what all modes but ``insert`` do with people in the campaign who opted out according to the source:
+        ``unsubscribe`` them, or ``skip`` them.
+    :param fill_empty: whether to set only fields that are empty in SalesBlink.
     :param column_values: makes a mapping of a prospect's fields that finds them under the names that users write.
     """
 
@@ -65,6 +68,7 @@ class Planner:
         *,
         suppressions: Suppressions | None = None,
         opt_outs: OptOuts = "unsubscribe",
+        fill_empty: bool = False,
         column_values: Callable[[dict[str, Any]], Mapping[str, Any]] = dict,
     ) -> None:
         self._plan = plan
@@ -72,10 +76,12 @@ class Planner:
         self._counts = plan.counts
         self._suppressions = suppressions
         self._opt_outs = opt_outs
+        self._fill_empty = fill_empty
         self._column_values = column_values
         self._still_subscribed = 0
         self._cleaned = _RowNumbers()
         self._repeated = _RowNumbers()
+        self._outcomes = plan.outcomes
         self._database = plan.database
         self._database.executescript(_TABLES)
 
@@ -114,21 +120,31 @@ class Planner:
         if first is not None:
             self._counts.repeats += 1
             self._repeated.note(row.number)
+            self._outcomes.note(row.number, "repeats", address, who, reason=f"Row {first} has the same person.")
+        elif is_out:
+            self._outcomes.note(row.number, "opted_out", address, who, reason=_OUT_IN_SOURCE, is_first=True)
         if is_out:
             self._opt_out(first, row.number, who)
         elif first is None:
             self._decide_person(row, address, who)
 
     def _decide_person(self, row: Row, address: str, who: bytes) -> None:
-        known = self._plan.known(who)
+        known, word, reason = self._plan.known(who), "add", None
         if any(unsubscribed for _, unsubscribed, _ in known):
             self._counts.opted_out += 1
+            word, reason = "opted_out", _OUT_IN_CAMPAIGN
         elif known:
-            self._decide_update(row, who, known)
+            word = self._decide_update(row, who, known)
+        elif self._mode == "update":
+            self._counts.missing += 1
+            word = "missing"
         else:
             self._plan.add_step(row.number, "add", who, None, {**row.columns, EMAIL: address})
+        self._outcomes.note(row.number, word, address, who, reason=reason, is_first=True)
 
-    def _decide_update(self, row: Row, who: bytes, known: list[tuple[str | None, bool, str | None]]) -> None:
+    def _decide_update(
+        self, row: Row, who: bytes, known: list[tuple[str | None, bool, str | None]]
+    ) -> Literal["update", "there"]:
         wanted = {name: text for name, text in row.columns.items() if name != EMAIL and text != ""}
         changed = False
         if self._mode != "insert":
@@ -137,9 +153,10 @@ class Planner:
                     self._plan.add_step(row.number, "update", who, prospect_id, change)
                     changed = True
         self._counts.there += not changed
+        return "update" if changed else "there"
 
     def _differing(self, fields: str | None, wanted: dict[str, str]) -> dict[str, str]:
-        return differing(self._column_values(json.loads(fields or "{}")), wanted)
+        return differing(self._column_values(json.loads(fields or "{}")), wanted, only_empty=self._fill_empty)
 
     def _opt_out(self, first: int | None, number: int, who: bytes) -> None:
         """Plan what follows from a row whose person opted out.
@@ -154,6 +171,7 @@ class Planner:
             # A person in doubt is counted already, because their earlier row was rejected.
             if first is not None:
                 self._take_back(who)
+                self._outcomes.change(who, "opted_out", _OUT_IN_SOURCE)
             self._counts.opted_out += 1
         if self._mode == "insert":
             self._still_subscribed += self._plan.holds(who) and not self._plan.opted_out(who)
@@ -166,6 +184,7 @@ class Planner:
     def _reject(self, reject: Reject) -> None:
         """Reject a row. If it leaves open whether its person opted out, exclude them whatever their other rows say."""
         self._plan.reject(reject)
+        self._outcomes.note_reject(reject)
         if not reject.blocks_person:
             return
         for cell in (str(value) for name, value in reject.columns.items() if is_email(str(name))):
@@ -181,6 +200,7 @@ class Planner:
             columns = self._take_back(who)
             reason = f"Row {number} leaves open whether the same person opted out: fix that row."
             self._plan.reject(Reject(first, reason, columns, blocks_person=True))
+            self._outcomes.change(who, "rejected", reason)
 
     def _first_row(self, who: bytes, number: int) -> int | None:
         """Return the number of the person's earlier row; None if this row is their first."""
@@ -206,8 +226,10 @@ class Planner:
             setattr(self._counts, action, getattr(self._counts, action) - 1)
         if not found and self._plan.opted_out(who):
             self._counts.opted_out -= 1
-        elif not found:
+        elif not found and self._plan.holds(who):
             self._counts.there -= 1
+        elif not found:
+            self._counts.missing -= 1
         return json.loads(found[0][1]) if found else {}
 
     def _unsubscribe_missing(self) -> None:
@@ -223,6 +245,11 @@ class Planner:
                 "People who opted out according to the source, and who are in the campaign: %s. Mode 'insert' "
                 "leaves them there; 'upsert' unsubscribes them.", f"{self._still_subscribed:,}",
             )  # fmt: skip
+        if self._counts.missing:
+            log.info(
+                "Rows of people who are not in the campaign, and who mode 'update' does not add: %s.",
+                f"{self._counts.missing:,}",
+            )
         if self._cleaned:
             log.info("Cleaned the addresses of %s: blanks, invisible characters, mailto: or names.", self._cleaned)
         if self._repeated:

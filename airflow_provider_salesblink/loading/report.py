@@ -7,6 +7,8 @@ import re
 from dataclasses import asdict, dataclass, field
 from typing import TYPE_CHECKING, Any
 
+from airflow_provider_salesblink.loading.row_types import MAY_HAVE_OPTED_OUT
+
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping
 
@@ -55,6 +57,7 @@ class Report:
     :param looked_up: people who were looked up in other campaigns before they were added.
     :param already_there: people that an earlier part of the same load added or updated, and that the plan counts as
         there.
+    :param row_outcomes: how many rows have each outcome, if the load keeps outcomes.
     """
 
     campaign_id: str
@@ -69,6 +72,7 @@ class Report:
     already_there: int = 0
     reads: int = 0
     looked_up: int = 0
+    row_outcomes: dict[str, int] | None = None
     ambiguous: Ambiguous = field(default_factory=Ambiguous)
     first_rejects: list[str] = field(default_factory=list)
 
@@ -94,17 +98,29 @@ class Report:
             "campaign_id": self.campaign_id,
             "mode": self.mode,
             "rows": planned.rows,
+            **self._counts_of_rows(),
+            "unsubscribed": planned.unsubscribe + planned.opt_out if self.dry_run else self.unsubscribed,
+            "not_unsubscribed": planned.not_unsubscribed,
+            "held_back": self.held_back,
+            "ambiguous": asdict(self.ambiguous),
+        }
+
+    def _counts_of_rows(self) -> dict[str, int]:
+        """Return how many rows have each outcome; together they are all rows."""
+        planned = self.planned
+        counts = {
             "added": planned.add if self.dry_run else self.added,
             "updated": planned.update if self.dry_run else self.updated,
-            "unsubscribed": planned.unsubscribe + planned.opt_out if self.dry_run else self.unsubscribed,
             "there": max(0, planned.there - self.already_there),
+            "missing": planned.missing,
             "opted_out": planned.opted_out,
             "repeats": planned.repeats,
             "rejected": planned.rejected,
             "taken_by_others": self.taken_by_others,
-            "held_back": self.held_back,
-            "ambiguous": asdict(self.ambiguous),
         }
+        if self.row_outcomes is None:
+            return counts
+        return {**dict.fromkeys(counts, 0), **self.row_outcomes}
 
 
 def as_json_lines(rejects: Iterable[Reject]) -> Iterator[str]:
@@ -116,7 +132,7 @@ def as_json_lines(rejects: Iterable[Reject]) -> Iterator[str]:
     for reject in rejects:
         line: dict[str, Any] = {"row": reject.number, "reason": reject.reason}
         if reject.blocks_person:
-            line["may_have_opted_out"] = True
+            line[MAY_HAVE_OPTED_OUT] = True
         try:
             yield json_line({**line, "columns": dict(reject.columns)})
         except (TypeError, ValueError, RecursionError):

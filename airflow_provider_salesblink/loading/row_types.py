@@ -14,6 +14,9 @@ from airflow_provider_salesblink.loading.redacted_names import shown_name
 LONGEST_CELL = 32_768
 """Characters. A longer cell is a mistake in the source, such as a quote that never closes."""
 
+MAY_HAVE_OPTED_OUT = "may_have_opted_out"
+"""The key of a rejects file's line whose row may say that the person opted out."""
+
 
 @dataclass(frozen=True, slots=True)
 class Row:

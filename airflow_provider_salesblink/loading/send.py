@@ -43,6 +43,7 @@ if TYPE_CHECKING:
     from airflow_provider_salesblink.loading.destination import Destination
     from airflow_provider_salesblink.loading.opt_out_lookups import LookedUp, Source
     from airflow_provider_salesblink.loading.options import SendLimits
+    from airflow_provider_salesblink.loading.outcomes import Word
     from airflow_provider_salesblink.loading.plan import Plan
     from airflow_provider_salesblink.loading.plan_steps import Step
     from airflow_provider_salesblink.loading.report import Report
@@ -82,9 +83,9 @@ class Sender:
         self._accepted: set[int] = set()
 
     @property
-    def in_doubt(self) -> bool:
-        """Whether somebody was sent and it is not known whether they were added."""
-        return bool(self._doubtful)
+    def in_doubt(self) -> frozenset[int]:
+        """The steps of people who were sent, while it is not known whether they were added."""
+        return frozenset(self._doubtful)
 
     def add(self) -> bool:
         """Add everybody the plan says to add; return whether nobody is left.
@@ -295,7 +296,7 @@ class Sender:
         except SalesBlinkError as error:
             self._note_not_sent(error, current)
         else:
-            self._mark_done(step)
+            self._mark_done(step, "added")
             self._report.added += 1
         self._doubtful.discard(step.key)
 
@@ -309,8 +310,8 @@ class Sender:
             # Raised when no other call is in flight, so that the report has all of them.
             current.error = current.error or error
 
-    def _mark_done(self, step: Step) -> None:
-        self._plan.mark_done(step)
+    def _mark_done(self, step: Step, outcome: Word) -> None:
+        self._plan.mark_done(step, outcome)
         self._progress.step()
 
     def _reread_campaign(self, *, is_final: bool = True) -> None:
@@ -323,7 +324,7 @@ class Sender:
         for step in self._plan.steps("add"):
             is_there, was_sent = self._plan.holds(step.who), step.key in self._doubtful
             if is_there:
-                self._mark_done(step)
+                self._mark_done(step, "added" if was_sent else "taken_by_others")
                 self._report.added += was_sent
                 self._report.taken_by_others += not was_sent
             was_lost = was_sent and step.key not in self._accepted

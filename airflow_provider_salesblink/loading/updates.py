@@ -6,7 +6,12 @@ from concurrent.futures import Future, ThreadPoolExecutor
 from itertools import islice
 from typing import TYPE_CHECKING
 
-from airflow_provider_salesblink.client.errors import ApiRefusedError, InvalidRequestError, SalesBlinkError
+from airflow_provider_salesblink.client.errors import (
+    ApiRefusedError,
+    InvalidRequestError,
+    RateLimitedError,
+    SalesBlinkError,
+)
 from airflow_provider_salesblink.loading.progress import Progress
 
 if TYPE_CHECKING:
@@ -27,6 +32,8 @@ class Updater:
         self._destination = destination
         self._report = report
         self._limits = limits
+        self.in_doubt: set[int] = set()
+        """Steps whose answers were lost: SalesBlink may have carried them out."""
 
     def opt_out(self) -> None:
         """Unsubscribe everybody who opted out according to the source.
@@ -76,9 +83,11 @@ class Updater:
                 self._plan.refuse(step, str(error))
             except SalesBlinkError as error:
                 failed = error
+                if not (error.permanent or isinstance(error, RateLimitedError)):
+                    self.in_doubt.add(step.key)
                 continue
             else:
-                self._plan.mark_done(step)
+                self._plan.mark_done(step, "updated" if step.action == "update" else None)
                 yield step
             progress.step(len(step.columns) or 1)
         if failed is not None:

@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 import json
+import logging
 import os
 import re
-from contextlib import contextmanager
+import shutil
+from contextlib import ExitStack, contextmanager
 from pathlib import Path, PurePath
+from tempfile import NamedTemporaryFile
 from typing import IO, TYPE_CHECKING, Any
 
 from airflow.providers.common.compat.sdk import AirflowFailException, ObjectStoragePath
@@ -18,6 +21,8 @@ if TYPE_CHECKING:
     from contextlib import AbstractContextManager
 
     from airflow_provider_salesblink.loading.rows import Reject, Row, Source
+
+log = logging.getLogger(__name__)
 
 _PATH = re.compile(r"[^\[\](){}<>'\"=\s][^\[\](){}<>'\"=\n\r]*")
 
@@ -70,11 +75,13 @@ def write_records(path: str | None, records: Iterable[Mapping[str, Any]]) -> dic
 def write_lines(path: str, lines: Iterable[str], argument: str = "output_path") -> None:
     """Write lines to ``path``, each as it comes from the iterable.
 
+    Where the storage is local, the file takes its place when it is complete. Most object storages do the same.
+
     :raises AirflowFailException: the file cannot be written, and a retry would not help.
     """
-    with _fail_for_good(argument, path):
-        opened = _target(path).open("w", encoding="utf-8")  # type: ignore[no-untyped-call]
-    with opened as file:
+    with ExitStack() as stack:
+        with _fail_for_good(argument, path):
+            file = stack.enter_context(_new_file(path))
         for line in lines:
             file.write(line)
 
@@ -149,6 +156,39 @@ def _continuation(head: bytes, last: bytes, lines: Iterable[str]) -> bytes:
     end = b"\r\n" if b"\r\n" in head else b"\n"
     start = end if last not in (b"", b"\n", b"\r") else b""
     return start + b"".join(line.encode() + end for line in lines)
+
+
+@contextmanager
+def _new_file(path: str) -> Iterator[IO[str]]:
+    target = _target(path)
+    place = Path(target.path).resolve()
+    if not (_is_local(target) and place.is_file() and os.access(place.parent, os.W_OK)):
+        with target.open("w", encoding="utf-8") as file:  # type: ignore[no-untyped-call]
+            yield file
+        return
+    new = NamedTemporaryFile(  # noqa: SIM115
+        "w", encoding="utf-8", dir=place.parent, prefix=f".{place.name}.", delete=False
+    )
+    try:
+        with new as file:
+            shutil.copymode(place, new.name)
+            yield file
+        Path(new.name).replace(place)
+    except BaseException:
+        Path(new.name).unlink()
+        raise
+
+
+def read_records(path: str) -> Iterator[dict[str, Any]]:
+    """Yield the records of a file that :func:`write_lines` wrote, one JSON object per line.
+
+    Ends early, with a warning, where the file cannot be read.
+    """
+    try:
+        with ObjectStoragePath(path).open("r", encoding="utf-8") as file:  # type: ignore[no-untyped-call]
+            yield from map(json.loads, file)
+    except (OSError, ValueError) as error:
+        log.warning("The file %s cannot be read (%s).", path, type(error).__name__)
 
 
 _HEAD = 4096

@@ -43,8 +43,7 @@ def of_load(
 
     read = [_file(rows_path)] if rows_path is not None else _tables(query)
     outputs = [] if result.get("outcome") == "dry_run" else [_campaign(campaign, result)]
-    if result.get("rejected_path"):
-        outputs.append(_file(result["rejected_path"]))
+    outputs += [_file(result[name]) for name in ("rejected_path", "outcomes_path") if result.get(name)]
     return OperatorLineage(inputs=read or _declared(inlets), outputs=outputs)
 
 

@@ -13,7 +13,7 @@ from airflow_provider_salesblink.choices import Mode, OptOuts, OptOutScope
 from airflow_provider_salesblink.links import CampaignLink
 from airflow_provider_salesblink.operators.base import SalesBlinkOperator, exactly_one, json_argument, one_of
 from airflow_provider_salesblink.operators.databases import Query
-from airflow_provider_salesblink.operators.files import Rows, check_path, is_same, open_rows, write_lines
+from airflow_provider_salesblink.operators.files import Rows, check_path, is_same, open_rows, read_records, write_lines
 
 if TYPE_CHECKING:
     import os
@@ -22,8 +22,11 @@ if TYPE_CHECKING:
     from airflow.providers.openlineage.extractors import OperatorLineage
 
     from airflow_provider_salesblink.client import RateLimitedError, SalesBlinkClient
+    from airflow_provider_salesblink.loading.outcomes import Outcome
     from airflow_provider_salesblink.loading.report import Report
     from airflow_provider_salesblink.loading.rows import Reject, Row
+
+_LOST = {"rows_path": "the rows", "suppression_path": "the list", "rejected_path": "the refused rows"}
 
 
 class AddProspectsOperator(SalesBlinkOperator):
@@ -35,7 +38,8 @@ class AddProspectsOperator(SalesBlinkOperator):
     ``max_rejected`` were refused.
 
     XCom: ``outcome`` "loaded", ``campaign_id``, ``mode``, counts (``rows``, ``added``, ``updated``, ``unsubscribed``,
-    ``there``, ``opted_out``, ``repeats``, ``rejected``, ...) and ``rejected_path``, None if nothing was refused.
+    ``there``, ``opted_out``, ``repeats``, ``rejected``, ...), ``rejected_path``, None if nothing was refused, and
+    ``outcomes_path``.
 
     :param campaign_id: the campaign's id (templated).
     :param rows: the people, a list of columns -> values, also as JSON text (templated). They pass through Airflow's
@@ -54,13 +58,17 @@ class AddProspectsOperator(SalesBlinkOperator):
     :param list_id: the list to add people to; None for the campaign's only list (templated; API v1 only).
     :param allow_other_campaigns: add people although another running campaign uses the list and will mail them too (API
         v1 only).
-    :param mode: ``insert`` adds people who are not there; ``upsert`` also sets the fields that differ; ``mirror`` also
-        unsubscribes people who are there but in no row.
+    :param mode: ``insert`` adds people who are not there; ``upsert`` also sets the fields that differ; ``update`` only
+        sets them, and never adds; ``mirror`` adds, sets, and unsubscribes people who are there but in no row.
+    :param fill_empty: set only fields that are empty in SalesBlink, in any mode but ``insert``.
     :param max_in_flight: the most calls at once.
     :param max_rejected: how many rows may be refused without the task failing.
     :param max_unsubscribes: the most unsubscribes of a mirror, as a share of the campaign's subscribed people.
         It does not limit people who opted out according to a row or the suppression file.
-    :param opt_outs: what ``upsert`` and ``mirror`` do with people in the campaign who opted out according to a row or
+    :param max_adds: the most people to add, in any mode: a whole number, or a share of the people in the campaign, from
+        0.0 to 1.0 (templated). The task fails before it sends anything if there are more. Default: no limit.
+    :param max_updates: the most people to update; likewise (templated).
+    :param opt_outs: what all modes but ``insert`` do with people in the campaign who opted out according to a row or
         the suppression file: ``unsubscribe`` them, or ``skip`` them. In no mode are they added or changed.
     :param opt_out_scope: ``account`` looks up each person to be added, and adds nobody who opted out in any campaign
         that the key sees; it refuses people if another campaign does not show whether they did. ``campaign`` checks
@@ -68,6 +76,8 @@ class AddProspectsOperator(SalesBlinkOperator):
     :param suppression_path: a file of people who must not be mailed, on any object storage (templated): one address,
         domain, or SHA-256 of a normalized address a line. A file that cannot be read stops the load.
     :param rejected_path: where to write the refused rows with their reasons, as JSON lines (templated).
+    :param outcomes_path: where to write the outcome of every row, as JSON lines without addresses (templated). Also if
+        the load fails after it has read all rows.
     :param defer_after: a task that would wait longer than this many seconds for the shared rate limit, or for people
         that another load is adding, is deferred: it holds no worker slot meanwhile, and then continues.
     :param salesblink_conn_id: the Airflow connection that holds the key (templated).
@@ -86,6 +96,9 @@ class AddProspectsOperator(SalesBlinkOperator):
         "opt_out_columns",
         "suppression_path",
         "rejected_path",
+        "outcomes_path",
+        "max_adds",
+        "max_updates",
         "list_id",
         "salesblink_conn_id",
     )
@@ -108,13 +121,17 @@ class AddProspectsOperator(SalesBlinkOperator):
         list_id: str | None = None,
         allow_other_campaigns: bool = False,
         mode: Mode = "insert",
+        fill_empty: bool = False,
         max_in_flight: int = 8,
         max_rejected: int = 0,
         max_unsubscribes: float = 0.1,
+        max_adds: float | str | None = None,
+        max_updates: float | str | None = None,
         opt_outs: OptOuts = "unsubscribe",
         opt_out_scope: OptOutScope = "account",
         suppression_path: str | os.PathLike[str] | None = None,
         rejected_path: str | os.PathLike[str] | None = None,
+        outcomes_path: str | os.PathLike[str] | None = None,
         defer_after: float = 120,
         **kwargs: Any,
     ) -> None:
@@ -134,15 +151,20 @@ class AddProspectsOperator(SalesBlinkOperator):
         self.list_id = list_id
         self.allow_other_campaigns = allow_other_campaigns
         self.mode = mode
+        self.fill_empty = fill_empty
         self.max_in_flight = max_in_flight
         self.max_rejected = max_rejected
         self.max_unsubscribes = max_unsubscribes
+        self.max_adds = max_adds
+        self.max_updates = max_updates
         self.opt_outs = opt_outs
         self.opt_out_scope = opt_out_scope
         self.suppression_path: str | None = path_text(suppression_path)
         self.rejected_path: str | None = path_text(rejected_path)
+        self.outcomes_path: str | None = path_text(outcomes_path)
         self.defer_after = defer_after
         self._done_before: dict[str, Any] = {}
+        self._is_resumed = False
         self._result: dict[str, Any] = {}
 
     def mask_personal_data(self) -> None:
@@ -154,6 +176,7 @@ class AddProspectsOperator(SalesBlinkOperator):
     def restore_state(self, saved: dict[str, Any]) -> None:
         """Continue counting where the task was deferred."""
         self._done_before = saved.get("done_before", {})
+        self._is_resumed = True
 
     def state_to_save(self, limited: RateLimitedError) -> dict[str, Any]:
         """Return what was sent before the task was deferred, so that the last part can report it too."""
@@ -169,19 +192,12 @@ class AddProspectsOperator(SalesBlinkOperator):
         exactly_one(rows=self.rows, rows_path=self.rows_path, sql=self.sql)
         if self.sql is None and (self.sql_conn_id is not None or self.sql_parameters is not None):
             raise AirflowFailException("sql_conn_id and sql_parameters are for sql, and the rows do not come from it.")
-        self.check_reservations_are_shared(client)
+        if self.mode != "update":
+            self.check_reservations_are_shared(client)
         validation.number("defer_after", self.defer_after, 0)
-        check_path(self.rejected_path, "rejected_path")
         check_path(self.suppression_path, "suppression_path")
-        if self.rejected_path is not None and is_same(self.rejected_path, self.rows_path):
-            raise AirflowFailException("rejected_path is rows_path: the rows would be overwritten. Name another file.")
-        if self.rejected_path is not None and is_same(self.rejected_path, self.suppression_path):
-            raise AirflowFailException(
-                "rejected_path is suppression_path: the list would be overwritten. Name another file."
-            )
-        if self.rejected_path is not None:
-            # Before anybody is sent, check that the file can be written, and empty what an earlier run left there.
-            write_lines(self.rejected_path, (), "rejected_path")
+        self._prepare_output("rejected_path")
+        self._prepare_output("outcomes_path", "rejected_path", keep=self._is_resumed)
         suppression_path = None if self.suppression_path is None else ObjectStoragePath(self.suppression_path)
         try:
             report = load(
@@ -189,18 +205,21 @@ class AddProspectsOperator(SalesBlinkOperator):
                 self.campaign_id,
                 self._source(),
                 mode=self.mode,
+                fill_empty=self.fill_empty,
                 opt_outs=OptOutRules(
                     suppression_path=suppression_path, in_campaign=self.opt_outs, scope=self.opt_out_scope
                 ),
-                guards=Guards(self.max_rejected, self.max_unsubscribes),
+                guards=Guards(self.max_rejected, self.max_unsubscribes, self.max_adds, self.max_updates),
                 run=RunOptions(
                     max_in_flight=self.max_in_flight,
                     owner=self.owner_name,
                     list_choice=ListChoice(self.list_id, self.allow_other_campaigns),
                     longest_wait=self.defer_after,
                     done_before=self._done_before,
+                    earlier_outcomes=self._earlier_outcomes(),
                 ),
                 on_rejects=self._keep,
+                on_outcomes=self._write_outcomes if self.outcomes_path is not None else None,
             )
         except LoadFailedError as failed:
             done = {name: number for name, number in self._summary(failed.report).items() if isinstance(number, int)}
@@ -210,6 +229,31 @@ class AddProspectsOperator(SalesBlinkOperator):
                 raise AirflowFailException(f"{failed}{self._where_rejects_are(failed.report)}") from failed
             raise
         return self._summary(report)
+
+    def _prepare_output(self, argument: str, *others: str, keep: bool = False) -> None:
+        """Check that an output file can be written, before anybody is sent, and empty what an earlier run left there.
+
+        :param others: more arguments with paths that must be other files.
+        :param keep: whether to keep what an earlier part of the same load left there.
+        """
+        path: str | None = getattr(self, argument)
+        check_path(path, argument)
+        if path is None:
+            return
+        for other in ("rows_path", "suppression_path", *others):
+            if is_same(path, getattr(self, other)):
+                raise AirflowFailException(
+                    f"{argument} is {other}: {_LOST[other]} would be overwritten. Name another file."
+                )
+        if not keep:
+            write_lines(path, (), argument)
+
+    def _earlier_outcomes(self) -> Iterable[dict[str, Any]]:
+        return read_records(self.outcomes_path) if self.outcomes_path is not None and self._is_resumed else ()
+
+    def _write_outcomes(self, outcomes: Iterable[Outcome]) -> None:
+        if self.outcomes_path is not None:
+            write_lines(self.outcomes_path, (each.as_json_line() for each in outcomes), "outcomes_path")
 
     def _source(self) -> Iterable[Row | Reject]:
         from airflow_provider_salesblink.loading.rows import ColumnNames, from_mappings
@@ -256,7 +300,8 @@ class AddProspectsOperator(SalesBlinkOperator):
 
     def _summary(self, report: Report) -> dict[str, Any]:
         result = report.for_xcom()
-        result["rejected_path"] = self.rejected_path if result["rejected"] else None
+        result["rejected_path"] = self.rejected_path if result["rejected"] or result["not_unsubscribed"] else None
+        result["outcomes_path"] = self.outcomes_path
         self._result = result
         return result
 

@@ -145,12 +145,15 @@ with DAG("v1", schedule=None, start_date=datetime(2026, 1, 1)):
 """
 
 
+HASH_KEY = "The-hash-key-of-a-test"
+
+
 def _run(sandbox: Sandbox, home: Path, dag_id: str, *folder: str, **extra: str | int) -> tuple[int, str]:
     connection = {
         "conn_type": "salesblink",
         "host": sandbox.url,
         "password": sandbox.key,
-        "extra": {"reads_per_minute": 0, "writes_per_minute": 0, **extra},
+        "extra": {"reads_per_minute": 0, "writes_per_minute": 0, "hash_key": HASH_KEY, **extra},
     }
     environment = {
         **os.environ,
@@ -200,7 +203,7 @@ def _leaks(text: str, *private: str) -> list[str]:
 
 def _assert_nothing_private(sandbox: Sandbox, printed: str, home: Path) -> None:
     assert "DEBUG" in printed or "debug" in printed
-    private = (sandbox.key.lower(), "@example.", "%40example.")
+    private = (sandbox.key.lower(), HASH_KEY.lower(), "@example.", "%40example.")
     for where, text in [("printed", printed), *_everything_kept(home)]:
         assert _leaks(text, *private) == [], where
 

@@ -164,6 +164,20 @@ def test_refused_arguments_are_not_recited(sandbox: Sandbox, client: SalesBlinkC
         assert_private(in_full(caught.value))
 
 
+def test_a_hash_key_is_not_shown(sandbox: Sandbox) -> None:
+    secret = "of-this-test"
+    with SalesBlinkClient(KEY, sandbox.url, hash_key=secret) as client:
+        shown_of_it = f"{client!r} {client.addresses!r} {client.address_hash(PEOPLE[0])}"
+    with pytest.raises(InvalidInputError) as refused:
+        SalesBlinkClient(KEY, sandbox.url, hash_key=[secret])  # type: ignore[arg-type]
+    with pytest.raises(InvalidInputError) as no_address:
+        client.address_hash(f"{PEOPLE[0]} and {PEOPLE[0]}")
+
+    for text in (shown_of_it, in_full(refused.value), in_full(no_address.value)):
+        assert secret not in text
+        assert_private(text)
+
+
 def test_nothing_shows_what_it_holds(new_client: NewClient) -> None:
     requestor = Requestor("http://127.0.0.1", "/api", KEY, policy=Policy(), rate_limiter=NoLimit(), timeout=1)
     ana = {"Email": PEOPLE[0]}

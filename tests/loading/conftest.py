@@ -52,7 +52,7 @@ OPT_OUT_RULES = {
     "opt_outs": "in_campaign",
     "opt_out_scope": "scope",
 }
-GUARDS = {"max_rejected": "max_rejected", "max_unsubscribes": "max_unsubscribes"}
+GUARDS = {field.name: field.name for field in fields(Guards)}
 RUN = {field.name: field.name for field in fields(RunOptions)}
 
 

@@ -52,5 +52,5 @@ def look_ups(sandbox: Sandbox) -> int:
 def accounted_for(report: Report) -> int:
     """How many rows the report says something of; each row once."""
     summary = report.for_xcom()
-    names = ("added", "there", "updated", "opted_out", "repeats", "rejected", "taken_by_others")
+    names = ("added", "there", "updated", "opted_out", "repeats", "rejected", "taken_by_others", "missing")
     return sum(summary[name] for name in names)

@@ -338,6 +338,9 @@ def test_a_load_that_was_deferred_after_429s_goes_on_and_reads_the_campaign_agai
     [
         ({"max_unsubscribes": 50}, "max_unsubscribes is out of bounds: pass a number from 0 to 1"),
         ({"max_unsubscribes": "0.5"}, "max_unsubscribes is a str"),
+        ({"max_adds": "10%"}, "max_adds is neither a whole number, such as 1000, nor a share"),
+        ({"max_updates": True}, "max_updates is neither a whole number"),
+        ({"max_adds": "0"}, "The load would add 1 people, more than max_adds=0 allows"),
         ({"max_rejected": "10"}, "max_rejected"),
         ({"max_rejected": -1}, "max_rejected"),
         ({"max_in_flight": "8"}, "max_in_flight"),
