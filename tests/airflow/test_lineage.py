@@ -30,6 +30,7 @@ from airflow_provider_salesblink.operators.prospects import AddProspectsOperator
 with DAG("lineage", schedule=None, start_date=datetime(2026, 1, 1)):
     named = AddProspectsOperator(
         task_id="named", campaign_id="spring", rows_path={rows!r}, rejected_path={rejected!r}, max_rejected=1,
+        outcomes_path={outcomes!r},
         outlets=[campaign_asset("acme", "winter"), campaign_asset("acme", "spring")],
     )
     table = AddProspectsOperator(
@@ -48,9 +49,9 @@ def run_lineage_dag(sandbox: Sandbox, tmp_path: Path) -> Callable[..., dict[str,
     """Return a function that runs the DAG and returns the last event of each task."""
     sandbox.add_campaign("Spring", id="spring")
     (tmp_path / "rows.csv").write_text(ROWS)
-    (tmp_path / "lineage.py").write_text(
-        DAG.format(rows=f"file://{tmp_path}/rows.csv", rejected=f"file://{tmp_path}/rejected.jsonl")
-    )
+    files = {"rows": "rows.csv", "rejected": "rejected.jsonl", "outcomes": "outcomes.jsonl"}
+    paths = {argument: f"file://{tmp_path}/{name}" for argument, name in files.items()}
+    (tmp_path / "lineage.py").write_text(DAG.format(**paths))
     connection = {
         "conn_type": "salesblink", "host": sandbox.url, "password": sandbox.key,
         "extra": {"reads_per_minute": 0, "writes_per_minute": 0},
@@ -87,7 +88,8 @@ def test_a_load_leads_from_its_file_or_table_to_the_campaign(
 
     named, table, pause = (events[f"lineage.{task_id}"] for task_id in ("named", "table", "pause"))
     assert datasets(named["inputs"]) == [("file", f"{tmp_path}/rows.csv")]
-    assert datasets(named["outputs"]) == [CAMPAIGN, ("file", f"{tmp_path}/rejected.jsonl")]
+    written = [("file", f"{tmp_path}/{name}.jsonl") for name in ("rejected", "outcomes")]
+    assert datasets(named["outputs"]) == [CAMPAIGN, *written]
     assert named["outputs"][0]["outputFacets"]["outputStatistics"]["rowCount"] == 2
     assert datasets(table["inputs"]) == [("sqlite://warehouse", "main.leads")]
     # It has no outlet, so the connection's id is the workspace.
