@@ -33,7 +33,8 @@ _TABLE = """
 CREATE TABLE outcome (number INTEGER, who BLOB, person BLOB, word TEXT, reason TEXT, prospect_id TEXT, time REAL,
     is_first INTEGER);
 """
-_SENT = ("added", "updated", "taken_by_others")
+_AFTER_ALL = {"added": "added", "in_doubt": "added", "updated": "updated", "taken_by_others": "taken_by_others"}
+"""Outcome in one part of a load -> outcome in the next part, of a person who is in the campaign by then."""
 _SHORTEST_PRIVATE = 3
 """Characters. A shorter cell shows nothing of a person, and is part of many words."""
 
@@ -138,11 +139,17 @@ class RowOutcomes:
 
     def _continue_row(self, record: Mapping[str, Any]) -> None:
         word, when = record["outcome"], datetime.fromisoformat(record["time"])
-        if word in _SENT:
+        if word in _AFTER_ALL:
             self._database.execute(
                 "UPDATE outcome SET word = ?, prospect_id = ?, time = ? "
                 "WHERE number = ? AND person = ? AND word = 'there'",
-                (word, record["prospect_id"], when.timestamp(), record["row"], bytes.fromhex(record["person"])),
+                (
+                    _AFTER_ALL[word],
+                    record["prospect_id"],
+                    when.timestamp(),
+                    record["row"],
+                    bytes.fromhex(record["person"]),
+                ),
             )
 
     def conclude(self, in_doubt: Iterable[int], *, is_sent: bool) -> None:

@@ -1,4 +1,7 @@
-"""A process that loads a CSV file: ``python -m tests.loading.loader URL KEY API CAMPAIGN STORE FILE OWNER [TIMEOUT]``.
+"""A process that loads a CSV file.
+
+``python -m tests.loading.loader URL KEY API CAMPAIGN STORE FILE OWNER [TIMEOUT [BATCH]]``. BATCH is how many people a
+call adds on v1, if not as many as possible.
 
 It starts when a line comes in, writes the outcomes of the rows to FILE.outcomes, and prints the report.
 """
@@ -29,15 +32,17 @@ def write(outcomes: Iterable[Outcome]) -> None:
 
 
 if __name__ == "__main__":
-    url, key, api, campaign, pacing_url, path, owner, *timeout = sys.argv[1:]
+    url, key, api, campaign, pacing_url, path, owner, *more = sys.argv[1:]
     # A server may be at work on a call for as long as the client waits for it.
-    settling_time = float(timeout[0]) if timeout else 0.0
+    settling_time = float(more[0]) if more else 0.0
     unpaced = {"reads_per_minute": 0, "writes_per_minute": 0, "pacing_url": pacing_url, "timeout": settling_time or 5.0}
     policy = replace(HASTE, settling_time=settling_time, import_time=settling_time)
     with (
         SalesBlinkClient(key, url, api, policy=policy, **unpaced) as client,
         Path(path).open("rb") as file,
     ):
+        if len(more) > 1:
+            client.prospects.batch_size = int(more[1])
         print("ready", flush=True)
         sys.stdin.readline()
         run = RunOptions(owner=owner, settling_time=settling_time)
