@@ -34,6 +34,8 @@ class Api:
     def __init__(self, version: str, sandbox: Sandbox) -> None:
         self.version = version
         self._sandbox = sandbox
+        self.batch_size: int | None = None
+        """How many people a load on v1 sends in a call, if not as many as possible."""
         self.reads_of_look_up = 2 if self.is_v1 else 1
         """Requests with which a task finds out whether a person is in a campaign with one list. Faults count them."""
 

@@ -93,8 +93,12 @@ def running_sandbox() -> Iterator[Sandbox]:
 
 
 @pytest.fixture
-def sandbox(running_sandbox: Sandbox) -> Sandbox:
+def sandbox(
+    running_sandbox: Sandbox, tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.MonkeyPatch
+) -> Sandbox:
     running_sandbox.reset()
+    # People of other tests stay reserved for minutes, and on v1 in all campaigns of the account.
+    monkeypatch.setattr(tempfile, "tempdir", str(tmp_path_factory.mktemp("shared")))
     return running_sandbox
 
 

@@ -156,7 +156,7 @@ class Policy:
     max_attempts: int = 5
     patience: float = 300.0
     settling_time: float = 30.0
-    import_time: float = 60.0
+    import_time: float = 300.0
     backoff: float = 0.5
     longest_backoff: float = 60.0
     rate_limit_window: float = 60.0

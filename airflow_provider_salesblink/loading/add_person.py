@@ -70,7 +70,11 @@ def add_person(
     columns, conflicts = _columns(data), ReservedColumns(client, campaign_id)
     conflicts.refuse_reserved(columns)
     reservations = open_reservations(
-        client.shared, campaign_id, owner or uuid4().hex, settling_time=client.settling_time, sleep=sleep
+        client.shared,
+        client.prospects.reservation_scope(campaign_id),
+        owner or uuid4().hex,
+        settling_time=client.settling_time,
+        sleep=sleep,
     )
     if owner and not client.dry_run:
         wait_for_earlier_run(reservations, client.settling_time, sleep)
@@ -220,7 +224,7 @@ class _Adder:
     def _send(self) -> Prospect:
         person = self._person
         # The call may wait for the rate limit for minutes, so the check runs right before the request.
-        with check_before_write(partial(self._reservations.confirm, self._who)):
+        with check_before_write(partial(self._reservations.confirm, [self._who])):
             return person.add()
 
 

@@ -34,4 +34,6 @@ class CampaignReader:
         self.read_at = time.monotonic()
         self._report.reads += 1
         with Progress("people of the campaign read") as progress:
-            self._plan.compare_with(progress.each(through(self._destination.people())))
+            self._plan.compare_with(
+                progress.each(through(self._destination.people(with_columns=self._plan.needs_columns)))
+            )

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Protocol, TypedDict
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Iterable, Sequence
 
     from airflow_provider_salesblink.client import SalesBlinkClient
     from airflow_provider_salesblink.client.records import Prospect
@@ -16,8 +16,25 @@ if TYPE_CHECKING:
 class Destination(Protocol):
     """A place where people go: the campaign of one of SalesBlink's APIs."""
 
-    def people(self) -> Iterable[Prospect]:
-        """Return everybody who is there."""
+    @property
+    def batch_size(self) -> int:
+        """Return the most people that one call of :meth:`add` sends. If more than one, :meth:`each_opt_out` works."""
+
+    @property
+    def settling_time(self) -> float:
+        """Return the seconds after the answer in which people who were only accepted may still be added.
+
+        0 where an answer means that the person was added.
+        """
+
+    def people(self, *, with_columns: bool) -> Iterable[Prospect]:
+        """Return everybody who is there.
+
+        :param with_columns: whether the caller needs their columns; without them it may take fewer requests.
+        """
+
+    def each_opt_out(self) -> Iterable[str]:
+        """Return the addresses and domains that opted out in the account. Only where one call adds many people."""
 
     def opted_out_elsewhere(self, address: str) -> bool | None:
         """Return whether a person opted out in any campaign of the account; None if SalesBlink does not show it."""
@@ -28,11 +45,12 @@ class Destination(Protocol):
         :raises InvalidInputError: when they may not.
         """
 
-    def add(self, columns: dict[str, str]) -> None:
-        """Send one person, once.
+    def add(self, people: Sequence[dict[str, str]]) -> None:
+        """Send people once, in one call.
 
-        :raises AmbiguousWriteError: when it is not known whether the person was added. An API that only accepts people
-            and adds them later always raises this.
+        :param people: the columns of each.
+        :raises AmbiguousWriteError: when it is not known whether they were added. An API that only accepts people and
+            adds them later always raises this.
         """
 
     def update(self, prospect_id: str, fields: dict[str, str], who: bytes) -> None:
@@ -81,9 +99,23 @@ class ClientCampaign:
     conflicts: ReservedColumns
     list_choice: ListChoice = ANY_LIST
 
-    def people(self) -> Iterable[Prospect]:
+    @property
+    def batch_size(self) -> int:
+        """Return the most people that one call adds."""
+        return self.client.prospects.batch_size
+
+    @property
+    def settling_time(self) -> float:
+        """Return the seconds after the answer in which people who were only accepted may still be added."""
+        return self.client.prospects.import_time
+
+    def people(self, *, with_columns: bool) -> Iterable[Prospect]:
         """Return everybody in the campaign."""
-        return self.client.prospects.each(self.campaign_id, self.list_choice.list_id)
+        return self.client.prospects.each(self.campaign_id, self.list_choice.list_id, with_columns=with_columns)
+
+    def each_opt_out(self) -> Iterable[str]:
+        """Return the addresses and domains that opted out in the account."""
+        return self.client.prospects.each_opt_out()
 
     def opted_out_elsewhere(self, address: str) -> bool | None:
         """Return whether a person opted out in any campaign of the account; None if SalesBlink does not show it."""
@@ -93,9 +125,9 @@ class ClientCampaign:
         """Check that the campaign has a list that people may be added to."""
         self.client.prospects.check_list(self.campaign_id, **self.list_choice.as_arguments())
 
-    def add(self, columns: dict[str, str]) -> None:
-        """Send one person, once; raise :class:`AmbiguousWriteError` if it is not known whether that worked."""
-        self.client.prospects.send(self.campaign_id, columns, **self.list_choice.as_arguments())
+    def add(self, people: Sequence[dict[str, str]]) -> None:
+        """Send people once, in one call; raise :class:`AmbiguousWriteError` if it is not known whether that worked."""
+        self.client.prospects.send(self.campaign_id, people, **self.list_choice.as_arguments())
 
     def update(self, prospect_id: str, fields: dict[str, str], who: bytes) -> None:
         """Set fields of the person ``who``."""

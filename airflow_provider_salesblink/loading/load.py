@@ -20,7 +20,7 @@ from airflow_provider_salesblink.loading.plan_steps import Action
 from airflow_provider_salesblink.loading.planner import Planner
 from airflow_provider_salesblink.loading.progress import Progress, in_words, seconds_for
 from airflow_provider_salesblink.loading.report import FIRST_REASONS, LoadFailedError, Report
-from airflow_provider_salesblink.loading.reservations import LONGEST_UNSENT
+from airflow_provider_salesblink.loading.reservations import HELD_FOR, LONGEST_UNSENT
 from airflow_provider_salesblink.loading.reservations_retry import open_reservations, wait_for_earlier_run
 from airflow_provider_salesblink.loading.reserved_columns import ReservedColumns
 from airflow_provider_salesblink.loading.send import Sender
@@ -132,7 +132,7 @@ class _Load:
         self._client = client
         self._run = run
         self._opt_outs = opt_outs
-        self._settling_time = client.settling_time if run.settling_time is None else run.settling_time
+        self._settling_time = run.settling_time_of(client)
         self._looks_up = opt_outs.scope == "account"
         self._conflicts = ReservedColumns(client, campaign_id)
         self._destination = ClientCampaign(client, campaign_id, self._conflicts, run.list_choice)
@@ -148,7 +148,12 @@ class _Load:
         self.report.resume(run.done_before)
         self._reader = CampaignReader(self._destination, self.plan, self.report)
         self._reservations = open_reservations(
-            client.shared, campaign_id, run.owner or uuid4().hex, settling_time=self._settling_time, sleep=run.sleep
+            client.shared,
+            client.prospects.reservation_scope(campaign_id),
+            run.owner or uuid4().hex,
+            held_for=max(HELD_FOR, 2 * self._settling_time),
+            settling_time=self._settling_time,
+            sleep=run.sleep,
         )
 
         self._in_doubt: frozenset[int] = frozenset()
@@ -161,8 +166,11 @@ class _Load:
             self._suppressions.close()
 
     def wait_for_earlier_run(self) -> None:
-        """Wait for requests of a run that was killed. Only a load with a name of its own can have one."""
-        if self._run.owner and not self._client.dry_run:
+        """Wait for requests of a run that was killed. Only a load with a name of its own can have one.
+
+        Where SalesBlink imports people later, this may take minutes: there the load looks for them before it sends.
+        """
+        if self._run.owner and not self._client.dry_run and not self._destination.settling_time:
             wait_for_earlier_run(self._reservations, self._settling_time, self._run.sleep)
 
     def read_campaign(self) -> None:
@@ -233,7 +241,7 @@ class _Load:
         if self._client.dry_run:
             self._is_dry_run_through = True
             return True
-        limits = SendLimits.of(self._client, self._run, looks_up=self._looks_up)
+        limits = SendLimits.of(self._client, self._destination, self._run, looks_up=self._looks_up)
         sender = Sender(self.plan, self._reader, self._destination, self.report, self._reservations, limits)
         updater = Updater(self.plan, self._destination, self.report, limits)
         try:

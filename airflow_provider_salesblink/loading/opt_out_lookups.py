@@ -141,11 +141,15 @@ class LookupAhead:
     def _look_up(self, step: Step) -> LookedUp:
         if self._error is not None:
             return LookedUp(step, error=self._error)
-        try:
-            opted_out = self._opted_out(step.columns[EMAIL])
-        except ROW_ERRORS as error:
-            return LookedUp(step, error=error)
-        except SalesBlinkError as error:
-            self._error = error
-            return LookedUp(step, error=error)
-        return LookedUp(step, opted_out, time.monotonic())
+        found = look_up(step, self._opted_out)
+        if found.error is not None and not isinstance(found.error, ROW_ERRORS):
+            self._error = found.error
+        return found
+
+
+def look_up(step: Step, opted_out: Callable[[str], bool | None]) -> LookedUp:
+    """Return what a look-up of one person found, or why there is no answer."""
+    try:
+        return LookedUp(step, opted_out(step.columns[EMAIL]), time.monotonic())
+    except SalesBlinkError as error:
+        return LookedUp(step, error=error)

@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping
 
     from airflow_provider_salesblink.client import SalesBlinkClient
+    from airflow_provider_salesblink.loading.destination import Destination
     from airflow_provider_salesblink.loading.suppressions import OpenablePath
 
 
@@ -77,6 +78,10 @@ class RunOptions:
         validation.whole_number("max_in_flight", self.max_in_flight, 1)
         validation.number("longest_wait", self.longest_wait, 0, math.inf)
 
+    def settling_time_of(self, client: SalesBlinkClient) -> float:
+        """Return the seconds for which a sent request may still take effect."""
+        return client.settling_time if self.settling_time is None else self.settling_time
+
 
 @dataclass(frozen=True)
 class SendLimits:
@@ -86,24 +91,31 @@ class SendLimits:
     :param longest_wait: the most seconds to wait for people that another load holds.
     :param looks_up: whether to look people up in the other campaigns of the account before adding them.
     :param writes_per_minute: how many writes are allowed; 0 for no limit. Likewise reads.
+    :param batch_size: the most people that one call adds.
+    :param settling_time: seconds after the answer in which people who were only accepted may still be added; 0 where
+        an answer means that the person was added.
     :param sleep: how to wait.
     """
 
     max_in_flight: int
     longest_wait: float
     looks_up: bool
+    batch_size: int
+    settling_time: float
     writes_per_minute: int
     reads_per_minute: int
     sleep: Callable[[float], None]
 
     @classmethod
-    def of(cls, client: SalesBlinkClient, run: RunOptions, *, looks_up: bool) -> SendLimits:
+    def of(cls, client: SalesBlinkClient, destination: Destination, run: RunOptions, *, looks_up: bool) -> SendLimits:
         """Return the limits for a run with a client."""
         return cls(
             # More calls would only wait for the rate limit, maybe until their reservations have expired.
             max_in_flight=min(run.max_in_flight, client.writes_per_minute or run.max_in_flight),
             longest_wait=run.longest_wait,
             looks_up=looks_up,
+            batch_size=destination.batch_size,
+            settling_time=run.settling_time_of(client) if destination.settling_time else 0.0,
             writes_per_minute=client.writes_per_minute,
             reads_per_minute=client.reads_per_minute,
             sleep=run.sleep,

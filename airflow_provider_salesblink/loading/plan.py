@@ -65,6 +65,11 @@ class Plan:
         self.database.executescript(_TABLES)
         self.outcomes = RowOutcomes(self.database, address_hash)
 
+    @property
+    def needs_columns(self) -> bool:
+        """Return whether the mode compares the columns of people in the campaign."""
+        return self.mode != "insert"
+
     def close(self) -> None:
         """Delete the plan."""
         self.database.close()
@@ -76,7 +81,7 @@ class Plan:
         """
         self.database.execute("DELETE FROM known")
         self.counts.in_campaign = self.counts.subscribed = 0
-        keep_fields, hidden, without_id = self.mode != "insert", 0, 0
+        keep_fields, hidden, without_id = self.needs_columns, 0, 0
         self.database.execute("BEGIN")
         for each in people:
             if each["email"] is None:

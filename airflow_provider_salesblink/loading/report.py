@@ -22,7 +22,7 @@ _STRING = re.compile(r'"(?:[^"\\]|\\.)*"')
 # And characters that some readers take for the end of a line.
 _HAZARDS = re.compile(r"(?<!\w)[=+\-@\uff1d\uff0b\uff0d\uff20]|[\x7f-\x9f\u2028\u2029]")
 
-_DONE = ("added", "updated", "unsubscribed", "taken_by_others", "held_back", "already_there")
+_DONE = ("added", "updated", "unsubscribed", "taken_by_others", "held_back", "already_there", "resends")
 
 
 class LoadFailedError(Exception):
@@ -57,6 +57,7 @@ class Report:
     :param looked_up: people who were looked up in other campaigns before they were added.
     :param already_there: people that an earlier part of the same load added or updated, and that the plan counts as
         there.
+    :param resends: how often people were sent again that SalesBlink accepted and the campaign did not show.
     :param row_outcomes: how many rows have each outcome, if the load keeps outcomes.
     """
 
@@ -70,6 +71,7 @@ class Report:
     taken_by_others: int = 0
     held_back: int = 0
     already_there: int = 0
+    resends: int = 0
     reads: int = 0
     looked_up: int = 0
     row_outcomes: dict[str, int] | None = None
@@ -146,9 +148,14 @@ def json_line(record: Mapping[str, Any]) -> str:
     Characters that begin a formula, that end a line, and halves of surrogate pairs, which cannot be written to a file,
     become JSON escapes.
     """
-    line = json.dumps(record, ensure_ascii=False, default=str, allow_nan=False)
-    line = _STRING.sub(lambda string: _HAZARDS.sub(_escaped, string[0]), line)
-    return line.encode("utf-8", "backslashreplace").decode() + "\n"
+    return json_text(record) + "\n"
+
+
+def json_text(value: object) -> str:
+    """Return any value as JSON in the same way."""
+    text = json.dumps(value, ensure_ascii=False, default=str, allow_nan=False)
+    text = _STRING.sub(lambda string: _HAZARDS.sub(_escaped, string[0]), text)
+    return text.encode("utf-8", "backslashreplace").decode()
 
 
 def _escaped(character: re.Match[str]) -> str:

@@ -45,11 +45,14 @@ class Reservations(Protocol):
     def acquire(self, people: Sequence[bytes]) -> set[bytes]:
         """Reserve people for this load; return those of ``people`` that it holds now. Other loads hold the rest."""
 
-    def renew(self, who: bytes) -> bool:
-        """Restart a reservation's life right before the person is sent; return whether this load holds it.
+    def renew(self, people: Sequence[bytes]) -> bool:
+        """Restart the life of reservations right before the people are sent; return whether this load holds them all.
 
         Also marks the load as active now: a later run of it waits for what is sent at this moment.
         """
+
+    def held(self, people: Sequence[bytes]) -> set[bytes]:
+        """Return those of ``people`` that this load, or an earlier run of it, has reserved."""
 
     def complete_since(self) -> float:
         """Return the monotonic time since which the store has lost no reservation, as of the last :meth:`acquire`.

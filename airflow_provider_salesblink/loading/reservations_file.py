@@ -54,19 +54,29 @@ class FileReservations:
             database.execute("COMMIT")
         return own
 
-    def renew(self, who: bytes) -> bool:
-        """Restart a reservation's life and mark the load as active; return whether this load holds the reservation."""
+    def renew(self, people: Sequence[bytes]) -> bool:
+        """Restart the life of reservations and mark the load as active; return whether this load holds them all."""
         now = time.time()
         with closing(self._open()) as database:
             database.execute("PRAGMA synchronous=NORMAL")
             database.execute("BEGIN IMMEDIATE")
-            is_held = database.execute(
+            held = database.executemany(
                 "UPDATE reservation SET until = ? WHERE scope = ? AND person = ? AND owner = ? AND until >= ?",
-                (now + self._held_for, self._scope, who, self._owner, now),
+                [(now + self._held_for, self._scope, who, self._owner, now) for who in people],
             ).rowcount
             database.execute("INSERT OR REPLACE INTO at_work VALUES (?, ?, ?)", (self._scope, self._owner, now))
             database.execute("COMMIT")
-        return bool(is_held)
+        return held == len(people)
+
+    def held(self, people: Sequence[bytes]) -> set[bytes]:
+        """Return those of ``people`` that this load, or an earlier run of it, has reserved."""
+        with closing(self._open()) as database:
+            found = database.execute(
+                "SELECT person FROM reservation WHERE scope = ? AND owner = ? AND until >= ?",
+                (self._scope, self._owner, time.time()),
+            )
+            own = {who for (who,) in found}
+        return own.intersection(people)
 
     def complete_since(self) -> float:
         """Return minus infinity: a file loses nothing."""

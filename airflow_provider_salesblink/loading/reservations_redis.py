@@ -53,10 +53,12 @@ return 1
 """
 
 _RENEW = """
-redis.call('SET', KEYS[2], '', 'PX', ARGV[2])
-if redis.call('GET', KEYS[1]) ~= ARGV[1] then return 0 end
-redis.call('PEXPIRE', KEYS[1], ARGV[2])
-return 1
+redis.call('SET', table.remove(KEYS), '', 'PX', ARGV[2])
+local held = 0
+for _, name in ipairs(KEYS) do
+    if redis.call('GET', name) == ARGV[1] then held = held + redis.call('PEXPIRE', name, ARGV[2]) end
+end
+return held
 """
 
 _RELEASE = """
@@ -91,10 +93,15 @@ class RedisReservations:
         self._complete_since = time.monotonic() - complete_for / 1000
         return {who for who, taken in zip(people, answers, strict=True) if taken}
 
-    def renew(self, who: bytes) -> bool:
-        """Restart a reservation's life and mark the load as active; return whether this load holds the reservation."""
-        keys = [*self._keys([who]), self._activity_key]
-        return bool(self._renew(keys=keys, args=[self._owner, self._held_for]))
+    def renew(self, people: Sequence[bytes]) -> bool:
+        """Restart the life of reservations and mark the load as active; return whether this load holds them all."""
+        keys = [*self._keys(people), self._activity_key]
+        return int(self._renew(keys=keys, args=[self._owner, self._held_for])) == len(people)
+
+    def held(self, people: Sequence[bytes]) -> set[bytes]:
+        """Return those of ``people`` that this load, or an earlier run of it, has reserved."""
+        owners = cast("list[bytes | None]", self._redis.mget(self._keys(people))) if people else []
+        return {who for who, owner in zip(people, owners, strict=True) if owner == self._owner}
 
     def complete_since(self) -> float:
         """Return the monotonic time since which the server has lost no reservation."""

@@ -134,17 +134,21 @@ class RetryingReservations:
             self._sleep(rest)
         return own
 
-    def confirm(self, who: bytes) -> None:
-        """Renew a person's reservation right before they are sent. Does not retry.
+    def confirm(self, people: Sequence[bytes]) -> None:
+        """Renew the reservations of people right before they are sent. Does not retry.
 
-        :raises NotReservedError: when this load does not hold it, or the store cannot be used.
+        :raises NotReservedError: when this load does not hold all of them, or the store cannot be used.
         """
         try:
-            is_held = self._store.renew(who)
+            is_held = self._store.renew(people)
         except self._errors as error:
             raise _not_sent(f"{self._name} cannot be used ({type(error).__name__})") from None
         if not is_held:
             raise _not_sent(f"{self._name} does not hold the person's reservation any more")
+
+    def held(self, people: Sequence[bytes]) -> set[bytes]:
+        """Return those of ``people`` that this load, or an earlier run of it, has reserved."""
+        return self._retry(lambda: self._store.held(people))
 
     def complete_since(self) -> float:
         """Return the monotonic time from which a reading of the campaign and the store together show every send."""

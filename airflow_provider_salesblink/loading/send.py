@@ -1,8 +1,7 @@
 """Add the people of a plan: several calls in flight, nobody twice, each lost response checked before the next try.
 
-Adds are sent in rounds. After a round, one reading of the campaign shows whether the people whose responses were lost
-were added. Those who were not go into the next round. People that SalesBlink accepted and the campaign does not show
-are not sent again: they may be imported later.
+Adds are sent in rounds. After a round, a reading of the campaign shows whether the people whose adds are in doubt were
+added: answers were lost, or SalesBlink only accepted the people. Those who were not go into the next round.
 """
 
 from __future__ import annotations
@@ -12,6 +11,7 @@ import time
 from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
 from contextlib import suppress
 from functools import partial
+from itertools import islice
 from typing import TYPE_CHECKING
 
 from airflow_provider_salesblink.client.errors import (
@@ -23,15 +23,18 @@ from airflow_provider_salesblink.client.errors import (
     SalesBlinkError,
 )
 from airflow_provider_salesblink.client.rate_limit import check_before_write
+from airflow_provider_salesblink.loading.account_opt_outs import FEW, AccountOptOuts, LookupInBulk
 from airflow_provider_salesblink.loading.opt_out_lookups import (
     ROW_ERRORS,
     UNKNOWN,
+    LookedUp,
     LookupAhead,
     NoLookup,
     TooLongAgoError,
 )
 from airflow_provider_salesblink.loading.other_loads import wait_for_others
 from airflow_provider_salesblink.loading.progress import Progress
+from airflow_provider_salesblink.loading.read_back import ReadBack
 from airflow_provider_salesblink.loading.reservations import LONGEST_UNSENT
 from airflow_provider_salesblink.loading.reservations_retry import NotReservedError
 from airflow_provider_salesblink.loading.send_round import LONGEST_SETTLING_TIME, Round
@@ -41,7 +44,7 @@ if TYPE_CHECKING:
 
     from airflow_provider_salesblink.loading.campaign_reader import CampaignReader
     from airflow_provider_salesblink.loading.destination import Destination
-    from airflow_provider_salesblink.loading.opt_out_lookups import LookedUp, Source
+    from airflow_provider_salesblink.loading.opt_out_lookups import Source
     from airflow_provider_salesblink.loading.options import SendLimits
     from airflow_provider_salesblink.loading.outcomes import Word
     from airflow_provider_salesblink.loading.plan import Plan
@@ -53,8 +56,14 @@ log = logging.getLogger(__name__)
 
 MOST_ROUNDS = 20
 """After this many rounds in a row in which nobody could be added for sure, a load gives up."""
-FIRST_PAUSE = 1.0
-"""Seconds before the first look for people whose adds are in doubt."""
+MOST_REFUSALS = 20
+"""After this many refused calls in a row, all people of a refused call are refused, instead of sending parts of it."""
+STEPS_AT_ONCE = 1000
+"""People whose reservations are looked for in one call."""
+
+Group = list[LookedUp]
+"""The people that one call adds."""
+_Sent = tuple[Group, Future[None]]
 
 
 class Sender:
@@ -79,13 +88,13 @@ class Sender:
         self._reservations = reservations
         self._limits = limits
         self._longest_wait = limits.longest_wait
-        self._doubtful: set[int] = set()
-        self._accepted: set[int] = set()
+        self._read_back = ReadBack(plan, reader, report, limits, self._mark_done)
+        self._opt_outs = AccountOptOuts(destination)
 
     @property
     def in_doubt(self) -> frozenset[int]:
         """The steps of people who were sent, while it is not known whether they were added."""
-        return frozenset(self._doubtful)
+        return self._read_back.in_doubt
 
     def add(self) -> bool:
         """Add everybody the plan says to add; return whether nobody is left.
@@ -94,9 +103,27 @@ class Sender:
         """
         limits = [self._limits.writes_per_minute, *([self._limits.reads_per_minute] if self._limits.looks_up else [])]
         slower = min(filter(None, limits), default=0)
-        people = self._plan.to_send("add")
-        with Progress("added", people, per_minute=slower, more=self._more_progress) as self._progress:
+        people, per_minute = self._plan.to_send("add"), slower * self._limits.batch_size
+        with Progress("added", people, per_minute=per_minute, more=self._more_progress) as self._progress:
+            self._wait_for_earlier_run()
             return self._add_all()
+
+    def _wait_for_earlier_run(self) -> None:
+        """Wait until the campaign shows the people that an earlier run of this load sent before it ended.
+
+        Only where SalesBlink imports people later: otherwise the load waited before it read the campaign.
+        """
+        settling_time = self._limits.settling_time
+        rest = settling_time - self._reservations.idle_for() if settling_time else 0.0
+        if rest <= 0:
+            return
+        steps = self._plan.steps("add")
+        while batch := list(islice(steps, STEPS_AT_ONCE)):
+            own = self._reservations.held([step.who for step in batch])
+            self._read_back.note_accepted(step for step in batch if step.who in own)
+        if self._read_back.in_doubt:
+            log.info("An earlier run of this load sent people that the campaign does not show yet: looking for them.")
+            self._read_back.wait(rest, polls=True)
 
     def _more_progress(self) -> str:
         looked_up = f"{self._report.looked_up:,} looked up, " if self._limits.looks_up else ""
@@ -107,49 +134,26 @@ class Sender:
         while fruitless < MOST_ROUNDS:
             last = self._send_round()
             if not (last.in_doubt or last.held_by_others or last.not_sent):
-                self._log_missing()
-                return not self._accepted
+                return True
             self._prepare_next_round(last)
             before, left = left, self._plan.to_send("add")
             fruitless = 0 if left < before else fruitless + 1
         return not left
 
-    def _log_missing(self) -> None:
-        if self._accepted:
-            log.error(
-                "SalesBlink accepted people and the campaign does not show them: %s. It may import them later, or it "
-                "refused them. The load does not send them again, because they could be mailed twice. Check the list.",
-                f"{len(self._accepted):,}",
-            )
-
     def _prepare_next_round(self, last: Round) -> None:
         if last.in_doubt:
             last.log_doubt()
-            self._read_back(max(last.bounded_settling_time, last.retry_after), is_expected=last.accepted > 0)
+            self._wait_for_doubtful(last)
             self._check_server_pause(last.settling_time - LONGEST_SETTLING_TIME)
         elif last.held_by_others:
             self._wait_for_others(last.held_by_others)
-            self._reread_campaign()
+            self._read_back.reread()
         else:
             self._limits.sleep(last.retry_after)
 
-    def _read_back(self, settling_time: float, *, is_expected: bool) -> None:
-        """Read the campaign when the requests in doubt cannot take effect any more.
-
-        :param is_expected: whether the people are expected to show: then also read it before, until it shows them all.
-            The pauses grow with the time that a reading takes: a large campaign costs many requests.
-        """
-        waited, pause = 0.0, FIRST_PAUSE
-        while is_expected and waited + pause < settling_time:
-            self._limits.sleep(pause)
-            started = time.monotonic()
-            self._reread_campaign(is_final=False)
-            if not self._doubtful:
-                return
-            took = time.monotonic() - started
-            waited, pause = waited + pause + took, 2 * max(pause, took)
-        self._limits.sleep(max(0.0, settling_time - waited))
-        self._reread_campaign()
+    def _wait_for_doubtful(self, last: Round) -> None:
+        imports, server = self._limits.settling_time, max(last.bounded_settling_time, last.retry_after)
+        self._read_back.wait(max(imports, server), polls=imports > 0)
 
     def _wait_for_others(self, people: list[bytes]) -> None:
         idle, waited = wait_for_others(
@@ -171,36 +175,49 @@ class Sender:
     def _send_round(self) -> Round:
         current = Round()
         with ThreadPoolExecutor(self._limits.max_in_flight, thread_name_prefix="salesblink-load") as pool:
-            for step, future in self._in_flight(pool, current):
-                self._finish_add(step, future, current)
+            for group, future in self._in_flight(pool, current):
+                self._finish_add(group, future, current)
         if error := current.error or current.lookup_error:
             if current.in_doubt and isinstance(error, BudgetSpentError):
                 # Otherwise the next part of the load counts the people as there, and waits for their requests first.
                 with suppress(SalesBlinkError):
-                    self._read_back(current.bounded_settling_time, is_expected=current.accepted > 0)
+                    self._wait_for_doubtful(current)
             raise error
         return current
 
-    def _in_flight(self, pool: ThreadPoolExecutor, current: Round) -> Iterator[tuple[Step, Future[None]]]:
-        running: dict[Future[None], Step] = {}
+    def _in_flight(self, pool: ThreadPoolExecutor, current: Round) -> Iterator[_Sent]:
+        running: dict[Future[None], Group] = {}
         with self._source() as source:
-            while not (current.error or source.is_over):
-                # No more than can be sent: people who are reserved and wait cannot be added by other loads.
-                ready = source.ready(self._limits.max_in_flight - len(running), running)
+            while not (current.error or (source.is_over and not current.refused_groups)):
+                batch = self._next_batch(source, running, current)
                 yield from self._finished(running, timeout=0)
-                batch = [each for each in ready if self._may_be_added(each, current)]
                 if batch:
                     yield from self._submit(pool, batch, running, current)
+                if source.is_over:
+                    # A refused call comes back in parts.
+                    yield from self._all_finished(running)
+        yield from self._all_finished(running)
+
+    def _next_batch(self, source: Source, running: dict[Future[None], Group], current: Round) -> Group:
+        if current.refused_groups:
+            return current.refused_groups.pop()
+        # No more than can be sent: people who are reserved and wait cannot be added by other loads.
+        most = (self._limits.max_in_flight - len(running)) * self._limits.batch_size
+        return [each for each in source.ready(most, running) if self._may_be_added(each, current)]
+
+    def _all_finished(self, running: dict[Future[None], Group]) -> Iterator[_Sent]:
         while running:
             yield from self._finished(running)
 
     def _source(self) -> Source:
-        # An import may take longer than the load waits for it.
-        steps = (step for step in self._plan.steps("add") if step.key not in self._accepted)
-        if not self._limits.looks_up:
+        limits, steps = self._limits, self._plan.steps("add")
+        if not limits.looks_up:
             return NoLookup(steps)
+        if limits.batch_size > 1:
+            are_few = self._plan.to_send("add") <= FEW
+            return LookupInBulk(steps, self._opt_outs, self._destination, are_few=are_few)
         # More look-ups at once would only wait for the rate limit.
-        at_once = min(self._limits.max_in_flight, self._limits.reads_per_minute or self._limits.max_in_flight)
+        at_once = min(limits.max_in_flight, limits.reads_per_minute or limits.max_in_flight)
         return LookupAhead(steps, self._destination.opted_out_elsewhere, at_once)
 
     def _may_be_added(self, looked_up: LookedUp, current: Round) -> bool:
@@ -233,40 +250,37 @@ class Sender:
         current.lookup_error = current.lookup_error or error
 
     def _submit(
-        self, pool: ThreadPoolExecutor, batch: list[LookedUp], running: dict[Future[None], Step], current: Round
-    ) -> Iterator[tuple[Step, Future[None]]]:
+        self, pool: ThreadPoolExecutor, batch: list[LookedUp], running: dict[Future[None], Group], current: Round
+    ) -> Iterator[_Sent]:
         own = self._reservations.acquire([each.step.who for each in batch])
         # Checked only now, because the load may have waited for the store, or the store may have lost reservations of
         # people that others have added.
         if self._is_reading_stale():
             # People still in flight would be found in the campaign, and counted as added by others.
-            while running:
-                yield from self._finished(running)
-            self._reread_campaign(is_final=False)
+            yield from self._all_finished(running)
+            self._read_back.reread(is_final=False)
         # The reading may have shown that steps of the batch are done.
         batch = [each for each in batch if not self._plan.holds(each.step.who)]
         current.held_by_others += [each.step.who for each in batch if each.step.who not in own]
-        for each in batch:
-            if each.step.who not in own or current.error:
-                continue
-            self._doubtful.add(each.step.key)
-            running[pool.submit(self._add, each)] = each.step
+        ready = iter([each for each in batch if each.step.who in own])
+        while not current.error and (group := list(islice(ready, self._limits.batch_size))):
+            self._read_back.note_sent(each.step for each in group)
+            running[pool.submit(self._add, group)] = group
             while len(running) >= self._limits.max_in_flight:
                 yield from self._finished(running)
 
-    def _add(self, looked_up: LookedUp) -> None:
+    def _add(self, group: Group) -> None:
         # The call may wait for the rate limit for minutes, so the check runs right before the request.
-        with check_before_write(partial(self._confirm, looked_up)):
-            self._destination.add(looked_up.step.columns)
+        with check_before_write(partial(self._confirm, group)):
+            self._destination.add([each.step.columns for each in group])
 
-    def _confirm(self, looked_up: LookedUp) -> None:
-        looked_up.check_age()
-        self._reservations.confirm(looked_up.step.who)
+    def _confirm(self, group: Group) -> None:
+        for each in group:
+            each.check_age()
+        self._reservations.confirm([each.step.who for each in group])
 
     @staticmethod
-    def _finished(
-        running: dict[Future[None], Step], timeout: float | None = None
-    ) -> Iterator[tuple[Step, Future[None]]]:
+    def _finished(running: dict[Future[None], Group], timeout: float | None = None) -> Iterator[_Sent]:
         finished, _ = wait(running, timeout, return_when=FIRST_COMPLETED)
         for future in finished:
             yield running.pop(future), future
@@ -276,29 +290,42 @@ class Sender:
         too_old = time.monotonic() - LONGEST_UNSENT
         return self._reader.read_at < max(too_old, self._reservations.complete_since())
 
-    def _finish_add(self, step: Step, future: Future[None], current: Round) -> None:
+    def _finish_add(self, group: Group, future: Future[None], current: Round) -> None:
+        steps = [each.step for each in group]
         try:
             future.result()
         except AmbiguousWriteError as error:
-            current.note_doubt(error)
+            current.note_doubt(error, len(steps))
             if error.is_accepted:
-                self._accepted.add(step.key)
+                self._read_back.note_accepted(steps)
+                current.refusals = 0
             else:
-                self._report.ambiguous.lost += 1
+                self._report.ambiguous.lost += len(steps)
             return
         except (ApiRefusedError, InvalidRequestError) as error:
-            self._plan.refuse(step, str(error))
-            self._progress.step()
+            self._refuse(group, error, current)
         except NotReservedError as error:
             if not current.held_by_others:
-                log.warning("Row %d: %s", step.number, error)
-            current.held_by_others.append(step.who)
+                log.warning("Row %d: %s", steps[0].number, error)
+            current.held_by_others += [step.who for step in steps]
         except SalesBlinkError as error:
             self._note_not_sent(error, current)
         else:
-            self._mark_done(step, "added")
-            self._report.added += 1
-        self._doubtful.discard(step.key)
+            for step in steps:
+                self._mark_done(step, "added")
+            self._report.added += len(steps)
+        self._read_back.note_decided(steps)
+
+    def _refuse(self, group: Group, error: SalesBlinkError, current: Round) -> None:
+        """Refuse a person; of several, find out whose row it is by sending the halves."""
+        current.refusals += 1
+        if len(group) > 1 and current.refusals < MOST_REFUSALS:
+            half = len(group) // 2
+            current.refused_groups += [group[half:], group[:half]]
+            return
+        for each in group:
+            self._plan.refuse(each.step, str(error))
+            self._progress.step()
 
     def _note_not_sent(self, error: SalesBlinkError, current: Round) -> None:
         """Note why a person was not sent: they go into the next round, or the error ends the load for now."""
@@ -313,24 +340,3 @@ class Sender:
     def _mark_done(self, step: Step, outcome: Word) -> None:
         self._plan.mark_done(step, outcome)
         self._progress.step()
-
-    def _reread_campaign(self, *, is_final: bool = True) -> None:
-        """Read the campaign again, and mark the adds that it shows as done.
-
-        :param is_final: whether people whose answers were lost and who are not there were not added. Otherwise their
-            requests may be under way.
-        """
-        self._reader.read()
-        for step in self._plan.steps("add"):
-            is_there, was_sent = self._plan.holds(step.who), step.key in self._doubtful
-            if is_there:
-                self._mark_done(step, "added" if was_sent else "taken_by_others")
-                self._report.added += was_sent
-                self._report.taken_by_others += not was_sent
-            was_lost = was_sent and step.key not in self._accepted
-            self._report.ambiguous.carried_out += was_lost and is_there
-            self._report.ambiguous.not_carried_out += was_lost and not is_there and is_final
-            if is_there:
-                self._accepted.discard(step.key)
-            if is_there or (is_final and step.key not in self._accepted):
-                self._doubtful.discard(step.key)

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from airflow_provider_salesblink.client.errors import AmbiguousWriteError, SalesBlinkError
+    from airflow_provider_salesblink.loading.opt_out_lookups import LookedUp
 
 log = logging.getLogger(__name__)
 
@@ -24,6 +25,8 @@ class Round:
     :param settling_time: seconds for which the requests in doubt may still take effect.
     :param retry_after: seconds until the rate limit allows more calls.
     :param held_by_others: people that other loads hold.
+    :param refused_groups: parts of refused calls, to be sent on their own.
+    :param refusals: refused calls in a row.
     :param error: why the round ended.
     :param lookup_error: why people could not be looked up in other campaigns.
     """
@@ -35,6 +38,8 @@ class Round:
     settling_time: float = 0.0
     retry_after: float = 0.0
     held_by_others: list[bytes] = field(default_factory=list)
+    refused_groups: list[list[LookedUp]] = field(default_factory=list)
+    refusals: int = 0
     error: SalesBlinkError | None = None
     lookup_error: SalesBlinkError | None = None
 
@@ -43,19 +48,21 @@ class Round:
         """Return the seconds to wait until the requests in doubt cannot take effect any more."""
         return min(self.settling_time, LONGEST_SETTLING_TIME)
 
-    def note_doubt(self, error: AmbiguousWriteError) -> None:
-        """Note an add that may have been carried out."""
-        self.in_doubt += 1
-        self.accepted += error.is_accepted
+    def note_doubt(self, error: AmbiguousWriteError, people: int) -> None:
+        """Note a call that may have added people."""
+        self.in_doubt += people
+        self.accepted += people * error.is_accepted
         if not error.is_accepted:
             self.last_doubt = f"{error.method} {error.path}: {error.status or 'no answer'}"
-        self.settling_time = max(self.settling_time, error.settling_time)
+            self.settling_time = max(self.settling_time, error.settling_time)
 
     def log_doubt(self) -> None:
         """Log why the campaign is read again."""
         lost = self.in_doubt - self.accepted
         if self.accepted:
-            log.info("SalesBlink accepted people: %s. The load reads the campaign until it shows them.", self.accepted)
+            log.info(
+                "SalesBlink accepted people: %s. The load reads the campaign until it shows them.", f"{self.accepted:,}"
+            )
         if lost:
             log.warning(
                 "Adds in doubt: %s, the last of them %s. The load reads the campaign to see who was added.",

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from contextlib import contextmanager, suppress
+from functools import partial
 from itertools import chain
 from typing import TYPE_CHECKING, Any
 from uuid import uuid4
@@ -23,7 +24,10 @@ BATCH = 1_000
 _NAMED_CURSORS = ("psycopg", "psycopg2")
 """Drivers that read the whole result into memory, unless the cursor has a name: then it stays on the server."""
 _REPEATED_ERRORS = frozenset(
-    {"ProgrammingError", "DataError", "NotSupportedError", "IntegrityError", "TypeError", "ValueError", "LookupError"}
+    {
+        *("ProgrammingError", "DataError", "NotSupportedError", "IntegrityError"),
+        *("AttributeError", "ImportError", "LookupError", "NotImplementedError", "TypeError", "ValueError"),
+    }
 )
 """The errors that the next try would meet again. In the database API, errors have names, but no common base class."""
 _LONGEST_REASON = 300
@@ -68,7 +72,8 @@ def executed(
     """
     is_named = type(connection).__module__.partition(".")[0] in _NAMED_CURSORS
     given = (query,) if parameters is None else (query, parameters)
-    with _released(connection), _released(_cursor(connection, is_named=is_named)) as cursor:
+    made = partial(_cursor, connection, is_named=is_named)
+    with _released(connection), _released(attempt("The database gives no cursor", made)) as cursor:
         attempt("The query failed", cursor.execute, *given)
         # The cursor that psycopg2 gives a name knows its columns from the first fetch on.
         batches = _batches(cursor) if is_named or cursor.description else iter(())

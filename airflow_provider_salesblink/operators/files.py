@@ -186,7 +186,8 @@ def read_records(path: str) -> Iterator[dict[str, Any]]:
     """
     try:
         with ObjectStoragePath(path).open("r", encoding="utf-8") as file:  # type: ignore[no-untyped-call]
-            yield from map(json.loads, file)
+            # On Airflow 2, the file cannot be iterated over.
+            yield from map(json.loads, iter(file.readline, ""))
     except (OSError, ValueError) as error:
         log.warning("The file %s cannot be read (%s).", path, type(error).__name__)
 

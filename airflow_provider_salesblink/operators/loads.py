@@ -80,6 +80,8 @@ class AddProspectsOperator(SalesBlinkOperator):
         the load fails after it has read all rows.
     :param defer_after: a task that would wait longer than this many seconds for the shared rate limit, or for people
         that another load is adding, is deferred: it holds no worker slot meanwhile, and then continues.
+    :param settle: the most seconds to wait until people that SalesBlink accepted show in the campaign, before they are
+        sent again (API v1 only: it imports people later). Default: 5 minutes and the connection's ``timeout``.
     :param salesblink_conn_id: the Airflow connection that holds the key (templated).
     :param max_wait: the most seconds to be deferred after 429s.
     """
@@ -133,6 +135,7 @@ class AddProspectsOperator(SalesBlinkOperator):
         rejected_path: str | os.PathLike[str] | None = None,
         outcomes_path: str | os.PathLike[str] | None = None,
         defer_after: float = 120,
+        settle: float | None = None,
         **kwargs: Any,
     ) -> None:
         super().__init__(**kwargs)
@@ -163,6 +166,7 @@ class AddProspectsOperator(SalesBlinkOperator):
         self.rejected_path: str | None = path_text(rejected_path)
         self.outcomes_path: str | None = path_text(outcomes_path)
         self.defer_after = defer_after
+        self.settle = settle
         self._done_before: dict[str, Any] = {}
         self._is_resumed = False
         self._result: dict[str, Any] = {}
@@ -195,6 +199,8 @@ class AddProspectsOperator(SalesBlinkOperator):
         if self.mode != "update":
             self.check_reservations_are_shared(client)
         validation.number("defer_after", self.defer_after, 0)
+        if self.settle is not None:
+            validation.number("settle", self.settle, 0)
         check_path(self.suppression_path, "suppression_path")
         self._prepare_output("rejected_path")
         self._prepare_output("outcomes_path", "rejected_path", keep=self._is_resumed)
@@ -215,6 +221,7 @@ class AddProspectsOperator(SalesBlinkOperator):
                     owner=self.owner_name,
                     list_choice=ListChoice(self.list_id, self.allow_other_campaigns),
                     longest_wait=self.defer_after,
+                    settling_time=self.settle,
                     done_before=self._done_before,
                     earlier_outcomes=self._earlier_outcomes(),
                 ),

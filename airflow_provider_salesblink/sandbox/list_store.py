@@ -98,9 +98,10 @@ class ListStore:
             if new := [name for name in dict.fromkeys(names) if name not in known]:
                 self._run("UPDATE lead_list SET columns = ? WHERE id = ?", json.dumps([*known, *new]), list_id)
 
-    def size(self, list_id: str) -> int:
-        """Return the number of leads that are not archived."""
-        ((size,),) = self._run("SELECT count(*) FROM prospect WHERE list_id = ? AND NOT archived", list_id)
+    def size(self, list_id: str, *, with_archived: bool = False) -> int:
+        """Return the number of leads, by default without those that are archived."""
+        sql = "SELECT count(*) FROM prospect WHERE list_id = ? AND (? OR NOT archived)"
+        ((size,),) = self._run(sql, list_id, with_archived)
         return int(size)
 
     def attach(self, campaign_id: str, list_ids: Iterable[str]) -> None:

@@ -100,7 +100,7 @@ def test_send_raises_when_the_answer_is_lost(
     sandbox.fault("prospect-add", "reset", when=when)
 
     with pytest.raises(AmbiguousWriteError) as doubt:
-        client.prospects.send(campaign.id, {"Email": "ana@example.com"})
+        client.prospects.send(campaign.id, [{"Email": "ana@example.com"}])
 
     assert [request.method for request in sandbox.requests] == ["POST"]
     assert (doubt.value.method, doubt.value.path, doubt.value.settling_time) == ("POST", "/api/prospect-add", 0)
@@ -109,7 +109,8 @@ def test_send_raises_when_the_answer_is_lost(
 def test_send_sends_again_after_a_429(sandbox: Sandbox, client: SalesBlinkClient, campaign: CampaignUnderTest) -> None:
     sandbox.fault("prospect-add", "429", retry_after=0)
 
-    assert client.prospects.send(campaign.id, {"Email": "ana@example.com"})["id"] == sandbox.people()[0].id
+    client.prospects.send(campaign.id, [{"Email": "ana@example.com"}])
+    assert [person.email for person in sandbox.people()] == ["ana@example.com"]
 
 
 def test_a_call_waits_for_the_rate_limit_no_longer_than_allowed(

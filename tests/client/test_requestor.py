@@ -371,7 +371,7 @@ def test_send_raises_after_any_lost_answer(
     sandbox.fault(ADDS[api_version].operation, kind, when="after", **options)
 
     with pytest.raises(AmbiguousWriteError, match="Check SalesBlink before sending it again") as caught:
-        client.prospects.send(campaign.id, BO)
+        client.prospects.send(campaign.id, [BO])
 
     assert (caught.value.method, caught.value.path) == ("POST", PREFIXES[api_version] + ADDS[api_version].path)
     assert addresses(sandbox) == ["bo@example.com"]
@@ -385,7 +385,7 @@ def test_send_is_retried_after_a_429(
 ) -> None:
     sandbox.fault("prospect-add", kind, times=3, **options)
 
-    assert client.prospects.send(campaign.id, BO)["email"] == "bo@example.com"
+    client.prospects.send(campaign.id, [BO])
     assert addresses(sandbox) == ["bo@example.com"]
 
 
@@ -396,7 +396,7 @@ def test_the_error_of_send_has_the_settling_time(
     sandbox.fault(ADDS[api_version].operation, "slow", seconds=1)
 
     with pytest.raises(AmbiguousWriteError) as caught:
-        new_client(timeout=0.2, policy=Policy(settling_time=7, import_time=6)).prospects.send(campaign.id, BO)
+        new_client(timeout=0.2, policy=Policy(settling_time=7, import_time=6)).prospects.send(campaign.id, [BO])
     assert caught.value.settling_time == 7
 
 
@@ -443,7 +443,7 @@ def test_one_429_pauses_all_requests_of_its_kind(
     rows = [{"Email": f"p{number}@example.com"} for number in range(60)]
 
     with ThreadPoolExecutor(8) as pool:
-        adding = [pool.submit(client.prospects.send, campaign.id, row) for row in rows]
+        adding = [pool.submit(client.prospects.send, campaign.id, [row]) for row in rows]
         while not any(request.status == 429 for request in sandbox.requests):
             time.sleep(0.005)  # noqa: TID251
         client.campaigns.list()

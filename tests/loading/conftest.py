@@ -41,9 +41,18 @@ def new_client(api: Api, sandbox: Sandbox, pacing_url: str) -> Iterator[Callable
                 "timeout": 5,
             }
             unpaced = {"reads_per_minute": 0, "writes_per_minute": 0, "pacing_url": pacing_url}
-            return stack.enter_context(SalesBlinkClient(**{**hurried, **unpaced, **options}))
+            client = stack.enter_context(SalesBlinkClient(**{**hurried, **unpaced, **options}))
+            if api.batch_size:
+                client.prospects.batch_size = api.batch_size
+            return client
 
         yield make
+
+
+@pytest.fixture
+def one_a_call(api: Api) -> None:
+    """Lets a load on v1 send one person a call, as on the classic API, for tests whose faults hit single people."""
+    api.batch_size = 1
 
 
 OPT_OUT_RULES = {

@@ -32,8 +32,14 @@ def writes(sandbox: Sandbox) -> list[str]:
 
 
 def reads(sandbox: Sandbox) -> int:
-    """How often a campaign was read."""
-    return sum("/prospects/" in request.path or _is_first_page_on_v1(request) for request in sandbox.requests)
+    """How often a campaign was read. On v1 this begins with the export, or with the first page of the sequence."""
+    before = ["", *(request.path for request in sandbox.requests)]
+    return sum(
+        "/prospects/" in request.path
+        or request.path.endswith("/export")
+        or (_is_first_page_on_v1(request) and not last.endswith("/export"))
+        for last, request in zip(before, sandbox.requests, strict=False)
+    )
 
 
 def _is_first_page_on_v1(request: Request) -> bool:

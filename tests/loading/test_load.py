@@ -42,13 +42,11 @@ def spoil(api: Api) -> None:
         api.fault("prospect-add", "429", share=0.005, retry_after=retry_after)
 
 
-@on_both_apis
 def test_many_people_on_a_bad_day_are_there_once_each_and_every_lost_response_is_reported(
     api: Api, sandbox: Sandbox, load_rows: Callable[..., Report]
 ) -> None:
     spoil(api)
-    # On v1, a look-up takes several requests.
-    many = 500 if api.is_v1 else 2000
+    many = 2000
     rows = people(many)
 
     report = load_rows(rows)

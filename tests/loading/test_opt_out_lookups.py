@@ -103,6 +103,7 @@ def test_nobody_found_is_nobody(api: Api, load_rows: Callable[..., Report]) -> N
     assert load_rows(people(4)).added == 4
 
 
+@pytest.mark.usefixtures("one_a_call")
 @on_both_apis
 @pytest.mark.parametrize(
     ("kind", "options"),
@@ -169,6 +170,7 @@ def test_a_rate_limit_of_reads_ends_the_load_for_now_and_reports_what_was_done(
     assert load_rows(people(30)).added == 24
 
 
+@pytest.mark.usefixtures("one_a_call")
 @on_both_apis
 def test_a_person_who_opts_out_while_a_load_is_deferred_is_not_added_when_it_resumes(
     api: Api,
@@ -214,6 +216,7 @@ def test_who_waited_for_long_is_looked_up_again_before_being_sent(
     assert (report.added, report.planned.opted_out, accounted_for(report)) == (2, 1, 3)
 
 
+@pytest.mark.usefixtures("one_a_call")
 @on_both_apis
 def test_every_row_is_accounted_for_once(
     api: Api,
@@ -239,6 +242,7 @@ def test_every_row_is_accounted_for_once(
     assert len(addresses(sandbox)) == len(sandbox.people())
 
 
+@pytest.mark.usefixtures("one_a_call")
 @on_both_apis
 def test_a_look_up_that_is_refused_refuses_one_row_and_not_the_load(load_rows: Callable[..., Report], api: Api) -> None:
     api.fault("prospect", "status", status=400, times=1)

@@ -92,7 +92,7 @@ def test_a_reservation_is_renewed_right_before_the_person_is_sent(opened: Callab
     first, second = (opened(owner, held_for=0.6) for owner in ("first", "second"))
     first.acquire([ANA])
     time.sleep(0.4)  # noqa: TID251
-    assert first.renew(ANA)
+    assert first.renew([ANA])
     time.sleep(0.4)  # noqa: TID251
 
     assert second.acquire([ANA]) == set()
@@ -101,20 +101,20 @@ def test_a_reservation_is_renewed_right_before_the_person_is_sent(opened: Callab
 def test_an_expired_reservation_is_not_renewed(opened: Callable[..., Reservations]) -> None:
     first, second = (opened(owner, held_for=0.6) for owner in ("first", "second"))
     first.acquire([ANA])
-    assert not first.renew(BOB)
+    assert not first.renew([BOB])
     time.sleep(0.65)  # noqa: TID251
 
-    assert not first.renew(ANA)
+    assert not first.renew([ANA])
     assert second.acquire([ANA]) == {ANA}
-    assert not first.renew(ANA)
-    assert second.renew(ANA)
+    assert not first.renew([ANA])
+    assert second.renew([ANA])
 
 
 def test_a_load_is_active_from_the_moment_it_last_sent(opened: Callable[..., Reservations]) -> None:
     first = opened("first")
     first.acquire([ANA])
     time.sleep(0.5)  # noqa: TID251
-    first.renew(ANA)
+    first.renew([ANA])
 
     assert opened("first").idle_for() < 0.4
 
@@ -331,14 +331,14 @@ def in_redis(redis_url: str, owner: str, **options: Any) -> RetryingReservations
 def test_a_reservation_is_confirmed_until_it_is_gone(redis_url: str, redis_server: Any) -> None:
     first, second = (in_redis(redis_url, owner, settling_time=0) for owner in ("first", "second"))
     first.acquire([ANA])
-    first.confirm(ANA)
+    first.confirm([ANA])
     with pytest.raises(NotReservedError, match=r"does not hold the person's reservation any more; nothing was sent"):
-        second.confirm(ANA)
+        second.confirm([ANA])
 
     redis_server.client().flushall()
 
     with pytest.raises(NotReservedError):
-        first.confirm(ANA)
+        first.confirm([ANA])
 
 
 def test_a_reservation_that_cannot_be_confirmed_is_none_at_once() -> None:
@@ -346,7 +346,7 @@ def test_a_reservation_that_cannot_be_confirmed_is_none_at_once() -> None:
     gone = in_redis("redis://:secret@127.0.0.1:1", "first", sleep=waits.append)
 
     with pytest.raises(NotReservedError, match=r"server of pacing_url cannot be used \(ConnectionError\)") as caught:
-        gone.confirm(ANA)
+        gone.confirm([ANA])
 
     assert waits == []
     assert "secret" not in str(caught.value)

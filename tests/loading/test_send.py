@@ -12,7 +12,6 @@ from airflow_provider_salesblink.client import AuthenticationError, SalesBlinkEr
 from airflow_provider_salesblink.client.errors import BudgetSpentError, RateLimitedError
 from airflow_provider_salesblink.loading import LoadFailedError, send
 from airflow_provider_salesblink.loading.send_round import LONGEST_SETTLING_TIME
-from airflow_provider_salesblink.sandbox import V1Rules
 from tests.apis import BOTH
 from tests.loading.people import accounted_for, assert_each_once, people, reads, writes
 
@@ -28,6 +27,7 @@ if TYPE_CHECKING:
 on_both_apis = pytest.mark.apis(*BOTH)
 
 
+@pytest.mark.usefixtures("one_a_call")
 @on_both_apis
 def test_a_key_that_ends_in_the_middle_ends_the_load_and_the_next_run_does_the_rest(
     api: Api, sandbox: Sandbox, load_rows: Callable[..., Report]
@@ -47,6 +47,7 @@ def test_a_key_that_ends_in_the_middle_ends_the_load_and_the_next_run_does_the_r
     assert (report.added, report.planned.there) == (200, 100)
 
 
+@pytest.mark.usefixtures("one_a_call")
 @on_both_apis
 @pytest.mark.parametrize("mode", ["insert", "upsert"])
 def test_a_rate_limit_in_the_middle_reports_all_that_was_done(
@@ -82,6 +83,7 @@ def test_a_server_that_asks_to_be_left_alone_for_a_day_holds_no_worker(
     assert_each_once(sandbox, people(2))
 
 
+@pytest.mark.usefixtures("one_a_call")
 @on_both_apis
 def test_a_server_that_asks_for_a_long_pause_ends_the_load(
     api: Api, sandbox: Sandbox, load_rows: Callable[..., Report]
@@ -96,6 +98,7 @@ def test_a_server_that_asks_for_a_long_pause_ends_the_load(
     assert len(sandbox.people()) == 10
 
 
+@pytest.mark.usefixtures("one_a_call")
 @on_both_apis
 def test_an_interrupted_load_leaves_nothing_under_way(
     sandbox: Sandbox, load_rows: Callable[..., Report], monkeypatch: pytest.MonkeyPatch
@@ -176,7 +179,6 @@ def test_a_server_that_is_down_for_good_is_an_error_and_adds_nobody(
     monkeypatch: pytest.MonkeyPatch,
     caplog: pytest.LogCaptureFixture,
 ) -> None:
-    from airflow_provider_salesblink.loading import LoadFailedError
 
     monkeypatch.setattr(send, "MOST_ROUNDS", 3)
     api.fault("prospect-add", "status", status=503, times=None)
@@ -188,26 +190,3 @@ def test_a_server_that_is_down_for_good_is_an_error_and_adds_nobody(
     assert caplog.text.count("Adds in doubt: 5, the last of them POST /api/prospect-add: 503.") == 3
     assert sandbox.people() == []
     assert len(writes(sandbox)) == 15
-
-
-@pytest.mark.parametrize("rule", [{"import_delay": 2.0}, {"import_loses": 1.0}], ids=str)
-def test_accepted_people_who_do_not_show_are_not_sent_again_by_the_same_load(
-    rule: dict[str, float], sandbox: Sandbox, new_client: Callable[..., SalesBlinkClient],
-    load_rows: Callable[..., Report], caplog: pytest.LogCaptureFixture,
-) -> None:  # fmt: skip
-    rows = people(3)
-    sandbox.v1 = V1Rules(**rule)
-    client = new_client(api_version="v1")
-
-    with pytest.raises(LoadFailedError, match="could not be added for sure: 3") as failed:
-        load_rows(rows, client=client, owner="a")
-
-    assert not failed.value.permanent
-    assert len(writes(sandbox)) == 3
-    assert "does not show them: 3" in caplog.text
-    sandbox.advance(60)
-    sandbox.v1 = V1Rules()
-    report = load_rows(rows, client=client, owner="a", settling_time=0)
-    assert report.added == (3 if "import_loses" in rule else 0)
-    sandbox.advance(60)
-    assert sorted(start.email for start in sandbox.started) == [row["Email"] for row in rows]

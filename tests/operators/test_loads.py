@@ -7,6 +7,7 @@ import json
 import os
 import sqlite3
 from contextlib import closing
+from types import SimpleNamespace
 from typing import TYPE_CHECKING, Any
 
 import pyarrow as pa
@@ -15,6 +16,7 @@ from airflow.providers.common.compat.sdk import AirflowFailException, ObjectStor
 from pyarrow import parquet
 
 from airflow_provider_salesblink.operators.prospects import AddProspectsOperator
+from airflow_provider_salesblink.sandbox import V1Rules
 from tests.apis import BOTH
 
 if TYPE_CHECKING:
@@ -241,6 +243,7 @@ def test_a_dry_run_plans_and_writes_nothing(
     assert {request.method for request in sandbox.requests} == {"GET"}
 
 
+@pytest.mark.apis("classic")  # on v1, one call adds them all
 def test_a_load_longer_than_its_budget_is_deferred_and_goes_on(
     sandbox: Sandbox, campaign: CampaignUnderTest, connection: Callable[..., None], tmp_path: Path
 ) -> None:
@@ -260,6 +263,28 @@ def test_a_load_longer_than_its_budget_is_deferred_and_goes_on(
     assert len(sandbox.people()) == 20
 
 
+@pytest.mark.apis("v1")
+def test_a_load_waits_for_an_import_without_a_worker_slot(
+    sandbox: Sandbox, campaign: CampaignUnderTest, connection: Callable[..., None], tmp_path: Path
+) -> None:
+    connection(extra={"pacing_url": f"file://{tmp_path}/pace.sqlite"})
+    sandbox.v1 = V1Rules(import_delay=50)
+
+    def new() -> AddProspectsOperator:
+        return AddProspectsOperator(task_id="t", campaign_id=campaign.id, rows=ROWS, defer_after=2, settle=100)
+
+    context = {"ti": SimpleNamespace(dag_id="d", run_id="r", task_id="t", map_index=-1)}
+    with pytest.raises(TaskDeferred) as deferred:
+        new().execute(context)
+    sandbox.advance(50)
+    xcom = new().resume(context, None, **deferred.value.kwargs)
+
+    assert (xcom["rows"], xcom["added"] + xcom["there"]) == (20, 20)
+    assert [request.method for request in sandbox.requests].count("POST") == 1
+    assert len(sandbox.started) == 20
+
+
+@pytest.mark.apis("classic")  # on v1, one call adds them all
 def test_waiting_for_its_own_budget_is_no_reason_to_give_up(
     campaign: CampaignUnderTest, connection: Callable[..., None], tmp_path: Path
 ) -> None:

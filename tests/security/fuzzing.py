@@ -234,7 +234,7 @@ class Fuzzed:
 CALLS: list[Callable[[SalesBlinkClient], Any]] = [
     *((lambda client, call=call: call.make(client, Scene("c1", "p1"))) for call in DOCUMENTED),
     lambda client: list(client.prospects.each("c1")),
-    lambda client: client.prospects.send("c1", {"Email": ADDRESS}),
+    lambda client: client.prospects.send("c1", [{"Email": ADDRESS}]),
 ]
 """Every documented call, and the two other ways to make one."""
 

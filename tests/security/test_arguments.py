@@ -52,6 +52,8 @@ MEANT: dict[str, Any] = {
     "columns": {"Email": "Email"},
     "csv_options": {"delimiter": ","},
     "opt_out_columns": ["Unsubscribed"],
+    "max_adds": 1000,
+    "max_updates": 0.5,
     "ignore_ids": (),
     "list_id": "l1",
     "list_name": "Spring",

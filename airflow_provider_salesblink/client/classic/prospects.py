@@ -14,7 +14,7 @@ from airflow_provider_salesblink.client.records import LookUp, of_person
 from airflow_provider_salesblink.client.requestor import Answer
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
+    from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 
     from airflow_provider_salesblink.client.records import Prospect
     from airflow_provider_salesblink.client.requestor import Requestor
@@ -28,6 +28,10 @@ class Prospects:
 
     import_time = 0.0
     """Seconds between the answer to an add and the person's place in the campaign."""
+    batch_size = 1
+    """The most people that one call of :meth:`send` adds."""
+    sets_all_fields_at_once = False
+    """Whether one call sets all fields of a person."""
 
     def __init__(self, requestor: Requestor) -> None:
         self._requestor = requestor
@@ -101,6 +105,19 @@ class Prospects:
         elsewhere = [each for each in found if each["campaign_id"] != campaign_id]
         return None if any(each["unsubscribed"] is None for each in elsewhere) else False
 
+    def each_opt_out(self) -> Iterator[str]:
+        """Raise: the classic API has no list of everybody who opted out.
+
+        :raises UnsupportedByApiError: always.
+        """
+        raise UnsupportedByApiError(
+            "SalesBlink's classic API has no list of everybody who opted out: look people up one by one."
+        )
+
+    def reservation_scope(self, campaign_id: str) -> str:
+        """Return in what a person who is being added is reserved: here the campaign."""
+        return campaign_id
+
     def list(self, campaign_id: str) -> list[Prospect]:
         """Return everybody in a campaign, in the API's order (``GET /prospects/<campaignID>``, which has no paging).
 
@@ -112,10 +129,11 @@ class Prospects:
             each["campaign_id"] = campaign_id
         return found
 
-    def each(self, campaign_id: str, list_id: str | None = None) -> Iterator[Prospect]:  # noqa: ARG002
+    def each(self, campaign_id: str, list_id: str | None = None, *, with_columns: bool = True) -> Iterator[Prospect]:  # noqa: ARG002
         """Yield everybody in a campaign, as :meth:`list` returns them. For campaigns that are too large for memory.
 
         :param list_id: for the API v1 only.
+        :param with_columns: for the API v1 only: here ``fields`` always has the columns.
         :raises NotFoundError: there is no such campaign.
         """
         campaign_id = validation.identifier("campaign_id", campaign_id)
@@ -176,18 +194,19 @@ class Prospects:
     def send(
         self,
         campaign_id: str,
-        data: Mapping[str, Any],
+        people: Sequence[Mapping[str, Any]],
         *,
         list_id: str | None = None,
         allow_other_campaigns: bool = False,  # noqa: ARG002
-    ) -> Prospect:
+    ) -> None:
         """Add one person as :meth:`add` does, but do not read back a lost answer: the caller may check many at once.
 
+        :param people: the columns of exactly one person.
         :raises AmbiguousWriteError: the answer was lost.
         """
+        (data,) = people
         campaign_id, columns = self._new(campaign_id, data, list_id)
-        answer = self._requestor.send_once("prospect-add", body={"campaignID": campaign_id, "data": columns})
-        return _added(answer, campaign_id, columns)
+        self._requestor.send_once("prospect-add", body={"campaignID": campaign_id, "data": columns})
 
     def _new(self, campaign_id: str, data: Mapping[str, Any], list_id: str | None) -> tuple[str, dict[str, Any]]:
         """Check the arguments of an add."""

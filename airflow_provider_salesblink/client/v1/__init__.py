@@ -17,6 +17,7 @@ from airflow_provider_salesblink.client.v1.opt_outs import OptOuts
 from airflow_provider_salesblink.client.v1.prospects import Prospects
 from airflow_provider_salesblink.client.v1.senders import Senders
 from airflow_provider_salesblink.client.v1.sequence_lists import SequenceLists
+from airflow_provider_salesblink.client.v1.sequence_people import SequencePeople
 from airflow_provider_salesblink.client.v1.sequences import Sequences
 from airflow_provider_salesblink.client.v1.team import Team
 from airflow_provider_salesblink.client.v1.users import Users, Workspaces
@@ -45,8 +46,9 @@ class Api:
         self.workspaces = Workspaces(requestor)
         sequence_lists = SequenceLists(self.sequences)
         self.lists = Lists(requestor, sequence_lists)
-        search = LeadSearch(self.lists, self.leads, self.sequences, sequence_lists, self.events)
+        search = LeadSearch(self.lists, self.leads, sequence_lists, self.events)
+        people = SequencePeople(self.sequences, self.lists, sequence_lists)
         opt_outs = OptOuts(requestor, self.blocklist, self.leads, self.events)
         self.campaigns = Campaigns(requestor, self.sequences)
-        self.prospects = Prospects(requestor, self.leads, search, sequence_lists, opt_outs)
+        self.prospects = Prospects(requestor, self.leads, search, people, sequence_lists, opt_outs)
         self.team = Team(self.users)

@@ -1,4 +1,4 @@
-"""Add a person to a list. SalesBlink only accepts the person, and imports them later without reporting it."""
+"""Add people to a list. SalesBlink only accepts them, and imports them later without reporting it."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from airflow_provider_salesblink.client.requestor import Answer
 from airflow_provider_salesblink.client.v1.column_names import to_wire
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Mapping, Sequence
 
     from airflow_provider_salesblink.client.requestor import Requestor
     from airflow_provider_salesblink.client.v1.decoding import Json
@@ -20,7 +20,7 @@ _DRY_RUN: Json = {"dry_run": True}
 
 
 class ContactImport:
-    """Sends people to lists (``POST /contacts``), one at a time, and reads back whether they arrived."""
+    """Sends people to lists (``POST /contacts``), and reads back whether a single person arrived."""
 
     def __init__(self, requestor: Requestor, search: LeadSearch) -> None:
         self._requestor = requestor
@@ -33,7 +33,7 @@ class ContactImport:
         """
         email = columns[EMAIL]
         answer = self._requestor.write_once(
-            "contacts", body=_body(list_id, columns), find_existing=lambda: self._appeared(list_id, email)
+            "contacts", body=_body(list_id, [columns]), find_existing=lambda: self._appeared(list_id, email)
         )
         if not isinstance(answer, Answer):
             return answer
@@ -44,19 +44,14 @@ class ContactImport:
             raise self._not_there(list_id)
         return found
 
-    def send(self, list_id: str, columns: Mapping[str, Any]) -> Json:
-        """Send one person without reading back.
+    def send(self, list_id: str, people: Sequence[Mapping[str, Any]]) -> None:
+        """Send people in one call without reading back.
 
         :raises AmbiguousWriteError: always, except in a dry run.
         """
-        try:
-            answer = self._requestor.send_once("contacts", body=_body(list_id, columns))
-        except AmbiguousWriteError as error:
-            error.settling_time = max(error.settling_time, self._requestor.import_time)
-            raise
-        if answer.dry_run:
-            return _DRY_RUN
-        raise self._not_there(list_id)
+        answer = self._requestor.send_once("contacts", body=_body(list_id, people))
+        if not answer.dry_run:
+            raise self._not_there(list_id)
 
     def _appeared(self, list_id: str, email: str) -> Json | None:
         def find() -> Json | None:
@@ -74,6 +69,7 @@ class ContactImport:
         )  # fmt: skip
 
 
-def _body(list_id: str, columns: Mapping[str, Any]) -> Json:
+def _body(list_id: str, people: Sequence[Mapping[str, Any]]) -> Json:
+    contacts = [to_wire("data", columns) for columns in people]
     # SalesBlink documents no default for remove_duplicates.
-    return {"list_id": list_id, "contacts": [to_wire("data", columns)], "remove_duplicates": True}
+    return {"list_id": list_id, "contacts": contacts, "remove_duplicates": True}

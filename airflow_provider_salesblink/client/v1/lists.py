@@ -91,16 +91,19 @@ class Lists:
         answer = self._requestor.write("lists", list_id, "archive", body=body, method="PUT")
         return decoding.written(answer, id=list_id, archived=archived)
 
-    def leads(self, list_id: str, search: str | None = None, *, archived: bool = False) -> Iterator[Json]:
+    def leads(
+        self, list_id: str, search: str | None = None, *, archived: bool = False, newest_first: bool = False
+    ) -> Iterator[Json]:
         """Yield the leads of a list, the oldest first (``GET /lists/{id}/leads``).
 
         :param search: only the leads that SalesBlink finds for this text, an address or a name.
         :param archived: the archived leads. Without it, SalesBlink does not document whether they are included.
+        :param newest_first: the newest first. A lead that is added meanwhile moves the others.
         :raises NotFoundError: there is no list with this id.
         """
         list_id = _id(list_id)
         # In this order a lead that is added meanwhile comes last, and no other lead moves.
-        query = {"sort": "asc"}
+        query = {"sort": "desc" if newest_first else "asc"}
         query |= {"search": validation.term("search", search)} if search is not None else {}
         query |= {"archived": "true"} if archived else {}
         return paging.each_of(
@@ -116,6 +119,12 @@ class Lists:
         :param besides: ids of sequences to leave out.
         """
         return self._sequence_lists.running(_id(list_id), besides)
+
+
+def all_leads(lists: Lists, list_id: str, search: str | None = None) -> Iterator[Json]:
+    """Yield the leads of a list as :meth:`Lists.leads` does, and then the archived ones. Some leads may come twice."""
+    yield from lists.leads(list_id, search)
+    yield from lists.leads(list_id, search, archived=True)
 
 
 def _leads(body: object) -> list[Json]:

@@ -11,7 +11,7 @@ from airflow_provider_salesblink.client.identity import ascii_domain, normalized
 from airflow_provider_salesblink.client.v1.sequences import LEAD_STATES
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Iterator, Mapping, Sequence
 
     from airflow_provider_salesblink.client.requestor import Requestor
     from airflow_provider_salesblink.client.v1.blocklist import Blocklist, Kind
@@ -58,8 +58,21 @@ class OptOuts:
         if any(shown and _compared(shown.lstrip("@")) == wanted for shown in found):
             return True
         if None in found:
-            raise UnreadableResponseError("The blocklist has entries that show neither an address nor a domain.")
+            raise _unreadable_entries()
         return False
+
+    def each(self) -> Iterator[str]:
+        """Yield the addresses and domains of the blocklist, and the addresses that the log shows as unsubscribed.
+
+        :raises UnreadableResponseError: an entry of the blocklist shows neither an address nor a domain.
+        """
+        for entry in self._blocklist.list():
+            if not entry["entry"]:
+                raise _unreadable_entries()
+            yield _compared(entry["entry"].lstrip("@"))
+        for event in self._events.reports("Unsubscribed"):
+            if word(event.get("message")) == UNSUBSCRIBED and isinstance(email := event.get("email"), str):
+                yield _compared(email)
 
     def in_history(self, email: str) -> bool:
         """Return whether the history of a person has an unsubscribe (``GET /leads/activity?email=`` and ``/reports``).
@@ -125,6 +138,10 @@ class OptOuts:
         if found[0] is None:
             log.warning("SalesBlink accepted an unsubscribe. Its answers do not show whether the blocklist has it.")
         return found[0]
+
+
+def _unreadable_entries() -> UnreadableResponseError:
+    return UnreadableResponseError("The blocklist has entries that show neither an address nor a domain.")
 
 
 def _is_unsubscribe_of(email: str, event: Mapping[str, object]) -> bool:

@@ -6,16 +6,16 @@ from typing import TYPE_CHECKING, Any
 
 from airflow_provider_salesblink.client import validation
 from airflow_provider_salesblink.client.errors import InvalidInputError, UnsupportedByApiError
-from airflow_provider_salesblink.client.records import LookUp
 from airflow_provider_salesblink.client.v1.column_names import STATUS, email_of, to_wire
 from airflow_provider_salesblink.client.v1.contact_import import ContactImport
 from airflow_provider_salesblink.client.v1.lead_records import added, marked, prospect, prospect_with_status
+from airflow_provider_salesblink.client.v1.leads import MOST_CONTACTS
 from airflow_provider_salesblink.client.v1.opt_outs import OptOuts, of_status, word
 from airflow_provider_salesblink.client.v1.prospect_checks import ProspectChecks
+from airflow_provider_salesblink.client.v1.prospect_search import ProspectSearch
 
 if TYPE_CHECKING:
-    import builtins
-    from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
+    from collections.abc import Collection, Iterator, Mapping, Sequence
 
     from airflow_provider_salesblink.client.records import Prospect
     from airflow_provider_salesblink.client.requestor import Requestor
@@ -23,129 +23,69 @@ if TYPE_CHECKING:
     from airflow_provider_salesblink.client.v1.lead_search import LeadSearch
     from airflow_provider_salesblink.client.v1.leads import Leads
     from airflow_provider_salesblink.client.v1.sequence_lists import SequenceLists
+    from airflow_provider_salesblink.client.v1.sequence_people import SequencePeople
 
 
-class Prospects:
+class Prospects(ProspectSearch):
     """Calls about prospects. Each raises a subclass of :class:`SalesBlinkError` if it fails.
 
     A person on two lists is two leads: two prospects with two ids. ``checks`` is the counterpart of the classic API's.
     """
+
+    batch_size = MOST_CONTACTS
+    """The most people that one call of :meth:`send` adds."""
+    sets_all_fields_at_once = True
+    """Whether one call sets all fields of a person."""
 
     def __init__(
         self,
         requestor: Requestor,
         leads: Leads,
         search: LeadSearch,
+        people: SequencePeople,
         sequence_lists: SequenceLists,
         opt_outs: OptOuts,
     ) -> None:
-        self._leads = leads
-        self._search = search
-        self._sequence_lists = sequence_lists
-        self._opt_outs = opt_outs
+        super().__init__(leads, search, sequence_lists, opt_outs)
+        self._people = people
         self._imports = ContactImport(requestor, search)
         self.import_time = requestor.import_time
         self.adds_refused = ""
         self.checks = ProspectChecks()
 
-    def search(self, email: str) -> list[Prospect]:
-        """Return the prospects with this address: one for each lead, and for each campaign that uses the lead's list.
+    def each_opt_out(self) -> Iterator[str]:
+        """Yield the addresses and domains that the account blocks, and the addresses that unsubscribed.
 
-        Asks ``GET /leads/activity?email=`` whether SalesBlink knows the address, and then searches each list. A lead on
-        a list that no campaign uses has no ``campaign_id``.
+        Reads the whole blocklist, and the log (``GET /reports``): somebody who was taken off the blocklist did opt out.
+
+        :raises UnreadableResponseError: an entry shows neither an address nor a domain.
         """
-        email = validation.address("email", email)
-        known = self._search.by_address(email)
-        if known is None:
-            return []
-        unsubscribed = self._opt_outs.of(email)
-        leads = self._search.everywhere(email) or [known]
-        campaigns = self._sequence_lists.sequences_by_list()
-        return [
-            prospect(lead, campaign_id, unsubscribed=unsubscribed)
-            for lead in leads
-            for campaign_id in campaigns.get(str(lead.get("list_id")), [None])
-        ]
+        return self._opt_outs.each()
 
-    def look_up(
-        self,
-        campaign_id: str,
-        email: str,
-        learn: Callable[[Iterable[Prospect]], Iterable[Prospect]] = iter,  # noqa: ARG002
-        list_id: str | None = None,
-    ) -> LookUp:
-        """Find a person in a campaign and in the account, before they are added.
-
-        Searches the campaign's lists, and reads the history of the person's lead and the blocklist.
-
-        :param learn: for the classic API only.
-        :param list_id: the list to add the person to, which a campaign without lists does not show.
-        """
-        email = validation.address("email", email)
-        here, elsewhere = self._find(campaign_id, email, list_id)
-        in_campaign = [prospect(lead, campaign_id) for lead in here]
-        known = in_campaign or [prospect(lead, None) for lead in elsewhere]
-        unsubscribed = self._opt_outs.of(email) if known else self._opt_outs.blocked(email)
-        for each in known:
-            each["unsubscribed"] = unsubscribed
-        return LookUp(everywhere=known, in_campaign=in_campaign, opted_out=unsubscribed)
-
-    def in_campaign(self, campaign_id: str, email: str, list_id: str | None = None) -> list[Prospect]:
-        """Return the prospects with an address in a campaign: on its lists, or in its history.
-
-        ``unsubscribed`` is None: the answers do not show it.
-
-        :param list_id: the list to search if the campaign has none.
-        """
-        here, _ = self._find(campaign_id, validation.address("email", email), list_id)
-        return [prospect(lead, campaign_id) for lead in here]
-
-    def _find(
-        self, campaign_id: str, email: str, list_id: str | None
-    ) -> tuple[builtins.list[Json], builtins.list[Json]]:
-        """Return the leads with an address in a campaign, and if there are none, one that is elsewhere."""
-        campaign_id = validation.identifier("campaign_id", campaign_id)
-        if on_lists := self._search.on_lists_of(campaign_id, email, list_id):
-            return on_lists, []
-        if (lead := self._search.by_address(email)) is None:
-            return [], []
-        return ([lead], []) if self._search.was_mailed(campaign_id, email_of(lead) or email) else ([], [lead])
-
-    def opted_out_elsewhere(self, campaign_id: str, email: str) -> bool | None:  # noqa: ARG002
-        """Return whether a person opted out of all mails of the account; None if SalesBlink does not show it."""
-        return True if self._opt_outs.in_history(email) else self._opt_outs.blocked(email)
+    def reservation_scope(self, campaign_id: str) -> str:  # noqa: ARG002
+        """Return in what a person who is being added is reserved: here the account, as campaigns may share lists."""
+        return "account"
 
     def list(self, campaign_id: str) -> list[Prospect]:
         """Return everybody in a campaign, as :meth:`each` yields them."""
         return [*self.each(campaign_id)]
 
-    def each(self, campaign_id: str, list_id: str | None = None) -> Iterator[Prospect]:
+    def each(self, campaign_id: str, list_id: str | None = None, *, with_columns: bool = True) -> Iterator[Prospect]:
         """Yield everybody in a campaign: the people of the sequence and those of its lists, each person once.
 
         ``fields`` has the person's state in the sequence as ``status``, in lower case with underscores
         (``not_contacted``).
 
         :param list_id: the list to read if the campaign has none.
+        :param with_columns: False if the caller does not need ``fields``: a campaign that ran then takes a few
+            requests, where it otherwise takes one for 100 people.
         :raises NotFoundError: there is no such campaign.
         """
         campaign_id = validation.identifier("campaign_id", campaign_id)
-        for lead, entry in self._search.each_in_sequence(campaign_id, list_id):
+        read = self._people.each if with_columns else self._people.each_address
+        for lead, entry in read(campaign_id, list_id):
             status = word(entry.get(STATUS)) or None if entry else None
             yield prospect_with_status(lead, campaign_id, status, unsubscribed=of_status(status))
-
-    def get(self, prospect_id: str) -> Prospect:
-        """Return one prospect (``GET /leads/{id}/activity``, and the list of the lead for the columns).
-
-        :raises NotFoundError: there is no prospect with this id.
-        """
-        lead = self._known(prospect_id)
-        email = email_of(lead)
-        found = [each for each in self.search(email) if each["id"] == lead["id"]] if email else []
-        return found[0] if found else prospect(lead, None)
-
-    def _known(self, prospect_id: str) -> Json:
-        prospect_id = validation.identifier("prospect_id", prospect_id)
-        return {**self._leads.activity(lead_id=prospect_id).lead, "id": prospect_id}
 
     def check_list(self, campaign_id: str, *, list_id: str | None = None, allow_other_campaigns: bool = False) -> None:
         """Check whether people may be added to a list of a campaign, as :meth:`add` does before it sends anything.
@@ -166,7 +106,7 @@ class Prospects:
         """Add one person to a list of a campaign (``POST /contacts``) once, and wait until they are there.
 
         SalesBlink only accepts the person, and imports them later: the client reads the list until it shows them, at
-        most :attr:`retry.Policy.import_time` seconds (60; how long an import takes is not documented). After a lost
+        most :attr:`retry.Policy.import_time` seconds (300; how long an import takes is not documented). After a lost
         answer it reads the list in the same way, and sends the person again only if they are not there.
 
         If the campaign runs, its mails to the person start.
@@ -192,19 +132,20 @@ class Prospects:
     def send(
         self,
         campaign_id: str,
-        data: Mapping[str, Any],
+        people: Sequence[Mapping[str, Any]],
         *,
         list_id: str | None = None,
         allow_other_campaigns: bool = False,
-    ) -> Prospect:
-        """Send one person as :meth:`add` does, but do not read the list: the caller reads back many at once.
+    ) -> None:
+        """Send up to 500 people in one call as :meth:`add` sends one, but do not read the list: the caller does.
 
-        :raises AmbiguousWriteError: always, except in a dry run: SalesBlink only accepted the person, or the answer was
+        :param people: the columns of each person.
+        :raises AmbiguousWriteError: always, except in a dry run: SalesBlink only accepted the people, or the answer was
             lost.
         """
-        campaign_id, columns = self._checked(campaign_id, data)
+        checked = [self._checked(campaign_id, data)[1] for data in people]
         target = self._sequence_lists.target(campaign_id, list_id, allow_other_campaigns=allow_other_campaigns)
-        return added(self._imports.send(target, columns), campaign_id, columns)
+        self._imports.send(target, checked)
 
     def _checked(self, campaign_id: str, data: Mapping[str, Any]) -> tuple[str, Json]:
         """Check the arguments of an add, before anything is sent."""

@@ -33,8 +33,8 @@ class SequenceLists:
         self._checked: dict[tuple[str, str | None, bool], tuple[str, float]] = {}
         self._lock = threading.Lock()
 
-    def of(self, sequence_id: str) -> list[str]:
-        """Return the ids of a sequence's lists.
+    def of(self, sequence_id: str, default_list: str | None = None) -> list[str]:
+        """Return the ids of a sequence's lists, or only ``default_list`` if it has none.
 
         :raises NotFoundError: there is no such sequence.
         :raises UnreadableResponseError: SalesBlink does not show them.
@@ -45,7 +45,7 @@ class SequenceLists:
                 f"SalesBlink does not show which lists sequence {sequence_id} uses, so the client cannot say who is in "
                 "it. Try again later."
             )
-        return found
+        return found or ([] if default_list is None else [default_list])
 
     def sequences_by_list(self) -> dict[str, list[str]]:
         """Return for each list that a sequence uses the ids of these sequences."""

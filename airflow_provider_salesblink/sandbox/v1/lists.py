@@ -91,12 +91,18 @@ def own_list(request: Request, list_id: str) -> LeadList:
     return found
 
 
+def _count(store: Store, list_id: str) -> dict[str, int]:
+    if store.rules.list_count == "missing":
+        return {}
+    return {"contacts_count": store.lists.size(list_id, with_archived=store.rules.list_count == "all")}
+
+
 def list_object(store: Store, found: LeadList) -> dict[str, Any]:
     """Return a list as the API shows it."""
     return {
         "id": found.id,
         "name": found.name,
-        "contacts_count": store.lists.size(found.id),
+        **_count(store, found.id),
         "starred": bool(found.settings.get("starred")),
         "archived": found.archived,
         "owned_by": OWNERS[found.owner],

@@ -32,6 +32,9 @@ class V1Rules:
     :param unran_lists_leads: a sequence that never ran shows the leads of its lists.
     :param single_list: ``GET /lists/{id}`` answers with an object, or an array of one object.
     :param archived_leads: whether archived leads are shown when the request does not say.
+    :param list_count: what ``contacts_count`` of a list counts: leads without the archived ones, all leads, or it is
+        missing.
+    :param export: what the CSV export has: all columns, no state, or there is no export (404).
     :param lead_columns: where a lead object has its custom columns.
     :param lead_case: spelling of the columns in a lead object: ``first_name`` or ``First_Name``.
     :param activity_lead: which of several leads ``GET /leads/activity`` shows.
@@ -63,6 +66,8 @@ class V1Rules:
     unran_lists_leads: bool = False
     single_list: Literal["object", "array"] = "object"
     archived_leads: Literal["left_out", "included"] = "left_out"
+    list_count: Literal["active", "all", "missing"] = "active"
+    export: Literal["full", "no_state", "none"] = "full"
     lead_columns: Literal["flat", "custom_fields"] = "flat"
     lead_case: Literal["snake", "title"] = "snake"
     activity_lead: Literal["oldest", "newest"] = "oldest"

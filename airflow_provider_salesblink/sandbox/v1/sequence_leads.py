@@ -40,13 +40,15 @@ async def list_leads(request: Request, sequence_id: str) -> Response:
 async def export_leads(request: Request, sequence_id: str) -> Response:
     """Return the leads of a sequence as CSV, cut at the limit without a word."""
     store = state_of(request).store
-    require(store.sequences.get(sequence_id), "Sequence")
+    require(None if store.rules.export == "none" else store.sequences.get(sequence_id), "Sequence")
     page = Page(page_of(request, most=MOST_EXPORTED, default=10_000).limit, skip=0)
     leads = _leads(store, sequence_id, page)
     rows = [(to_snake_case(lead.fields) if lead else {}) | found for found, lead in leads]
     headings = dict.fromkeys((*STANDARD, "status", "lead_id", *(name for row in rows for name in row)))
+    if store.rules.export == "no_state":
+        headings.pop("status")
     written = io.StringIO()
-    writer = csv.DictWriter(written, list(headings))
+    writer = csv.DictWriter(written, list(headings), extrasaction="ignore")
     writer.writeheader()
     writer.writerows(rows)
     return Response(written.getvalue().encode("utf-8", "replace"), media_type="text/csv; charset=utf-8")

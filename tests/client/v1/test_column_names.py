@@ -123,7 +123,7 @@ def test_two_names_that_fall_on_one_are_refused_before_anything_is_sent(
 
     for call in (
         lambda: client.prospects.add(campaign.id, {"Email": BO, **columns}),
-        lambda: client.prospects.send(campaign.id, {"Email": BO, **columns}),
+        lambda: client.prospects.send(campaign.id, [{"Email": BO, **columns}]),
         lambda: client.prospects.update(ana, columns),
         lambda: client.leads.add("l1", [{"Email": BO, **columns}]),
     ):

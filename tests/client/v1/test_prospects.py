@@ -357,9 +357,9 @@ def test_a_person_cannot_be_enrolled_a_second_time(
 def test_who_cannot_be_added_is_refused_before_anything_is_sent(
     sandbox: Sandbox, client: SalesBlinkClient, campaign: CampaignUnderTest, data: dict[str, Any]
 ) -> None:
-    for add in (client.prospects.add, client.prospects.send):
+    for add, given in ((client.prospects.add, data), (client.prospects.send, [data])):
         with pytest.raises(InvalidInputError):
-            add(campaign.id, data)
+            add(campaign.id, given)
     assert sandbox.requests == []
 
 
@@ -368,9 +368,9 @@ def test_a_client_that_must_not_add_adds_nobody(
 ) -> None:
     client = new_client(adds_refused="Not on this machine.")
 
-    for add in (client.prospects.add, client.prospects.send):
+    for add, given in ((client.prospects.add, BO), (client.prospects.send, [BO])):
         with pytest.raises(InvalidInputError, match="Not on this machine"):
-            add(campaign.id, BO)
+            add(campaign.id, given)
     assert sandbox.requests == []
 
 

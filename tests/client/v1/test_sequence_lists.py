@@ -56,11 +56,11 @@ def test_the_only_list_is_the_one(sandbox: Sandbox, client: SalesBlinkClient, ca
 def test_a_campaign_without_a_list_is_refused_at_once(sandbox: Sandbox, client: SalesBlinkClient) -> None:
     sandbox.add_campaign("Spring", id="spring", lists=[])
 
-    for add in (client.prospects.add, client.prospects.send):
+    for add, given in ((client.prospects.add, BO), (client.prospects.send, [BO])):
         with pytest.raises(
             InvalidInputError, match=r"Campaign spring has no list.*Attach a list.*or pass list_id"
         ) as caught:
-            add("spring", BO)
+            add("spring", given)
         assert caught.value.permanent
     assert_nothing_sent(sandbox)
 
@@ -95,11 +95,11 @@ def test_a_list_that_another_running_campaign_uses_is_refused_by_name(
 ) -> None:
     sandbox.v1 = V1Rules(lists_in_listing=lists_in_listing)
 
-    for add in (client.prospects.add, client.prospects.send):
+    for add, given in ((client.prospects.add, BO), (client.prospects.send, [BO])):
         with pytest.raises(
             InvalidInputError, match=r"'Autumn' \(autumn\), which runs.*allow_other_campaigns=True"
         ) as caught:
-            add("spring", BO)
+            add("spring", given)
         assert caught.value.permanent
     assert_nothing_sent(sandbox)
     assert emails(sandbox, shared) == []
