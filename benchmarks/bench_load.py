@@ -36,10 +36,11 @@ from airflow_provider_salesblink.loading.rows import ColumnNames, from_csv, from
 from airflow_provider_salesblink.sandbox.store import Store
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterable, Iterator
 
     from airflow_provider_salesblink.choices import OptOutScope
     from airflow_provider_salesblink.loading import Report
+    from airflow_provider_salesblink.loading.outcomes import Outcome
 
 ROOT = Path(__file__).parents[1]
 CAMPAIGN = "spring"
@@ -94,9 +95,10 @@ def seed(database: Path, people: int) -> None:
     store.close()
     with closing(sqlite3.connect(database)) as file:
         file.executemany(
-            "INSERT INTO prospect (id, campaign_id, address, fields, unsubscribed, changed) VALUES (?, ?, ?, ?, 0, 0)",
+            "INSERT INTO prospect (id, list_id, address, fields, unsubscribed, changed) "
+            "SELECT ?, list_id, ?, ?, 0, 0 FROM attached",
             (
-                (f"{number:024x}", CAMPAIGN, row["Email"], json.dumps(row))
+                (f"{number:024x}", row["Email"], json.dumps(row))
                 for number, row in ((number, person(number)) for number in range(people))
             ),
         )
@@ -179,7 +181,7 @@ def paced(folder: Path, minutes: float) -> None:
               f"{ideal / seconds:.1%}")  # fmt: skip
 
 
-def memory(folder: Path, modes: list[str], sizes: list[int]) -> None:
+def memory(folder: Path, modes: list[str], sizes: list[int], outcomes: list[str]) -> None:
     for rows in sizes:
         file = folder / f"{rows}.csv"
         with file.open("w") as text:
@@ -187,22 +189,30 @@ def memory(folder: Path, modes: list[str], sizes: list[int]) -> None:
             text.writelines(",".join(person(number).values()) + "\n" for number in range(rows))
         with server(folder, seeded=rows * 99 // 100) as to:
             for mode in modes:
-                command = [sys.executable, __file__, "dry-run", to.url, to.key, str(file), mode]
+                command = [sys.executable, __file__, "dry-run", to.url, to.key, str(file), mode, *outcomes]
                 subprocess.run(command, check=True, cwd=ROOT)
         file.unlink()
 
 
-def dry_run(url: str, key: str, file: str, mode: str) -> None:
+def dry_run(url: str, key: str, file: str, mode: str, outcomes: str = "") -> None:
     with tempfile.TemporaryDirectory() as folder, client(Server(url, key), Path(folder), dry_run=True) as using:
         using.campaigns.list()
-        idle = peak()
+        idle, written = peak(), Path(folder, "outcomes.jsonl")
+
+        def write(found: Iterable[Outcome]) -> None:
+            with written.open("w") as lines:
+                lines.writelines(each.as_json_line() for each in found)
+
         # Without the time in which the server works: that grows with what it holds.
         started = time.process_time()
         with Path(file).open("rb") as rows:
-            report = load(using, CAMPAIGN, from_csv(rows, ColumnNames()), mode=mode)  # type: ignore[arg-type]
+            report = load(
+                using, CAMPAIGN, from_csv(rows, ColumnNames()), mode=mode, on_outcomes=write if outcomes else None
+            )  # type: ignore[arg-type]
         seconds = time.process_time() - started
     counts = report.planned
-    print(f"dry run, {mode}: {counts.rows:,} rows, {counts.there:,} there, {counts.add:,} new: peak {peak():.0f} MB "
+    what = f"{mode}, with {outcomes}" if outcomes else mode
+    print(f"dry run, {what}: {counts.rows:,} rows, {counts.there:,} there, {counts.add:,} new: peak {peak():.0f} MB "
           f"({peak() - idle:.0f} above idle); {seconds / counts.rows * 1e6:.1f} us of CPU a row")  # fmt: skip
 
 
@@ -221,6 +231,7 @@ def main() -> None:
     arguments.add_argument("--minutes", type=float, default=0)
     arguments.add_argument("--modes", nargs="*", default=["insert", "upsert"])
     arguments.add_argument("--sizes", nargs="*", type=int, default=[100_000, 1_000_000])
+    arguments.add_argument("--outcomes", action="store_const", const=["outcomes"], default=[])
     given = arguments.parse_args()
     logging.disable(logging.WARNING)
     with tempfile.TemporaryDirectory() as name:
@@ -230,7 +241,7 @@ def main() -> None:
         if "rate" in given.what:
             rate(folder, given.rows // 5)
         if "memory" in given.what:
-            memory(folder, given.modes, given.sizes)
+            memory(folder, given.modes, given.sizes, given.outcomes)
         if given.minutes:
             paced(folder, given.minutes)
 

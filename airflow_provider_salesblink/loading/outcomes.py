@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any, Literal
 from airflow_provider_salesblink.client.columns import is_email
 from airflow_provider_salesblink.client.identity import InvalidAddressError, read_address
 from airflow_provider_salesblink.client.redaction import redacted
-from airflow_provider_salesblink.loading.report import json_line
+from airflow_provider_salesblink.loading.report import json_text
 
 if TYPE_CHECKING:
     import sqlite3
@@ -33,7 +33,8 @@ _TABLE = """
 CREATE TABLE outcome (number INTEGER, who BLOB, person BLOB, word TEXT, reason TEXT, prospect_id TEXT, time REAL,
     is_first INTEGER);
 """
-_SENT = ("added", "updated", "taken_by_others")
+_AFTER_ALL = {"added": "added", "in_doubt": "added", "updated": "updated", "taken_by_others": "taken_by_others"}
+"""Outcome in one part of a load -> outcome in the next part, of a person who is in the campaign by then."""
 _SHORTEST_PRIVATE = 3
 """Characters. A shorter cell shows nothing of a person, and is part of many words."""
 
@@ -58,14 +59,12 @@ class Outcome:
 
     def as_json_line(self) -> str:
         """Return the outcome as a line of the outcomes file."""
-        return json_line({
-            "row": self.row,
-            "person": self.person,
-            "outcome": self.outcome,
-            "reason": self.reason,
-            "prospect_id": self.prospect_id,
-            "time": self.time.isoformat(timespec="milliseconds"),
-        })  # fmt: skip
+        # Written out, because this is a good part of the time that a row takes.
+        return (
+            f'{{"row": {self.row}, "person": {_as_json(self.person)}, "outcome": "{self.outcome}", '
+            f'"reason": {_as_json(self.reason)}, "prospect_id": {_as_json(self.prospect_id)}, '
+            f'"time": "{self.time.isoformat(timespec="milliseconds")}"}}\n'
+        )
 
 
 class RowOutcomes:
@@ -140,11 +139,17 @@ class RowOutcomes:
 
     def _continue_row(self, record: Mapping[str, Any]) -> None:
         word, when = record["outcome"], datetime.fromisoformat(record["time"])
-        if word in _SENT:
+        if word in _AFTER_ALL:
             self._database.execute(
                 "UPDATE outcome SET word = ?, prospect_id = ?, time = ? "
                 "WHERE number = ? AND person = ? AND word = 'there'",
-                (word, record["prospect_id"], when.timestamp(), record["row"], bytes.fromhex(record["person"])),
+                (
+                    _AFTER_ALL[word],
+                    record["prospect_id"],
+                    when.timestamp(),
+                    record["row"],
+                    bytes.fromhex(record["person"]),
+                ),
             )
 
     def conclude(self, in_doubt: Iterable[int], *, is_sent: bool) -> None:
@@ -193,6 +198,12 @@ class RowOutcomes:
         if not self._has_index:
             self._database.execute("CREATE INDEX outcome_person ON outcome (who) WHERE is_first")
             self._has_index = True
+
+
+def _as_json(text: str | None) -> str:
+    if text is None:
+        return "null"
+    return f'"{text}"' if text.isascii() and text.isalnum() else json_text(text)
 
 
 def _address_in(columns: Mapping[Any, Any]) -> str | None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import IO, TYPE_CHECKING, Any
 
 from airflow_provider_salesblink.client.errors import InvalidInputError
-from airflow_provider_salesblink.loading.file_formats import SAMPLE, foreign_kind
+from airflow_provider_salesblink.loading.file_formats import GZIP, SAMPLE, foreign_kind
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -52,6 +52,8 @@ def _check_begin(file: IO[bytes]) -> None:
     file.seek(0)
     if sample.startswith(_ENCRYPTED):
         raise InvalidInputError("The Parquet file is encrypted: write it without encryption.")
+    if sample.startswith(GZIP):
+        raise InvalidInputError("The file is packed with gzip: unpack it. Parquet files are compressed inside.")
     if not sample.startswith(_PARQUET):
         kind = foreign_kind(sample) or "not Parquet, whatever its name says: name it after its format"
         raise InvalidInputError(f"The file is {kind}.")

@@ -37,7 +37,7 @@ class StillImportingError(BudgetSpentError):
 class ReadBack:
     """Keeps who was sent without a final answer, and reads the campaign to see who was added.
 
-    :param mark_done: called for each step that the campaign shows as done.
+    :param mark_done: called for each step that the campaign shows as done, with the outcome of its row.
     """
 
     def __init__(

@@ -148,9 +148,14 @@ def json_line(record: Mapping[str, Any]) -> str:
     Characters that begin a formula, that end a line, and halves of surrogate pairs, which cannot be written to a file,
     become JSON escapes.
     """
-    line = json.dumps(record, ensure_ascii=False, default=str, allow_nan=False)
-    line = _STRING.sub(lambda string: _HAZARDS.sub(_escaped, string[0]), line)
-    return line.encode("utf-8", "backslashreplace").decode() + "\n"
+    return json_text(record) + "\n"
+
+
+def json_text(value: object) -> str:
+    """Return any value as JSON in the same way."""
+    text = json.dumps(value, ensure_ascii=False, default=str, allow_nan=False)
+    text = _STRING.sub(lambda string: _HAZARDS.sub(_escaped, string[0]), text)
+    return text.encode("utf-8", "backslashreplace").decode()
 
 
 def _escaped(character: re.Match[str]) -> str:

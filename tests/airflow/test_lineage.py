@@ -32,6 +32,7 @@ from airflow_provider_salesblink.operators.prospects import AddProspectsOperator
 with DAG("lineage", schedule=None, start_date=datetime(2026, 1, 1)):
     named = AddProspectsOperator(
         task_id="named", campaign_id="spring", rows_path={rows!r}, rejected_path={rejected!r}, max_rejected=1,
+        outcomes_path={outcomes!r},
         outlets=[campaign_asset("acme", "winter"), campaign_asset("acme", "spring")],
     )
     table = AddProspectsOperator(
@@ -55,9 +56,9 @@ def run_lineage_dag(sandbox: Sandbox, postgres: Postgres, tmp_path: Path) -> Cal
     """Return a function that runs the DAG and returns the last event of each task."""
     sandbox.add_campaign("Spring", id="spring")
     (tmp_path / "rows.csv").write_text(ROWS)
-    (tmp_path / "lineage.py").write_text(
-        DAG.format(rows=f"file://{tmp_path}/rows.csv", rejected=f"file://{tmp_path}/rejected.jsonl")
-    )
+    files = {"rows": "rows.csv", "rejected": "rejected.jsonl", "outcomes": "outcomes.jsonl"}
+    paths = {argument: f"file://{tmp_path}/{name}" for argument, name in files.items()}
+    (tmp_path / "lineage.py").write_text(DAG.format(**paths))
     connection = {
         "conn_type": "salesblink", "host": sandbox.url, "password": sandbox.key,
         "extra": {"reads_per_minute": 0, "writes_per_minute": 0},
@@ -102,7 +103,8 @@ def test_a_load_leads_from_its_file_or_tables_to_the_campaign(
 
     named, table, query, pause = (events[f"lineage.{task_id}"] for task_id in ("named", "table", "query", "pause"))
     assert datasets(named["inputs"]) == [("file", f"{tmp_path}/rows.csv")]
-    assert datasets(named["outputs"]) == [CAMPAIGN, ("file", f"{tmp_path}/rejected.jsonl")]
+    written = [("file", f"{tmp_path}/{name}.jsonl") for name in ("rejected", "outcomes")]
+    assert datasets(named["outputs"]) == [CAMPAIGN, *written]
     assert named["outputs"][0]["outputFacets"]["outputStatistics"]["rowCount"] == 2
     assert datasets(table["inputs"]) == [("sqlite://warehouse", "main.leads")]
     # It has no outlet, so the connection's id is the workspace.

@@ -117,7 +117,8 @@ def _value(line: Locator, field: FormField) -> Any:
         return line.get_by_role("checkbox").is_checked()
     if field.choices:
         return next((each for each in field.choices if line.get_by_text(each, exact=True).is_visible()), None)
-    return line.get_by_role("textbox").input_value()
+    # A password field has no role.
+    return line.locator("input").input_value() if field.is_secret else line.get_by_role("textbox").input_value()
 
 
 def _changed(field: FormField) -> Any:

@@ -3,7 +3,7 @@
 ``python -m tests.loading.loader URL KEY API CAMPAIGN STORE FILE OWNER [TIMEOUT [BATCH]]``. BATCH is how many people a
 call adds on v1, if not as many as possible.
 
-It starts when a line comes in, and prints the report.
+It starts when a line comes in, writes the outcomes of the rows to FILE.outcomes, and prints the report.
 """
 
 from __future__ import annotations
@@ -12,13 +12,24 @@ import json
 import sys
 from dataclasses import replace
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from airflow_provider_salesblink.client import SalesBlinkClient
 from airflow_provider_salesblink.client.retry import Policy
 from airflow_provider_salesblink.loading import RunOptions, load
 from airflow_provider_salesblink.loading.rows import ColumnNames, from_csv
 
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+    from airflow_provider_salesblink.loading.outcomes import Outcome
+
 HASTE = Policy(max_attempts=5, settling_time=0.0, backoff=0.001, longest_backoff=0.01, rate_limit_window=0.01)
+
+
+def write(outcomes: Iterable[Outcome]) -> None:
+    Path(f"{path}.outcomes").write_text("".join(each.as_json_line() for each in outcomes))
+
 
 if __name__ == "__main__":
     url, key, api, campaign, pacing_url, path, owner, *more = sys.argv[1:]
@@ -35,5 +46,5 @@ if __name__ == "__main__":
         print("ready", flush=True)
         sys.stdin.readline()
         run = RunOptions(owner=owner, settling_time=settling_time)
-        report = load(client, campaign, from_csv(file, ColumnNames()), run=run)
+        report = load(client, campaign, from_csv(file, ColumnNames()), run=run, on_outcomes=write)
     print(json.dumps({**report.for_xcom(), "reads": report.reads}))

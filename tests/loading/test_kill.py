@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import json
 import random
 import time
+from collections import Counter
 from typing import TYPE_CHECKING
 
 import pytest
@@ -56,6 +58,34 @@ def test_a_load_that_is_killed_many_times_adds_everybody_once(
     assert sorted(start.email for start in sandbox.started) == sorted(row["Email"] for row in rows)
     assert report["added"] + report["there"] == many
     assert report["taken_by_others"] == 0
+
+
+@pytest.mark.apis(*BOTH)
+def test_a_load_that_was_killed_and_runs_again_has_one_outcome_for_every_row(
+    api: Api, sandbox: Sandbox, campaign: CampaignUnderTest, pacing_url: str, tmp_path: Path
+) -> None:
+    api.fault("prospect-add", "slow", seconds=0.005, times=None)
+    rows = people(200)
+    path = written(tmp_path / "people.csv", [*rows, {"Email": "P0@example.com", "First Name": "Again"}])
+    settling_time = "1.5" if api.is_v1 else "0"
+    first, second = (
+        loader(sandbox, campaign.id, pacing_url, path, "the same load", settling_time, api=api.version)
+        for _ in range(2)
+    )
+    go(first)
+    wait_for(sandbox, 120)
+    first.kill()
+    first.wait()
+
+    go(second)
+    report = report_of(second)
+
+    outcomes = [json.loads(line) for line in (tmp_path / "people.csv.outcomes").read_text().splitlines()]
+    assert [each["row"] for each in outcomes] == list(range(2, 203))
+    found = Counter(each["outcome"] for each in outcomes)
+    assert found == {"added": report["added"], "there": report["there"], "repeats": 1}
+    assert 0 < found["there"] < 200
+    assert_each_once(sandbox, rows)
 
 
 def test_what_the_server_was_still_at_when_the_process_was_killed_is_not_sent_again(

@@ -313,3 +313,9 @@ def test_decimals_and_times_of_any_driver_are_written_plainly() -> None:
             raise OSError("already gone")
 
     assert read(Connection(), "SELECT") == [Row(1, {"Email": "a@example.com", "AMOUNT": "1000", "AT": "09:30:00"})]
+
+
+def test_a_connection_of_something_else_is_wrong_for_good() -> None:
+    text = failure(InvalidInputError, object(), "SELECT 'a@example.com' AS email")
+
+    assert text.startswith("The database gives no cursor (AttributeError).")

@@ -12,15 +12,19 @@ import pytest
 
 from airflow_provider_salesblink.client import InvalidInputError, SalesBlinkClient, SalesBlinkError
 from airflow_provider_salesblink.client.retry import Policy
+from airflow_provider_salesblink.loading import LoadFailedError, load
+from airflow_provider_salesblink.loading.rows import Row
 from tests.client.documented_calls import EACH_API, Scene, each_api
 from tests.client.raw_server import answer
 from tests.client.test_privacy import in_full, shown
 
 if TYPE_CHECKING:
+    from airflow_provider_salesblink.loading.outcomes import Outcome
     from tests.client.conftest import NewClient, Serve
     from tests.client.raw_server import Piece
 
 KEY = "sk-Live_0123456789abcdef/+="
+HASH_KEY = "the hash key of this test"
 SECRETS = [KEY, quote(KEY, safe=""), quote(KEY), KEY[:12]]
 GZIP = {"Content_Encoding": "gzip"}
 
@@ -75,6 +79,27 @@ def test_no_log_of_a_failure_holds_the_key(
             assert [secret for secret in SECRETS if secret in seen] == []
     assert [secret for secret in [*SECRETS, "example.com"] if secret in shown(said) + caplog.text] == []
     assert all(request.headers["authorization"] == KEY for request in server.requests)
+
+
+def test_no_log_of_a_failed_load_holds_the_hash_key_or_a_hashed_address(
+    serve: Serve, new_client: NewClient, said: list[logging.LogRecord]
+) -> None:
+    server = serve(lambda _: [answer({"success": False, "message": "No."}, "400 Bad Request")])
+    client = new_client(
+        api_key=KEY, base_url=server.url, hash_key=HASH_KEY, policy=Policy(1, settling_time=0), dry_run=True
+    )
+    kept: list[Outcome] = []
+
+    with pytest.raises(SalesBlinkError) as no_campaign:
+        load(client, "c1", iter([Row(1, {"Email": "ana@example.com"})]), on_outcomes=kept.extend)
+    server.script = lambda _: [answer([])]
+    with pytest.raises(LoadFailedError) as refused:
+        load(client, "c1", iter([Row(1, {"Email": "ana@example"})]), on_outcomes=kept.extend)
+
+    assert [each.outcome for each in kept] == ["rejected"]
+    for error in (no_campaign.value, refused.value):
+        assert HASH_KEY not in variables(error)
+    assert HASH_KEY not in shown(said)
 
 
 @pytest.mark.parametrize("option", ["api_key", "base_url", "pacing_url", "timeout", "max_attempts", "reads_per_minute"])
