@@ -5,6 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Protocol, TypedDict
 
+from airflow_provider_salesblink.client.errors import InvalidInputError
+
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
 
@@ -91,13 +93,15 @@ ANY_LIST = ListChoice()
 
 
 @dataclass(frozen=True)
-class ClientCampaign:
-    """A campaign that a client reaches, as a :class:`Destination`."""
+class _ClientDestination:
+    """What a campaign and a list have in common.
+
+    :param target_id: the id of the campaign or the list.
+    """
 
     client: SalesBlinkClient
-    campaign_id: str
+    target_id: str
     conflicts: ReservedColumns
-    list_choice: ListChoice = ANY_LIST
 
     @property
     def batch_size(self) -> int:
@@ -109,25 +113,13 @@ class ClientCampaign:
         """Return the seconds after the answer in which people who were only accepted may still be added."""
         return self.client.prospects.import_time
 
-    def people(self, *, with_columns: bool) -> Iterable[Prospect]:
-        """Return everybody in the campaign."""
-        return self.client.prospects.each(self.campaign_id, self.list_choice.list_id, with_columns=with_columns)
-
     def each_opt_out(self) -> Iterable[str]:
         """Return the addresses and domains that opted out in the account."""
         return self.client.prospects.each_opt_out()
 
     def opted_out_elsewhere(self, address: str) -> bool | None:
         """Return whether a person opted out in any campaign of the account; None if SalesBlink does not show it."""
-        return self.client.prospects.opted_out_elsewhere(self.campaign_id, address)
-
-    def check_adds(self) -> None:
-        """Check that the campaign has a list that people may be added to."""
-        self.client.prospects.check_list(self.campaign_id, **self.list_choice.as_arguments())
-
-    def add(self, people: Sequence[dict[str, str]]) -> None:
-        """Send people once, in one call; raise :class:`AmbiguousWriteError` if it is not known whether that worked."""
-        self.client.prospects.send(self.campaign_id, people, **self.list_choice.as_arguments())
+        return self.client.prospects.opted_out_elsewhere(self.target_id, address)
 
     def update(self, prospect_id: str, fields: dict[str, str], who: bytes) -> None:
         """Set fields of the person ``who``."""
@@ -142,3 +134,50 @@ class ClientCampaign:
     def _confirm(self, prospect_id: str, who: bytes) -> None:
         if self.conflicts.has_unclear_ids:
             self.client.prospects.checks.confirm(prospect_id, who)
+
+
+@dataclass(frozen=True)
+class ClientCampaign(_ClientDestination):
+    """A campaign that a client reaches, as a :class:`Destination`."""
+
+    list_choice: ListChoice = ANY_LIST
+
+    def people(self, *, with_columns: bool) -> Iterable[Prospect]:
+        """Return everybody in the campaign."""
+        return self.client.prospects.each(self.target_id, self.list_choice.list_id, with_columns=with_columns)
+
+    def check_adds(self) -> None:
+        """Check that the campaign has a list that people may be added to."""
+        self.client.prospects.check_list(self.target_id, **self.list_choice.as_arguments())
+
+    def add(self, people: Sequence[dict[str, str]]) -> None:
+        """Send people once, in one call; raise :class:`AmbiguousWriteError` if it is not known whether that worked."""
+        self.client.prospects.send(self.target_id, people, **self.list_choice.as_arguments())
+
+
+@dataclass(frozen=True)
+class ClientList(_ClientDestination):
+    """A list that a client reaches, as a :class:`Destination`. API v1 only.
+
+    :param allow_running: whether a running campaign may use the list. Adding people then starts its mails.
+    """
+
+    allow_running: bool = False
+
+    def people(self, *, with_columns: bool) -> Iterable[Prospect]:  # noqa: ARG002
+        """Return everybody on the list."""
+        return self.client.prospects.on_list(self.target_id)
+
+    def check_adds(self) -> None:
+        """Check that adding people to the list starts no mails, unless that is allowed."""
+        running = [] if self.allow_running else self.client.lists.running_sequences(self.target_id)
+        if running:
+            names = ", ".join(f"{each['name']!r} ({each['id']})" for each in running)
+            raise InvalidInputError(
+                f"Running campaigns use list {self.target_id}: {names}. Adding people to it starts their mails. "
+                "Nothing was sent. Pass allow_running=True if that is what you want."
+            )
+
+    def add(self, people: Sequence[dict[str, str]]) -> None:
+        """Send people once, in one call; raise :class:`AmbiguousWriteError` if it is not known whether that worked."""
+        self.client.prospects.send_to_list(self.target_id, people)

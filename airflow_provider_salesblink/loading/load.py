@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 from contextlib import closing
+from math import ceil
 from typing import TYPE_CHECKING, get_args
 from uuid import uuid4
 
@@ -12,7 +13,7 @@ from airflow_provider_salesblink.client import validation
 from airflow_provider_salesblink.client.errors import InvalidInputError, RateLimitedError
 from airflow_provider_salesblink.loading.campaign_reader import CampaignReader
 from airflow_provider_salesblink.loading.column_names import with_opt_outs
-from airflow_provider_salesblink.loading.destination import ClientCampaign
+from airflow_provider_salesblink.loading.destination import ClientCampaign, ClientList
 from airflow_provider_salesblink.loading.guards import Guards, hold_back_unsubscribes
 from airflow_provider_salesblink.loading.options import OptOutRules, RunOptions, SendLimits
 from airflow_provider_salesblink.loading.plan import Plan
@@ -31,6 +32,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
 
     from airflow_provider_salesblink.client import SalesBlinkClient
+    from airflow_provider_salesblink.loading.destination import Destination
     from airflow_provider_salesblink.loading.outcomes import Outcome
     from airflow_provider_salesblink.loading.rows import Reject, Row
 
@@ -56,6 +58,7 @@ def load(
 
     The whole plan is made before anything is sent. Running the load again finishes what an earlier run left.
 
+    :param campaign_id: the campaign; with ``run.list_alone``, the list.
     :param source: the rows, as the functions of :mod:`rows` return them.
     :param mode: ``insert`` adds people who are not in the campaign; ``upsert`` also sets the fields that differ;
         ``update`` only sets them, and never adds; ``mirror`` adds, sets, and unsubscribes people who are in the
@@ -115,6 +118,12 @@ def _check_mode(mode: object, *, fill_empty: object) -> None:
         raise InvalidInputError("fill_empty has no effect with mode 'insert', which changes nobody: use another mode.")
 
 
+def _destination(client: SalesBlinkClient, target_id: str, conflicts: ReservedColumns, run: RunOptions) -> Destination:
+    if run.list_alone is not None:
+        return ClientList(client, target_id, conflicts, run.list_alone)
+    return ClientCampaign(client, target_id, conflicts, run.list_choice)
+
+
 class _Load:
     """A load at work: its plan, its report, and the steps in between."""
 
@@ -135,13 +144,14 @@ class _Load:
         self._settling_time = run.settling_time_of(client)
         self._looks_up = opt_outs.scope == "account"
         self._conflicts = ReservedColumns(client, campaign_id)
-        self._destination = ClientCampaign(client, campaign_id, self._conflicts, run.list_choice)
+        self._destination = _destination(client, campaign_id, self._conflicts, run)
         self._suppressions = None if path is None else read_suppressions(path)
         checks = client.prospects.checks
         self.plan = Plan(
             mode,
             is_surely_out=checks.is_surely_unsubscribed,
             shows_every_id=checks.shows_every_id,
+            one_call_per_update=client.prospects.sets_all_fields_at_once,
             address_hash=client.addresses if keeps_outcomes else None,
         )
         self.report = Report(campaign_id, mode, self.plan.counts, dry_run=client.dry_run)
@@ -205,8 +215,9 @@ class _Load:
         """Log the plan."""
         counts = self.plan.counts
         log.info(
-            "Campaign %s holds %s people; %s rows: %s to add, %s to update, %s to unsubscribe, %s there, %s opted out, "
+            "%s %s holds %s people; %s rows: %s to add, %s to update, %s to unsubscribe, %s there, %s opted out, "
             "%s repeats, %s refused.",
+            "Campaign" if self._run.list_alone is None else "List",
             self.report.campaign_id,
             *(f"{number:,}" for number in (
                 counts.in_campaign, counts.rows, counts.add, counts.update, counts.unsubscribe + counts.opt_out,
@@ -215,26 +226,33 @@ class _Load:
         )  # fmt: skip
 
     def log_duration(self) -> None:
-        """Log about how long the plan takes."""
+        """Log how many requests the plan takes, and about how long."""
         client = self._client
-        writes = sum(self.plan.calls_to_send(action) for action in get_args(Action))
+        adds, batch = self.plan.to_send("add"), self._destination.batch_size
+        others = sum(self.plan.calls_to_send(action) for action in get_args(Action) if action != "add")
+        writes = ceil(adds / batch) + others
         if client.dry_run or not writes:
             not_sent = " (dry run: not sent, and nobody is looked up in other campaigns)" if writes else ""
             log.info("Writes: %s%s. Reads of the campaign: %s.", f"{writes:,}", not_sent, self.report.reads)
             return
-        adds = self.plan.to_send("add")
-        look_ups = adds if self._looks_up else 0
+        # With many people a call, opt-outs are read in bulk.
+        look_ups = adds if self._looks_up and batch == 1 else 0
         seconds = max(seconds_for(writes, client.writes_per_minute), seconds_for(look_ups, client.reads_per_minute))
+        details = [
+            f"; {batch} people a call" * (batch > 1),
+            f"; look-ups in other campaigns: {look_ups:,}, {_at(client.reads_per_minute)}" * bool(look_ups),
+        ]
         log.info(
-            "Writes to send: %s, %s%s: %s. Reads of the campaign: %s so far, %s more meanwhile, and one for each round "
-            "of adds in which answers are lost.",
+            "Writes to send: %s, %s%s: %s. Reads of the campaign: %s so far, %s more meanwhile, and %s.",
             f"{writes:,}",
             _at(client.writes_per_minute),
-            f"; look-ups in other campaigns: {look_ups:,}, {_at(client.reads_per_minute)}" if look_ups else "",
+            "".join(details),
             f"about {in_words(seconds)}" if seconds else "no waiting for the limit",
             self.report.reads,
-            int(seconds * adds / writes / LONGEST_UNSENT),
-        )
+            int(seconds * ceil(adds / batch) / writes / LONGEST_UNSENT),
+            "some to see that SalesBlink has imported everybody" if self._destination.settling_time
+            else "one for each round of adds in which answers are lost",
+        )  # fmt: skip
 
     def send(self) -> bool:
         """Send the plan; return whether everybody was added for sure. A dry run sends nothing."""

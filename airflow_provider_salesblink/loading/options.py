@@ -54,6 +54,8 @@ class RunOptions:
     :param max_in_flight: how many calls at most are sent at once.
     :param owner: a name for this load that stays the same when it is started again; a random one by default.
     :param list_choice: the list of the campaign to add people to.
+    :param list_alone: load into a list instead of a campaign, whose id is then the list's (API v1 only): True if
+        running campaigns may use the list, False if not, None for a campaign.
     :param longest_wait: the most seconds that a call waits for the shared rate limit, and that the load waits for
         people that another load holds.
     :param settling_time: seconds for which requests of a killed run, or of another load whose reservations were lost,
@@ -67,6 +69,7 @@ class RunOptions:
     max_in_flight: int = 8
     owner: str | None = None
     list_choice: ListChoice = ANY_LIST
+    list_alone: bool | None = None
     longest_wait: float = math.inf
     settling_time: float | None = None
     done_before: Mapping[str, Any] = field(default_factory=dict)

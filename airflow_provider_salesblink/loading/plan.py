@@ -43,6 +43,7 @@ class Plan:
     """The plan of one load.
 
     :param is_surely_out: whether SalesBlink itself shows a person as unsubscribed, rather than a column of theirs.
+    :param one_call_per_update: whether one request sets all fields of a person, instead of one for each field.
     :param shows_every_id: whether a person of the campaign without an id is an error in a mode that needs ids.
     :param address_hash: hashes addresses for the outcomes of the rows; None to keep no outcomes.
     """
@@ -53,12 +54,14 @@ class Plan:
         *,
         is_surely_out: Callable[[Prospect], bool] = lambda _: True,
         shows_every_id: bool = True,
+        one_call_per_update: bool = False,
         address_hash: AddressHash | None = None,
     ) -> None:
         self.mode = mode
         self.counts = Counts()
         self._is_surely_out = is_surely_out
         self._shows_every_id = shows_every_id
+        self._one_call_per_update = one_call_per_update
         # With an empty name, SQLite uses a temporary file that is deleted when it is closed or the process dies.
         self.database = sqlite3.connect("", isolation_level=None, check_same_thread=False)
         self.database.execute(f"PRAGMA cache_size = -{_CACHE}")
@@ -159,8 +162,8 @@ class Plan:
         return int(found.fetchone()[0])
 
     def calls_to_send(self, action: Action) -> int:
-        """Return how many requests the steps of a kind take: an update takes one for each field."""
-        if action != "update":
+        """Return how many requests the steps of a kind take, of adds that are sent one by one."""
+        if action != "update" or self._one_call_per_update:
             return self.to_send(action)
         found = self.database.execute(
             "SELECT count(*) FROM step, json_each(step.columns) WHERE NOT done AND action = 'update'"

@@ -1,15 +1,67 @@
-"""Operators for leads, the people on lists: remove and move them. They need SalesBlink's API v1."""
+"""Operators for leads, the people on lists: add, remove and move them. They need SalesBlink's API v1."""
 
 from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from airflow_provider_salesblink.operators.base import PersonOperator, SalesBlinkOperator, outcome
+from airflow.providers.common.compat.sdk import AirflowFailException
+
+from airflow_provider_salesblink.operators.base import PersonOperator, SalesBlinkOperator, exactly_one, outcome
+from airflow_provider_salesblink.operators.load_base import LoadOperator
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from airflow_provider_salesblink.client import SalesBlinkClient
+    from airflow_provider_salesblink.loading.report import Report
+
+
+class AddLeadsOperator(LoadOperator):
+    """Bring the people of a file, a query or a list onto a lead list, nobody twice and nobody lost.
+
+    It works as ``AddProspectsOperator`` does, and takes the same arguments. If a running sequence uses the list, adding
+    people starts its mails: the task then fails before it sends anything, unless ``allow_running`` is set.
+
+    XCom: as of ``AddProspectsOperator``, with ``list_id`` instead of ``campaign_id``.
+
+    :param list_id: the list's id (templated).
+    :param list_name: the list's name instead (templated). The task fails if no list has it, or several do.
+    :param allow_running: add people although running sequences use the list, and mail them.
+    :param salesblink_conn_id: the Airflow connection that holds the key (templated).
+    :param max_wait: the most seconds that the task may be deferred after 429s.
+    """
+
+    template_fields: Sequence[str] = ("list_id", "list_name", *LoadOperator.template_fields)
+
+    def __init__(
+        self, *, list_id: str | None = None, list_name: str | None = None, allow_running: bool = False, **kwargs: Any
+    ) -> None:
+        super().__init__(**kwargs)
+        self.list_id = list_id
+        self.list_name = list_name
+        self.allow_running = allow_running
+
+    def target_id(self, client: SalesBlinkClient) -> str:
+        """Return the list's id, which its name may stand for."""
+        exactly_one(list_id=self.list_id, list_name=self.list_name)
+        if self.list_id is not None:
+            return self.list_id
+        found = [each for each in client.lists.list() if each.get("name") == self.list_name]
+        if len(found) != 1:
+            ids = ", ".join(str(each.get("id")) for each in found)
+            raise AirflowFailException(
+                f"{len(found) or 'No'} lists have the name in list_name{f': {ids}' if ids else ''}. Nothing was sent. "
+                "Pass the list_id of one, or create it with CreateListOperator."
+            )
+        return str(found[0]["id"])
+
+    def target_options(self) -> dict[str, Any]:
+        """Return that the people go onto a list, and whether running sequences may use it."""
+        return {"list_alone": self.allow_running}
+
+    def _summary(self, report: Report) -> dict[str, Any]:
+        result = super()._summary(report)
+        return {("list_id" if name == "campaign_id" else name): value for name, value in result.items()}
 
 
 class RemoveLeadOperator(PersonOperator):

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 from airflow.providers.common.compat.sdk import DAG, AirflowFailException
 
-from airflow_provider_salesblink.operators.leads import MoveLeadOperator, RemoveLeadOperator
+from airflow_provider_salesblink.operators.leads import AddLeadsOperator, MoveLeadOperator, RemoveLeadOperator
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -26,6 +26,90 @@ def spring(sandbox: Sandbox) -> str:
     list_id = sandbox.add_list("Spring")
     sandbox.add_lead(list_id, {"email": "ana@example.com"})
     return list_id
+
+
+# Adding
+
+ROWS = [{"Email": f"p{number}@example.com", "First Name": f"P{number}"} for number in range(700)]
+
+
+def add(**options: Any) -> dict[str, Any]:
+    return AddLeadsOperator(task_id="t", **options).execute({})
+
+
+@pytest.mark.parametrize("by", ["list_id", "list_name"])
+def test_people_are_added_to_a_list_once(sandbox: Sandbox, spring: str, by: str) -> None:
+    target = {by: spring if by == "list_id" else "Spring"}
+
+    result = add(**target, rows=[*ROWS, {"Email": "ANA@example.com"}])
+
+    assert (result["list_id"], result["added"], result["there"]) == (spring, 700, 1)
+    assert "campaign_id" not in result
+    assert len(sandbox.leads(spring)) == 701
+    assert add(**target, rows=ROWS)["there"] == 700
+    assert [request.path.rpartition("/")[2] for request in sandbox.requests if request.method == "POST"] == [
+        "contacts",
+        "contacts",
+    ]
+
+
+def test_people_are_updated_and_blocked_people_left_out(sandbox: Sandbox, spring: str) -> None:
+    sandbox.block("bob@example.com")
+
+    result = add(
+        list_id=spring, mode="upsert",
+        rows=[{"Email": "ana@example.com", "Company": "Acme"}, {"Email": "bob@example.com"}, ROWS[0]],
+    )  # fmt: skip
+
+    assert (result["updated"], result["added"], result["opted_out"]) == (1, 1, 1)
+
+
+@pytest.mark.parametrize("running", [True, False])
+def test_a_list_that_a_running_sequence_uses_is_refused_unless_that_is_wanted(sandbox: Sandbox, running: bool) -> None:
+    list_id = sandbox.add_list("Autumn")
+    sandbox.add_campaign("Mails", paused=not running, lists=[list_id])
+
+    if running:
+        with pytest.raises(AirflowFailException, match=r"Running campaigns use list .*'Mails'.*allow_running=True"):
+            add(list_id=list_id, rows=ROWS)
+        assert {request.method for request in sandbox.requests} == {"GET"}
+        assert sandbox.leads(list_id) == []
+    assert add(list_id=list_id, rows=ROWS, allow_running=running)["added"] == 700
+    assert len(sandbox.started) == (700 if running else 0)
+
+
+@pytest.mark.parametrize(
+    ("options", "sentence"),
+    [
+        ({}, "Pass exactly one of"),
+        ({"list_id": "a", "list_name": "b"}, "Pass exactly one of"),
+        ({"list_name": "Nobody"}, "No lists have the name.*CreateListOperator"),
+        ({"list_name": "Twice"}, "2 lists have the name in list_name: .*list_id of one"),
+        ({"list_id": "unknown"}, "404"),
+    ],
+    ids=str,
+)
+def test_a_list_that_is_unclear_or_unknown_fails_the_task(
+    sandbox: Sandbox, options: dict[str, str], sentence: str
+) -> None:
+    for _ in range(2):
+        sandbox.add_list("Twice")
+
+    with pytest.raises(AirflowFailException, match=sentence):
+        add(**options, rows=ROWS[:3])
+
+    assert {request.method for request in sandbox.requests} <= {"GET"}
+
+
+@pytest.mark.apis("classic")
+def test_the_classic_api_has_no_lists(sandbox: Sandbox) -> None:
+    with pytest.raises(AirflowFailException, match="classic API"):
+        add(list_id="l1", rows=ROWS[:3])
+
+    assert sandbox.requests == []
+
+
+# Removing
 
 
 def test_removing_takes_the_address_off_this_list_only(sandbox: Sandbox, spring: str) -> None:

@@ -19,6 +19,11 @@ if TYPE_CHECKING:
     from airflow_provider_salesblink.client.records import Prospect
     from airflow_provider_salesblink.client.requestor import Requestor
 
+_NO_LISTS = (
+    "list_id is for SalesBlink's API v1. The connection uses the classic API, which has no lists: remove list_id, or "
+    "set the connection's extra api_version to 'v1'. Nothing was sent."
+)
+
 
 class Prospects:
     """Calls about prospects. Each raises a subclass of :class:`SalesBlinkError` if it fails.
@@ -151,16 +156,27 @@ class Prospects:
         answer = self._requestor.read("prospect", prospect_id)
         return answer.decoded(lambda body: decoding.single_prospect(body, prospect_id))
 
+    def on_list(self, list_id: str) -> Iterator[Prospect]:  # noqa: ARG002
+        """Raise: the classic API has no lists.
+
+        :raises UnsupportedByApiError: always.
+        """
+        raise UnsupportedByApiError(_NO_LISTS)
+
+    def send_to_list(self, list_id: str, people: Sequence[Mapping[str, Any]]) -> None:  # noqa: ARG002
+        """Raise: the classic API has no lists.
+
+        :raises UnsupportedByApiError: always.
+        """
+        raise UnsupportedByApiError(_NO_LISTS)
+
     def check_list(self, campaign_id: str, *, list_id: str | None = None, allow_other_campaigns: bool = False) -> None:  # noqa: ARG002
         """Check whether people may be added to a list of a campaign: not on the classic API, which has no lists.
 
         :raises UnsupportedByApiError: ``list_id`` is not None.
         """
         if list_id is not None:
-            raise UnsupportedByApiError(
-                "list_id is for SalesBlink's API v1. The connection uses the classic API, which has no lists: remove "
-                "list_id, or set the connection's extra api_version to 'v1'. Nothing was sent."
-            )
+            raise UnsupportedByApiError(_NO_LISTS)
 
     def add(
         self,

@@ -87,6 +87,24 @@ class Prospects(ProspectSearch):
             status = word(entry.get(STATUS)) or None if entry else None
             yield prospect_with_status(lead, campaign_id, status, unsubscribed=of_status(status))
 
+    def on_list(self, list_id: str) -> Iterator[Prospect]:
+        """Yield everybody on a list, archived or not, each person once.
+
+        :raises NotFoundError: there is no such list.
+        """
+        for lead in self._people.on_list(validation.identifier("list_id", list_id)):
+            yield prospect(lead, None)
+
+    def send_to_list(self, list_id: str, people: Sequence[Mapping[str, Any]]) -> None:
+        """Send up to 500 people to a list in one call, but do not read it: the caller does.
+
+        :param people: the columns of each person.
+        :raises AmbiguousWriteError: always, except in a dry run: SalesBlink only accepted the people, or the answer was
+            lost.
+        """
+        list_id = validation.identifier("list_id", list_id)
+        self._imports.send(list_id, [self._checked(list_id, data)[1] for data in people])
+
     def check_list(self, campaign_id: str, *, list_id: str | None = None, allow_other_campaigns: bool = False) -> None:
         """Check whether people may be added to a list of a campaign, as :meth:`add` does before it sends anything.
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import threading
 import time
 from typing import TYPE_CHECKING
@@ -11,10 +12,12 @@ from airflow_provider_salesblink.client.errors import InvalidInputError, Unreada
 from airflow_provider_salesblink.client.v1.decoding import text_id
 
 if TYPE_CHECKING:
-    from collections.abc import Collection, Iterable, Iterator
+    from collections.abc import Collection, Iterable
 
     from airflow_provider_salesblink.client.v1.decoding import Json
     from airflow_provider_salesblink.client.v1.sequences import Sequences
+
+log = logging.getLogger(__name__)
 
 LONGEST_RELIED_ON = 60.0
 """Seconds for which the client relies on having read which sequences use a list, so that a load does not ask for each
@@ -31,6 +34,7 @@ class SequenceLists:
     def __init__(self, sequences: Sequences) -> None:
         self._sequences = sequences
         self._checked: dict[tuple[str, str | None, bool], tuple[str, float]] = {}
+        self._warned: set[str] = set()
         self._lock = threading.Lock()
 
     def of(self, sequence_id: str, default_list: str | None = None) -> list[str]:
@@ -60,17 +64,22 @@ class SequenceLists:
 
         A sequence that does not show whether it is paused counts as running.
         """
-        return [
-            {"id": _id_of(each), "name": str(each.get("name") or "")}
-            for each in self._may_send(besides)
-            if list_id in self._lists_in(each)
-        ]
+        return self._users(list_id, besides)[0]
 
-    def _may_send(self, besides: Collection[str]) -> Iterator[Json]:
-        for sequence in self._sequences.list():
-            is_stopped = sequence.get("paused") is True or sequence.get("archived") is True
-            if not is_stopped and _id_of(sequence) not in besides:
-                yield sequence
+    def _users(self, list_id: str, besides: Collection[str]) -> tuple[list[dict[str, str]], list[dict[str, str]]]:
+        """Return the running and the paused sequences that use a list, as :meth:`running` does."""
+        running: list[dict[str, str]] = []
+        paused: list[dict[str, str]] = []
+        for each in self._sequences.list():
+            is_paused, is_archived = each.get("paused") is True, each.get("archived") is True
+            if _id_of(each) in besides or is_archived:
+                continue
+            # Reading a paused sequence only for a warning would cost a request.
+            lists = _list_ids(each) or [] if is_paused else self._lists_in(each)
+            if list_id in lists:
+                found = {"id": _id_of(each), "name": str(each.get("name") or "")}
+                (paused if is_paused else running).append(found)
+        return running, paused
 
     def _lists_in(self, sequence: Json) -> list[str]:
         found = _list_ids(sequence)
@@ -97,7 +106,13 @@ class SequenceLists:
             return target
 
     def _refuse_others(self, list_id: str, sequence_id: str) -> None:
-        others = self.running(list_id, besides=(sequence_id,))
+        others, paused = self._users(list_id, (sequence_id,))
+        if paused and list_id not in self._warned:
+            self._warned.add(list_id)
+            log.warning(
+                "List %s is also used by %s, which is paused: people on it get its mails too when it runs again.",
+                list_id, _named(paused),
+            )  # fmt: skip
         if others:
             raise InvalidInputError(
                 f"List {list_id} is also used by {_named(others)}, which runs: adding people to it would start mails "

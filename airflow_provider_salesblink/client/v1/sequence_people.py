@@ -76,6 +76,11 @@ class SequencePeople:
             return
         yield from self._on_lists(lists, exported or _by_person(self._sequences.leads(sequence_id)))
 
+    def on_list(self, list_id: str) -> Iterator[Json]:
+        """Yield the leads of a list, one for each person."""
+        for lead, _ in self._on_lists([list_id], {}):
+            yield lead
+
     def _exported(self, sequence_id: str) -> Entries | None:
         """Return the entries of the export; None if it does not show all that is needed, or may be cut off."""
         try:
