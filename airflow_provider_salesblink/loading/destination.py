@@ -45,10 +45,11 @@ class Destination(Protocol):
         :raises InvalidInputError: when they may not.
         """
 
-    def add(self, people: Sequence[dict[str, str]]) -> None:
+    def add(self, people: Sequence[dict[str, str]]) -> Sequence[str | None]:
         """Send people once, in one call.
 
         :param people: the columns of each.
+        :return: the id of each; None where the answer does not show it.
         :raises AmbiguousWriteError: when it is not known whether they were added. An API that only accepts people and
             adds them later always raises this.
         """
@@ -125,9 +126,12 @@ class ClientCampaign:
         """Check that the campaign has a list that people may be added to."""
         self.client.prospects.check_list(self.campaign_id, **self.list_choice.as_arguments())
 
-    def add(self, people: Sequence[dict[str, str]]) -> None:
-        """Send people once, in one call; raise :class:`AmbiguousWriteError` if it is not known whether that worked."""
-        self.client.prospects.send(self.campaign_id, people, **self.list_choice.as_arguments())
+    def add(self, people: Sequence[dict[str, str]]) -> Sequence[str | None]:
+        """Send people once, in one call, and return their ids.
+
+        :raises AmbiguousWriteError: when it is not known whether that worked.
+        """
+        return self.client.prospects.send(self.campaign_id, people, **self.list_choice.as_arguments())
 
     def update(self, prospect_id: str, fields: dict[str, str], who: bytes) -> None:
         """Set fields of the person ``who``."""

@@ -133,6 +133,15 @@ def test_people_of_the_campaign_have_their_ids(load_rows: Callable[..., Report],
     assert [each.prospect_id for each in kept] == [ids[email] for email in shown]
 
 
+def test_people_who_were_added_have_their_ids(load_rows: Callable[..., Report], sandbox: Sandbox) -> None:
+    kept = Kept()
+
+    load_rows(people(5), on_outcomes=kept)
+
+    ids = {person.email: person.id for person in sandbox.people()}
+    assert [each.prospect_id for each in kept] == [ids[row["Email"]] for row in people(5)]
+
+
 @pytest.mark.usefixtures("inhabited")
 def test_a_dry_run_keeps_what_would_happen(
     load_rows: Callable[..., Report], new_client: Callable[..., SalesBlinkClient]
