@@ -69,7 +69,7 @@ bench: $(ENV)/.ready ## Measure against what users would use instead
 	for file in benchmarks/bench_*.py; do $(ENV)/bin/python $$file || exit 1; done
 
 lock: $(TOOLS)/.ready ## Pin the requirements again
-	cd requirements && for version in 3.3 2.11; do $(COMPILE) ../pyproject.toml --extra openlineage --extra redis --extra sandbox \
+	cd requirements && for version in 3.3 2.11; do $(COMPILE) ../pyproject.toml --extra openlineage --extra parquet --extra redis --extra sandbox --extra sql \
 		--group ../pyproject.toml:test --constraints airflow-$$version.in --output-file airflow-$$version.txt || exit 1; done
 	cd requirements && $(COMPILE) --group ../pyproject.toml:tools --group ../pyproject.toml:docs --output-file tools.txt
 

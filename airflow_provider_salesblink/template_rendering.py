@@ -10,7 +10,11 @@ from airflow.providers.common.compat.sdk import AirflowFailException
 from airflow_provider_salesblink.argument_types import TEXTS, path_text
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Iterator
+    from collections.abc import Callable, Iterable, Iterator, Sequence
+
+
+_MAY_NAME_A_FILE = ("sql", "insert_sql")
+"""The arguments that a template file may hold, if its name ends in one of the task's ``template_ext``."""
 
 
 class RenderingError(RuntimeError):
@@ -27,6 +31,7 @@ class PrivateTemplates:
 
     _unrendered: list[tuple[object, Exception]] | None = None
     """The failed templates of the argument being rendered, with their errors; None when no argument is."""
+    template_ext: Sequence[str]
 
     def _do_render_template_fields(
         self,
@@ -42,10 +47,13 @@ class PrivateTemplates:
             before = getattr(parent, name, None)
             failures: list[tuple[object, Exception]] = []
             outer, self._unrendered = self._unrendered, failures
+            endings = self.template_ext
+            # Elsewhere, a text that ends in .sql is a person's cell, not the name of a file.
+            self.template_ext = endings if name in _MAY_NAME_A_FILE else ()
             try:
                 super()._do_render_template_fields(parent, [name], context, jinja_env, seen_oids)  # type: ignore[misc]
             finally:
-                self._unrendered = outer
+                self._unrendered, self.template_ext = outer, endings
             for failed, error in failures:
                 raise _without_personal_data(error, name, before, failed)
             if before is not None and getattr(parent, name, None) is None and name not in TEXTS:
@@ -101,11 +109,19 @@ def _record_parts(function: Callable[..., Iterable[object]], parts: list[object]
 
 def _without_personal_data(error: Exception, argument: str, value: object, failed: object) -> Exception:
     """Return the exception to raise for ``error``: Airflow's own as it is, any other reduced to its type and place."""
+    from airflow_provider_salesblink.client.redaction import redacted
+
     package = type(error).__module__.partition(".")[0]
     if package == "airflow":
         # A missing variable or XCom, or a skip: none of these quotes the argument.
         return error
     where = f"{argument}{_path_to(failed, value) or ''}"
+    if type(error).__name__ == "TemplateNotFound":
+        name = redacted(str(getattr(error, "name", "")))
+        return AirflowFailException(
+            f"{where} names a file that Airflow does not find: {name!r}. Give its path below the DAG's folder, or put "
+            "its folder into the DAG's template_searchpath."
+        )
     what = f"{where} cannot be rendered as a Jinja template ({type(error).__name__})."
     if package != "jinja2":
         return RenderingError(what)

@@ -1,4 +1,4 @@
-"""Fixtures for all tests: a sandbox, a client for it, an Airflow database and a Redis server."""
+"""Fixtures for all tests: a sandbox, a client for it, an Airflow database, and servers of Redis and PostgreSQL."""
 
 from __future__ import annotations
 
@@ -20,6 +20,7 @@ from airflow_provider_salesblink.sandbox import Sandbox
 from demo import airflow_home
 from tests.apis import Api
 from tests.polls import Polls
+from tests.postgres_server import Postgres, running_postgres
 from tests.redis_server import new_server
 
 if TYPE_CHECKING:
@@ -136,6 +137,12 @@ def connection(sandbox: Sandbox, api: Api, monkeypatch: pytest.MonkeyPatch) -> C
 
     connect()
     return connect
+
+
+@pytest.fixture(scope="session")
+def postgres() -> Iterator[Postgres]:
+    with running_postgres() as server:
+        yield server
 
 
 @pytest.fixture(scope="session")

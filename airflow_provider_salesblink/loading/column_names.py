@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 import re
+from collections import Counter
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, replace
 from datetime import date, datetime, time
@@ -22,9 +23,21 @@ from airflow_provider_salesblink.loading.row_types import LONGEST_CELL, Reject, 
 
 log = logging.getLogger(__name__)
 
-# What pandas calls a column without a name when it reads a file.
-_NAMELESS = re.compile(r"(Unnamed: \d+(\.\d+)?)?")
+# What pandas calls a column without a name when it reads a CSV file, and when it writes a Parquet file.
+_NAMELESS = re.compile(r"(Unnamed: \d+(\.\d+)?|__index_level_\d+__)?")
 _MOST_COLUMNS = 10_000
+
+_DATA_AS_NAMES = {
+    "file": (
+        "The first line of the file looks like data, not like a header, so none of it is shown. "
+        "Put a line with the names of the columns on top"
+    ),
+    "query": "A column of the query has data as its name, so none is shown. Give each column a name with AS",
+    "Parquet file": (
+        "A column of the Parquet file has data as its name, so none is shown. Write it with names of columns"
+    ),
+}
+"""What is wrong where the names of a source's columns look like data, and what to do."""
 
 MORE_CELLS = "It has more cells than the header: a cell with a delimiter needs quotes."
 
@@ -102,26 +115,40 @@ class ColumnNames:
         :raises InvalidInputError: when a named column is missing, none holds the address, or two map to one name.
         """
         columns = [self.column(name) for name in header]
+        self._check_columns(columns, "file")
+        return columns
+
+    def of_table(self, header: list[str], what: str) -> list[Column]:
+        """Return the columns of a source that names each of them once: the result of a query, or a Parquet file.
+
+        :param what: what the source is, for errors, such as "query".
+        :raises InvalidInputError: as :meth:`of_header`, and when two columns have the same name.
+        """
+        twice = [name for name, times in Counter(map(trimmed, header)).items() if name and times > 1]
+        if twice:
+            raise InvalidInputError(
+                f"Two columns of the {what} are called {shown_name(twice[0])}: rename one, or leave it out."
+            )
+        columns = [self.column(name) for name in header]
+        self._check_columns(columns, what)
+        return columns
+
+    def _check_columns(self, columns: list[Column], what: str) -> None:
         loaded = [column for column in columns if column.target is not None]
         missing = [*sorted(self._unseen), *self.opt_outs.unseen()]
         has_address = any(column.target == EMAIL for column in loaded)
         if missing or not has_address:
             names = [column.name for column in columns]
             if not has_address and any(map(looks_like_data, names)):
-                raise InvalidInputError(
-                    "The first line of the file looks like data, not like a header, so none of it is shown. "
-                    f"Put a line with the names of the columns on top, {EMAIL!r} among them."
-                )
+                raise InvalidInputError(f"{_DATA_AS_NAMES[what]}, {EMAIL!r} among them.")
             # Without a name for each column, and without an address, it may be anything.
             is_shown = has_address or (all(names) and any(map(is_usual, names)))
             shown = f"; it has {listed(names)}" if is_shown else ""
+            hint = _one_column(names) if what == "file" else ""
             if missing:
-                raise InvalidInputError(f"The file has no column {redacted(missing[0])!r}{shown}.{_one_column(names)}")
-            raise InvalidInputError(
-                f"The file has no {EMAIL!r} column{shown}. Map one with columns.{_one_column(names)}"
-            )
+                raise InvalidInputError(f"The {what} has no column {redacted(missing[0])!r}{shown}.{hint}")
+            raise InvalidInputError(f"The {what} has no {EMAIL!r} column{shown}. Map one with columns.{hint}")
         _check_distinct([(column.name, str(column.target)) for column in loaded])
-        return columns
 
     def could_be_header(self, cells: list[str]) -> bool:
         """Return whether one of a line's cells is the column of the address."""

@@ -20,13 +20,13 @@ BYTE_ORDER_MARKS = {
 _EXCEL = "an Excel workbook (.xlsx): save it as CSV UTF-8"
 _SIGNATURES = {
     b"\xd0\xcf\x11\xe0": "an old Excel workbook (.xls), or another old Office file: save it as CSV UTF-8",
-    b"PAR1": "a Parquet file: write it as CSV or as JSON lines",
+    b"PAR1": "a Parquet file: give it a name that ends in .parquet",
     b"%PDF": "a PDF document: load the table that it was made from",
     b"SQLite format 3\0": "an SQLite database: export the table as CSV",
-    b"Obj\x01": "an Avro file: write it as CSV or as JSON lines",
-    b"ORC": "an ORC file: write it as CSV or as JSON lines",
-    b"ARROW1": "an Arrow file: write it as CSV or as JSON lines",
-    b"FEA1": "a Feather file: write it as CSV or as JSON lines",
+    b"Obj\x01": "an Avro file: write it as CSV, JSON lines or Parquet",
+    b"ORC": "an ORC file: write it as CSV, JSON lines or Parquet",
+    b"ARROW1": "an Arrow file: write it as CSV, JSON lines or Parquet",
+    b"FEA1": "a Feather file: write it as CSV, JSON lines or Parquet",
     b"BZh": "a bzip2 archive: unpack it, or use gzip",
     b"\xfd7zXZ": "an xz archive: unpack it, or use gzip",
     b"\x28\xb5\x2f\xfd": "a Zstandard archive: unpack it, or use gzip",

@@ -1,4 +1,4 @@
-"""The sources of people: any iterator of mappings, an open CSV file or an open JSON file, read as a stream.
+"""The sources of people: mappings, a CSV, JSON or Parquet file, or the result of a query, each read as a stream.
 
 A problem of one row makes that row a :class:`Reject`. A problem of the whole file is an error. It is raised before
 anything is sent, because the plan is made of all rows first.
@@ -12,13 +12,27 @@ from airflow_provider_salesblink.client.errors import InvalidInputError
 from airflow_provider_salesblink.loading.column_names import ColumnNames
 from airflow_provider_salesblink.loading.csv_rows import from_csv
 from airflow_provider_salesblink.loading.json_rows import from_jsonl
+from airflow_provider_salesblink.loading.parquet_rows import from_parquet
 from airflow_provider_salesblink.loading.row_types import LONGEST_CELL, Reject, Row, Source
+from airflow_provider_salesblink.loading.sql_rows import QueryFailedError, from_query
 
-__all__ = ["LONGEST_CELL", "ColumnNames", "Reject", "Row", "Source", "from_csv", "from_jsonl", "from_mappings"]
+__all__ = [
+    "LONGEST_CELL",
+    "ColumnNames",
+    "QueryFailedError",
+    "Reject",
+    "Row",
+    "Source",
+    "from_csv",
+    "from_jsonl",
+    "from_mappings",
+    "from_parquet",
+    "from_query",
+]
 
 
 def from_mappings(items: Iterable[object], names: ColumnNames) -> Source:
-    """Yield the rows of a list, a generator or a cursor: one mapping of columns to values each, counted from 1.
+    """Yield the rows of a list or a generator: one mapping of columns to values each, counted from 1.
 
     :raises InvalidInputError: when ``items`` has no rows.
     """

@@ -218,8 +218,12 @@ def exactly_one(*, hint: str = "", **given: object) -> None:
     """
     named = [name for name, value in given.items() if value is not None]
     if len(named) != 1:
-        which = "both" if named else "neither"
-        raise AirflowFailException(f"Pass exactly one of {' or '.join(given)}; got {which}.{hint}")
+        which = " and ".join(named) or "none"
+        if len(given) == 2:
+            which = "both" if named else "neither"
+        raise AirflowFailException(
+            f"Pass exactly one of {', '.join(list(given)[:-1])} or {list(given)[-1]}; got {which}.{hint}"
+        )
 
 
 def one_of(argument: str, value: object, words: tuple[str, ...]) -> None:

@@ -86,6 +86,78 @@ def write_lines(path: str, lines: Iterable[str], argument: str = "output_path") 
             file.write(line)
 
 
+def exists(path: str, argument: str) -> bool:
+    """Return whether there is a file at ``path``.
+
+    :raises AirflowFailException: that cannot be found out, and a retry would not help.
+    """
+    with _fail_for_good(argument, path):
+        return bool(ObjectStoragePath(path).exists())
+
+
+@contextmanager
+def open_bytes(path: str, argument: str) -> Iterator[IO[bytes]]:
+    """Open a file to read its bytes.
+
+    :raises AirflowFailException: the file does not exist or cannot be read.
+    """
+    with _fail_for_good(argument, path):
+        file = ObjectStoragePath(path).open("rb")  # type: ignore[no-untyped-call]
+    with file:
+        yield file
+
+
+def append_lines(path: str, lines: Iterable[str], argument: str) -> None:
+    """Append lines to a UTF-8 file, which may be missing, with the line ends that it has.
+
+    A crash takes nothing away from what the file has: a local file only grows. Object storages cannot append: there
+    the whole file is written again, and the storage keeps the old one until the new one is complete.
+
+    :param lines: the lines without their ends.
+    :raises AirflowFailException: the file cannot be written, and a retry would not help.
+    """
+    with _fail_for_good(argument, path):
+        target = _target(path)
+        if _is_local(target):
+            _append_to_local_file(Path(target.path), lines)
+            return
+        there = target.read_bytes() if target.exists() else b""
+        content = there + _continuation(there[:_HEAD], there[-1:], lines)
+        with target.open("wb") as file:  # type: ignore[no-untyped-call]
+            file.write(content)
+
+
+def _append_to_local_file(path: Path, lines: Iterable[str]) -> None:
+    # Appending loses no line that somebody else appends at the same time.
+    with path.open("a+b", buffering=0) as file:
+        size = file.seek(0, os.SEEK_END)
+        file.seek(max(0, size - 1))
+        last = file.read(1)
+        file.seek(0)
+        content = _continuation(file.read(_HEAD), last, lines)
+        written = 0
+        try:
+            while written < len(content):
+                written += file.write(content[written:])
+            os.fsync(file.fileno())
+        except OSError:
+            # Half a line could be the address of somebody else.
+            if file.seek(0, os.SEEK_END) == size + written:
+                file.truncate(size)
+            raise
+
+
+def _continuation(head: bytes, last: bytes, lines: Iterable[str]) -> bytes:
+    """Return lines as they continue a file.
+
+    :param head: the first bytes of the file.
+    :param last: its last byte; nothing if it is empty.
+    """
+    end = b"\r\n" if b"\r\n" in head else b"\n"
+    start = end if last not in (b"", b"\n", b"\r") else b""
+    return start + b"".join(line.encode() + end for line in lines)
+
+
 @contextmanager
 def _new_file(path: str) -> Iterator[IO[str]]:
     target = _target(path)
@@ -120,11 +192,13 @@ def read_records(path: str) -> Iterator[dict[str, Any]]:
         log.warning("The file %s cannot be read (%s).", path, type(error).__name__)
 
 
+_HEAD = 4096
 _CSV = (".csv", ".tsv", ".txt")
 _JSON = (".json", ".jsonl", ".ndjson")
+_PARQUET = (".parquet",)
 _FOREIGN = {
     **dict.fromkeys((".xlsx", ".xlsm", ".xlsb", ".xls", ".ods", ".numbers"), "Save the spreadsheet as CSV UTF-8."),
-    **dict.fromkeys((".parquet", ".avro", ".orc", ".feather", ".arrow"), "Write the table as CSV or as JSON lines."),
+    **dict.fromkeys((".avro", ".orc", ".feather", ".arrow"), "Write the table as CSV, JSON lines or Parquet."),
     **dict.fromkeys((".zip", ".bz2", ".xz", ".zst", ".7z", ".tar", ".tgz"), "Unpack it, or compress it with gzip."),
 }
 
@@ -136,14 +210,14 @@ def open_rows(
     csv_options: Mapping[str, Any] | None = None,
     opt_out_columns: Iterable[str] | None = None,
 ) -> Iterator[Source]:
-    """Open the rows of a CSV or JSON file, which may be packed with gzip.
+    """Open the rows of a CSV or JSON file, which may be packed with gzip, or of a Parquet file.
 
     :param columns: the source's column names to SalesBlink's; None for all columns as they are.
     :param csv_options: how a CSV file is written, as :func:`rows.from_csv` takes it.
     :param opt_out_columns: the columns that say who opted out.
-    :raises AirflowFailException: the file does not exist, cannot be read, or is neither CSV nor JSON by its name.
+    :raises AirflowFailException: the file does not exist or cannot be read, or its name ends like none of these.
     """
-    from airflow_provider_salesblink.loading.rows import ColumnNames, from_csv, from_jsonl
+    from airflow_provider_salesblink.loading.rows import ColumnNames, from_csv, from_jsonl, from_parquet
 
     with _fail_for_good("rows_path", path):
         source = ObjectStoragePath(path)
@@ -151,26 +225,33 @@ def open_rows(
     if is_folder:
         raise AirflowFailException(f"rows_path {path!r} is a folder: name one file, or map the task over its files.")
     suffix = _kind_by_name(source.name)
-    if csv_options is not None and suffix in _JSON:
+    if csv_options is not None and suffix not in _CSV:
         raise AirflowFailException(f"csv_options is for CSV files, and rows_path ends in {suffix!r}.")
     with _fail_for_good("rows_path", path):
         file = source.open("rb")  # type: ignore[no-untyped-call]
     with file:
         names = ColumnNames(columns, opt_out_columns)
-        yield from_jsonl(file, names) if suffix in _JSON else from_csv(file, names, csv_options)
+        if suffix in _PARQUET:
+            yield from_parquet(file, names)
+        else:
+            yield from_jsonl(file, names) if suffix in _JSON else from_csv(file, names, csv_options)
 
 
 def _kind_by_name(name: str) -> str:
     """Return the suffix that says how the rows of a file are written.
 
-    :raises AirflowFailException: it is not a suffix of CSV or JSON files.
+    :raises AirflowFailException: it is not a suffix of CSV, JSON or Parquet files.
     """
-    suffix = PurePath(name.lower().removesuffix(".gz")).suffix
-    if suffix not in (*_CSV, *_JSON):
+    bare = name.lower().removesuffix(".gz")
+    suffix = PurePath(bare).suffix
+    if suffix in _PARQUET and bare != name.lower():
+        raise AirflowFailException("rows_path ends in '.parquet.gz': unpack it. Parquet files are compressed inside.")
+    if suffix not in (*_CSV, *_JSON, *_PARQUET):
         known = ", ".join((*_CSV, *_JSON))
         remedy = f" {_FOREIGN[suffix]}" if suffix in _FOREIGN else ""
         raise AirflowFailException(
-            f"rows_path ends in {suffix!r}: give a file in {known}, each also with .gz at the end.{remedy}"
+            f"rows_path ends in {suffix!r}: give a file in {known}, each also with .gz at the end, or in "
+            f".parquet.{remedy}"
         )
     return suffix
 

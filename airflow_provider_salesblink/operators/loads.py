@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from contextlib import nullcontext
-from typing import TYPE_CHECKING, Any, get_args
+from typing import TYPE_CHECKING, Any, ClassVar, get_args
 
 from airflow.providers.common.compat.sdk import AirflowFailException, ObjectStoragePath
 
@@ -12,11 +12,12 @@ from airflow_provider_salesblink.argument_types import path_text
 from airflow_provider_salesblink.choices import Mode, OptOuts, OptOutScope
 from airflow_provider_salesblink.links import CampaignLink
 from airflow_provider_salesblink.operators.base import SalesBlinkOperator, exactly_one, json_argument, one_of
+from airflow_provider_salesblink.operators.databases import Query
 from airflow_provider_salesblink.operators.files import Rows, check_path, is_same, open_rows, read_records, write_lines
 
 if TYPE_CHECKING:
     import os
-    from collections.abc import Iterator, Mapping
+    from collections.abc import Iterator, Mapping, Sequence
 
     from airflow.providers.openlineage.extractors import OperatorLineage
 
@@ -29,11 +30,12 @@ _LOST = {"rows_path": "the rows", "suppression_path": "the list", "rejected_path
 
 
 class AddProspectsOperator(SalesBlinkOperator):
-    """Bring the people of a file or a list into a campaign, nobody twice and nobody lost, however often it runs.
+    """Bring the people of a file, a query or a list into a campaign, nobody twice and nobody lost.
 
-    Reads the campaign once, decides for each row, then sends what differs. A task that was killed or cleared finishes
-    the job when it runs again. People who are unsubscribed in the campaign are never changed. Rows that cannot be
-    loaded are refused; the others are sent anyway, and then the task fails if more than ``max_rejected`` were refused.
+    Reads the campaign once, decides for each row, then sends what differs. It may run as often as you like: a task that
+    was killed or cleared finishes the job when it runs again. People who are unsubscribed in the campaign are never
+    changed. Rows that cannot be loaded are refused; the others are sent anyway, and then the task fails if more than
+    ``max_rejected`` were refused.
 
     XCom: ``outcome`` "loaded", ``campaign_id``, ``mode``, counts (``rows``, ``added``, ``updated``, ``unsubscribed``,
     ``there``, ``opted_out``, ``repeats``, ``rejected``, ...), ``rejected_path``, None if nothing was refused, and
@@ -42,7 +44,12 @@ class AddProspectsOperator(SalesBlinkOperator):
     :param campaign_id: the campaign's id (templated).
     :param rows: the people, a list of columns -> values, also as JSON text (templated). They pass through Airflow's
         database where they come from XCom; prefer ``rows_path``.
-    :param rows_path: a CSV or JSON file on any object storage (templated). Exactly one of the two.
+    :param rows_path: a CSV, JSON or Parquet file on any object storage (templated).
+    :param sql: a query, or the name of a ``.sql`` file next to the DAG (templated). Its rows are read as a stream.
+        Exactly one of the three.
+    :param sql_conn_id: the Airflow connection of the query's database (templated): any with a ``DbApiHook``.
+    :param sql_parameters: the values of the query's placeholders, a list or a dict, as its driver takes them
+        (templated).
     :param columns: the source's column names -> SalesBlink's; only these are loaded (templated). Default: all.
     :param csv_options: how the CSV file is written, where its header does not show it: ``delimiter``, ``quotechar``,
         ``escapechar``, ``encoding``, ``skip_rows`` (templated).
@@ -83,6 +90,9 @@ class AddProspectsOperator(SalesBlinkOperator):
         "campaign_id",
         "rows",
         "rows_path",
+        "sql",
+        "sql_conn_id",
+        "sql_parameters",
         "columns",
         "csv_options",
         "opt_out_columns",
@@ -94,6 +104,8 @@ class AddProspectsOperator(SalesBlinkOperator):
         "list_id",
         "salesblink_conn_id",
     )
+    template_ext = (".sql",)
+    template_fields_renderers: ClassVar[dict[str, str]] = {"sql": "sql"}
     operator_extra_links = (CampaignLink(),)
 
     def __init__(
@@ -102,6 +114,9 @@ class AddProspectsOperator(SalesBlinkOperator):
         campaign_id: str,
         rows: Iterable[Mapping[str, Any]] | str | None = None,
         rows_path: str | os.PathLike[str] | None = None,
+        sql: str | None = None,
+        sql_conn_id: str | None = None,
+        sql_parameters: Sequence[Any] | Mapping[str, Any] | str | None = None,
         columns: Mapping[str, str] | str | None = None,
         csv_options: Mapping[str, Any] | str | None = None,
         opt_out_columns: Iterable[str] | str | None = None,
@@ -130,6 +145,9 @@ class AddProspectsOperator(SalesBlinkOperator):
         self.campaign_id = campaign_id
         self.rows = rows
         self.rows_path: str | None = path_text(rows_path)
+        self.sql = sql
+        self.sql_conn_id = sql_conn_id
+        self.sql_parameters = sql_parameters
         self.columns = columns
         self.csv_options = csv_options
         self.opt_out_columns = opt_out_columns
@@ -175,7 +193,9 @@ class AddProspectsOperator(SalesBlinkOperator):
         from airflow_provider_salesblink.loading import Guards, LoadFailedError, OptOutRules, RunOptions, load
         from airflow_provider_salesblink.loading.destination import ListChoice
 
-        exactly_one(rows=self.rows, rows_path=self.rows_path)
+        exactly_one(rows=self.rows, rows_path=self.rows_path, sql=self.sql)
+        if self.sql is None and (self.sql_conn_id is not None or self.sql_parameters is not None):
+            raise AirflowFailException("sql_conn_id and sql_parameters are for sql, and the rows do not come from it.")
         if self.mode != "update":
             self.check_reservations_are_shared(client)
         validation.number("defer_after", self.defer_after, 0)
@@ -255,9 +275,20 @@ class AddProspectsOperator(SalesBlinkOperator):
         if self.rows_path is not None:
             self.log.info("Loading %s into campaign %s.", self.rows_path, self.campaign_id)
             return Rows(open_rows, self.rows_path, columns, csv_options, opt_out_columns)
+        if self.sql is not None:
+            query = self._query()
+            self.log.info(
+                "Loading the rows of a query of connection %s into campaign %s.", query.conn_id, self.campaign_id
+            )
+            return Rows(query.open, columns, opt_out_columns)
         given = self.rows.given if isinstance(self.rows, _OutOfSight) else self.rows
         rows = json_argument("rows", given, list)
         return Rows(lambda: nullcontext(from_mappings(rows or (), ColumnNames(columns, opt_out_columns))))
+
+    def _query(self) -> Query:
+        if self.csv_options is not None:
+            raise AirflowFailException("csv_options is for CSV files, and the rows come from sql.")
+        return Query.of(self.sql, self.sql_conn_id, self.sql_parameters)
 
     def _keep(self, rejects: Iterable[Reject]) -> None:
         from airflow_provider_salesblink.loading.report import as_json_lines
@@ -286,7 +317,13 @@ class AddProspectsOperator(SalesBlinkOperator):
         from airflow_provider_salesblink.operators import lineage
 
         campaign = lineage.campaign_of(self.outlets, self.campaign_id, self.salesblink_conn_id)
-        return lineage.of_load(campaign=campaign, rows_path=self.rows_path, inlets=self.inlets, result=self._result)
+        return lineage.of_load(
+            campaign=campaign,
+            rows_path=self.rows_path,
+            query=None if self.sql is None else self._query,
+            inlets=self.inlets,
+            result=self._result,
+        )
 
 
 class _OutOfSight:

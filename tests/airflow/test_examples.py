@@ -26,6 +26,7 @@ if TYPE_CHECKING:
 
     from tests.apis import Api
     from tests.polls import Polls
+    from tests.postgres_server import Postgres
 
 pytestmark = pytest.mark.apis(*BOTH)
 
@@ -230,6 +231,74 @@ def test_a_night_without_refused_rows_bothers_nobody(
     assert run.state == "success"
     assert states(run)["hand_over"] == {"skipped"}
     assert len(sandbox.people("spring-2027")) == 7
+
+
+LEADS = [
+    (1, "gita@example.com", "Gita", "Initech", False, "spring-2027"),
+    (2, "hugo@example.com", "Hugo", None, True, "spring-2027"),
+    (3, "no address", "Ina", None, False, "spring-2027"),
+    (4, "GITA@example.com", "Gita", "Initech", False, "spring-2027"),
+    (5, "otto@example.com", "Otto", None, False, "win-back"),
+]
+
+
+@pytest.fixture
+def warehouse(postgres: Postgres, monkeypatch: pytest.MonkeyPatch) -> Postgres:
+    """A database with leads, as the connection ``warehouse``."""
+    postgres.run(
+        "DROP TABLE IF EXISTS lead, salesblink_outcome",
+        "CREATE TABLE lead (id int, email text, first_name text, company text, do_not_mail bool, campaign text)",
+    )
+    with closing(postgres.connect()) as database, database.cursor() as cursor:
+        cursor.executemany("INSERT INTO lead VALUES (%s, %s, %s, %s, %s, %s)", LEADS)
+    monkeypatch.setenv("AIRFLOW_CONN_WAREHOUSE", json.dumps(postgres.airflow_connection()))
+    return postgres
+
+
+def test_warehouse_to_campaign_loads_the_leads_and_stores_what_became_of_them(
+    examples: dict[str, Any],
+    sandbox: Sandbox,
+    warehouse: Postgres,
+    run_dag: Callable[..., Any],
+    tmp_path: Path,
+) -> None:
+    before = {person.email for person in sandbox.people("spring-2027")}
+    outcomes = tmp_path / "outcomes.jsonl"
+
+    run = run_dag(examples["warehouse_to_campaign"], run_conf={"outcomes": f"file://{outcomes}"})
+
+    assert run.state == "success"
+    assert {person.email for person in sandbox.people("spring-2027")} - before == {"gita@example.com"}
+    stored = warehouse.run("SELECT row, outcome, length(person), run FROM salesblink_outcome ORDER BY row")
+    assert stored == [
+        (1, "added", 64, run.run_id), (2, "opted_out", 64, run.run_id), (3, "rejected", None, run.run_id),
+        (4, "repeats", 64, run.run_id),
+    ]  # fmt: skip
+    (first, *_, last) = warehouse.run("SELECT person FROM salesblink_outcome WHERE person IS NOT NULL ORDER BY row")
+    assert first == last, "one person in two spellings"
+    assert "example.com" not in str(warehouse.run("SELECT * FROM salesblink_outcome"))
+
+
+def test_warehouse_to_campaign_stores_the_outcomes_of_a_load_that_fails_too(
+    examples: dict[str, Any],
+    sandbox: Sandbox,
+    warehouse: Postgres,
+    run_dag: Callable[..., Any],
+    tmp_path: Path,
+) -> None:
+    before = sandbox.people("spring-2027")
+    warehouse.run(
+        "INSERT INTO lead SELECT n, 'p' || n || '@example.com', NULL, NULL, false, 'spring-2027' "
+        "FROM generate_series(10, 5010) AS series(n)"
+    )
+
+    run = run_dag(examples["warehouse_to_campaign"], run_conf={"outcomes": f"file://{tmp_path}/outcomes.jsonl"})
+
+    assert run.state == "failed"
+    assert states(run) == {"load": {"failed"}, "finish": {"upstream_failed"}, "store_outcomes": {"success"}}
+    assert sandbox.people("spring-2027") == before
+    counts = dict(warehouse.run("SELECT outcome, count(*) FROM salesblink_outcome GROUP BY outcome"))
+    assert counts == {"not_sent": 5_002, "opted_out": 1, "rejected": 1, "repeats": 1}
 
 
 # A parameter for each run, because dag.test() keeps the conf of one run in the params of the next.

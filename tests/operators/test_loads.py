@@ -10,8 +10,10 @@ from contextlib import closing
 from types import SimpleNamespace
 from typing import TYPE_CHECKING, Any
 
+import pyarrow as pa
 import pytest
 from airflow.providers.common.compat.sdk import AirflowFailException, ObjectStoragePath, TaskDeferred, task
+from pyarrow import parquet
 
 from airflow_provider_salesblink.operators.prospects import AddProspectsOperator
 from airflow_provider_salesblink.sandbox import V1Rules
@@ -43,6 +45,14 @@ def test_a_list_of_people_is_added(sandbox: Sandbox, campaign: CampaignUnderTest
     xcom = load(campaign, rows=ROWS)
 
     assert (xcom["outcome"], xcom["rows"], xcom["added"], xcom["rejected_path"]) == ("loaded", 20, 20, None)
+    assert by_address(person.fields for person in sandbox.people()) == by_address(ROWS)
+
+
+def test_a_parquet_file_of_people_is_added(sandbox: Sandbox, campaign: CampaignUnderTest, tmp_path: Path) -> None:
+    path = tmp_path / "people.PARQUET"
+    parquet.write_table(pa.Table.from_pylist(ROWS), path)
+
+    assert load(campaign, rows_path=f"file://{path}")["added"] == 20
     assert by_address(person.fields for person in sandbox.people()) == by_address(ROWS)
 
 
@@ -118,14 +128,18 @@ def test_some_rejects_may_be_fine(campaign: CampaignUnderTest, tmp_path: Path) -
 @pytest.mark.parametrize(
     ("given", "sentence"),
     [
-        ({}, "exactly one of rows or rows_path; got neither"),
-        ({"rows": [], "rows_path": "x.csv"}, "exactly one of rows or rows_path; got both"),
+        ({}, "exactly one of rows, rows_path or sql; got none"),
+        ({"rows": [], "rows_path": "x.csv"}, "exactly one of rows, rows_path or sql; got rows and rows_path"),
         ({"rows_path": "people.xlsx"}, "rows_path ends in '.xlsx': give a file in .csv"),
         (
-            {"rows_path": "People.Parquet"},
-            "rows_path ends in '.parquet': give a file in .csv, .tsv, .txt, .json,",
+            {"rows_path": "People.parquet.gz"},
+            "rows_path ends in '.parquet.gz': unpack it. Parquet files are compressed inside.",
         ),
-        ({"rows_path": "people.xlsx.gz"}, "each also with .gz at the end. Save the spreadsheet as CSV UTF-8."),
+        (
+            {"rows_path": "People.Avro"},
+            "rows_path ends in '.avro': give a file in .csv, .tsv, .txt, .json,",
+        ),
+        ({"rows_path": "people.xlsx.gz"}, "or in .parquet. Save the spreadsheet as CSV UTF-8."),
         (
             {"rows_path": "people.jsonl", "csv_options": {}},
             "csv_options is for CSV files, and rows_path ends in '.jsonl'",

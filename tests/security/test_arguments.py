@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import importlib
 import inspect
+import json
 import pkgutil
 from collections.abc import Iterator, Mapping
 from typing import TYPE_CHECKING, Any
@@ -44,6 +45,10 @@ MEANT: dict[str, Any] = {
     "where": {"Company": "Acme"},
     "state": "paused",
     "rows": [{"Email": ADDRESS}],
+    "sql": "SELECT 'ana@example.com' AS Email",
+    "sql_conn_id": "warehouse",
+    "insert_sql": "INSERT INTO leads (email) VALUES (?)",
+    "sql_parameters": [],
     "columns": {"Email": "Email"},
     "csv_options": {"delimiter": ","},
     "opt_out_columns": ["Unsubscribed"],
@@ -65,7 +70,7 @@ MEANT: dict[str, Any] = {
 }
 """A valid value for each argument. Add one for each new argument."""
 
-PATHS = ("outcomes_path", "output_path", "rejected_path", "rows_path", "suppression_path")
+PATHS = ("outcomes_path", "output_path", "path", "rejected_path", "rows_path", "suppression_path")
 """Paths of the user's files, which are never sent."""
 
 INJECTIONS = [
@@ -257,6 +262,7 @@ def tasks() -> list[tuple[type, str]]:
     return found
 
 
+FROM_SQL = {"insert_sql", "sql", "sql_conn_id", "sql_parameters"}
 PAIRS = [
     ("campaign_id", "campaign_name"), ("prospect_id", "email"), ("rows", "rows_path"), ("list_id", "list_name"),
     ("query", "body"),
@@ -276,6 +282,8 @@ def needed(kind: type, argument: str) -> dict[str, Any]:
             taken -= {one, other}
         elif one in taken:
             taken.discard(other)
+    # The rows come from a query only where one of its arguments is tried.
+    taken -= {"rows", "csv_options"} if argument in FROM_SQL else FROM_SQL
     return options | {name: MEANT[name] for name in taken}
 
 
@@ -289,9 +297,17 @@ def test_every_operator_sensor_and_notifier_is_found() -> None:
 
 @pytest.mark.parametrize(("kind", "argument"), tasks(), ids=str)
 def test_no_argument_of_a_task_leaves_its_place(
-    serve: Serve, connection: Callable[..., None], tmp_path: Path, kind: type, argument: str
+    serve: Serve,
+    connection: Callable[..., None],
+    monkeypatch: pytest.MonkeyPatch,
+    tmp_path: Path,
+    kind: type,
+    argument: str,
 ) -> None:
     server = serve(always_successful)
+    monkeypatch.setenv(
+        "AIRFLOW_CONN_WAREHOUSE", json.dumps({"conn_type": "sqlite", "host": f"{tmp_path}/leads.sqlite"})
+    )
     api = "v1" if kind.__module__.rpartition(".")[2] in V1_ONLY else "classic"
     extra = {"pacing_url": f"file://{tmp_path}/pace.sqlite", "max_attempts": 1, "deletes_per_minute": 0}
     connection(host=server.url, password=KEY, extra={**extra, "api_version": api})

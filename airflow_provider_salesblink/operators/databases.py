@@ -1,0 +1,169 @@
+"""Queries that return people: read them through the Airflow connection of any database that has a ``DbApiHook``."""
+
+from __future__ import annotations
+
+from contextlib import closing, contextmanager
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+from urllib.parse import quote
+
+from airflow.providers.common.compat.sdk import AirflowFailException, AirflowNotFoundException, BaseHook
+
+from airflow_provider_salesblink.argument_types import json_argument
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator, Mapping
+
+    from airflow.providers.common.sql.hooks.sql import DbApiHook
+
+    from airflow_provider_salesblink.loading.rows import Source
+
+_EXTRA = "pip install 'airflow-provider-salesblink[sql]' on every worker"
+_WRITES = frozenset({"ALTER", "CREATE", "DELETE", "DROP", "INSERT", "MERGE", "REPLACE", "TRUNCATE", "UPDATE"})
+_SHORTEST_SECRET = 8
+"""Characters. Shorter values of a connection's extras are words such as "require"."""
+
+
+@dataclass(frozen=True)
+class Query:
+    """A query, and the connection that runs it.
+
+    :param text: one SELECT.
+    :param parameters: the values of its placeholders, as the driver takes them.
+    """
+
+    conn_id: str
+    text: str
+    parameters: list[Any] | tuple[Any, ...] | dict[str, Any] | None
+
+    @classmethod
+    def of(cls, sql: object, sql_conn_id: str | None, sql_parameters: object) -> Query:
+        """Return the query of an operator's arguments.
+
+        :raises AirflowFailException: one of them is missing or wrong. No error shows the query.
+        """
+        if sql_conn_id is None or not sql_conn_id.strip():
+            raise AirflowFailException("sql needs sql_conn_id: the Airflow connection of the database.")
+        return cls(sql_conn_id, _one_query(sql), _parameters(sql_parameters))
+
+    def without_placeholders(self) -> str:
+        """Return the text with NULL in place of each placeholder, for a parser of plain SQL."""
+        if self.parameters is None:
+            return self.text
+        from sqlparse import lexer, tokens
+
+        found = lexer.tokenize(self.text.replace("%%", "%"))  # type: ignore[no-untyped-call]
+        return "".join("NULL" if kind in tokens.Name.Placeholder else value for kind, value in found)
+
+    @contextmanager
+    def open(self, columns: Mapping[str, str] | None, opt_out_columns: Iterable[str] | None) -> Iterator[Source]:
+        """Run the query and return its rows.
+
+        :param columns: the query's column names to SalesBlink's; None for all columns as they are.
+        :param opt_out_columns: the columns that say who opted out.
+        :raises AirflowFailException: the connection is not one of a database.
+        :raises InvalidInputError: the query is wrong.
+        :raises QueryFailedError: the database cannot be reached, or fails; a retry may help.
+        """
+        from airflow_provider_salesblink.loading.rows import ColumnNames, from_query
+
+        names = ColumnNames(columns, opt_out_columns)
+        with closing(from_query(self.connect(), self.text, self.parameters, names)) as source:
+            yield source
+
+    def connect(self) -> Any:  # noqa: ANN401
+        """Return an open connection of the database's driver.
+
+        :raises AirflowFailException: the connection is not one of a database.
+        :raises QueryFailedError: the database cannot be reached; a retry may help.
+        """
+        from airflow_provider_salesblink.loading.sql_rows import attempt
+
+        hook = database_hook(self.conn_id)
+        what = f"The database of connection {self.conn_id!r} cannot be reached"
+        return attempt(what, hook.get_conn, private=_secrets(hook.get_connection(self.conn_id)))
+
+
+def database_hook(conn_id: str) -> DbApiHook:
+    """Return the hook of a database's connection.
+
+    :raises AirflowFailException: there is no such connection, it is not one of a database, or a package is missing.
+    """
+    try:
+        from airflow.providers.common.sql.hooks.sql import DbApiHook
+    except ImportError:
+        raise AirflowFailException(f"sql needs a package that is not installed: {_EXTRA}.") from None
+    try:
+        connection = BaseHook.get_connection(conn_id)
+    except AirflowNotFoundException:
+        raise AirflowFailException(
+            f"There is no connection {conn_id!r}: create it, or set sql_conn_id to one that exists."
+        ) from None
+    kind = f"Connection {conn_id!r} has the type {connection.conn_type!r}"
+    try:
+        hook = connection.get_hook()  # type: ignore[no-untyped-call]
+    except Exception as error:  # noqa: BLE001  # Airflow raises its bare exception for a type that it does not know
+        raise AirflowFailException(
+            f"{kind}, for which Airflow finds no hook ({type(error).__name__}): install the Airflow provider of the "
+            "database, with its driver, on every worker."
+        ) from None
+    if not isinstance(hook, DbApiHook):
+        raise AirflowFailException(f"{kind}, which is not a database: set sql_conn_id to the connection of a database.")
+    return hook
+
+
+def _one_query(sql: object) -> str:
+    """Return the text of a query without the semicolon at its end.
+
+    :raises AirflowFailException: it is not a text, or not one statement that reads.
+    """
+    if not isinstance(sql, str):
+        raise AirflowFailException(f"sql is a {type(sql).__name__}: pass the text of one SELECT, or a .sql file.")
+    text = sql.strip()
+    if text.lower().endswith(".sql") and len(text.split()) == 1:
+        raise AirflowFailException(
+            "sql is the name of a file. Airflow reads it only where the DAG itself writes the name, with .sql at its "
+            "end; a template or a mapped value that renders to a name is not read."
+        )
+    words = _first_words(text)
+    if not words or text == "None":
+        raise AirflowFailException("sql is empty: its template found nothing. Pass one SELECT.")
+    if len(words) > 1:
+        raise AirflowFailException(f"sql holds {len(words)} statements: pass one SELECT.")
+    if words[0] in _WRITES:
+        raise AirflowFailException(f"sql begins with {words[0]}, so it is not a query: pass one SELECT.")
+    return text.rstrip("; \t\r\n")
+
+
+def _first_words(text: str) -> list[str]:
+    """Return the first word of each statement, in capitals."""
+    try:
+        from sqlparse import lexer, split, tokens
+    except ImportError:
+        raise AirflowFailException(f"sql needs a package that is not installed: {_EXTRA}.") from None
+    found = []
+    for statement in split(text):
+        words = (
+            value
+            for kind, value in lexer.tokenize(statement)  # type: ignore[no-untyped-call]
+            if kind not in tokens.Comment and kind not in tokens.Whitespace and value not in ("(", ";")
+        )
+        found += [word.split()[0].upper() for word in [next(words, "")] if word]
+    return found
+
+
+def _parameters(given: object) -> Any:  # noqa: ANN401
+    if isinstance(given, str):
+        given = json_argument("sql_parameters", given, dict if given.lstrip().startswith("{") else list)
+    if given is None or isinstance(given, list | tuple | dict):
+        return given
+    raise AirflowFailException(
+        f"sql_parameters is a {type(given).__name__}: pass a list or a dict, as the driver does."
+    )
+
+
+def _secrets(connection: Any) -> list[str]:  # noqa: ANN401
+    """Return what no error may show of a connection: its password, and longer values of its extras."""
+    password = connection.password or ""
+    extras = [each for each in connection.extra_dejson.values() if isinstance(each, str)]
+    return [password, quote(password, safe=""), *(each for each in extras if len(each) >= _SHORTEST_SECRET)]
