@@ -47,10 +47,11 @@ class Destination(Protocol):
         :raises InvalidInputError: when they may not.
         """
 
-    def add(self, people: Sequence[dict[str, str]]) -> None:
+    def add(self, people: Sequence[dict[str, str]]) -> Sequence[str | None]:
         """Send people once, in one call.
 
         :param people: the columns of each.
+        :return: the id of each; None where the answer does not show it.
         :raises AmbiguousWriteError: when it is not known whether they were added. An API that only accepts people and
             adds them later always raises this.
         """
@@ -150,9 +151,12 @@ class ClientCampaign(_ClientDestination):
         """Check that the campaign has a list that people may be added to."""
         self.client.prospects.check_list(self.target_id, **self.list_choice.as_arguments())
 
-    def add(self, people: Sequence[dict[str, str]]) -> None:
-        """Send people once, in one call; raise :class:`AmbiguousWriteError` if it is not known whether that worked."""
-        self.client.prospects.send(self.target_id, people, **self.list_choice.as_arguments())
+    def add(self, people: Sequence[dict[str, str]]) -> Sequence[str | None]:
+        """Send people once, in one call, and return their ids.
+
+        :raises AmbiguousWriteError: when it is not known whether that worked.
+        """
+        return self.client.prospects.send(self.target_id, people, **self.list_choice.as_arguments())
 
 
 @dataclass(frozen=True)
@@ -178,6 +182,9 @@ class ClientList(_ClientDestination):
                 "Nothing was sent. Pass allow_running=True if that is what you want."
             )
 
-    def add(self, people: Sequence[dict[str, str]]) -> None:
-        """Send people once, in one call; raise :class:`AmbiguousWriteError` if it is not known whether that worked."""
-        self.client.prospects.send_to_list(self.target_id, people)
+    def add(self, people: Sequence[dict[str, str]]) -> Sequence[str | None]:
+        """Send people once, in one call.
+
+        :raises AmbiguousWriteError: always, except in a dry run: SalesBlink only accepts people.
+        """
+        return self.client.prospects.send_to_list(self.target_id, people)

@@ -72,7 +72,7 @@ class Source(Protocol):
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None: ...
 
-    def ready(self, most: int, sending: Iterable[Future[None]]) -> list[LookedUp]:
+    def ready(self, most: int, sending: Iterable[Future[Any]]) -> list[LookedUp]:
         """Return up to ``most`` people; none if one of ``sending`` ends before anybody is ready."""
 
 
@@ -90,7 +90,7 @@ class NoLookup:
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None: ...
 
-    def ready(self, most: int, sending: Iterable[Future[None]]) -> list[LookedUp]:  # noqa: ARG002
+    def ready(self, most: int, sending: Iterable[Future[Any]]) -> list[LookedUp]:  # noqa: ARG002
         """Return the next people of the plan."""
         found = [LookedUp(step) for step in islice(self._steps, most)]
         self.is_over = not found
@@ -121,7 +121,7 @@ class LookupAhead:
     ) -> None:
         self._pool.shutdown(cancel_futures=True)
 
-    def ready(self, most: int, sending: Iterable[Future[None]]) -> list[LookedUp]:
+    def ready(self, most: int, sending: Iterable[Future[Any]]) -> list[LookedUp]:
         """Return up to ``most`` people; none if one of ``sending`` ends before anybody is ready."""
         self._look_ahead()
         running: list[Future[Any]] = [*self._looking, *sending]

@@ -139,17 +139,18 @@ class RowOutcomes:
 
     def _continue_row(self, record: Mapping[str, Any]) -> None:
         word, when = record["outcome"], datetime.fromisoformat(record["time"])
-        if word in _AFTER_ALL:
+        row = (record["row"], bytes.fromhex(record["person"])) if word in _AFTER_ALL else None
+        if row is not None:
             self._database.execute(
                 "UPDATE outcome SET word = ?, prospect_id = ?, time = ? "
                 "WHERE number = ? AND person = ? AND word = 'there'",
-                (
-                    _AFTER_ALL[word],
-                    record["prospect_id"],
-                    when.timestamp(),
-                    record["row"],
-                    bytes.fromhex(record["person"]),
-                ),
+                (_AFTER_ALL[word], record["prospect_id"], when.timestamp(), *row),
+            )
+        if row is not None and word == "in_doubt":
+            # What the part before sent may still be under way, and this part may end before it is.
+            self._database.execute(
+                "UPDATE outcome SET word = 'in_doubt', reason = ? WHERE number = ? AND person = ? AND word = 'add'",
+                (record["reason"], *row),
             )
 
     def conclude(self, in_doubt: Iterable[int], *, is_sent: bool) -> None:
@@ -163,7 +164,8 @@ class RowOutcomes:
             self._database.execute(f"UPDATE outcome SET word = {planned}")  # noqa: S608
             return
         self._database.execute(
-            "UPDATE outcome SET word = 'not_sent', reason = NULL WHERE is_first AND word != 'rejected' "
+            "UPDATE outcome SET word = 'not_sent', reason = NULL "
+            "WHERE is_first AND word NOT IN ('rejected', 'in_doubt') "
             "AND who IN (SELECT person FROM step WHERE NOT done AND action != 'unsubscribe')"
         )
         for key in in_doubt:

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import logging
 import time
+from collections.abc import Sequence
 from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
 from contextlib import suppress
 from functools import partial
@@ -63,7 +64,9 @@ STEPS_AT_ONCE = 1000
 
 Group = list[LookedUp]
 """The people that one call adds."""
-_Sent = tuple[Group, Future[None]]
+Ids = Sequence[str | None]
+"""The ids of people who were added; None where the answer shows none."""
+_Sent = tuple[Group, Future[Ids]]
 
 
 class Sender:
@@ -186,7 +189,7 @@ class Sender:
         return current
 
     def _in_flight(self, pool: ThreadPoolExecutor, current: Round) -> Iterator[_Sent]:
-        running: dict[Future[None], Group] = {}
+        running: dict[Future[Ids], Group] = {}
         with self._source() as source:
             while not (current.error or (source.is_over and not current.refused_groups)):
                 batch = self._next_batch(source, running, current)
@@ -198,14 +201,14 @@ class Sender:
                     yield from self._all_finished(running)
         yield from self._all_finished(running)
 
-    def _next_batch(self, source: Source, running: dict[Future[None], Group], current: Round) -> Group:
+    def _next_batch(self, source: Source, running: dict[Future[Ids], Group], current: Round) -> Group:
         if current.refused_groups:
             return current.refused_groups.pop()
         # No more than can be sent: people who are reserved and wait cannot be added by other loads.
         most = (self._limits.max_in_flight - len(running)) * self._limits.batch_size
         return [each for each in source.ready(most, running) if self._may_be_added(each, current)]
 
-    def _all_finished(self, running: dict[Future[None], Group]) -> Iterator[_Sent]:
+    def _all_finished(self, running: dict[Future[Ids], Group]) -> Iterator[_Sent]:
         while running:
             yield from self._finished(running)
 
@@ -250,7 +253,7 @@ class Sender:
         current.lookup_error = current.lookup_error or error
 
     def _submit(
-        self, pool: ThreadPoolExecutor, batch: list[LookedUp], running: dict[Future[None], Group], current: Round
+        self, pool: ThreadPoolExecutor, batch: list[LookedUp], running: dict[Future[Ids], Group], current: Round
     ) -> Iterator[_Sent]:
         own = self._reservations.acquire([each.step.who for each in batch])
         # Checked only now, because the load may have waited for the store, or the store may have lost reservations of
@@ -269,10 +272,10 @@ class Sender:
             while len(running) >= self._limits.max_in_flight:
                 yield from self._finished(running)
 
-    def _add(self, group: Group) -> None:
+    def _add(self, group: Group) -> Ids:
         # The call may wait for the rate limit for minutes, so the check runs right before the request.
         with check_before_write(partial(self._confirm, group)):
-            self._destination.add([each.step.columns for each in group])
+            return self._destination.add([each.step.columns for each in group])
 
     def _confirm(self, group: Group) -> None:
         for each in group:
@@ -280,7 +283,7 @@ class Sender:
         self._reservations.confirm([each.step.who for each in group])
 
     @staticmethod
-    def _finished(running: dict[Future[None], Group], timeout: float | None = None) -> Iterator[_Sent]:
+    def _finished(running: dict[Future[Ids], Group], timeout: float | None = None) -> Iterator[_Sent]:
         finished, _ = wait(running, timeout, return_when=FIRST_COMPLETED)
         for future in finished:
             yield running.pop(future), future
@@ -290,10 +293,10 @@ class Sender:
         too_old = time.monotonic() - LONGEST_UNSENT
         return self._reader.read_at < max(too_old, self._reservations.complete_since())
 
-    def _finish_add(self, group: Group, future: Future[None], current: Round) -> None:
+    def _finish_add(self, group: Group, future: Future[Ids], current: Round) -> None:
         steps = [each.step for each in group]
         try:
-            future.result()
+            ids = future.result()
         except AmbiguousWriteError as error:
             current.note_doubt(error, len(steps))
             if error.is_accepted:
@@ -311,8 +314,8 @@ class Sender:
         except SalesBlinkError as error:
             self._note_not_sent(error, current)
         else:
-            for step in steps:
-                self._mark_done(step, "added")
+            for step, prospect_id in zip(steps, ids, strict=True):
+                self._mark_done(step, "added", prospect_id)
             self._report.added += len(steps)
         self._read_back.note_decided(steps)
 
@@ -337,6 +340,6 @@ class Sender:
             # Raised when no other call is in flight, so that the report has all of them.
             current.error = current.error or error
 
-    def _mark_done(self, step: Step, outcome: Word) -> None:
-        self._plan.mark_done(step, outcome)
+    def _mark_done(self, step: Step, outcome: Word, prospect_id: str | None = None) -> None:
+        self._plan.mark_done(step, outcome, prospect_id)
         self._progress.step()

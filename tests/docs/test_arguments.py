@@ -8,6 +8,7 @@ from inspect import Parameter, signature
 from typing import Any
 
 from airflow_provider_salesblink.operators.base import SalesBlinkOperator
+from airflow_provider_salesblink.operators.load_base import LoadOperator
 from airflow_provider_salesblink.operators.loads import AddProspectsOperator
 from tests.docs.pages import DOCS
 
@@ -27,7 +28,7 @@ def test_the_table_has_each_argument_and_its_default() -> None:
     page = (DOCS / "loading.md").read_text()
     accepted = {
         name: None if parameter.default is Parameter.empty else parameter.default
-        for operator in (SalesBlinkOperator, AddProspectsOperator)
+        for operator in (SalesBlinkOperator, LoadOperator, AddProspectsOperator)
         for name, parameter in signature(operator.__init__).parameters.items()
         if parameter.kind is Parameter.KEYWORD_ONLY
     }

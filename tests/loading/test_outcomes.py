@@ -17,6 +17,7 @@ from airflow_provider_salesblink.loading import LoadFailedError
 from airflow_provider_salesblink.loading.plan import Plan
 from airflow_provider_salesblink.loading.planner import Planner
 from airflow_provider_salesblink.loading.rows import Reject, Row
+from airflow_provider_salesblink.sandbox import V1Rules
 from tests.apis import BOTH
 from tests.loading.people import people
 
@@ -132,6 +133,15 @@ def test_people_of_the_campaign_have_their_ids(load_rows: Callable[..., Report],
     assert [each.prospect_id for each in kept] == [ids[email] for email in shown]
 
 
+def test_people_who_were_added_have_their_ids(load_rows: Callable[..., Report], sandbox: Sandbox) -> None:
+    kept = Kept()
+
+    load_rows(people(5), on_outcomes=kept)
+
+    ids = {person.email: person.id for person in sandbox.people()}
+    assert [each.prospect_id for each in kept] == [ids[row["Email"]] for row in people(5)]
+
+
 @pytest.mark.usefixtures("inhabited")
 def test_a_dry_run_keeps_what_would_happen(
     load_rows: Callable[..., Report], new_client: Callable[..., SalesBlinkClient]
@@ -231,6 +241,31 @@ def test_a_load_that_a_guard_stops_has_sent_nothing(
     assert_agrees(failed.value.report, kept, "not_sent")
 
 
+@pytest.mark.apis("v1")
+def test_people_who_are_still_imported_are_in_doubt_until_they_show(
+    load_rows: Callable[..., Report], sandbox: Sandbox
+) -> None:
+    sandbox.v1 = V1Rules(import_delay=60)
+    options: dict[str, Any] = {"owner": "a", "settling_time": 100, "longest_wait": 2}
+    parts = [Kept(), Kept(), Kept()]
+    done: dict[str, Any] = {}
+
+    for part, earlier in zip(parts[:2], [Kept(), parts[0]], strict=True):
+        with pytest.raises(RateLimitedError) as waiting:
+            load_rows(
+                people(7), **options, done_before=done, earlier_outcomes=earlier.records(), on_outcomes=part
+            )  # fmt: skip
+        done = waiting.value.report.done()
+    sandbox.advance(60)
+    report = load_rows(
+        people(7), **options, done_before=done, earlier_outcomes=parts[1].records(), on_outcomes=parts[2]
+    )
+
+    assert [part.counts() for part in parts] == [{"in_doubt": 7}, {"in_doubt": 7}, {"added": 7}]
+    assert_agrees(report, parts[2])
+
+
+@pytest.mark.apis("classic")
 def test_a_load_that_ends_midway_says_who_was_sent(
     api: Api, load_rows: Callable[..., Report], sandbox: Sandbox
 ) -> None:

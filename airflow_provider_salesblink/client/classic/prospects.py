@@ -163,7 +163,7 @@ class Prospects:
         """
         raise UnsupportedByApiError(_NO_LISTS)
 
-    def send_to_list(self, list_id: str, people: Sequence[Mapping[str, Any]]) -> None:  # noqa: ARG002
+    def send_to_list(self, list_id: str, people: Sequence[Mapping[str, Any]]) -> Sequence[str | None]:  # noqa: ARG002
         """Raise: the classic API has no lists.
 
         :raises UnsupportedByApiError: always.
@@ -214,15 +214,17 @@ class Prospects:
         *,
         list_id: str | None = None,
         allow_other_campaigns: bool = False,  # noqa: ARG002
-    ) -> None:
+    ) -> Sequence[str | None]:
         """Add one person as :meth:`add` does, but do not read back a lost answer: the caller may check many at once.
 
         :param people: the columns of exactly one person.
+        :return: the person's id; None if the answer does not show it.
         :raises AmbiguousWriteError: the answer was lost.
         """
         (data,) = people
         campaign_id, columns = self._new(campaign_id, data, list_id)
-        self._requestor.send_once("prospect-add", body={"campaignID": campaign_id, "data": columns})
+        answer = self._requestor.send_once("prospect-add", body={"campaignID": campaign_id, "data": columns})
+        return [_added(answer, campaign_id, columns)["id"]]
 
     def _new(self, campaign_id: str, data: Mapping[str, Any], list_id: str | None) -> tuple[str, dict[str, Any]]:
         """Check the arguments of an add."""

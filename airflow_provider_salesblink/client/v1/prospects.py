@@ -95,15 +95,17 @@ class Prospects(ProspectSearch):
         for lead in self._people.on_list(validation.identifier("list_id", list_id)):
             yield prospect(lead, None)
 
-    def send_to_list(self, list_id: str, people: Sequence[Mapping[str, Any]]) -> None:
+    def send_to_list(self, list_id: str, people: Sequence[Mapping[str, Any]]) -> Sequence[str | None]:
         """Send up to 500 people to a list in one call, but do not read it: the caller does.
 
         :param people: the columns of each person.
+        :return: None for each person.
         :raises AmbiguousWriteError: always, except in a dry run: SalesBlink only accepted the people, or the answer was
             lost.
         """
         list_id = validation.identifier("list_id", list_id)
         self._imports.send(list_id, [self._checked(list_id, data)[1] for data in people])
+        return [None] * len(people)
 
     def check_list(self, campaign_id: str, *, list_id: str | None = None, allow_other_campaigns: bool = False) -> None:
         """Check whether people may be added to a list of a campaign, as :meth:`add` does before it sends anything.
@@ -154,16 +156,18 @@ class Prospects(ProspectSearch):
         *,
         list_id: str | None = None,
         allow_other_campaigns: bool = False,
-    ) -> None:
+    ) -> Sequence[str | None]:
         """Send up to 500 people in one call as :meth:`add` sends one, but do not read the list: the caller does.
 
         :param people: the columns of each person.
+        :return: None for each person.
         :raises AmbiguousWriteError: always, except in a dry run: SalesBlink only accepted the people, or the answer was
             lost.
         """
         checked = [self._checked(campaign_id, data)[1] for data in people]
         target = self._sequence_lists.target(campaign_id, list_id, allow_other_campaigns=allow_other_campaigns)
         self._imports.send(target, checked)
+        return [None] * len(checked)
 
     def _checked(self, campaign_id: str, data: Mapping[str, Any]) -> tuple[str, Json]:
         """Check the arguments of an add, before anything is sent."""
