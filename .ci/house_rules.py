@@ -37,7 +37,7 @@ WORDS = {
     "nobody's": "no one's, or name the person",
     "mend|mends|mended|mending": "fix or correct",
     "shall": "must or will",
-    "settle|settles|settled|settling": "done, decided or ended (only settling_time is a term)",
+    "settles|settled|settling": "done, decided or ended (only settling_time and the argument settle are terms)",
 }
 # "It is no address" is not how people speak; "there is no address" and "no longer" are. A comment's sentence may go on
 # behind the next "#".

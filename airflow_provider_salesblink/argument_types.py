@@ -12,7 +12,7 @@ from airflow.providers.common.compat.sdk import AirflowFailException
 TEXTS = frozenset(
     {
         *("campaign_id", "lead_id", "list_id", "prospect_id", "sequence_id", "salesblink_conn_id", "sql_conn_id"),
-        *("campaign_name", "list_name", "name", "term", "email", "entry", "endpoint", "status"),
+        *("campaign_name", "list_name", "name", "term", "email", "entry", "endpoint", "status", "path"),
     }
 )
 """Template fields whose value is text, in addition to those whose name ends in ``_path``."""

@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Sequence
 
 
-_MAY_NAME_A_FILE = ("sql",)
+_MAY_NAME_A_FILE = ("sql", "insert_sql")
 """The arguments that a template file may hold, if its name ends in one of the task's ``template_ext``."""
 
 

@@ -124,7 +124,7 @@ class OtherApi:
         self._sentence: str | None = None
 
     def explain(self, outcome: Outcome) -> str:
-        """Return a sentence for the error that ``outcome`` becomes, or nothing if the other API does not explain it."""
+        """Return a sentence about the other API for the error that ``outcome`` becomes; nothing if it does not help."""
         match outcome:
             case (
                 Answered(status=HTTPStatus.UNAUTHORIZED | HTTPStatus.NOT_FOUND)
@@ -145,4 +145,6 @@ class OtherApi:
         for other in self._probe(apis=[api for api in APIS if api.version != self._version]):
             if other.answers:
                 return f"SalesBlink's API {other.version!r} does accept this key. {what_to_set(other.version)}"
+            if isinstance(used.error, AuthenticationError) and isinstance(other.error, AuthenticationError):
+                return f"SalesBlink's API {other.version!r} refuses this key, too."
         return ""

@@ -51,6 +51,25 @@ def from_query(
         :meth:`ColumnNames.of_table` refuses.
     :raises QueryFailedError: when the database fails before the last row. No error shows a value of a row.
     """
+    with executed(connection, query, parameters) as (header, records):
+        names.of_table(header, "query")
+        for number, values in enumerate(records, start=1):
+            row = names.of_record(number, dict(zip(header, values, strict=True)))
+            if row is not None:
+                yield row
+    names.conclude(has_header=True)
+
+
+@contextmanager
+def executed(
+    connection: Any,  # noqa: ANN401  # each driver has its own type
+    query: str,
+    parameters: Sequence[Any] | Mapping[str, Any] | None,
+) -> Iterator[tuple[list[str], Iterator[Iterable[Any]]]]:
+    """Run a query, give the names of its columns and the values of each row, and then close the connection.
+
+    The arguments and errors are those of :func:`from_query`.
+    """
     is_named = type(connection).__module__.partition(".")[0] in _NAMED_CURSORS
     given = (query,) if parameters is None else (query, parameters)
     made = partial(_cursor, connection, is_named=is_named)
@@ -62,12 +81,18 @@ def from_query(
         if not cursor.description:
             raise InvalidInputError("The query returns no columns: write one SELECT. Nothing was sent.")
         header = ["" if column[0] is None else str(column[0]) for column in cursor.description]
-        names.of_table(header, "query")
-        for number, values in enumerate(_each(first, batches), start=1):
-            row = names.of_record(number, dict(zip(header, values, strict=True)))
-            if row is not None:
-                yield row
-    names.conclude(has_header=True)
+        yield header, _each(first, batches)
+
+
+def insert(connection: Any, statement: str, rows: Sequence[Sequence[Any]]) -> None:  # noqa: ANN401
+    """Run a statement once for each row, all in one transaction, and close the connection.
+
+    :raises InvalidInputError: when the database refuses the statement or a row. Nothing is inserted.
+    :raises QueryFailedError: when the database fails; a retry may help.
+    """
+    with _released(connection), _released(connection.cursor()) as cursor:
+        attempt("The insert failed", cursor.executemany, statement, rows)
+        attempt("The insert failed", connection.commit)
 
 
 def attempt(what: str, call: Callable[..., Any], *arguments: Any, private: Sequence[str | None] | None = None) -> Any:  # noqa: ANN401

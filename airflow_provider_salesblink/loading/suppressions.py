@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import hashlib
 import logging
-import re
 import sqlite3
 from contextlib import closing
 from itertools import islice
@@ -12,13 +10,13 @@ from pathlib import Path
 from typing import IO, TYPE_CHECKING, Any, Protocol
 
 from airflow_provider_salesblink.client.errors import InvalidInputError
-from airflow_provider_salesblink.client.identity import (
-    InvalidAddressError,
-    ascii_domain,
-    cleaned,
-    fingerprint,
-    normalized,
-    read_address,
+from airflow_provider_salesblink.client.identity import fingerprint, normalized
+from airflow_provider_salesblink.loading.suppression_entries import (
+    EntryKind,
+    InvalidEntryError,
+    numbered_entries,
+    read_entry,
+    sha256,
 )
 from airflow_provider_salesblink.loading.text_files import TextFile
 
@@ -28,11 +26,8 @@ if TYPE_CHECKING:
 
 log = logging.getLogger(__name__)
 
-_SHA_256 = re.compile(r"[0-9a-fA-F]{64}")
-_DOMAIN = re.compile(r"(?:[\w-]+\.)+[^\W\d_][\w-]+")
-_DOMAIN_PREFIX = re.compile(r"\A(?:\*\.|\.|www\.)")
-_HEADERS = frozenset({"email", "emailaddress", "address", "domain", "entry", "sha256", "hash"})
 _BATCH = 10_000
+_COUNTED_AS: dict[EntryKind, str] = {"address": "addresses", "domain": "domains", "hash": "hashes"}
 
 
 class OpenablePath(Protocol):
@@ -101,44 +96,20 @@ class Suppressions:
         """Return whether the list holds the person with ``address``, by their address, its hash, or its domain."""
         keys = [fingerprint(address)]
         if self._kinds["hashes"]:
-            keys.append(hashlib.sha256(normalized(address).encode(errors="surrogatepass")).digest())
+            keys.append(sha256(address))
         if self._kinds["domains"]:
             keys += _domains_above(normalized(address).rpartition("@")[2])
         marks = ", ".join("?" * len(keys))
         return self._database.execute(f"SELECT 1 FROM entry WHERE key IN ({marks})", keys).fetchone() is not None  # noqa: S608
 
     def _keys(self, lines: Iterable[str]) -> Iterator[bytes]:
-        for number, line in enumerate(lines, start=1):
-            entry = cleaned(line.strip().strip('\ufeff"'))
-            if not entry or entry.startswith("#"):
-                continue
-            if number == 1 and "".join(filter(str.isalnum, entry)).casefold() in _HEADERS:
-                continue
-            yield self._key(entry, number)
-
-    def _key(self, entry: str, number: int) -> bytes:
-        if _SHA_256.fullmatch(entry):
-            self._kinds["hashes"] += 1
-            return bytes.fromhex(entry)
-        local, at, domain = entry.rpartition("@")
-        domain = _DOMAIN_PREFIX.sub("", domain.replace("\u3002", "."), count=1).rstrip(".")
-        if not local and _DOMAIN.fullmatch(domain):
-            self._kinds["domains"] += 1
-            return ascii_domain(domain).encode()
-        try:
-            key = fingerprint(read_address(entry))
-        except InvalidAddressError as reason:
-            raise InvalidInputError(f"Line {number} is {_what(entry, str(reason) if at else '')}.") from None
-        self._kinds["addresses"] += 1
-        return key
-
-
-def _what(entry: str, reason: str) -> str:
-    if "://" in entry:
-        return "a web address: write only the domain"
-    if "," in entry or ";" in entry or "\t" in entry:
-        return "several cells: write one address, domain or SHA-256 of an address a line, and nothing else"
-    return f"not an e-mail address: {reason}" if reason else "not an address, a domain or a SHA-256 of an address"
+        for number, text in numbered_entries(lines):
+            try:
+                entry = read_entry(text)
+            except InvalidEntryError as what:
+                raise InvalidInputError(f"Line {number} is {what}.") from None
+            self._kinds[_COUNTED_AS[entry.kind]] += 1
+            yield entry.key
 
 
 def _domains_above(domain: str) -> list[bytes]:

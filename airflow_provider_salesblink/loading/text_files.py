@@ -32,6 +32,9 @@ class TextFile:
 
     :param encoding: the file's encoding; a byte order mark overrides it. Default: UTF-8.
     :param remedy: what to do when the file has another encoding.
+
+    ``encoding``: the encoding that was found. ``is_packed``: whether the file is packed with gzip.
+
     :raises InvalidInputError: when it is a workbook, a page, an archive, or text in an encoding that cannot be known.
     """
 
@@ -41,7 +44,8 @@ class TextFile:
         self._is_begun = False
         try:
             self._bytes = _Stream(file)
-            if self._bytes.sample.startswith(GZIP):
+            self.is_packed = self._bytes.sample.startswith(GZIP)
+            if self.is_packed:
                 self._bytes = _Stream(gzip.GzipFile(fileobj=io.BufferedReader(self._bytes)))
         except _BROKEN_GZIP:
             raise self._broken() from None
@@ -54,8 +58,8 @@ class TextFile:
             raise InvalidInputError(
                 f"The file looks like {guess[:6].upper()} without a byte order mark: save it as UTF-8{how}."
             )
-        self._encoding = marked or encoding or "utf-8"
-        self._text = io.TextIOWrapper(io.BufferedReader(self._bytes), encoding=self._encoding, newline="")
+        self.encoding = marked or encoding or "utf-8"
+        self._text = io.TextIOWrapper(io.BufferedReader(self._bytes), encoding=self.encoding, newline="")
 
     def __iter__(self) -> Iterator[str]:
         """Read line by line.
@@ -89,9 +93,9 @@ class TextFile:
         what = "The file"
         if is_counted and isinstance(error, UnicodeDecodeError):
             # The lines of the piece that was decoded last are not among those read.
-            before = error.object[: error.start].decode(self._encoding, "ignore")
+            before = error.object[: error.start].decode(self.encoding, "ignore")
             what = f"Line {self._lines + len(_LINE_END.findall(before)) + 1} of the file"
-        name = self._encoding.upper().removesuffix("-SIG")
+        name = self.encoding.upper().removesuffix("-SIG")
         return InvalidInputError(f"{what} is not {name}: save the file as UTF-8{self._remedy}.")
 
     def _broken(self) -> InvalidInputError:

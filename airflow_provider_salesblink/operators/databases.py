@@ -66,14 +66,22 @@ class Query:
         :raises QueryFailedError: the database cannot be reached, or fails; a retry may help.
         """
         from airflow_provider_salesblink.loading.rows import ColumnNames, from_query
-        from airflow_provider_salesblink.loading.sql_rows import attempt
 
         names = ColumnNames(columns, opt_out_columns)
+        with closing(from_query(self.connect(), self.text, self.parameters, names)) as source:
+            yield source
+
+    def connect(self) -> Any:  # noqa: ANN401
+        """Return an open connection of the database's driver.
+
+        :raises AirflowFailException: the connection is not one of a database.
+        :raises QueryFailedError: the database cannot be reached; a retry may help.
+        """
+        from airflow_provider_salesblink.loading.sql_rows import attempt
+
         hook = database_hook(self.conn_id)
         what = f"The database of connection {self.conn_id!r} cannot be reached"
-        connection = attempt(what, hook.get_conn, private=_secrets(hook.get_connection(self.conn_id)))
-        with closing(from_query(connection, self.text, self.parameters, names)) as source:
-            yield source
+        return attempt(what, hook.get_conn, private=_secrets(hook.get_connection(self.conn_id)))
 
 
 def database_hook(conn_id: str) -> DbApiHook:

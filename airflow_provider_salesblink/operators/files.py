@@ -86,6 +86,78 @@ def write_lines(path: str, lines: Iterable[str], argument: str = "output_path") 
             file.write(line)
 
 
+def exists(path: str, argument: str) -> bool:
+    """Return whether there is a file at ``path``.
+
+    :raises AirflowFailException: that cannot be found out, and a retry would not help.
+    """
+    with _fail_for_good(argument, path):
+        return bool(ObjectStoragePath(path).exists())
+
+
+@contextmanager
+def open_bytes(path: str, argument: str) -> Iterator[IO[bytes]]:
+    """Open a file to read its bytes.
+
+    :raises AirflowFailException: the file does not exist or cannot be read.
+    """
+    with _fail_for_good(argument, path):
+        file = ObjectStoragePath(path).open("rb")  # type: ignore[no-untyped-call]
+    with file:
+        yield file
+
+
+def append_lines(path: str, lines: Iterable[str], argument: str) -> None:
+    """Append lines to a UTF-8 file, which may be missing, with the line ends that it has.
+
+    A crash takes nothing away from what the file has: a local file only grows. Object storages cannot append: there
+    the whole file is written again, and the storage keeps the old one until the new one is complete.
+
+    :param lines: the lines without their ends.
+    :raises AirflowFailException: the file cannot be written, and a retry would not help.
+    """
+    with _fail_for_good(argument, path):
+        target = _target(path)
+        if _is_local(target):
+            _append_to_local_file(Path(target.path), lines)
+            return
+        there = target.read_bytes() if target.exists() else b""
+        content = there + _continuation(there[:_HEAD], there[-1:], lines)
+        with target.open("wb") as file:  # type: ignore[no-untyped-call]
+            file.write(content)
+
+
+def _append_to_local_file(path: Path, lines: Iterable[str]) -> None:
+    # Appending loses no line that somebody else appends at the same time.
+    with path.open("a+b", buffering=0) as file:
+        size = file.seek(0, os.SEEK_END)
+        file.seek(max(0, size - 1))
+        last = file.read(1)
+        file.seek(0)
+        content = _continuation(file.read(_HEAD), last, lines)
+        written = 0
+        try:
+            while written < len(content):
+                written += file.write(content[written:])
+            os.fsync(file.fileno())
+        except OSError:
+            # Half a line could be the address of somebody else.
+            if file.seek(0, os.SEEK_END) == size + written:
+                file.truncate(size)
+            raise
+
+
+def _continuation(head: bytes, last: bytes, lines: Iterable[str]) -> bytes:
+    """Return lines as they continue a file.
+
+    :param head: the first bytes of the file.
+    :param last: its last byte; nothing if it is empty.
+    """
+    end = b"\r\n" if b"\r\n" in head else b"\n"
+    start = end if last not in (b"", b"\n", b"\r") else b""
+    return start + b"".join(line.encode() + end for line in lines)
+
+
 @contextmanager
 def _new_file(path: str) -> Iterator[IO[str]]:
     target = _target(path)
@@ -120,6 +192,7 @@ def read_records(path: str) -> Iterator[dict[str, Any]]:
         log.warning("The file %s cannot be read (%s).", path, type(error).__name__)
 
 
+_HEAD = 4096
 _CSV = (".csv", ".tsv", ".txt")
 _JSON = (".json", ".jsonl", ".ndjson")
 _PARQUET = (".parquet",)

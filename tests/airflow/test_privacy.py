@@ -108,7 +108,7 @@ V1_DAG_FILE = """
 from datetime import datetime
 from airflow.providers.common.compat.sdk import DAG
 from airflow_provider_salesblink.operators.api import SalesBlinkApiOperator
-from airflow_provider_salesblink.operators.blocklist import BlockOperator, UnblockOperator
+from airflow_provider_salesblink.operators.blocklist import BlockOperator, SyncSuppressionsOperator, UnblockOperator
 from airflow_provider_salesblink.operators.leads import MoveLeadOperator, RemoveLeadOperator
 from airflow_provider_salesblink.operators.lists import ArchiveListOperator, CreateListOperator
 from airflow_provider_salesblink.operators.sequences import GetSequenceStatsOperator
@@ -116,6 +116,7 @@ from airflow_provider_salesblink.operators.sequences import GetSequenceStatsOper
 PEOPLE = '["eve@example.com", "finn@example.com", "example.org"]'
 READ = {"endpoint": "/lists/spring/leads", "paging": "offset"}
 FIND = {"endpoint": "/leads/activity", "query": {"email": "ana@example.com"}}
+WAREHOUSE = {"sql_conn_id": "warehouse", "direction": "to_salesblink"}
 ADD = {"list_id": "winter", "contacts": [{"email": "{{ 'gus' }}@example.com"}], "remove_duplicates": True}
 
 with DAG("v1", schedule=None, start_date=datetime(2026, 1, 1)):
@@ -128,9 +129,12 @@ with DAG("v1", schedule=None, start_date=datetime(2026, 1, 1)):
     find = SalesBlinkApiOperator(task_id="find", **FIND)
     add = SalesBlinkApiOperator(task_id="add", endpoint="/contacts", method="POST", body=ADD, repeatable=True)
     archive = ArchiveListOperator(task_id="archive", list_name="For eve@example.com")
-    block >> unblock >> remove >> create >> stats >> [read, find] >> add >> archive
+    sync = SyncSuppressionsOperator(task_id="sync", path="{{ params.home }}/suppressed.txt", max_rejected=1)
+    block >> sync >> unblock >> remove >> create >> stats >> [read, find] >> add >> archive
     archive >> [
         BlockOperator(task_id="wrong_block", entries=["ana@example.com", "eve@@example.com"]),
+        SyncSuppressionsOperator(task_id="wrong_sync", path="{{ params.home }}/wrong.txt"),
+        SyncSuppressionsOperator(task_id="wrong_table", sql='SELECT * FROM "ida@example.com"', **WAREHOUSE),
         UnblockOperator(task_id="wrong_unblock", entry="eve@example.com; finn@example.com"),
         RemoveLeadOperator(task_id="wrong_remove", list_id="finn@example.com", email="ana@example.com"),
         MoveLeadOperator(task_id="wrong_move", lead_id="ana@example.com", list_id="winter"),
@@ -244,10 +248,16 @@ def test_nothing_private_is_left_behind_by_those_who_wait(api: Api, sandbox: San
     _assert_nothing_private(sandbox, printed, home)
 
 
-def test_nothing_private_is_left_behind_by_what_only_api_v1_can_do(sandbox: Sandbox, tmp_path: Path) -> None:
+def test_nothing_private_is_left_behind_by_what_only_api_v1_can_do(
+    sandbox: Sandbox, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     dags, home = tmp_path / "dags", tmp_path / "home"
     dags.mkdir()
     (dags / "v1.py").write_text(V1_DAG_FILE.replace("{{ params.home }}", str(tmp_path)))
+    (tmp_path / "suppressed.txt").write_text("gina@example.com\nhal@@example.com\n")
+    (tmp_path / "wrong.txt").write_text("hal@example.com; ida@example.com\n")
+    warehouse = {"conn_type": "sqlite", "host": str(tmp_path / "warehouse.sqlite")}
+    monkeypatch.setenv("AIRFLOW_CONN_WAREHOUSE", json.dumps(warehouse))
     for name in ("spring", "winter"):
         sandbox.add_list(name.title(), id=name)
     sandbox.add_campaign("For finn@example.com", id="spring-2027", lists=["spring"])
@@ -263,9 +273,15 @@ def test_nothing_private_is_left_behind_by_what_only_api_v1_can_do(sandbox: Sand
     with closing(sqlite3.connect(home / "airflow.db")) as database:
         failed = {task for (task,) in database.execute("SELECT task_id FROM task_instance WHERE state != 'success'")}
     assert failed == {
-        *("wrong_block", "wrong_unblock", "wrong_remove", "wrong_move", "running_move", "wrong_read", "wrong_query")
+        *("wrong_block", "wrong_unblock", "wrong_remove", "wrong_move", "running_move", "wrong_read", "wrong_query"),
+        *("wrong_sync", "wrong_table"),
     }
-    assert sorted(sandbox.blocked()) == ["ana@example.com", "ben@example.com", "example.org", "finn@example.com"]
+    blocked = [f"{name}@example.com" for name in ("ana", "ben", "finn", "gina")]
+    assert sorted(sandbox.blocked()) == sorted([*blocked, "example.org"])
+    assert sorted((tmp_path / "suppressed.txt").read_text().split()[2:]) == sorted(
+        {*blocked, "eve@example.com", "example.org"} - {"gina@example.com"}
+    )
+    assert "The query failed (OperationalError: no such table: <address>)" in printed
     assert [lead.email for lead in sandbox.leads("spring")] == ["ana@example.com"]
     assert "ana@example.com" in (tmp_path / "leads.jsonl").read_text().encode().decode("unicode_escape")
     assert sum(request.fault is not None for request in sandbox.requests) == 8

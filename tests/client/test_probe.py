@@ -139,6 +139,12 @@ def test_a_failure_that_the_other_api_does_not_explain_stays_as_it_is(
     assert "api_version" not in failure(serve(apis(classic, v1)), new_client)
 
 
+def test_a_key_that_both_apis_refuse_is_wrong_for_both(serve: Serve, new_client: NewClient) -> None:
+    sentence = failure(serve(apis(UNAUTHORIZED, UNAUTHORIZED)), new_client)
+
+    assert sentence.endswith("update the connection. SalesBlink's API 'v1' refuses this key, too.")
+
+
 @pytest.mark.parametrize("known", [answer([]), MEMBERS_KEY, answer({}, "503 Maintenance")])
 def test_an_id_that_is_missing_is_not_explained_where_the_api_in_use_knows_the_key_or_is_down(
     serve: Serve, new_client: NewClient, known: bytes

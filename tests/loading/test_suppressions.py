@@ -79,6 +79,14 @@ def test_a_line_that_is_no_entry_is_an_error_that_shows_nothing_of_it(line: str,
     assert not any(part in str(failed.value) for part in ("ana@", "bo@", "2027", sha256("ana@example.com")[:8]))
 
 
+@pytest.mark.parametrize(
+    ("first", "is_entry"),
+    [("E-Mail", False), ("email address", False), ("SHA-256", False), ("e.mail", True), ("ha.sh", True)],
+)
+def test_a_header_is_not_an_entry_and_a_domain_is_not_a_header(first: str, is_entry: bool) -> None:
+    assert len(Suppressions([first, "ana@example.com"])) == 1 + is_entry
+
+
 @pytest.mark.parametrize("mode", ["insert", "upsert", "mirror"])
 @pytest.mark.parametrize("opt_outs", ["unsubscribe", "skip"])
 def test_who_is_suppressed_is_never_added_nor_changed(

@@ -47,6 +47,20 @@ def test_without_a_path_only_the_count_is_returned(sandbox: Sandbox) -> None:
     assert result == {"outcome": "found", "count": 2}
 
 
+@pytest.mark.parametrize(("paging", "warns"), [("offset", 0), ("page", 1), ("page_in_skip", 1)])
+def test_the_wrong_kind_of_paging_is_named_in_a_warning(
+    paging: Any, warns: int, sandbox: Sandbox, caplog: pytest.LogCaptureFixture
+) -> None:
+    for number in range(201):
+        sandbox.add_list(f"List {number}")
+
+    result = SalesBlinkApiOperator(task_id="t", endpoint="/lists", paging=paging).execute({})
+
+    named = [each.getMessage() for each in caplog.records if f"does not page as paging={paging!r} says" in each.message]
+    assert len(named) == warns
+    assert (result["count"] == 201) is (paging != "page")
+
+
 @pytest.mark.parametrize("query", [{"search": "spring"}, '{"search": "spring"}'])
 def test_a_query_is_sent(query: Any, sandbox: Sandbox) -> None:
     for name in ("Spring", "Winter"):

@@ -10,7 +10,7 @@ from airflow.providers.common.compat.sdk import AirflowFailException, TaskDeferr
 
 from airflow_provider_salesblink.client import ConnectionFailedError, RateLimitedError, ServerError
 from airflow_provider_salesblink.operators.api import SalesBlinkApiOperator
-from airflow_provider_salesblink.operators.blocklist import BlockOperator, UnblockOperator
+from airflow_provider_salesblink.operators.blocklist import BlockOperator, SyncSuppressionsOperator, UnblockOperator
 from airflow_provider_salesblink.operators.campaigns import ListCampaignsOperator, PauseCampaignOperator
 from airflow_provider_salesblink.operators.leads import MoveLeadOperator, RemoveLeadOperator
 from airflow_provider_salesblink.operators.lists import ArchiveListOperator, CreateListOperator
@@ -183,6 +183,7 @@ OPERATORS = [
     (GetSequenceStatsOperator, {"sequence_id": "s"}),
     (BlockOperator, {"entries": []}),
     (UnblockOperator, {"entry": "e"}),
+    (SyncSuppressionsOperator, {"path": "p", "sql": "s", "sql_conn_id": "c", "sql_parameters": [], "insert_sql": "i"}),
     (SalesBlinkApiOperator, {"endpoint": "/lists", "query": {}, "body": {}, "output_path": "p"}),
 ]
 

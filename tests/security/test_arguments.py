@@ -47,6 +47,7 @@ MEANT: dict[str, Any] = {
     "rows": [{"Email": ADDRESS}],
     "sql": "SELECT 'ana@example.com' AS Email",
     "sql_conn_id": "warehouse",
+    "insert_sql": "INSERT INTO leads (email) VALUES (?)",
     "sql_parameters": [],
     "columns": {"Email": "Email"},
     "csv_options": {"delimiter": ","},
@@ -69,7 +70,7 @@ MEANT: dict[str, Any] = {
 }
 """A valid value for each argument. Add one for each new argument."""
 
-PATHS = ("outcomes_path", "output_path", "rejected_path", "rows_path", "suppression_path")
+PATHS = ("outcomes_path", "output_path", "path", "rejected_path", "rows_path", "suppression_path")
 """Paths of the user's files, which are never sent."""
 
 INJECTIONS = [
@@ -261,7 +262,7 @@ def tasks() -> list[tuple[type, str]]:
     return found
 
 
-FROM_SQL = {"sql", "sql_conn_id", "sql_parameters"}
+FROM_SQL = {"insert_sql", "sql", "sql_conn_id", "sql_parameters"}
 PAIRS = [
     ("campaign_id", "campaign_name"), ("prospect_id", "email"), ("rows", "rows_path"), ("list_id", "list_name"),
     ("query", "body"),

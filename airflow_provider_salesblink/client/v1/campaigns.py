@@ -6,7 +6,7 @@ import logging
 from typing import TYPE_CHECKING, Any
 
 from airflow_provider_salesblink.client import validation
-from airflow_provider_salesblink.client.errors import UnreadableResponseError
+from airflow_provider_salesblink.client.errors import InvalidInputError, UnreadableResponseError
 
 if TYPE_CHECKING:
     import builtins
@@ -80,9 +80,15 @@ class Campaigns:
         still paused after the call, the client sends ``PATCH /sequences/{id}`` with ``launchTimingMode`` "now" and
         ``paused`` false: one vendor note says that this is what plans the mails.
 
+        :raises InvalidInputError: the campaign is archived. Nothing was sent.
         :raises UnreadableResponseError: SalesBlink accepted the calls, but shows the campaign as paused.
         """
         found = self.get(campaign_id)
+        if found["raw"].get("archived") is True:
+            raise InvalidInputError(
+                f"Campaign {found['id']} is archived, so it cannot be resumed; nothing was sent. Restore it "
+                "in SalesBlink first."
+            )
         if found["paused"] is False:
             log.info("Campaign %s runs already; nothing was sent.", found["id"])
             return found

@@ -57,7 +57,8 @@ class Endpoints:
         def fetch(page: dict[str, str]) -> list[Any]:
             return self._requestor.read(*parts, query={**query, **page}).decoded(decoding.array)
 
-        return paging.each_item(fetch, _PAGINATORS[kind], _key, "an endpoint")
+        advice = f" Or the endpoint does not page as paging={kind!r} says: then pass another kind."
+        return paging.each_item(fetch, _PAGINATORS[kind], _key, "an endpoint", advice)
 
     def write(self, method: str, path: str, body: Mapping[str, Any] | None = None, *, repeatable: bool = False) -> Json:
         """Send a POST, PATCH, PUT or DELETE, and return the object in the answer; an empty one if there is none.

@@ -120,6 +120,7 @@ def each_item(
     paginator: Paginator,
     key: Callable[[Item], Hashable | None],
     what: str,
+    advice: str = "",
 ) -> Iterator[Item]:
     """Yield the items of all pages, each once. Asks for a page only when the caller needs its first item.
 
@@ -128,8 +129,9 @@ def each_item(
     :param fetch: returns the items of the page that a query asks for.
     :param key: returns what identifies an item; None if nothing does. An item without a key is always yielded.
     :param what: the items' name in the warning.
+    :param advice: a sentence to append to the warning.
     """
-    reading = _Reading(paginator, key, what)
+    reading = _Reading(paginator, key, what, advice)
     while not reading.is_over:
         window = reading.next_window()
         yield from reading.new_items(window, fetch(paginator.query(window)))
@@ -159,10 +161,11 @@ def each_of(
 class _Reading(Generic[Item]):
     """How far one reading has come. Of the items it keeps only the keys."""
 
-    def __init__(self, paginator: Paginator, key: Callable[[Item], Hashable | None], what: str) -> None:
+    def __init__(self, paginator: Paginator, key: Callable[[Item], Hashable | None], what: str, advice: str) -> None:
         self._paginator = paginator
         self._key = key
         self._what = what
+        self._advice = advice
         self._known: set[Hashable] = set()
         self._last_page: set[Hashable | None] = set()
         self._last_items: list[Item] = []
@@ -234,6 +237,7 @@ class _Reading(Generic[Item]):
             self._has_warned = True
             log.warning(
                 "While the client read %s, items were added or removed, and others moved between pages. "
-                "Some may be missing. Read them again for a complete list.",
+                "Some may be missing. Read them again for a complete list.%s",
                 self._what,
+                self._advice,
             )

@@ -7,7 +7,12 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from airflow_provider_salesblink.client import NotFoundError, SalesBlinkClient, UnreadableResponseError
+from airflow_provider_salesblink.client import (
+    InvalidInputError,
+    NotFoundError,
+    SalesBlinkClient,
+    UnreadableResponseError,
+)
 from airflow_provider_salesblink.sandbox import V1Rules
 from tests.client.raw_server import answer
 from tests.conftest import HASTE
@@ -222,6 +227,17 @@ def test_a_campaign_that_runs_is_not_started_again(
 
     assert sent(sandbox) == []
     assert len(sandbox.started) == 1
+
+
+def test_an_archived_campaign_is_not_resumed(sandbox: Sandbox, client: SalesBlinkClient, paused: str) -> None:
+    client.sequences.archive(paused)
+    before = sent(sandbox)
+
+    with pytest.raises(InvalidInputError, match=f"Campaign {paused} is archived.*nothing was sent. Restore it"):
+        client.campaigns.unpause(paused)
+
+    assert sent(sandbox) == before
+    assert not sandbox.started
 
 
 def test_a_campaign_that_does_not_resume_is_an_error(serve: Serve, new_client: NewClient) -> None:
