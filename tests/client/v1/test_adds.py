@@ -68,21 +68,21 @@ ADDS: list[Add] = [
 ]
 
 
-@pytest.mark.parametrize("add", ADDS, ids=["client", "add_person"])
-def test_a_thousand_adds_with_a_fifth_of_the_requests_failing_start_everybody_once(
-    later: Sandbox, new_client: NewClient, tmp_path: Path, add: Add
+@pytest.mark.parametrize(("add", "many"), zip(ADDS, (1000, 400), strict=True), ids=["client", "add_person"])
+def test_many_adds_with_a_fifth_of_the_requests_failing_start_everybody_once(
+    later: Sandbox, new_client: NewClient, tmp_path: Path, add: Add, many: int
 ) -> None:
     client = new_client(policy=PATIENT, pacing_url=f"file://{tmp_path}/shared.sqlite")
     # The sandbox searches short lists faster.
     campaigns = [later.add_campaign(f"Spring {number}") for number in range(10)]
-    people = {f"p{number}@example.com": campaigns[number % 10] for number in range(1000)}
+    people = {f"p{number}@example.com": campaigns[number % 10] for number in range(many)}
 
     add_each(later, client, people, add)
 
     assert_each_once(later, people)
     faults = Counter(request.fault for request in later.requests if request.fault)
     assert faults.keys() == {"reset", "reset after", "status 500", "status 500 after"}
-    assert sum(faults.values()) > 150
+    assert sum(faults.values()) > 0.15 * many
 
 
 @pytest.mark.parametrize(
