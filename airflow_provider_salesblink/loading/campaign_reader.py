@@ -31,9 +31,10 @@ class CampaignReader:
 
         :param through: sees each person on the way, and passes them on.
         """
+        # Only the plan compares columns, and it is made of the first reading.
+        with_columns = self._plan.needs_columns and not self._report.reads
         self.read_at = time.monotonic()
         self._report.reads += 1
         with Progress("people of the campaign read") as progress:
-            self._plan.compare_with(
-                progress.each(through(self._destination.people(with_columns=self._plan.needs_columns)))
-            )
+            people = self._destination.people(with_columns=with_columns)
+            self._plan.compare_with(progress.each(through(people)))

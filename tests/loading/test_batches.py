@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
     from airflow_provider_salesblink.client import SalesBlinkClient
     from airflow_provider_salesblink.loading import Report
-    from airflow_provider_salesblink.sandbox import Sandbox
+    from airflow_provider_salesblink.sandbox import Request, Sandbox
 
 pytestmark = [pytest.mark.apis("v1")]
 
@@ -36,6 +36,14 @@ def client(new_client: Callable[..., SalesBlinkClient]) -> SalesBlinkClient:
 
 def reads_since(sandbox: Sandbox, start: int) -> int:
     return sum(request.method == "GET" for request in sandbox.requests[start:])
+
+
+def pages_of_lists(requests: list[Request]) -> int:
+    """Count the requests for leads that are not archived, oldest first."""
+    return sum(
+        "/lists/" in request.path and "sort=asc" in request.query and "archived" not in request.query
+        for request in requests
+    )
 
 
 def assert_started_once(sandbox: Sandbox, rows: list[dict[str, str]]) -> None:
@@ -90,6 +98,21 @@ def test_who_is_there_is_seen_however_little_the_cheap_answers_show(
 
     assert (again.added, again.planned.there, len(writes(sandbox))) == (0, 730, sent)
     assert_each_once(sandbox, rows)
+
+
+def test_after_the_plan_is_made_nobody_needs_the_columns_again(
+    sandbox: Sandbox, load_rows: Callable[..., Report]
+) -> None:
+    load_rows(people(600))
+    start = len(sandbox.requests)
+
+    report = load_rows([{**row, "Company": "Acme"} for row in people(620, start=590)], mode="upsert")
+
+    assert (report.updated, report.added) == (10, 610)
+    sent = sandbox.requests[start:]
+    added = next(number for number, request in enumerate(sent) if request.method == "POST")
+    assert pages_of_lists(sent[:added]) >= 6
+    assert pages_of_lists(sent[added:]) == 0
 
 
 def test_people_on_the_list_who_are_not_in_the_sequence_are_seen(

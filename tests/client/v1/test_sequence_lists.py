@@ -105,6 +105,21 @@ def test_a_list_that_another_running_campaign_uses_is_refused_by_name(
     assert emails(sandbox, shared) == []
 
 
+def test_a_list_that_a_paused_campaign_uses_too_is_allowed_with_a_warning(
+    sandbox: Sandbox, client: SalesBlinkClient, caplog: pytest.LogCaptureFixture
+) -> None:
+    sandbox.v1 = V1Rules(import_delay=0, dedupe_delay=0)
+    shared = sandbox.add_list("Shared")
+    sandbox.add_campaign("Spring", id="spring", lists=[shared])
+    sandbox.add_campaign("Later", id="later", lists=[shared], paused=True)
+
+    for email in ("bo@example.com", "cy@example.com"):
+        client.prospects.add("spring", {"Email": email})
+
+    assert emails(sandbox, shared) == ["bo@example.com", "cy@example.com"]
+    assert caplog.text.count("is also used by sequence 'Later' (later), which is paused") == 1
+
+
 def test_a_list_that_several_running_campaigns_use_names_all(
     sandbox: Sandbox, client: SalesBlinkClient, shared: str
 ) -> None:
