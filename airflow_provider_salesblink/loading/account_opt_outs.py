@@ -79,6 +79,7 @@ class LookupInBulk:
         self._opt_outs = opt_outs
         self._destination = destination
         self._are_few = are_few
+        self._is_stopped = False
         self.is_over = False
 
     def __enter__(self) -> Self:
@@ -90,7 +91,8 @@ class LookupInBulk:
 
     def ready(self, most: int, sending: Iterable[Future[None]]) -> list[LookedUp]:  # noqa: ARG002
         """Return the next people of the plan."""
-        steps = list(islice(self._steps, most))
+        # What cannot be read now is not asked for again in this round.
+        steps = [] if self._is_stopped else list(islice(self._steps, most))
         found = self._one_by_one(steps) if self._are_few else self._all_at_once(steps)
         self.is_over = not found
         return found
@@ -100,11 +102,9 @@ class LookupInBulk:
             return []
         try:
             read_at = self._opt_outs.read()
-        except ROW_ERRORS as error:
-            unreadable = OptOutsUnreadableError(f"Who opted out in the account cannot be read. {error}")
-            return [LookedUp(step, error=unreadable) for step in steps]
         except SalesBlinkError as error:
-            return [LookedUp(step, error=error) for step in steps]
+            self._is_stopped = True
+            return [LookedUp(step, error=_of_everybody(error)) for step in steps]
         return [LookedUp(step, self._opt_outs.hold(step.columns[EMAIL]), read_at) for step in steps]
 
     def _one_by_one(self, steps: list[Step]) -> list[LookedUp]:
@@ -116,3 +116,10 @@ class LookupInBulk:
                 LookedUp(step, error=last) if stopped else look_up(step, self._destination.opted_out_elsewhere)
             )
         return found
+
+
+def _of_everybody(error: SalesBlinkError) -> SalesBlinkError:
+    """Return an error that stops the load, in place of one that would only refuse a person's row."""
+    if not isinstance(error, ROW_ERRORS):
+        return error
+    return OptOutsUnreadableError(f"Who opted out in the account cannot be read. {error}")

@@ -284,9 +284,11 @@ def test_opt_outs_that_cannot_be_read_stop_the_load_before_anything_is_sent(
     sandbox.fault(operation, kind, times=None, **options)
 
     with pytest.raises(SalesBlinkError):
-        load_rows(people(30))
+        load_rows(people(9_000))
 
     assert writes(sandbox) == []
+    # It is asked for once, with the client's retries.
+    assert sum(request.fault is not None for request in sandbox.requests) <= HASTE.max_attempts
 
 
 # Several loads
