@@ -4,18 +4,23 @@ from __future__ import annotations
 
 import time
 from itertools import islice
-from typing import TYPE_CHECKING, Self
+from typing import TYPE_CHECKING
 
 from airflow_provider_salesblink.client.columns import EMAIL
 from airflow_provider_salesblink.client.errors import SalesBlinkError
 from airflow_provider_salesblink.client.identity import fingerprint, normalized
-from airflow_provider_salesblink.loading.opt_out_lookups import LONGEST_RELIED_ON, ROW_ERRORS, LookedUp, look_up
+from airflow_provider_salesblink.loading.opt_out_lookups import (
+    LONGEST_RELIED_ON,
+    ROW_ERRORS,
+    LookedUp,
+    NoLookup,
+    look_up,
+)
 from airflow_provider_salesblink.loading.progress import Progress
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
     from concurrent.futures import Future
-    from types import TracebackType
 
     from airflow_provider_salesblink.loading.destination import Destination
     from airflow_provider_salesblink.loading.plan_steps import Step
@@ -66,7 +71,7 @@ class AccountOptOuts:
         return fingerprint(address) in self._addresses or normalized(address).rpartition("@")[2] in self._domains
 
 
-class LookupInBulk:
+class LookupInBulk(NoLookup):
     """The people to add, each compared with everybody who opted out in the account.
 
     :param are_few: whether to look them up one by one instead.
@@ -75,19 +80,11 @@ class LookupInBulk:
     def __init__(
         self, steps: Iterator[Step], opt_outs: AccountOptOuts, destination: Destination, *, are_few: bool
     ) -> None:
-        self._steps = steps
+        super().__init__(steps)
         self._opt_outs = opt_outs
         self._destination = destination
         self._are_few = are_few
         self._is_stopped = False
-        self.is_over = False
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None: ...
 
     def ready(self, most: int, sending: Iterable[Future[None]]) -> list[LookedUp]:  # noqa: ARG002
         """Return the next people of the plan."""

@@ -77,7 +77,7 @@ class Source(Protocol):
 
 
 class NoLookup:
-    """The people of a load that looks nobody up in other campaigns."""
+    """The people of a load that does not look them up one by one in other campaigns."""
 
     def __init__(self, steps: Iterator[Step]) -> None:
         self._steps = steps
