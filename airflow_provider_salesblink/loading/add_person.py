@@ -20,7 +20,7 @@ from airflow_provider_salesblink.client.errors import (
 from airflow_provider_salesblink.client.identity import fingerprint
 from airflow_provider_salesblink.client.rate_limit import check_before_write
 from airflow_provider_salesblink.loading.destination import ANY_LIST, ListChoice
-from airflow_provider_salesblink.loading.other_loads import wait_for_others
+from airflow_provider_salesblink.loading.other_loads import HeldByOthersError, wait_for_others
 from airflow_provider_salesblink.loading.reservations_retry import open_reservations, wait_for_earlier_run
 from airflow_provider_salesblink.loading.reserved_columns import ReservedColumns
 from airflow_provider_salesblink.loading.rows import ColumnNames, Reject
@@ -39,6 +39,8 @@ ATTEMPTS = 5
 """How often to try to reserve a person that another task is adding."""
 LONGEST_WAIT = 10.0
 """Seconds to wait for another task that is adding the person, before the task is deferred."""
+LONGEST_SLEEP = 60.0
+"""Seconds to wait for a request of an earlier try; if it takes longer, the task is deferred."""
 
 
 def add_person(
@@ -76,9 +78,9 @@ def add_person(
         settling_time=client.settling_time,
         sleep=sleep,
     )
-    if owner and not client.dry_run:
-        wait_for_earlier_run(reservations, client.settling_time, sleep)
     person = _Person(client, campaign_id, conflicts, list_choice, columns)
+    if owner and not client.dry_run:
+        _wait_for_earlier_run(person, reservations, sleep)
     looked_at = time.monotonic()
     found = person.look_up()
     existing = person.keep_existing(found, on_existing)
@@ -92,6 +94,23 @@ def add_person(
     if client.dry_run:
         return "added", person.add()
     return _Adder(person, reservations, sleep).add(looked_at)
+
+
+def _wait_for_earlier_run(person: _Person, reservations: RetryingReservations, sleep: Callable[[float], None]) -> None:
+    """Wait until a request of an earlier try, which was killed, can no longer take effect.
+
+    :raises HeldByOthersError: when that takes long, as where SalesBlink imports people later: the task is deferred.
+    """
+    rest = person.client.settling_time - reservations.idle_for()
+    if rest > LONGEST_SLEEP:
+        if not reservations.held([fingerprint(person.address)]) or person.list_in_campaign():
+            return
+        raise HeldByOthersError(
+            "An earlier try of this task sent the person, and SalesBlink may still import them.",
+            status=None,
+            retry_after=min(rest, LONGEST_SLEEP),
+        )
+    wait_for_earlier_run(reservations, person.client.settling_time, sleep)
 
 
 @dataclass(frozen=True)

@@ -6,15 +6,19 @@ import sqlite3
 import threading
 import time
 from contextlib import closing
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from airflow_provider_salesblink.client import UnreadableResponseError
-from airflow_provider_salesblink.loading.add_person import add_person
+from airflow_provider_salesblink.client import AmbiguousWriteError, UnreadableResponseError
+from airflow_provider_salesblink.loading.add_person import LONGEST_SLEEP, add_person
+from airflow_provider_salesblink.loading.other_loads import HeldByOthersError
 from airflow_provider_salesblink.loading.reservations_retry import NotReservedError
-from airflow_provider_salesblink.sandbox import Shapes
+from airflow_provider_salesblink.sandbox import Shapes, V1Rules
 from tests.apis import BOTH
+from tests.conftest import HASTE
+from tests.loading.people import writes
 from tests.redis_server import new_server
 
 if TYPE_CHECKING:
@@ -131,3 +135,23 @@ def test_who_is_not_reserved_any_more_is_not_sent(
 
     assert [request.status for request in sandbox.requests if request.method == "POST"] == [429]
     assert sandbox.people() == []
+
+
+@pytest.mark.apis("v1")
+def test_a_try_after_one_that_sent_the_person_waits_for_the_import_without_a_worker_slot(
+    sandbox: Sandbox, campaign: CampaignUnderTest, new_client: Callable[..., SalesBlinkClient]
+) -> None:
+    sandbox.v1 = V1Rules(import_delay=100)
+    with pytest.raises(AmbiguousWriteError):
+        add_person(new_client(), campaign.id, ANA, owner="a")
+    slower = new_client(policy=replace(HASTE, import_time=200))
+
+    with pytest.raises(HeldByOthersError, match="may still import them") as held:
+        add_person(slower, campaign.id, ANA, owner="a", sleep=pytest.fail)
+    assert held.value.retry_after == LONGEST_SLEEP
+    sandbox.advance(100)
+    outcome, _ = add_person(slower, campaign.id, ANA, owner="a", sleep=pytest.fail)
+
+    assert outcome == "skipped"
+    assert [start.email for start in sandbox.started] == [ANA["Email"]]
+    assert writes(sandbox) == ["contacts"]

@@ -100,6 +100,20 @@ def test_who_is_there_is_seen_however_little_the_cheap_answers_show(
     assert_each_once(sandbox, rows)
 
 
+def test_the_log_says_before_the_first_write_how_many_requests_a_load_takes(
+    sandbox: Sandbox, load_rows: Callable[..., Report], new_client: Callable[..., SalesBlinkClient],
+    caplog: pytest.LogCaptureFixture,
+) -> None:  # fmt: skip
+    caplog.set_level("INFO")
+
+    load_rows(people(1_200), client=new_client(writes_per_minute=2, reads_per_minute=100, dry_run=True))
+    load_rows(people(1_200), client=new_client(writes_per_minute=15, reads_per_minute=100))
+
+    assert "Writes: 3 (dry run: not sent" in caplog.text
+    assert "Writes to send: 3, at 15 a minute; 500 people a call: no waiting for the limit." in caplog.text
+    assert len(writes(sandbox)) == 3
+
+
 def test_after_the_plan_is_made_nobody_needs_the_columns_again(
     sandbox: Sandbox, load_rows: Callable[..., Report]
 ) -> None:
