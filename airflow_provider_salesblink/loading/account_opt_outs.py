@@ -51,10 +51,10 @@ class AccountOptOuts:
         :raises SalesBlinkError: when it cannot be read.
         """
         if time.monotonic() - self._read_at > LONGEST_RELIED_ON / 2:
-            began = time.monotonic()
             with Progress("opt-outs of the account read") as progress:
                 self._keep(progress.each(self._destination.each_opt_out()))
-            self._read_at = began
+            # The end: a long list would otherwise be too old as soon as it is read, and nobody would ever be sent.
+            self._read_at = time.monotonic()
         return self._read_at
 
     def _keep(self, entries: Iterable[str]) -> None:
@@ -65,6 +65,10 @@ class AccountOptOuts:
             else:
                 domains.add(entry)
         self._addresses, self._domains = addresses, domains
+
+    def has(self, who: bytes) -> bool:
+        """Return whether the address of a person opted out, whatever their domain did."""
+        return who in self._addresses
 
     def hold(self, address: str) -> bool:
         """Return whether the person with ``address``, or their domain, opted out."""

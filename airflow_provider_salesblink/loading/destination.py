@@ -5,8 +5,6 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Protocol, TypedDict
 
-from airflow_provider_salesblink.client.errors import InvalidInputError
-
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
 
@@ -32,8 +30,12 @@ class Destination(Protocol):
     def people(self, *, with_columns: bool) -> Iterable[Prospect]:
         """Return everybody who is there.
 
-        :param with_columns: whether the caller needs their columns; without them it may take fewer requests.
+        :param with_columns: whether the caller needs their columns; without them it may take fewer requests, and miss
+            somebody.
         """
+
+    def people_elsewhere(self) -> Iterable[Prospect]:
+        """Return people who are not there, and would get the same mails a second time if they were added."""
 
     def each_opt_out(self) -> Iterable[str]:
         """Return the addresses and domains that opted out in the account. Only where one call adds many people."""
@@ -147,6 +149,10 @@ class ClientCampaign(_ClientDestination):
         """Return everybody in the campaign."""
         return self.client.prospects.each(self.target_id, self.list_choice.list_id, with_columns=with_columns)
 
+    def people_elsewhere(self) -> Iterable[Prospect]:
+        """Return everybody in the other campaigns that use the list that people are added to."""
+        return self.client.prospects.in_other_campaigns(self.target_id, **self.list_choice.as_arguments())
+
     def check_adds(self) -> None:
         """Check that the campaign has a list that people may be added to."""
         self.client.prospects.check_list(self.target_id, **self.list_choice.as_arguments())
@@ -172,19 +178,17 @@ class ClientList(_ClientDestination):
         """Return everybody on the list."""
         return self.client.prospects.on_list(self.target_id)
 
+    def people_elsewhere(self) -> Iterable[Prospect]:
+        """Return everybody in the campaigns that use the list: on their other lists, or mailed and then taken off."""
+        return self.client.prospects.in_campaigns_of(self.target_id)
+
     def check_adds(self) -> None:
         """Check that adding people to the list starts no mails, unless that is allowed."""
-        running = [] if self.allow_running else self.client.lists.running_sequences(self.target_id)
-        if running:
-            names = ", ".join(f"{each['name']!r} ({each['id']})" for each in running)
-            raise InvalidInputError(
-                f"Running campaigns use list {self.target_id}: {names}. Adding people to it starts their mails. "
-                "Nothing was sent. Pass allow_running=True if that is what you want."
-            )
+        self.client.prospects.check_list_alone(self.target_id, allow_running=self.allow_running)
 
     def add(self, people: Sequence[dict[str, str]]) -> Sequence[str | None]:
         """Send people once, in one call.
 
         :raises AmbiguousWriteError: always, except in a dry run: SalesBlink only accepts people.
         """
-        return self.client.prospects.send_to_list(self.target_id, people)
+        return self.client.prospects.send_to_list(self.target_id, people, allow_running=self.allow_running)

@@ -4,22 +4,22 @@ from __future__ import annotations
 
 import logging
 from contextlib import closing
-from math import ceil
 from typing import TYPE_CHECKING, get_args
 from uuid import uuid4
 
 from airflow_provider_salesblink.choices import Mode, OptOutScope
 from airflow_provider_salesblink.client import validation
 from airflow_provider_salesblink.client.errors import InvalidInputError, RateLimitedError
+from airflow_provider_salesblink.loading.account_opt_outs import AccountOptOuts
 from airflow_provider_salesblink.loading.campaign_reader import CampaignReader
 from airflow_provider_salesblink.loading.column_names import with_opt_outs
 from airflow_provider_salesblink.loading.destination import ClientCampaign, ClientList
+from airflow_provider_salesblink.loading.estimate import log_duration, log_plan
 from airflow_provider_salesblink.loading.guards import Guards, hold_back_unsubscribes
 from airflow_provider_salesblink.loading.options import OptOutRules, RunOptions, SendLimits
 from airflow_provider_salesblink.loading.plan import Plan
-from airflow_provider_salesblink.loading.plan_steps import Action
 from airflow_provider_salesblink.loading.planner import Planner
-from airflow_provider_salesblink.loading.progress import Progress, in_words, seconds_for
+from airflow_provider_salesblink.loading.progress import Progress
 from airflow_provider_salesblink.loading.report import FIRST_REASONS, LoadFailedError, Report
 from airflow_provider_salesblink.loading.reservations import HELD_FOR, LONGEST_UNSENT
 from airflow_provider_salesblink.loading.reservations_retry import open_reservations, wait_for_earlier_run
@@ -93,9 +93,10 @@ def load(
                 this.wait_for_earlier_run()
                 this.read_campaign()
                 this.plan_rows(source, fill_empty=fill_empty)
+                this.check_adds()
+                this.drop_what_is_done()
                 this.log_plan()
                 guards.check(this.plan, this.report)
-                this.check_adds()
                 this.log_duration()
                 everybody_added = this.send()
             this.report_rejects(on_rejects)
@@ -145,12 +146,14 @@ class _Load:
         self._looks_up = opt_outs.scope == "account"
         self._conflicts = ReservedColumns(client, campaign_id)
         self._destination = _destination(client, campaign_id, self._conflicts, run)
+        self._opt_outs_of_account = AccountOptOuts(self._destination)
         self._suppressions = None if path is None else read_suppressions(path)
         checks = client.prospects.checks
         self.plan = Plan(
             mode,
             is_surely_out=checks.is_surely_unsubscribed,
             shows_every_id=checks.shows_every_id,
+            shows_columns=checks.shows_columns,
             one_call_per_update=client.prospects.sets_all_fields_at_once,
             address_hash=client.addresses if keeps_outcomes else None,
         )
@@ -211,48 +214,31 @@ class _Load:
         if self.plan.to_send("add"):
             self._destination.check_adds()
 
+    def drop_what_is_done(self) -> None:
+        """Leave out what the first reading could not show, where one call adds many people.
+
+        It may miss people who are there, other campaigns may use the list, and lists do not show who opted out.
+        """
+        if self._destination.batch_size == 1:
+            return
+        if self.plan.to_send("add"):
+            counts = self.plan.counts
+            size = counts.in_campaign, counts.subscribed
+            self._reader.read(is_exact=True)
+            # It also shows people of other campaigns, not only of this one.
+            counts.in_campaign, counts.subscribed = size
+            self.plan.drop_adds_of_known()
+        if self.plan.to_send("opt_out") or self.plan.to_send("unsubscribe"):
+            self._opt_outs_of_account.read()
+            self.plan.drop_unsubscribes(self._opt_outs_of_account.has)
+
     def log_plan(self) -> None:
         """Log the plan."""
-        counts = self.plan.counts
-        log.info(
-            "%s %s holds %s people; %s rows: %s to add, %s to update, %s to unsubscribe, %s there, %s opted out, "
-            "%s repeats, %s refused.",
-            "Campaign" if self._run.list_alone is None else "List",
-            self.report.campaign_id,
-            *(f"{number:,}" for number in (
-                counts.in_campaign, counts.rows, counts.add, counts.update, counts.unsubscribe + counts.opt_out,
-                counts.there, counts.opted_out, counts.repeats, counts.rejected,
-            )),
-        )  # fmt: skip
+        log_plan("Campaign" if self._run.list_alone is None else "List", self.plan, self.report)
 
     def log_duration(self) -> None:
-        """Log how many requests the plan takes, and about how long."""
-        client = self._client
-        adds, batch = self.plan.to_send("add"), self._destination.batch_size
-        others = sum(self.plan.calls_to_send(action) for action in get_args(Action) if action != "add")
-        writes = ceil(adds / batch) + others
-        if client.dry_run or not writes:
-            not_sent = " (dry run: not sent, and nobody is looked up in other campaigns)" if writes else ""
-            log.info("Writes: %s%s. Reads of the campaign: %s.", f"{writes:,}", not_sent, self.report.reads)
-            return
-        # With many people a call, opt-outs are read in bulk.
-        look_ups = adds if self._looks_up and batch == 1 else 0
-        seconds = max(seconds_for(writes, client.writes_per_minute), seconds_for(look_ups, client.reads_per_minute))
-        details = [
-            f"; {batch} people a call" * (batch > 1),
-            f"; look-ups in other campaigns: {look_ups:,}, {_at(client.reads_per_minute)}" * bool(look_ups),
-        ]
-        log.info(
-            "Writes to send: %s, %s%s: %s. Reads of the campaign: %s so far, %s more meanwhile, and %s.",
-            f"{writes:,}",
-            _at(client.writes_per_minute),
-            "".join(details),
-            f"about {in_words(seconds)}" if seconds else "no waiting for the limit",
-            self.report.reads,
-            int(seconds * ceil(adds / batch) / writes / LONGEST_UNSENT),
-            "some to see that SalesBlink has imported everybody" if self._destination.settling_time
-            else "one for each round of adds in which answers are lost",
-        )  # fmt: skip
+        """Log about how long the plan takes."""
+        log_duration(self._client, self._destination, self.plan, self.report, looks_up=self._looks_up)
 
     def send(self) -> bool:
         """Send the plan; return whether everybody was added for sure. A dry run sends nothing."""
@@ -260,7 +246,15 @@ class _Load:
             self._is_dry_run_through = True
             return True
         limits = SendLimits.of(self._client, self._destination, self._run, looks_up=self._looks_up)
-        sender = Sender(self.plan, self._reader, self._destination, self.report, self._reservations, limits)
+        sender = Sender(
+            self.plan,
+            self._reader,
+            self._destination,
+            self._opt_outs_of_account,
+            self.report,
+            self._reservations,
+            limits,
+        )
         updater = Updater(self.plan, self._destination, self.report, limits)
         try:
             updater.opt_out()
@@ -336,7 +330,3 @@ class _Load:
                 report,
                 permanent=True,
             )
-
-
-def _at(per_minute: int) -> str:
-    return f"at {per_minute} a minute" if per_minute else "with no rate limit set"

@@ -127,7 +127,7 @@ class RowOutcomes:
         """
         if self._hash is None:
             return
-        self._database.execute("CREATE INDEX IF NOT EXISTS outcome_number ON outcome (number)")
+        self._database.execute("CREATE INDEX IF NOT EXISTS outcome_hash ON outcome (person) WHERE is_first")
         unread = 0
         for record in earlier:
             try:
@@ -143,14 +143,14 @@ class RowOutcomes:
         if row is not None:
             self._database.execute(
                 "UPDATE outcome SET word = ?, prospect_id = ?, time = ? "
-                "WHERE number = ? AND person = ? AND word = 'there'",
-                (_AFTER_ALL[word], record["prospect_id"], when.timestamp(), *row),
+                "WHERE person = ? AND is_first AND word = 'there'",
+                (_AFTER_ALL[word], record["prospect_id"], when.timestamp(), row[1]),
             )
         if row is not None and word == "in_doubt":
             # What the part before sent may still be under way, and this part may end before it is.
             self._database.execute(
-                "UPDATE outcome SET word = 'in_doubt', reason = ? WHERE number = ? AND person = ? AND word = 'add'",
-                (record["reason"], *row),
+                "UPDATE outcome SET word = 'in_doubt', reason = ? WHERE person = ? AND is_first AND word = 'add'",
+                (record["reason"], row[1]),
             )
 
     def conclude(self, in_doubt: Iterable[int], *, is_sent: bool) -> None:

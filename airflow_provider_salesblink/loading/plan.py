@@ -46,6 +46,7 @@ class Plan:
     :param is_surely_out: whether SalesBlink itself shows a person as unsubscribed, rather than a column of theirs.
     :param one_call_per_update: whether one request sets all fields of a person, instead of one for each field.
     :param shows_every_id: whether a person of the campaign without an id is an error in a mode that needs ids.
+    :param shows_columns: whether a person's record has their columns. Nobody is updated whose record does not.
     :param address_hash: hashes addresses for the outcomes of the rows; None to keep no outcomes.
     """
 
@@ -55,6 +56,7 @@ class Plan:
         *,
         is_surely_out: Callable[[Prospect], bool] = lambda _: True,
         shows_every_id: bool = True,
+        shows_columns: Callable[[Prospect], bool] = lambda _: True,
         one_call_per_update: bool = False,
         address_hash: AddressHash | None = None,
     ) -> None:
@@ -62,6 +64,7 @@ class Plan:
         self.counts = Counts()
         self._is_surely_out = is_surely_out
         self._shows_every_id = shows_every_id
+        self._shows_columns = shows_columns
         self._one_call_per_update = one_call_per_update
         # With an empty name, SQLite uses a temporary file that is deleted when it is closed or the process dies.
         self.database = sqlite3.connect("", isolation_level=None, check_same_thread=False)
@@ -92,7 +95,8 @@ class Plan:
                 hidden += 1
                 continue
             without_id += each["id"] is None
-            fields = json.dumps(each["fields"], default=str) if keep_fields else None
+            keeps = keep_fields and self._shows_columns(each)
+            fields = json.dumps(each["fields"], default=str) if keeps else None
             # A mirror can only miss people whose own address can be read.
             who, is_clear = identify(each["email"])
             is_out = bool(each["unsubscribed"])
@@ -200,6 +204,24 @@ class Plan:
         self.counts.add -= 1
         self.counts.opted_out += 1
         self.counts.opted_out_elsewhere += 1
+
+    def drop_adds_of_known(self) -> None:
+        """Leave out adds of people that a later reading shows, and count them as there or opted out."""
+        for step in self.steps("add"):
+            if self.holds(step.who):
+                is_out = self.opted_out(step.who)
+                self.mark_done(step, "opted_out" if is_out else "there")
+                self.counts.add -= 1
+                self.counts.opted_out += is_out
+                self.counts.there += not is_out
+
+    def drop_unsubscribes(self, is_done: Callable[[bytes], bool]) -> None:
+        """Leave out unsubscribes of people who opted out already, which the campaign does not show."""
+        for action in ("opt_out", "unsubscribe"):
+            for step in self.steps(action):
+                if is_done(step.who):
+                    self.mark_done(step)
+                    setattr(self.counts, action, getattr(self.counts, action) - 1)
 
     def drop(self, action: Action) -> int:
         """Remove all steps of a kind that are not done; return how many there were."""

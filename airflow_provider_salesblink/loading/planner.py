@@ -149,7 +149,7 @@ class Planner:
         changed = False
         if self._mode != "insert":
             for prospect_id, _, fields in known:
-                if prospect_id and (change := self._differing(fields, wanted)):
+                if prospect_id and fields is not None and (change := self._differing(fields, wanted)):
                     self._plan.add_step(row.number, "update", who, prospect_id, change)
                     changed = True
         self._counts.there += not changed

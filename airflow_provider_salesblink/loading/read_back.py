@@ -111,7 +111,7 @@ class ReadBack:
         :param is_final: whether people whose adds are in doubt and who are not there were not added. Otherwise their
             requests may be under way.
         """
-        self._reader.read()
+        self._reader.read(is_exact=is_final and self._limits.settling_time > 0)
         missing = [step for step in self._plan.steps("add") if not self._is_done(step, is_final=is_final)]
         if is_final and missing:
             self._resend(missing)

@@ -7,6 +7,7 @@ added: answers were lost, or SalesBlink only accepted the people. Those who were
 from __future__ import annotations
 
 import logging
+import math
 import time
 from collections.abc import Sequence
 from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
@@ -80,6 +81,7 @@ class Sender:
         plan: Plan,
         reader: CampaignReader,
         destination: Destination,
+        opt_outs: AccountOptOuts,
         report: Report,
         reservations: RetryingReservations,
         limits: SendLimits,
@@ -92,7 +94,7 @@ class Sender:
         self._limits = limits
         self._longest_wait = limits.longest_wait
         self._read_back = ReadBack(plan, reader, report, limits, self._mark_done)
-        self._opt_outs = AccountOptOuts(destination)
+        self._opt_outs = opt_outs
 
     @property
     def in_doubt(self) -> frozenset[int]:
@@ -117,8 +119,8 @@ class Sender:
         Only where SalesBlink imports people later: otherwise the load waited before it read the campaign.
         """
         settling_time = self._limits.settling_time
-        rest = settling_time - self._reservations.idle_for() if settling_time else 0.0
-        if rest <= 0:
+        idle = self._reservations.idle_for() if settling_time else math.inf
+        if math.isinf(idle):
             return
         steps = self._plan.steps("add")
         while batch := list(islice(steps, STEPS_AT_ONCE)):
@@ -126,7 +128,8 @@ class Sender:
             self._read_back.note_accepted(step for step in batch if step.who in own)
         if self._read_back.in_doubt:
             log.info("An earlier run of this load sent people that the campaign does not show yet: looking for them.")
-            self._read_back.wait(rest, polls=True)
+            # Even if their time is over: people who do not show now are sent again, and that is counted.
+            self._read_back.wait(max(0.0, settling_time - idle), polls=True)
 
     def _more_progress(self) -> str:
         looked_up = f"{self._report.looked_up:,} looked up, " if self._limits.looks_up else ""

@@ -24,6 +24,7 @@ from airflow.providers.common.compat.sdk import (
 import airflow_provider_salesblink
 from airflow_provider_salesblink.client import SalesBlinkClient, SalesBlinkError
 from airflow_provider_salesblink.client.retry import Policy
+from airflow_provider_salesblink.operators.load_base import LoadOperator
 from tests.client.raw_server import answer
 
 if TYPE_CHECKING:
@@ -274,6 +275,8 @@ def needed(kind: type, argument: str) -> dict[str, Any]:
     options: dict[str, Any] = {} if issubclass(kind, BaseNotifier) else {"task_id": "t"}
     if issubclass(kind, BaseSensorOperator):
         options |= {"timeout": 0, "poke_interval": 0.001, "max_consecutive_failures": 1}
+    if issubclass(kind, LoadOperator):
+        options["settle"] = 0
     if argument == "body":
         options["method"] = "POST"
     taken = set(kind.template_fields) - {argument, *PATHS, "salesblink_conn_id"}

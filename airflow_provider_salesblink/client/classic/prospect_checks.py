@@ -40,6 +40,10 @@ class ProspectChecks:
         """Return a prospect's ``fields`` as they are: the classic API keeps the names that users write."""
         return fields
 
+    def shows_columns(self, prospect: Prospect) -> bool:  # noqa: ARG002
+        """Return True: every record has the person's columns."""
+        return True
+
     def id_is_unclear(self, prospect: Prospect) -> bool:
         """Return whether ``prospect``'s id may be a value of one of the person's own columns."""
         return column_conflicts.id_is_unclear(prospect["raw"])

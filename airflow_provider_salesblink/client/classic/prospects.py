@@ -163,7 +163,37 @@ class Prospects:
         """
         raise UnsupportedByApiError(_NO_LISTS)
 
-    def send_to_list(self, list_id: str, people: Sequence[Mapping[str, Any]]) -> Sequence[str | None]:  # noqa: ARG002
+    def in_other_campaigns(
+        self,
+        campaign_id: str,  # noqa: ARG002
+        *,
+        list_id: str | None = None,  # noqa: ARG002
+        allow_other_campaigns: bool = False,  # noqa: ARG002
+    ) -> Iterator[Prospect]:
+        """Yield nobody: on the classic API, an add concerns one campaign."""
+        return iter(())
+
+    def in_campaigns_of(self, list_id: str, besides: Collection[str] = ()) -> Iterator[Prospect]:  # noqa: ARG002
+        """Raise: the classic API has no lists.
+
+        :raises UnsupportedByApiError: always.
+        """
+        raise UnsupportedByApiError(_NO_LISTS)
+
+    def check_list_alone(self, list_id: str, *, allow_running: bool = False) -> None:  # noqa: ARG002
+        """Raise: the classic API has no lists.
+
+        :raises UnsupportedByApiError: always.
+        """
+        raise UnsupportedByApiError(_NO_LISTS)
+
+    def send_to_list(
+        self,
+        list_id: str,  # noqa: ARG002
+        people: Sequence[Mapping[str, Any]],  # noqa: ARG002
+        *,
+        allow_running: bool = False,  # noqa: ARG002
+    ) -> Sequence[str | None]:
         """Raise: the classic API has no lists.
 
         :raises UnsupportedByApiError: always.

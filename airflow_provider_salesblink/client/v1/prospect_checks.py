@@ -35,6 +35,10 @@ class ProspectChecks:
         """Return a prospect's ``fields`` as a mapping that finds them under the names that users write."""
         return ColumnValues(fields)
 
+    def shows_columns(self, prospect: Prospect) -> bool:
+        """Return whether a record of a campaign has the person's columns: only a lead on one of its lists does."""
+        return "list_id" in prospect["raw"]
+
     def id_is_unclear(self, prospect: Prospect) -> bool:  # noqa: ARG002
         """Return False: a lead's id is SalesBlink's."""
         return False

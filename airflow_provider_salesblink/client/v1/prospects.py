@@ -95,15 +95,44 @@ class Prospects(ProspectSearch):
         for lead in self._people.on_list(validation.identifier("list_id", list_id)):
             yield prospect(lead, None)
 
-    def send_to_list(self, list_id: str, people: Sequence[Mapping[str, Any]]) -> Sequence[str | None]:
+    def in_other_campaigns(
+        self, campaign_id: str, *, list_id: str | None = None, allow_other_campaigns: bool = False
+    ) -> Iterator[Prospect]:
+        """Yield everybody in the other campaigns that use the list to which :meth:`add` adds people.
+
+        :raises InvalidInputError: as :meth:`add`.
+        """
+        target = self._sequence_lists.target(campaign_id, list_id, allow_other_campaigns=allow_other_campaigns)
+        return self.in_campaigns_of(target, besides=(campaign_id,))
+
+    def in_campaigns_of(self, list_id: str, besides: Collection[str] = ()) -> Iterator[Prospect]:
+        """Yield everybody in the campaigns that use a list, running or paused, maybe without their columns.
+
+        :param besides: ids of campaigns to leave out.
+        """
+        for campaign_id in self._sequence_lists.used_by(validation.identifier("list_id", list_id), besides):
+            yield from self.each(campaign_id, with_columns=False)
+
+    def check_list_alone(self, list_id: str, *, allow_running: bool = False) -> None:
+        """Check that no running campaign uses a list, unless that is allowed.
+
+        :raises InvalidInputError: one does.
+        """
+        self._sequence_lists.check_alone(validation.identifier("list_id", list_id), allow_running=allow_running)
+
+    def send_to_list(
+        self, list_id: str, people: Sequence[Mapping[str, Any]], *, allow_running: bool = False
+    ) -> Sequence[str | None]:
         """Send up to 500 people to a list in one call, but do not read it: the caller does.
 
         :param people: the columns of each person.
+        :param allow_running: whether a running campaign may use the list. Adding people then starts its mails.
         :return: None for each person.
+        :raises InvalidInputError: as :meth:`check_list_alone`.
         :raises AmbiguousWriteError: always, except in a dry run: SalesBlink only accepted the people, or the answer was
             lost.
         """
-        list_id = validation.identifier("list_id", list_id)
+        self.check_list_alone(list_id, allow_running=allow_running)
         self._imports.send(list_id, [self._checked(list_id, data)[1] for data in people])
         return [None] * len(people)
 

@@ -65,19 +65,23 @@ class SequenceLists:
         A sequence that does not show whether it is paused counts as running. Logs a warning once for a list that paused
         sequences use.
         """
+        running, paused = self._users(list_id, besides)
+        self._warn(list_id, paused)
+        return running
+
+    def used_by(self, list_id: str, besides: Collection[str] = ()) -> list[str]:
+        """Return the ids of the running and the paused sequences that use a list, without those in ``besides``."""
+        running, paused = self._users(list_id, besides)
+        return [each["id"] for each in (*running, *paused)]
+
+    def _users(self, list_id: str, besides: Collection[str]) -> tuple[list[dict[str, str]], list[dict[str, str]]]:
         running: list[dict[str, str]] = []
         paused: list[dict[str, str]] = []
         for each in self._sequences.list():
-            is_paused, is_archived = each.get("paused") is True, each.get("archived") is True
-            if _id_of(each) in besides or is_archived:
-                continue
-            # Reading a paused sequence only for a warning would cost a request.
-            lists = _list_ids(each) or [] if is_paused else self._lists_in(each)
-            if list_id in lists:
+            if each.get("archived") is not True and _id_of(each) not in besides and list_id in self._lists_in(each):
                 found = {"id": _id_of(each), "name": str(each.get("name") or "")}
-                (paused if is_paused else running).append(found)
-        self._warn(list_id, paused)
-        return running
+                (paused if each.get("paused") is True else running).append(found)
+        return running, paused
 
     def _warn(self, list_id: str, paused: list[dict[str, str]]) -> None:
         if paused and list_id not in self._warned:
@@ -111,6 +115,25 @@ class SequenceLists:
                 self._refuse_others(target, sequence_id)
             self._checked[asked] = target, checked_at
             return target
+
+    def check_alone(self, list_id: str, *, allow_running: bool = False) -> None:
+        """Check that no running sequence uses a list, unless that is allowed. Relies on a check for a minute.
+
+        :raises InvalidInputError: one does.
+        """
+        asked = ("", list_id, allow_running)
+        with self._lock:
+            _, checked_at = self._checked.get(asked, ("", -LONGEST_RELIED_ON))
+            if time.monotonic() - checked_at < LONGEST_RELIED_ON:
+                return
+            checked_at = time.monotonic()
+            running = self.running(list_id)
+            if running and not allow_running:
+                raise InvalidInputError(
+                    f"List {list_id} is used by {_named(running)}, which runs: adding people to it starts its mails. "
+                    "Nothing was sent. Pass allow_running=True if that is what you want."
+                )
+            self._checked[asked] = "", checked_at
 
     def _refuse_others(self, list_id: str, sequence_id: str) -> None:
         others = self.running(list_id, besides=(sequence_id,))

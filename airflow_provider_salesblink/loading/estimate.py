@@ -1,0 +1,72 @@
+"""Log what a load is going to do, and about how long it takes, before the first write."""
+
+from __future__ import annotations
+
+import logging
+from math import ceil
+from typing import TYPE_CHECKING, get_args
+
+from airflow_provider_salesblink.loading.plan_steps import Action
+from airflow_provider_salesblink.loading.progress import in_words, seconds_for
+from airflow_provider_salesblink.loading.reservations import LONGEST_UNSENT
+
+if TYPE_CHECKING:
+    from airflow_provider_salesblink.client import SalesBlinkClient
+    from airflow_provider_salesblink.loading.destination import Destination
+    from airflow_provider_salesblink.loading.plan import Plan
+    from airflow_provider_salesblink.loading.report import Report
+
+log = logging.getLogger(__name__)
+
+
+def log_plan(place: str, plan: Plan, report: Report) -> None:
+    """Log the plan.
+
+    :param place: what the people are loaded into, as a sentence begins with it: ``Campaign`` or ``List``.
+    """
+    counts = plan.counts
+    log.info(
+        "%s %s holds %s people; %s rows: %s to add, %s to update, %s to unsubscribe, %s there, %s opted out, "
+        "%s repeats, %s refused.",
+        place,
+        report.campaign_id,
+        *(f"{number:,}" for number in (
+            counts.in_campaign, counts.rows, counts.add, counts.update, counts.unsubscribe + counts.opt_out,
+            counts.there, counts.opted_out, counts.repeats, counts.rejected,
+        )),
+    )  # fmt: skip
+
+
+def log_duration(
+    client: SalesBlinkClient, destination: Destination, plan: Plan, report: Report, *, looks_up: bool
+) -> None:
+    """Log how many requests the plan takes, and about how long."""
+    adds, batch = plan.to_send("add"), destination.batch_size
+    others = sum(plan.calls_to_send(action) for action in get_args(Action) if action != "add")
+    writes = ceil(adds / batch) + others
+    if client.dry_run or not writes:
+        not_sent = " (dry run: not sent, and nobody is looked up in other campaigns)" if writes else ""
+        log.info("Writes: %s%s. Reads of the campaign: %s.", f"{writes:,}", not_sent, report.reads)
+        return
+    # With many people a call, opt-outs are read in bulk.
+    look_ups = adds if looks_up and batch == 1 else 0
+    seconds = max(seconds_for(writes, client.writes_per_minute), seconds_for(look_ups, client.reads_per_minute))
+    details = [
+        f"; {batch} people a call" * (batch > 1),
+        f"; look-ups in other campaigns: {look_ups:,}, {_at(client.reads_per_minute)}" * bool(look_ups),
+    ]
+    log.info(
+        "Writes to send: %s, %s%s: %s. Reads of the campaign: %s so far, %s more meanwhile, and %s.",
+        f"{writes:,}",
+        _at(client.writes_per_minute),
+        "".join(details),
+        f"about {in_words(seconds)}" if seconds else "no waiting for the limit",
+        report.reads,
+        int(seconds * ceil(adds / batch) / writes / LONGEST_UNSENT),
+        "some to see that SalesBlink has imported everybody" if destination.settling_time
+        else "one for each round of adds in which answers are lost",
+    )  # fmt: skip
+
+
+def _at(per_minute: int) -> str:
+    return f"at {per_minute} a minute" if per_minute else "with no rate limit set"
