@@ -19,8 +19,6 @@ if TYPE_CHECKING:
     import os
     from collections.abc import Iterator, Mapping, Sequence
 
-    from airflow.providers.common.compat.sdk import Context
-
     from airflow_provider_salesblink.client import RateLimitedError, SalesBlinkClient
     from airflow_provider_salesblink.loading.outcomes import Outcome
     from airflow_provider_salesblink.loading.report import Report
@@ -123,13 +121,11 @@ class LoadOperator(SalesBlinkOperator):
             self.rows = _OutOfSight(self.rows)
         super().mask_personal_data()
 
-    def execute(self, context: Context) -> dict[str, Any]:
-        """Run the task. Whatever fails, what an earlier run left in the output files is gone."""
-        self._empty_outputs()
-        return super().execute(context)
+    def begin_run(self) -> None:
+        """Empty the output files: whatever fails, nobody takes what an earlier run left for this one's.
 
-    def _empty_outputs(self) -> None:
-        """Empty the output files. One that cannot be written leaves the others empty all the same."""
+        A file that cannot be written leaves the others empty all the same.
+        """
         with ExitStack() as stack:
             for number, argument in enumerate(_OUTPUTS):
                 stack.callback(self._empty_output, argument, ("rows_path", "suppression_path", *_OUTPUTS[:number]))

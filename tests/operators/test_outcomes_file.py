@@ -145,6 +145,8 @@ def test_a_deferred_load_accounts_for_the_whole_load(
 
     assert counts(path) == {"added": 5, "not_sent": 6, "there": 1}
     first = [(line["row"], line["time"]) for line in lines(path) if line["outcome"] == "added"]
+    with pytest.raises(AirflowFailException):
+        operator(campaign, path, salesblink_conn_id="gone").resume({}, None, **deferred.value.kwargs)
     connection(extra={"writes_per_minute": 0})  # a minute later
     xcom = operator(campaign, path, defer_after=5).resume({}, None, **deferred.value.kwargs)
     assert counts(path) == in_xcom(xcom) == {"added": 11, "there": 1}
