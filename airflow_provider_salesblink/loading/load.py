@@ -313,7 +313,10 @@ class _Load:
         """
         report, counts = self.report, self.plan.counts
         if counts.opted_out_elsewhere:
-            log.info("Opted out in another campaign, so not added: %s people.", f"{counts.opted_out_elsewhere:,}")
+            log.info(
+                "Opted out in another campaign or on SalesBlink's blocklist, so not added: %s.",
+                f"{counts.opted_out_elsewhere:,}",
+            )
         if not everybody_added:
             raise LoadFailedError(
                 f"People who could not be added for sure: {self.plan.to_send('add'):,}; the log says why. The other "
@@ -323,8 +326,9 @@ class _Load:
             )
         refused = counts.rejected + counts.not_unsubscribed
         if refused > max_rejected:
+            place = "campaign" if self._run.list_alone is None else "list"
             others = (
-                "nothing was sent" if report.dry_run else f"the other rows are done in campaign {report.campaign_id}"
+                "nothing was sent" if report.dry_run else f"the other rows are done in {place} {report.campaign_id}"
             )
             raise LoadFailedError(
                 f"{refused:,} of {counts.rows:,} rows refused, more than max_rejected={max_rejected}; "

@@ -34,6 +34,7 @@ CREATE TABLE step (
     number INTEGER, action TEXT, person BLOB, id TEXT, columns TEXT, done INTEGER NOT NULL DEFAULT 0);
 CREATE TABLE reject (number INTEGER, reason TEXT, columns TEXT, blocks_person INTEGER);
 """
+OUT_ELSEWHERE = "The person opted out in another campaign, or is on SalesBlink's blocklist."
 _BATCH = 1000
 _CACHE = 64_000
 """Kilobytes of the plan that are kept in memory. With SQLite's usual 2,000, each row of a large load costs more."""
@@ -191,9 +192,11 @@ class Plan:
             self.counts.not_unsubscribed += 1
 
     def opt_out(self, step: Step) -> None:
-        """Note that a person who was to be added opted out in another campaign."""
+        """Note that a person who was to be added opted out elsewhere in the account."""
         self.mark_done(step)
-        self.outcomes.change(step.who, "opted_out", "The person opted out in another campaign.")
+        self.outcomes.change(
+            step.who, "opted_out", "The person opted out in another campaign, or is on SalesBlink's blocklist."
+        )
         self.counts.add -= 1
         self.counts.opted_out += 1
         self.counts.opted_out_elsewhere += 1

@@ -38,7 +38,7 @@ class ReservedColumns:
     def refuse(self, columns: Collection[str]) -> None:
         """Refuse the columns of a person to be added or changed if one of them is unclear.
 
-        :raises InvalidInputError: when one is, or has a name that only SalesBlink uses.
+        :raises InvalidInputError: when one is, or has a name that only SalesBlink uses, or two have one name there.
         """
         if self._allowed.issuperset(columns):
             return
@@ -49,6 +49,7 @@ class ReservedColumns:
                     f"A column is called {name!r}. SalesBlink's answers use this name too, and do not show whether a "
                     f"value is SalesBlink's or the person's own. {_remedy(name)}"
                 )
+        self._checks.refuse_same_names(columns)
         # The answer is the same for every row.
         self._allowed.update(columns)
 

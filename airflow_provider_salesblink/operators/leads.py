@@ -43,15 +43,23 @@ class AddLeadsOperator(LoadOperator):
 
     def target_id(self, client: SalesBlinkClient) -> str:
         """Return the list's id, which its name may stand for."""
+        from airflow_provider_salesblink.client import validation
+        from airflow_provider_salesblink.client.redaction import redacted
+
         exactly_one(list_id=self.list_id, list_name=self.list_name)
         if self.list_id is not None:
             return self.list_id
+        validation.term("list_name", self.list_name)
         found = [each for each in client.lists.list() if each.get("name") == self.list_name]
         if len(found) != 1:
             ids = ", ".join(str(each.get("id")) for each in found)
+            remedy = (
+                f"pass the list_id of one: {ids}"
+                if found
+                else ("check its spelling, which counts upper and lower case too, or create it with CreateListOperator")
+            )
             raise AirflowFailException(
-                f"{len(found) or 'No'} lists have the name in list_name{f': {ids}' if ids else ''}. Nothing was sent. "
-                "Pass the list_id of one, or create it with CreateListOperator."
+                f"{len(found) or 'No'} lists are called {redacted(self.list_name or '')!r}: {remedy}. Nothing was sent."
             )
         return str(found[0]["id"])
 

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from airflow_provider_salesblink.client import SalesBlinkError
+from airflow_provider_salesblink.client import InvalidInputError, SalesBlinkError
 from airflow_provider_salesblink.loading import LoadFailedError
 from airflow_provider_salesblink.loading.destination import ListChoice
 from airflow_provider_salesblink.loading.read_back import MOST_RESENDS, StillImportingError
@@ -189,6 +189,17 @@ def test_a_call_that_is_refused_for_one_row_adds_the_others(sandbox: Sandbox, lo
     assert report.planned.rejected == 0
     assert report.added == 20
     assert_each_once(sandbox, rows)
+
+
+def test_two_columns_with_one_name_stop_the_load_once(sandbox: Sandbox, load_rows: Callable[..., Report]) -> None:
+    rows = [{**row, "Job Title": "CEO", "job-title": "CTO"} for row in people(600)]
+
+    with pytest.raises(
+        InvalidInputError, match=r"A row has two columns, 'Job Title' and 'job-title'.*Nothing was sent"
+    ):
+        load_rows(rows)
+
+    assert writes(sandbox) == []
 
 
 def test_a_reason_that_concerns_every_call_ends_after_a_bounded_number_of_them(

@@ -166,7 +166,7 @@ def test_a_person_who_opted_out_in_another_campaign_counts_once(
     report = load_rows(people(3), on_outcomes=kept)
 
     assert kept.words() == ["added", "opted_out", "added"]
-    assert kept[1].reason == "The person opted out in another campaign."
+    assert kept[1].reason == "The person opted out in another campaign, or is on SalesBlink's blocklist."
     assert_agrees(report, kept)
 
 

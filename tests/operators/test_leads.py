@@ -53,6 +53,15 @@ def test_people_are_added_to_a_list_once(sandbox: Sandbox, spring: str, by: str)
     ]
 
 
+def test_a_list_that_a_paused_campaign_uses_gets_a_warning(sandbox: Sandbox, caplog: pytest.LogCaptureFixture) -> None:
+    list_id = sandbox.add_list("Autumn")
+    sandbox.add_campaign("Later", paused=True, lists=[list_id])
+
+    assert add(list_id=list_id, rows=ROWS[:2])["added"] == 2
+
+    assert "is used by sequence 'Later'" in caplog.text
+
+
 def test_people_are_updated_and_blocked_people_left_out(sandbox: Sandbox, spring: str) -> None:
     sandbox.block("bob@example.com")
 
@@ -83,8 +92,10 @@ def test_a_list_that_a_running_sequence_uses_is_refused_unless_that_is_wanted(sa
     [
         ({}, "Pass exactly one of"),
         ({"list_id": "a", "list_name": "b"}, "Pass exactly one of"),
-        ({"list_name": "Nobody"}, "No lists have the name.*CreateListOperator"),
-        ({"list_name": "Twice"}, "2 lists have the name in list_name: .*list_id of one"),
+        ({"list_name": "Nobody"}, "No lists are called 'Nobody'.*CreateListOperator"),
+        ({"list_name": "twice"}, "No lists are called 'twice': check its spelling, which counts upper and lower case"),
+        ({"list_name": "Twice"}, "2 lists are called 'Twice': pass the list_id of one: "),
+        ({"list_name": ""}, "list_name is empty"),
         ({"list_id": "unknown"}, "404"),
     ],
     ids=str,

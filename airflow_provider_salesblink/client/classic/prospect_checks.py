@@ -10,6 +10,8 @@ from airflow_provider_salesblink.client.errors import InvalidInputError, NotFoun
 from airflow_provider_salesblink.client.identity import fingerprint
 
 if TYPE_CHECKING:
+    from collections.abc import Collection
+
     from airflow_provider_salesblink.client.records import Prospect
     from airflow_provider_salesblink.client.requestor import Requestor
 
@@ -30,6 +32,9 @@ class ProspectChecks:
     def is_reserved(self, name: str) -> bool:
         """Return whether only SalesBlink uses this name, so that no column may have it."""
         return name.strip() in column_conflicts.RESERVED
+
+    def refuse_same_names(self, columns: Collection[str]) -> None:
+        """Do nothing: the classic API keeps the names that users write."""
 
     def column_values(self, fields: dict[str, Any]) -> dict[str, Any]:
         """Return a prospect's ``fields`` as they are: the classic API keeps the names that users write."""

@@ -5,9 +5,11 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from airflow_provider_salesblink.client.errors import UnreadableResponseError
-from airflow_provider_salesblink.client.v1.column_names import ColumnValues, is_reserved
+from airflow_provider_salesblink.client.v1.column_names import ColumnValues, is_reserved, to_wire
 
 if TYPE_CHECKING:
+    from collections.abc import Collection
+
     from airflow_provider_salesblink.client.records import Prospect
 
 
@@ -21,6 +23,13 @@ class ProspectChecks:
     def is_reserved(self, name: str) -> bool:
         """Return whether only SalesBlink uses this name, so that no column may have it."""
         return is_reserved(name)
+
+    def refuse_same_names(self, columns: Collection[str]) -> None:
+        """Refuse columns of one row whose names become the same one.
+
+        :raises InvalidInputError: when two do.
+        """
+        to_wire("A row", dict.fromkeys(columns))
 
     def column_values(self, fields: dict[str, Any]) -> ColumnValues:
         """Return a prospect's ``fields`` as a mapping that finds them under the names that users write."""

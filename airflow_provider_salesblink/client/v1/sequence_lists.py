@@ -62,12 +62,9 @@ class SequenceLists:
     def running(self, list_id: str, besides: Collection[str] = ()) -> list[dict[str, str]]:
         """Return ``id`` and ``name`` of the running sequences that use a list, without those in ``besides``.
 
-        A sequence that does not show whether it is paused counts as running.
+        A sequence that does not show whether it is paused counts as running. Logs a warning once for a list that paused
+        sequences use.
         """
-        return self._users(list_id, besides)[0]
-
-    def _users(self, list_id: str, besides: Collection[str]) -> tuple[list[dict[str, str]], list[dict[str, str]]]:
-        """Return the running and the paused sequences that use a list, as :meth:`running` does."""
         running: list[dict[str, str]] = []
         paused: list[dict[str, str]] = []
         for each in self._sequences.list():
@@ -79,7 +76,17 @@ class SequenceLists:
             if list_id in lists:
                 found = {"id": _id_of(each), "name": str(each.get("name") or "")}
                 (paused if is_paused else running).append(found)
-        return running, paused
+        self._warn(list_id, paused)
+        return running
+
+    def _warn(self, list_id: str, paused: list[dict[str, str]]) -> None:
+        if paused and list_id not in self._warned:
+            self._warned.add(list_id)
+            log.warning(
+                "List %s is used by %s, which is paused: people on it get its mails when it runs again.",
+                list_id,
+                _named(paused),
+            )
 
     def _lists_in(self, sequence: Json) -> list[str]:
         found = _list_ids(sequence)
@@ -106,13 +113,7 @@ class SequenceLists:
             return target
 
     def _refuse_others(self, list_id: str, sequence_id: str) -> None:
-        others, paused = self._users(list_id, (sequence_id,))
-        if paused and list_id not in self._warned:
-            self._warned.add(list_id)
-            log.warning(
-                "List %s is also used by %s, which is paused: people on it get its mails too when it runs again.",
-                list_id, _named(paused),
-            )  # fmt: skip
+        others = self.running(list_id, besides=(sequence_id,))
         if others:
             raise InvalidInputError(
                 f"List {list_id} is also used by {_named(others)}, which runs: adding people to it would start mails "

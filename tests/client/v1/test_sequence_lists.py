@@ -117,7 +117,7 @@ def test_a_list_that_a_paused_campaign_uses_too_is_allowed_with_a_warning(
         client.prospects.add("spring", {"Email": email})
 
     assert emails(sandbox, shared) == ["bo@example.com", "cy@example.com"]
-    assert caplog.text.count("is also used by sequence 'Later' (later), which is paused") == 1
+    assert caplog.text.count("is used by sequence 'Later' (later), which is paused") == 1
 
 
 def test_a_list_that_several_running_campaigns_use_names_all(
