@@ -153,8 +153,13 @@ class SalesBlinkClient:
     def address_hash(self, email: str) -> str:
         """Return the keyed hash of an address, in hexadecimal: what output files show in its place.
 
-        :raises InvalidInputError: ``email`` is not an address.
+        :raises InvalidInputError: ``email`` is empty or not an address.
         """
+        if not email:
+            raise InvalidInputError(
+                "email is empty, so there is no address to hash. Leave out rows without an address: their person is "
+                "null in an outcomes file."
+            )
         return self.addresses.digest(validation.address("email", email)).hex()
 
     def close(self) -> None:

@@ -136,13 +136,13 @@ def _nothing_sent(report: Report) -> str:
 
 
 def hold_back_unsubscribes(plan: Plan, report: Report) -> None:
-    """Drop the unsubscribes of people in no row while any row is rejected, because that row may be theirs."""
+    """Drop the unsubscribes of people without a row while any row is rejected, because that row may be theirs."""
     counts = plan.counts
     if counts.rejected and counts.unsubscribe:
         report.held_back += plan.drop("unsubscribe")
         counts.unsubscribe = 0
         log.warning(
-            "Held back: %s people who are in no row. Rows refused: %s; as these may be theirs, nobody is unsubscribed. "
+            "Held back: %s people who have no row. Rows refused: %s; as these may be theirs, nobody is unsubscribed. "
             "Fix the rows and run the load again.",
             f"{report.held_back:,}", f"{counts.rejected:,}",
         )  # fmt: skip

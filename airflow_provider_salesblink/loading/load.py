@@ -62,7 +62,7 @@ def load(
     :param source: the rows, as the functions of :mod:`rows` return them.
     :param mode: ``insert`` adds people who are not in the campaign; ``upsert`` also sets the fields that differ;
         ``update`` only sets them, and never adds; ``mirror`` adds, sets, and unsubscribes people who are in the
-        campaign but in no row.
+        campaign but have no row.
     :param fill_empty: set only fields that are empty in SalesBlink. Not with ``insert``, which sets none.
     :param opt_outs: how to find people who opted out, and what to do with them.
     :param guards: what makes the load fail.

@@ -45,7 +45,7 @@ class Outcome:
 
     :param row: the row's number, as the source counts.
     :param person: the keyed hash of the row's address in hexadecimal; None where the row has no readable address.
-    :param reason: why, without an address or a cell of the row; None where the word says it all.
+    :param reason: why, without an address or a cell of the row; None where there is nothing to explain.
     :param prospect_id: the person's id in the campaign; None where it is not known.
     :param time: when the outcome was certain.
     """

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from typing import Literal
 
 Action = Literal["opt_out", "add", "update", "unsubscribe"]
-"""``opt_out`` unsubscribes people who opted out according to the source; ``unsubscribe`` people in no row of a
+"""``opt_out`` unsubscribes people who opted out according to the source; ``unsubscribe`` people without a row in a
 mirror."""
 
 
@@ -15,7 +15,7 @@ class Step:
     """One thing to send.
 
     :param key: its position in the plan.
-    :param number: the row that it comes from; 0 for people who are in no row.
+    :param number: the row that it comes from; 0 for people who have no row.
     :param who: the person, as :func:`identity.fingerprint` returns them.
     :param prospect_id: the prospect to update or unsubscribe.
     :param columns: the columns of the person to add, or the fields to set.
@@ -36,8 +36,8 @@ class Counts:
     ``rows`` is the sum of ``add``, ``update`` (if each person is in the campaign once), ``there``, ``missing``,
     ``opted_out``, ``repeats`` and ``rejected``. ``missing`` are people who are not in the campaign, and who a mode that
     never adds leaves out. ``opted_out`` includes ``opted_out_elsewhere``, in other campaigns.
-    ``opt_out`` and ``unsubscribe`` count people to unsubscribe; ``unclear`` counts people in no row of a mirror whose
-    own address cannot be read, and ``not_unsubscribed`` people in no row whose unsubscribe SalesBlink refused.
+    ``opt_out`` and ``unsubscribe`` count people to unsubscribe; ``unclear`` counts people without a row in a mirror
+    whose own address cannot be read, and ``not_unsubscribed`` those whose unsubscribe SalesBlink refused.
     """
 
     rows: int = 0

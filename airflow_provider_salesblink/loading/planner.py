@@ -247,7 +247,7 @@ class Planner:
             )  # fmt: skip
         if self._counts.missing:
             log.info(
-                "Rows of people who are not in the campaign, and who mode 'update' does not add: %s.",
+                "Rows not loaded, because the person is not in the campaign and mode 'update' adds nobody: %s.",
                 f"{self._counts.missing:,}",
             )
         if self._cleaned:

@@ -53,7 +53,7 @@ class Report:
 
     :param planned: the counts of the plan.
     :param taken_by_others: people that another load added meanwhile.
-    :param held_back: people in no row of a mirror who stay subscribed, because not every row could be read for sure.
+    :param held_back: people without a row who stay subscribed in a mirror, because not every row could be read.
     :param looked_up: people who were looked up in other campaigns before they were added.
     :param already_there: people that an earlier part of the same load added or updated, and that the plan counts as
         there.
@@ -106,6 +106,11 @@ class Report:
             "held_back": self.held_back,
             "ambiguous": asdict(self.ambiguous),
         }
+
+    def when_failed(self) -> dict[str, Any]:
+        """Return the same of a load that failed, with the rows that have no outcome."""
+        rest = self.planned.rows - sum(self._counts_of_rows().values())
+        return {**self.for_xcom(), "not_sent or in_doubt": max(0, rest)}
 
     def _counts_of_rows(self) -> dict[str, int]:
         """Return how many rows have each outcome; together they are all rows."""

@@ -21,6 +21,9 @@ if TYPE_CHECKING:
 
 EntryKind = Literal["address", "domain", "hash"]
 
+AS_TEXT = "suppression lists are read from text files only, so save the list as text, one entry a line"
+"""What to do with a list in another format."""
+
 _SHA_256 = re.compile(r"[0-9a-fA-F]{64}")
 _DOMAIN = re.compile(r"(?:[\w-]+\.)+[^\W\d_][\w-]+")
 _DOMAIN_PREFIX = re.compile(r"\A(?:\*\.|\.|www\.)")

@@ -39,7 +39,7 @@ class OwnList:
         self.count = 0
         self.repeats = 0
         self.rejected = 0
-        self.first_rejects: list[str] = []
+        self._first_rejects: dict[str, list[int]] = {}
         self._unit = unit
         self._numbers: dict[bytes, int] = {}
         for number, text in texts:
@@ -62,8 +62,23 @@ class OwnList:
 
     def _reject(self, number: int, reason: str) -> None:
         self.rejected += 1
-        if len(self.first_rejects) < _SHOWN:
-            self.first_rejects.append(f"{self._unit} {number} {reason}.")
+        if self.rejected <= _SHOWN:
+            self._first_rejects.setdefault(reason, []).append(number)
+
+    @property
+    def first_rejects(self) -> str:
+        """The reasons of the first rejects as sentences, each reason once."""
+        unit = self._unit
+        return " ".join(
+            f"{unit} {first} {reason}."
+            + (f" The same in {unit.lower()} {', '.join(map(str, others))}." if others else "")
+            for reason, (first, *others) in self._first_rejects.items()
+        )
+
+    @property
+    def is_something_else(self) -> bool:
+        """Whether most texts are not entries, so that this is hardly a suppression list."""
+        return self.rejected * 2 > self.count
 
 
 @dataclass

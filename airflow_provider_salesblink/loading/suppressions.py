@@ -12,6 +12,7 @@ from typing import IO, TYPE_CHECKING, Any, Protocol
 from airflow_provider_salesblink.client.errors import InvalidInputError
 from airflow_provider_salesblink.client.identity import fingerprint, normalized
 from airflow_provider_salesblink.loading.suppression_entries import (
+    AS_TEXT,
     EntryKind,
     InvalidEntryError,
     numbered_entries,
@@ -51,7 +52,7 @@ def read_suppressions(path: str | os.PathLike[str] | OpenablePath) -> Suppressio
         ) from None
     with closing(file):
         try:
-            found = Suppressions(TextFile(file))
+            found = Suppressions(TextFile(file, format_remedy=AS_TEXT))
         except InvalidInputError as error:
             raise InvalidInputError(f"The file of suppression_path cannot be used; nothing was sent. {error}") from None
     if len(found):

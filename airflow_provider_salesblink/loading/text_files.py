@@ -32,13 +32,14 @@ class TextFile:
 
     :param encoding: the file's encoding; a byte order mark overrides it. Default: UTF-8.
     :param remedy: what to do when the file has another encoding.
+    :param format_remedy: what to do when the file has another format. Default: what helps with a file of rows.
 
     ``encoding``: the encoding that was found. ``is_packed``: whether the file is packed with gzip.
 
     :raises InvalidInputError: when it is a workbook, a page, an archive, or text in an encoding that cannot be known.
     """
 
-    def __init__(self, file: IO[bytes], encoding: str | None = None, remedy: str = "") -> None:
+    def __init__(self, file: IO[bytes], encoding: str | None = None, remedy: str = "", format_remedy: str = "") -> None:
         self._remedy = remedy
         self._lines = 0
         self._is_begun = False
@@ -51,6 +52,8 @@ class TextFile:
             raise self._broken() from None
         sample = self._bytes.sample
         if kind := foreign_kind(sample):
+            if format_remedy:
+                kind = f"{kind.partition(':')[0]}: {format_remedy}"
             raise InvalidInputError(f"The file is {kind}.")
         marked = next((name for mark, name in BYTE_ORDER_MARKS.items() if sample.startswith(mark)), None)
         if not marked and not encoding and (guess := unmarked_wide_encoding(sample)):

@@ -52,7 +52,7 @@ class Updater:
             self._report.updated += 1
 
     def unsubscribe(self) -> None:
-        """Unsubscribe everybody who is in no row of a mirror.
+        """Unsubscribe everybody who has no row in a mirror.
 
         :raises SalesBlinkError: when SalesBlink cannot be reached, or refuses.
         """

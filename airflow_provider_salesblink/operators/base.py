@@ -73,6 +73,7 @@ class SalesBlinkOperator(SalesBlinkTaskMixin, BaseOperator):
 
     def execute(self, context: Context) -> dict[str, Any]:
         """Run the task."""
+        self.begin_run()
         self.prepare(context)
         return self._report(context, self._call_or_defer(waited=0.0))
 
@@ -139,6 +140,9 @@ class SalesBlinkOperator(SalesBlinkTaskMixin, BaseOperator):
         return result
 
     # What a subclass may override or call.
+
+    def begin_run(self) -> None:
+        """Do what comes before everything else in a run, and what no part after a deferral may repeat."""
 
     def state_to_save(self, limited: RateLimitedError) -> dict[str, Any]:  # noqa: ARG002
         """Return what :meth:`resume` needs to know after the deferral, as values that JSON has."""

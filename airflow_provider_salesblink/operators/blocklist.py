@@ -106,8 +106,10 @@ class SyncSuppressionsOperator(SalesBlinkOperator):
     The blocklist belongs to the key's user. Entries of colleagues do not show in it, so they are not appended.
 
     Your list may have SHA-256 hashes of addresses. They count when the lists are compared, but cannot be sent. Lines
-    that are not entries are rejected, and so are entries that SalesBlink refuses; the others are sent anyway, and then
-    the task fails if more than ``max_rejected`` were rejected.
+    that are not entries are rejected, and so are entries that SalesBlink refuses. If more than ``max_rejected`` are
+    rejected, the task fails. It sends the other entries first, to protect these people, but it appends nothing to a
+    list with so many lines that are not entries. If most lines are not, it is hardly a suppression list, and the task
+    sends nothing either.
 
     XCom: ``outcome`` "synced", ``direction`` and counts. ``entries`` of your list are ``there`` (on both lists), or
     ``sent``, ``hashes`` that cannot be sent, ``repeats`` or ``rejected``; with "from_salesblink" they may also be
@@ -181,12 +183,19 @@ class SyncSuppressionsOperator(SalesBlinkOperator):
         own = listed.read()
         if not own.count:
             self.log.warning("Your list is empty. Check what writes it.")
+        is_doubtful = own.rejected > self.max_rejected
+        if is_doubtful and own.is_something_else:
+            raise AirflowFailException(
+                f"{self._rejected(own)} Most of it is not entries, so this is hardly a suppression list: nothing was "
+                "sent or appended. Pass the right list, one address, domain or SHA-256 of an address a line."
+            )
         blocked = suppression_sync.read_blocklist(listing)
         found = suppression_sync.Differences.between(own, blocked)
         self.log.info("Your list has %d entries, and SalesBlink's %d.", own.count, blocked.count)
         to_send = found.to_send if self.direction != "from_salesblink" else []
-        to_append = found.to_append if self._appends else []
-        if self._appends and not client.dry_run:
+        # A list with such lines may be another file, and nobody wants suppressed people at the end of that.
+        to_append = found.to_append if self._appends and not is_doubtful else []
+        if self._appends and not is_doubtful and not client.dry_run:
             listed.append(to_append)
         self._count(own, found, sent=len(to_send), appended=len(to_append))
         refused = suppression_sync.send(client, to_send, own)
@@ -220,9 +229,15 @@ class SyncSuppressionsOperator(SalesBlinkOperator):
         counts = {**self._counts, "rejected": own.rejected, "unreadable": unreadable}
         counts["sent"] -= refused
         if own.rejected > self.max_rejected:
-            done = ", ".join(f"{name} {number:,}" for name, number in counts.items())
+            would_be = "Would be sent" if client.dry_run else "Sent"
             raise AirflowFailException(
-                f"{own.rejected:,} of {own.count:,} entries were rejected, more than max_rejected={self.max_rejected}. "
-                f"{' '.join(own.first_rejects)} Correct them, and run the task again. The counts: {done}."
+                f"{self._rejected(own)} {would_be}: {counts['sent']:,}; appended to your list: {counts['appended']:,}. "
+                "Correct or remove these entries, and run the task again."
             )
         return outcome("synced", dry_run=client.dry_run, direction=self.direction, **counts)
+
+    def _rejected(self, own: OwnList) -> str:
+        return (
+            f"{own.rejected:,} of {own.count:,} entries were rejected, more than max_rejected={self.max_rejected}. "
+            f"{own.first_rejects}"
+        )

@@ -50,7 +50,11 @@ def is_same(path: str, other: str | None) -> bool:
 
 
 def _resolved(path: str) -> str:
-    found = ObjectStoragePath(path)
+    try:
+        found = ObjectStoragePath(path)
+    except (ImportError, ValueError):
+        # There is no driver for this kind of storage. The task reports that when it opens the file.
+        return path
     return str(Path(found.path).resolve()) if _is_local(found) else str(found)
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from abc import abstractmethod
 from collections.abc import Iterable
-from contextlib import nullcontext
+from contextlib import ExitStack, nullcontext
 from typing import TYPE_CHECKING, Any, ClassVar, get_args
 
 from airflow.providers.common.compat.sdk import AirflowFailException, ObjectStoragePath
@@ -24,6 +24,7 @@ if TYPE_CHECKING:
     from airflow_provider_salesblink.loading.report import Report
     from airflow_provider_salesblink.loading.rows import Reject, Row
 
+_OUTPUTS = ("rejected_path", "outcomes_path")
 _LOST = {"rows_path": "the rows", "suppression_path": "the list", "rejected_path": "the refused rows"}
 
 
@@ -120,6 +121,33 @@ class LoadOperator(SalesBlinkOperator):
             self.rows = _OutOfSight(self.rows)
         super().mask_personal_data()
 
+    def begin_run(self) -> None:
+        """Empty the output files: whatever fails, nobody takes what an earlier run left for this one's.
+
+        A file that cannot be written leaves the others empty all the same.
+        """
+        with ExitStack() as stack:
+            for number, argument in enumerate(_OUTPUTS):
+                stack.callback(self._empty_output, argument, ("rows_path", "suppression_path", *_OUTPUTS[:number]))
+
+    def _empty_output(self, argument: str, others: Iterable[str]) -> None:
+        """Empty an output file, unless it is the file of another argument.
+
+        :raises AirflowFailException: it is, or it cannot be written.
+        """
+        path = path_text(getattr(self, argument))
+        if not isinstance(path, str):
+            # None, or an error as soon as the arguments are checked: no file is meant.
+            return
+        check_path(path, argument)
+        for other in others:
+            given = path_text(getattr(self, other))
+            if isinstance(given, str) and is_same(path, given):
+                raise AirflowFailException(
+                    f"{argument} is {other}: {_LOST[other]} would be overwritten. Name another file."
+                )
+        write_lines(path, (), argument)
+
     def restore_state(self, saved: dict[str, Any]) -> None:
         """Continue counting where the task was deferred."""
         self._done_before = saved.get("done_before", {})
@@ -144,8 +172,6 @@ class LoadOperator(SalesBlinkOperator):
         if self.settle is not None:
             validation.number("settle", self.settle, 0)
         check_path(self.suppression_path, "suppression_path")
-        self._prepare_output("rejected_path")
-        self._prepare_output("outcomes_path", "rejected_path", keep=self._is_resumed)
         suppression_path = None if self.suppression_path is None else ObjectStoragePath(self.suppression_path)
         try:
             report = load(
@@ -171,31 +197,14 @@ class LoadOperator(SalesBlinkOperator):
                 on_outcomes=self._write_outcomes if self.outcomes_path is not None else None,
             )
         except LoadFailedError as failed:
-            done = {name: number for name, number in self._summary(failed.report).items() if isinstance(number, int)}
+            self._summary(failed.report)
+            done = {name: number for name, number in failed.report.when_failed().items() if isinstance(number, int)}
             counts = ", ".join(f"{name} {number:,}" for name, number in done.items() if number)
-            self.log.error("Before the load failed: %s.", counts or "nothing was done")
+            self.log.error("Counts when the load failed: %s.", counts or "no rows")
             if failed.permanent:
                 raise AirflowFailException(f"{failed}{self._where_rejects_are(failed.report)}") from failed
             raise
         return self._summary(report)
-
-    def _prepare_output(self, argument: str, *others: str, keep: bool = False) -> None:
-        """Check that an output file can be written, before anybody is sent, and empty what an earlier run left there.
-
-        :param others: more arguments with paths that must be other files.
-        :param keep: whether to keep what an earlier part of the same load left there.
-        """
-        path: str | None = getattr(self, argument)
-        check_path(path, argument)
-        if path is None:
-            return
-        for other in ("rows_path", "suppression_path", *others):
-            if is_same(path, getattr(self, other)):
-                raise AirflowFailException(
-                    f"{argument} is {other}: {_LOST[other]} would be overwritten. Name another file."
-                )
-        if not keep:
-            write_lines(path, (), argument)
 
     def _earlier_outcomes(self) -> Iterable[dict[str, Any]]:
         return read_records(self.outcomes_path) if self.outcomes_path is not None and self._is_resumed else ()

@@ -43,7 +43,7 @@ class AddProspectsOperator(LoadOperator):
     :param allow_other_campaigns: add people although another running campaign uses the list and will mail them too (API
         v1 only).
     :param mode: ``insert`` adds people who are not there; ``upsert`` also sets the fields that differ; ``update`` only
-        sets them, and never adds; ``mirror`` adds, sets, and unsubscribes people who are there but in no row.
+        sets them, and never adds; ``mirror`` adds, sets, and unsubscribes people who are there but have no row.
     :param fill_empty: set only fields that are empty in SalesBlink, in any mode but ``insert``.
     :param max_in_flight: the most calls at once.
     :param max_rejected: how many rows may be refused without the task failing.
@@ -54,9 +54,9 @@ class AddProspectsOperator(LoadOperator):
     :param max_updates: the most people to update; likewise (templated).
     :param opt_outs: what all modes but ``insert`` do with people in the campaign who opted out according to a row or
         the suppression file: ``unsubscribe`` them, or ``skip`` them. In no mode are they added or changed.
-    :param opt_out_scope: ``account`` looks up each person to be added, and adds nobody who opted out in any campaign
-        that the key sees; it refuses people if another campaign does not show whether they did. ``campaign`` checks
-        this campaign only.
+    :param opt_out_scope: ``account`` adds nobody who opted out in any campaign that the key sees, and refuses people if
+        another campaign does not show whether they did. The classic API takes a look-up of each person for it; on v1,
+        the load reads the account's opt-outs in bulk. ``campaign`` checks this campaign only.
     :param suppression_path: a file of people who must not be mailed, on any object storage (templated): one address,
         domain, or SHA-256 of a normalized address a line. A file that cannot be read stops the load.
     :param rejected_path: where to write the refused rows with their reasons, as JSON lines (templated).

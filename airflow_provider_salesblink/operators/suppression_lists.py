@@ -45,7 +45,7 @@ class SuppressionFile:
         :raises AirflowFailException: the file cannot be read, or cannot be appended to.
         """
         from airflow_provider_salesblink.client import InvalidInputError
-        from airflow_provider_salesblink.loading.suppression_entries import numbered_entries
+        from airflow_provider_salesblink.loading.suppression_entries import AS_TEXT, numbered_entries
         from airflow_provider_salesblink.loading.suppression_sync import OwnList
         from airflow_provider_salesblink.loading.text_files import TextFile
 
@@ -56,7 +56,7 @@ class SuppressionFile:
             return OwnList()
         try:
             with open_bytes(self._path, "path") as file:
-                text = TextFile(file)
+                text = TextFile(file, format_remedy=AS_TEXT)
                 self._refuse_unless(can_grow=not text.is_packed, kind="packed with gzip")
                 self._refuse_unless(can_grow=text.encoding.startswith("utf-8"), kind=text.encoding.upper())
                 return OwnList(numbered_entries(text))

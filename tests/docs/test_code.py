@@ -13,6 +13,7 @@ import shutil
 import sqlite3
 import subprocess
 import tomllib
+from contextlib import closing
 from importlib import import_module
 from importlib.util import find_spec
 from textwrap import dedent
@@ -245,7 +246,12 @@ def check_included(bench: Bench, block: Block) -> None:  # noqa: ARG001
 
 
 def check_sql(bench: Bench, block: Block) -> None:  # noqa: ARG001
-    sqlite3.connect(":memory:").executescript(block.text)
+    """Run SQL in a database with the tables that the page creates above it."""
+    with closing(sqlite3.connect(":memory:")) as database:
+        for above in blocks(block.page, "sql"):
+            if above.line < block.line:
+                database.executescript(above.text)
+        database.executescript(block.text)
 
 
 def check_json(bench: Bench, block: Block) -> None:  # noqa: ARG001
@@ -257,7 +263,9 @@ def check_json(bench: Bench, block: Block) -> None:  # noqa: ARG001
 
 def check_greeting(bench: Bench, block: Block) -> None:  # noqa: ARG001
     """Compare with the output of the sandbox's command; `...` stands for what the page leaves out."""
-    with served("--seed", "demo") as lines:
+    started = _neighbor(block, -1)
+    assert started
+    with served(*shlex.split(started.text.splitlines()[-1])[3:]) as lines:
         printed = [without_port_and_key(line) for line in lines]
     shown = [without_port_and_key(line) for line in block.text.splitlines()]
     assert shown == [printed[0], "...", printed[-1]]

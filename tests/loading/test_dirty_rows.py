@@ -70,7 +70,7 @@ def test_a_mirror_holds_everybody_back_while_a_row_is_refused_and_says_why(
 
     summary = failed.value.report.for_xcom()
     assert (writes(sandbox), summary["held_back"], summary["rejected"]) == ([], 1, 1)
-    assert "Held back: 1 people who are in no row. Rows refused: 1" in caplog.text
+    assert "Held back: 1 people who have no row. Rows refused: 1" in caplog.text
 
 
 def test_a_mirror_holds_back_too_when_salesblink_refuses_a_row(

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from collections import Counter
 from typing import TYPE_CHECKING, Any
 
@@ -10,6 +11,7 @@ import pytest
 from airflow.providers.common.compat.sdk import AirflowFailException, ObjectStoragePath, TaskDeferred
 from fsspec.implementations.memory import MemoryFileSystem
 
+from airflow_provider_salesblink.client import InvalidInputError
 from airflow_provider_salesblink.hooks.salesblink import SalesBlinkHook
 from airflow_provider_salesblink.operators import files
 from airflow_provider_salesblink.operators.prospects import AddProspectsOperator
@@ -63,6 +65,9 @@ def test_the_file_has_a_line_for_each_row_and_the_counts_of_xcom(
     assert counts(path) == in_xcom(xcom) == {"added": 11, "there": 1, "repeats": 1, "rejected": 1}
     assert [line["row"] for line in lines(path)] == list(range(1, 15))
     assert xcom["outcomes_path"] == f"file://{path}"
+    for empty in (None, ""):
+        with pytest.raises(InvalidInputError, match="email is empty, so there is no address to hash"):
+            SalesBlinkHook().address_hash(empty)
     assert lines(path)[5]["person"] == SalesBlinkHook().address_hash("P5@Example.com")
     assert "example" not in path.read_text()
     assert path.stat().st_mode & 0o777 == 0o600
@@ -124,7 +129,7 @@ def test_a_failed_load_leaves_the_file_and_logs_the_same_counts(
         operator(campaign, path, mode="mirror").execute({})
 
     assert counts(path) == {"not_sent": 12}
-    assert "Before the load failed: rows 12, not_sent 12" in capsys.readouterr().out
+    assert "Counts when the load failed: rows 12, not_sent 12." in capsys.readouterr().out
 
 
 @pytest.mark.apis("classic")
@@ -140,6 +145,8 @@ def test_a_deferred_load_accounts_for_the_whole_load(
 
     assert counts(path) == {"added": 5, "not_sent": 6, "there": 1}
     first = [(line["row"], line["time"]) for line in lines(path) if line["outcome"] == "added"]
+    with pytest.raises(AirflowFailException):
+        operator(campaign, path, salesblink_conn_id="gone").resume({}, None, **deferred.value.kwargs)
     connection(extra={"writes_per_minute": 0})  # a minute later
     xcom = operator(campaign, path, defer_after=5).resume({}, None, **deferred.value.kwargs)
     assert counts(path) == in_xcom(xcom) == {"added": 11, "there": 1}
@@ -161,6 +168,59 @@ def test_a_deferred_load_whose_file_is_lost_still_agrees_with_it(
 
     assert counts(path) == in_xcom(xcom) == {"added": 7, "there": 5}
     assert "cannot be read (FileNotFoundError)" in caplog.text
+
+
+@pytest.mark.apis("classic")
+@pytest.mark.parametrize("with_outcomes", [True, False])
+def test_the_counts_of_a_failed_load_are_all_rows(
+    with_outcomes: bool,
+    campaign: CampaignUnderTest,
+    sandbox: Sandbox,
+    tmp_path: Path,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    sandbox.add_person(campaign.id, ROWS[0])
+    rest = {} if with_outcomes else {"outcomes_path": None}
+
+    with pytest.raises(AirflowFailException, match="max_adds"):
+        operator(campaign, tmp_path / "o.jsonl", rows=[*ROWS, ROWS[0], {"Email": "x"}], max_adds=3, **rest).execute({})
+
+    (line,) = [line for line in capsys.readouterr().out.splitlines() if "Counts when the load failed" in line]
+    counted = dict(re.findall(r"(\w+(?: or in_doubt)?) (\d+)[,.]", line.partition("failed: ")[2]))
+    assert counted.pop("rows") == "14"
+    assert sum(map(int, counted.values())) == 14
+    assert counted["not_sent" if with_outcomes else "not_sent or in_doubt"] == "11"
+
+
+@pytest.mark.parametrize(
+    "wrong",
+    [
+        {"salesblink_conn_id": "nowhere"},
+        {"rows_path": "leads.csv"},
+        {"rows": None},
+        {"columns": "no JSON"},
+        {"campaign_id": 1.5},
+        {"rejected_path": "None"},
+        {"suppression_path": "nowhere://list"},
+        {"sql_conn_id": "warehouse"},
+        {"settle": -1},
+    ],
+    ids=str,
+)
+def test_whatever_argument_is_wrong_an_earlier_runs_files_are_empty(
+    wrong: dict[str, Any], campaign: CampaignUnderTest, sandbox: Sandbox, tmp_path: Path
+) -> None:
+    outcomes, rejected = tmp_path / "outcomes.jsonl", tmp_path / "rejected.jsonl"
+    for path in (outcomes, rejected):
+        path.write_text('{"row": 1}\n')
+    given = {"campaign_id": campaign.id, "rows": ROWS, "rejected_path": rejected, "outcomes_path": outcomes, **wrong}
+
+    with pytest.raises(AirflowFailException):
+        AddProspectsOperator(task_id="t", **given).execute({})
+
+    assert outcomes.read_text() == ""
+    assert rejected.read_text() == "" or "rejected_path" in wrong
+    assert not sandbox.people()
 
 
 @pytest.mark.usefixtures("campaign")

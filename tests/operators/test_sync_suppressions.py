@@ -20,7 +20,7 @@ import pytest
 from airflow.providers.common.compat.sdk import AirflowFailException, ObjectStoragePath, TaskDeferred
 from fsspec.implementations.memory import MemoryFileSystem
 
-from airflow_provider_salesblink.client import UnreadableResponseError
+from airflow_provider_salesblink.client import InvalidInputError, UnreadableResponseError
 from airflow_provider_salesblink.loading.suppressions import Suppressions, read_suppressions
 from airflow_provider_salesblink.operators.blocklist import SyncSuppressionsOperator
 from airflow_provider_salesblink.sandbox.v1.rules import V1Rules
@@ -355,20 +355,60 @@ def test_a_file_that_cannot_be_read_stops_the_task(content: bytes, says: str, sa
 
 
 def test_lines_that_are_not_entries_are_rejected_and_the_others_are_sent(sandbox: Sandbox, path: Path) -> None:
-    path.write_text("ana@example.com\nbo@@example.com\nexample.local\ncy;dee\nexample.org\n")
+    before = "ana@example.com\nbo@@example.com\nexample.local\ncy;dee\nexample.org\nexample.net\n"
+    path.write_text(before)
     sandbox.block("bo@example.com")
 
-    with pytest.raises(AirflowFailException, match=r"3 of 5 entries were rejected, more than max_rejected=0") as failed:
+    with pytest.raises(AirflowFailException, match=r"3 of 6 entries were rejected, more than max_rejected=0") as failed:
         sync(path)
 
-    assert sorted(sandbox.blocked()) == ["ana@example.com", "bo@example.com", "example.org"]
-    assert path.read_text().endswith("example.org\nbo@example.com\n")
+    assert sorted(sandbox.blocked()) == ["ana@example.com", "bo@example.com", "example.net", "example.org"]
+    assert path.read_text() == before
     assert "Line 2 is not an e-mail address: it may be more than one address" in str(failed.value)
     assert "Line 3 is a domain that gets no mail: remove it." in str(failed.value)
     assert "Line 4 is several cells" in str(failed.value)
-    assert "sent 2" in str(failed.value)
+    assert "Sent: 3; appended to your list: 0." in str(failed.value)
     assert "@@" not in str(failed.value)
-    assert counts(sync(path, max_rejected=3)) == {"entries": 6, "there": 3, "rejected": 3}
+    assert counts(sync(path, max_rejected=3)) == {"entries": 6, "there": 3, "rejected": 3, "appended": 1}
+
+
+@pytest.mark.parametrize("direction", DIRECTIONS)
+@pytest.mark.parametrize("content", ["id,email\n" + "7,ana@example.com\n" * 9, "Ana\nBo\ncy@example.com\n"])
+def test_another_file_stays_as_it_is_and_nobody_in_it_is_blocked(
+    content: str, direction: str, sandbox: Sandbox, path: Path, changes: Changes
+) -> None:
+    path.write_text(content)
+    sandbox.block("bo@example.com")
+
+    with pytest.raises(AirflowFailException, match="hardly a suppression list: nothing was sent or appended") as failed:
+        sync(path, direction, max_rejected=1)
+
+    assert path.read_text() == content
+    assert changes() == []
+    assert "ana" not in str(failed.value).lower()
+
+
+def test_a_reason_that_several_lines_have_is_said_once(path: Path) -> None:
+    path.write_text("a;b\n" * 7 + "www\n")
+
+    with pytest.raises(AirflowFailException, match="8 of 8 entries") as failed:
+        sync(path)
+
+    assert str(failed.value).count("several cells") == 1
+    assert "and nothing else. The same in line 2, 3, 4, 5. Most of it" in str(failed.value)
+
+
+def test_a_parquet_file_is_not_a_text_file_whatever_its_name_says(tmp_path: Path, sandbox: Sandbox) -> None:
+    path = tmp_path / "suppressed.parquet"
+    path.write_bytes(b"PAR1\0\0\0\0PAR1")
+
+    for direction in DIRECTIONS:
+        with pytest.raises(AirflowFailException, match="a Parquet file: suppression lists are read from text files"):
+            sync(path, direction)
+
+    assert not sandbox.requests
+    with pytest.raises(InvalidInputError, match="a Parquet file: suppression lists are read from text files"):
+        read_suppressions(path)
 
 
 def test_an_empty_file_is_a_warning(path: Path, task_log: Callable[[], list[str]]) -> None:
@@ -651,7 +691,7 @@ def test_a_query_may_have_parameters(
 def test_rows_that_are_not_entries_are_rejected_by_their_number(table: Callable[..., list[tuple[Any, ...]]]) -> None:
     table("INSERT INTO suppressed VALUES ('email', ''), (NULL, ''), ('7', '')")
 
-    with pytest.raises(AirflowFailException, match=r"2 of 2 entries .* Row 1 is not .* Row 3 is not"):
+    with pytest.raises(AirflowFailException, match=r"2 of 2 entries .* Row 1 is not .* The same in row 3\."):
         sync(None, "to_salesblink", sql=SELECT, sql_conn_id="warehouse")
 
 
