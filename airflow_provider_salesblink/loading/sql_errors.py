@@ -118,8 +118,11 @@ def _names(error: Exception) -> set[str]:
 
 
 def _is_about_query(error: Exception) -> bool:
-    # SQLSTATEs of this class are about the query's text, and so is SQLite's general error.
-    return _state(error).startswith("42") or getattr(error, "sqlite_errorname", "") == "SQLITE_ERROR"
+    # SQLSTATEs of this class are about the query's text, and so is SQLite's general error. As long as SQLite has not
+    # read the tables of a file, it says SQLITE_SCHEMA instead: in a query without FROM.
+    name = getattr(error, "sqlite_errorname", "")
+    is_wrong = name == "SQLITE_ERROR" or (name == "SQLITE_SCHEMA" and str(error) != "database schema has changed")
+    return is_wrong or _state(error).startswith("42")
 
 
 def _is_write(error: Exception) -> bool:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import sqlite3
 import subprocess
 import sys
@@ -144,6 +145,17 @@ def test_a_query_without_rows_adds_nobody_and_stops_a_mirror(campaign: CampaignU
 )
 def test_a_wrong_query_stops_the_load(sandbox: Sandbox, campaign: CampaignUnderTest, query: Any, text: str) -> None:
     assert problem(campaign, query).startswith(text)
+    assert sandbox.people() == []
+
+
+@pytest.mark.usefixtures("warehouse")
+@pytest.mark.parametrize("query", ["SELECT abc AS email", "SELECT abc AS email FROM leads"])
+def test_a_column_that_does_not_exist_is_named_at_once(
+    sandbox: Sandbox, campaign: CampaignUnderTest, query: str
+) -> None:
+    text = problem(campaign, query)
+
+    assert re.match(r"The query failed \(.*column:? .?abc.*\)\. Correct sql\. Nothing was sent\.$", text)
     assert sandbox.people() == []
 
 
