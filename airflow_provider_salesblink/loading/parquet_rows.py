@@ -54,6 +54,8 @@ def _check_begin(file: IO[bytes]) -> None:
         raise InvalidInputError("The Parquet file is encrypted: write it without encryption.")
     if sample.startswith(GZIP):
         raise InvalidInputError("The file is packed with gzip: unpack it. Parquet files are compressed inside.")
+    if not sample:
+        raise InvalidInputError("The Parquet file is empty, with 0 bytes: write or upload it again.")
     if not sample.startswith(_PARQUET):
         kind = foreign_kind(sample) or "not Parquet, whatever its name says: name it after its format"
         raise InvalidInputError(f"The file is {kind}.")
@@ -93,6 +95,7 @@ def _problem(error: Exception, done: int) -> Exception:
         return error
     if "decrypt" in str(error):
         return InvalidInputError("The Parquet file is encrypted: write it without encryption.")
+    place = f" after row {done:,}" if done else ""
     return InvalidInputError(
-        f"The Parquet file is damaged or cut off after row {done:,} ({type(error).__name__}): write or upload it again."
+        f"The Parquet file is damaged or cut off{place} ({type(error).__name__}): write or upload it again."
     )

@@ -75,7 +75,13 @@ class ReservedColumns:
 
 
 def _remedy(name: str) -> str:
+    plain = name.strip("_").replace("_", " ")
     return (
-        f'Nothing was sent. Rename the column. In a load, columns={{"{name}": "CRM {name.strip("_")}"}} renames it; '
+        f"Nothing was sent. Rename the column, or leave it out. In a query, write {_sql_name(name)} AS "
+        f'crm_{"_".join(plain.lower().split())}. In other loads, columns={{"{name}": "CRM {plain}"}} renames it; '
         "name all other columns there too, because the load leaves out those that are not named."
     )
+
+
+def _sql_name(name: str) -> str:
+    return name if name.isidentifier() else f'"{name}"'

@@ -14,7 +14,8 @@ from airflow_provider_salesblink.loading.csv_rows import from_csv
 from airflow_provider_salesblink.loading.json_rows import from_jsonl
 from airflow_provider_salesblink.loading.parquet_rows import from_parquet
 from airflow_provider_salesblink.loading.row_types import LONGEST_CELL, Reject, Row, Source
-from airflow_provider_salesblink.loading.sql_rows import QueryFailedError, from_query
+from airflow_provider_salesblink.loading.sql_errors import QueryFailedError
+from airflow_provider_salesblink.loading.sql_rows import from_query
 
 __all__ = [
     "LONGEST_CELL",

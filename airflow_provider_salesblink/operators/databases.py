@@ -10,6 +10,7 @@ from urllib.parse import quote
 from airflow.providers.common.compat.sdk import AirflowFailException, AirflowNotFoundException, BaseHook
 
 from airflow_provider_salesblink.argument_types import json_argument
+from airflow_provider_salesblink.operators.query_text import EXTRA, one_query
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping
@@ -18,8 +19,6 @@ if TYPE_CHECKING:
 
     from airflow_provider_salesblink.loading.rows import Source
 
-_EXTRA = "pip install 'airflow-provider-salesblink[sql]' on every worker"
-_WRITES = frozenset({"ALTER", "CREATE", "DELETE", "DROP", "INSERT", "MERGE", "REPLACE", "TRUNCATE", "UPDATE"})
 _SHORTEST_SECRET = 8
 """Characters. Shorter values of a connection's extras are words such as "require"."""
 
@@ -44,7 +43,7 @@ class Query:
         """
         if sql_conn_id is None or not sql_conn_id.strip():
             raise AirflowFailException("sql needs sql_conn_id: the Airflow connection of the database.")
-        return cls(sql_conn_id, _one_query(sql), _parameters(sql_parameters))
+        return cls(sql_conn_id, one_query(sql), _parameters(sql_parameters))
 
     def without_placeholders(self) -> str:
         """Return the text with NULL in place of each placeholder, for a parser of plain SQL."""
@@ -77,11 +76,12 @@ class Query:
         :raises AirflowFailException: the connection is not one of a database.
         :raises QueryFailedError: the database cannot be reached; a retry may help.
         """
-        from airflow_provider_salesblink.loading.sql_rows import attempt
+        from airflow_provider_salesblink.loading.sql_errors import Advice, attempt
 
         hook = database_hook(self.conn_id)
         what = f"The database of connection {self.conn_id!r} cannot be reached"
-        return attempt(what, hook.get_conn, private=_secrets(hook.get_connection(self.conn_id)))
+        advice = Advice("Check the connection's host, port and schema.")
+        return attempt(what, hook.get_conn, advice=advice, private=_secrets(hook.get_connection(self.conn_id)))
 
 
 def database_hook(conn_id: str) -> DbApiHook:
@@ -92,7 +92,7 @@ def database_hook(conn_id: str) -> DbApiHook:
     try:
         from airflow.providers.common.sql.hooks.sql import DbApiHook
     except ImportError:
-        raise AirflowFailException(f"sql needs a package that is not installed: {_EXTRA}.") from None
+        raise AirflowFailException(f"sql needs a package that is not installed: {EXTRA}.") from None
     try:
         connection = BaseHook.get_connection(conn_id)
     except AirflowNotFoundException:
@@ -112,48 +112,12 @@ def database_hook(conn_id: str) -> DbApiHook:
     return hook
 
 
-def _one_query(sql: object) -> str:
-    """Return the text of a query without the semicolon at its end.
-
-    :raises AirflowFailException: it is not a text, or not one statement that reads.
-    """
-    if not isinstance(sql, str):
-        raise AirflowFailException(f"sql is a {type(sql).__name__}: pass the text of one SELECT, or a .sql file.")
-    text = sql.strip()
-    if text.lower().endswith(".sql") and len(text.split()) == 1:
-        raise AirflowFailException(
-            "sql is the name of a file. Airflow reads it only where the DAG itself writes the name, with .sql at its "
-            "end; a template or a mapped value that renders to a name is not read."
-        )
-    words = _first_words(text)
-    if not words or text == "None":
-        raise AirflowFailException("sql is empty: its template found nothing. Pass one SELECT.")
-    if len(words) > 1:
-        raise AirflowFailException(f"sql holds {len(words)} statements: pass one SELECT.")
-    if words[0] in _WRITES:
-        raise AirflowFailException(f"sql begins with {words[0]}, so it is not a query: pass one SELECT.")
-    return text.rstrip("; \t\r\n")
-
-
-def _first_words(text: str) -> list[str]:
-    """Return the first word of each statement, in capitals."""
-    try:
-        from sqlparse import lexer, split, tokens
-    except ImportError:
-        raise AirflowFailException(f"sql needs a package that is not installed: {_EXTRA}.") from None
-    found = []
-    for statement in split(text):
-        words = (
-            value
-            for kind, value in lexer.tokenize(statement)  # type: ignore[no-untyped-call]
-            if kind not in tokens.Comment and kind not in tokens.Whitespace and value not in ("(", ";")
-        )
-        found += [word.split()[0].upper() for word in [next(words, "")] if word]
-    return found
-
-
 def _parameters(given: object) -> Any:  # noqa: ANN401
     if isinstance(given, str):
+        if not given.lstrip().startswith(("{", "[")):
+            raise AirflowFailException(
+                'sql_parameters is a text: pass a list, such as ["eu"], or a dict, such as {"region": "eu"}.'
+            )
         given = json_argument("sql_parameters", given, dict if given.lstrip().startswith("{") else list)
     if given is None or isinstance(given, list | tuple | dict):
         return given

@@ -231,14 +231,26 @@ def open_rows(
     suffix = _kind_by_name(source.name)
     if csv_options is not None and suffix not in _CSV:
         raise AirflowFailException(f"csv_options is for CSV files, and rows_path ends in {suffix!r}.")
+    names = ColumnNames(columns, opt_out_columns)
     with _fail_for_good("rows_path", path):
         file = source.open("rb")  # type: ignore[no-untyped-call]
-    with file:
-        names = ColumnNames(columns, opt_out_columns)
+    with file, _naming("rows_path", path):
         if suffix in _PARQUET:
             yield from_parquet(file, names)
         else:
             yield from_jsonl(file, names) if suffix in _JSON else from_csv(file, names, csv_options)
+
+
+@contextmanager
+def _naming(argument: str, path: str) -> Iterator[None]:
+    """Add the path of a file to errors about its content: the tasks of a mapped one read different files."""
+    from airflow_provider_salesblink.client.errors import InvalidInputError
+    from airflow_provider_salesblink.client.redaction import redacted
+
+    try:
+        yield
+    except InvalidInputError as error:
+        raise InvalidInputError(f"{error} The file is {argument} {redacted(path)!r}.") from None
 
 
 def _kind_by_name(name: str) -> str:

@@ -166,12 +166,12 @@ def encrypted(*, has_plain_footer: bool) -> bytes:
 @pytest.mark.parametrize(
     ("content", "problem"),
     [
-        (b"", "The file is not Parquet, whatever its name says: name it after its format."),
+        (b"", "The Parquet file is empty, with 0 bytes: write or upload it again."),
         (b"Email\na@x.yz\n", "The file is not Parquet, whatever its name says: name it after its format."),
         (b"\x1f\x8b\x08", "The file is packed with gzip: unpack it. Parquet files are compressed inside."),
         (b"PK\x03\x04xl/", "The file is an Excel workbook (.xlsx): save it as CSV UTF-8."),
-        (b"PAR1", "The Parquet file is damaged or cut off after row 0 (ArrowInvalid): write or upload it again."),
-        (written(TABLE)[:-20], "The Parquet file is damaged or cut off after row 0 (ArrowInvalid): write or upload it"),
+        (b"PAR1", "The Parquet file is damaged or cut off (ArrowInvalid): write or upload it again."),
+        (written(TABLE)[:-20], "The Parquet file is damaged or cut off (ArrowInvalid): write or upload it"),
         (encrypted(has_plain_footer=False), "The Parquet file is encrypted: write it without encryption."),
         (encrypted(has_plain_footer=True), "The Parquet file is encrypted: write it without encryption."),
     ],

@@ -10,6 +10,7 @@ import sqlite3
 import subprocess
 import sys
 import traceback
+from contextlib import closing
 from decimal import Decimal
 from typing import TYPE_CHECKING, Any
 
@@ -20,7 +21,7 @@ import pytest
 
 from airflow_provider_salesblink.client import InvalidInputError
 from airflow_provider_salesblink.loading.rows import ColumnNames, QueryFailedError, Reject, Row, from_query
-from airflow_provider_salesblink.loading.sql_rows import BATCH
+from airflow_provider_salesblink.loading.sql_rows import BATCH, insert
 from tests.apis import BOTH
 from tests.conftest import ROOT
 from tests.loading.people import addresses
@@ -28,6 +29,7 @@ from tests.postgres_server import DATABASE, PASSWORD, USER
 
 if TYPE_CHECKING:
     from collections.abc import Callable
+    from pathlib import Path
 
     from airflow_provider_salesblink.loading import Report
     from airflow_provider_salesblink.sandbox import Sandbox
@@ -189,9 +191,24 @@ def test_a_column_is_mapped_and_one_says_who_opted_out(connect: Callable[..., An
         ("psycopg", "SELECT email FROM leads", 'The query failed (UndefinedTable, SQLSTATE 42P01: relation "leads"'),
         ("psycopg2", "SELEC 'ana@example.com'", "The query failed (SyntaxError, SQLSTATE 42601: syntax error"),
         ("psycopg2", "SELECT 'ana@example.com'::int AS email", "The query failed (InvalidTextRepresentation, SQLSTATE"),
-        ("sqlite3", "SELECT email FROM leads", "The query failed (OperationalError: no such table: leads). Run it in"),
+        (
+            "sqlite3",
+            "SELECT email FROM leads",
+            "The query failed (OperationalError: no such table: leads). Correct sql.",
+        ),
+        (
+            "sqlite3",
+            "SELECT abc AS email",
+            "The query failed (OperationalError: no such column: abc). Correct sql.",
+        ),
+        (
+            "sqlite3",
+            f"SELECT abc AS email FROM ({series('sqlite3', 1)})",
+            "The query failed (OperationalError: no",
+        ),
+        ("psycopg2", "SELECT abc AS email", 'The query failed (UndefinedColumn, SQLSTATE 42703: column "abc" does not'),
         ("sqlite3", "SELECT 1; SELECT 2", "The query failed (ProgrammingError). Run it in the database to see why."),
-        ("sqlite3", "CREATE TABLE x (y)", "The query returns no columns: write one SELECT. Nothing was sent."),
+        ("sqlite3", "PRAGMA query_only = ON", "The query returns no columns: write one SELECT. Nothing was sent."),
         ("psycopg2", "CREATE TABLE x (y int)", "The query failed (SyntaxError"),
         ("psycopg", "SELECT %s::text AS email", "The query failed (SyntaxError"),
     ],
@@ -200,11 +217,135 @@ def test_a_wrong_query_is_wrong_for_good(connect: Callable[..., Any], driver: st
     assert failure(InvalidInputError, connect(driver), query).startswith(problem)
 
 
-@pytest.mark.parametrize(("driver", "given"), [("psycopg2", ["x", "y"]), ("psycopg", []), ("sqlite3", {"a": 1})])
-def test_parameters_that_do_not_fit_are_wrong_for_good(connect: Callable[..., Any], driver: str, given: Any) -> None:
-    sign = "?" if driver == "sqlite3" else "%s"
+PERCENT = "use %s or %(name)s for this database; write %% for a percent sign. Nothing was sent."
+QUESTION = "use ? (in SQLite, also :name) for this database. Nothing was sent."
 
-    assert "The query failed (" in failure(InvalidInputError, connect(driver), f"SELECT {sign} AS email", given)
+
+@pytest.mark.parametrize(
+    ("driver", "query", "given", "use"),
+    [
+        ("psycopg2", "SELECT %s AS email", ["x", "y"], PERCENT),
+        ("psycopg2", "SELECT %s AS email", [], PERCENT),
+        ("psycopg2", "SELECT %(who)s AS email", {"other": "x"}, PERCENT),
+        ("psycopg2", "SELECT ? AS email", ["x"], PERCENT),
+        ("psycopg2", "SELECT :who AS email", {"who": "x"}, PERCENT),
+        ("psycopg2", "SELECT %s AS email WHERE 'x' LIKE '%'", ["x"], PERCENT),
+        ("psycopg2", "SELECT %s AS email", None, PERCENT),
+        ("psycopg", "SELECT %s AS email", ["x", "y"], PERCENT),
+        ("psycopg", "SELECT %s AS email", [], PERCENT),
+        ("psycopg", "SELECT %(who)s AS email", {"other": "x"}, PERCENT),
+        ("psycopg", "SELECT ? AS email", ["x"], PERCENT),
+        ("psycopg", "SELECT %s AS email WHERE 'x' LIKE '%'", ["x"], PERCENT),
+        ("psycopg", "SELECT %(who)s AS email", None, PERCENT),
+        ("psycopg2", "SELECT $1::text AS email", None, PERCENT),
+        ("sqlite3", "SELECT ? AS email", ["x", "y"], QUESTION),
+        ("sqlite3", "SELECT ? AS email", None, QUESTION),
+        ("sqlite3", "SELECT :who AS email", {"other": "x"}, QUESTION),
+        ("sqlite3", "SELECT %s AS email", ["x"], QUESTION),
+    ],
+)
+def test_parameters_that_do_not_fit_are_wrong_for_good(
+    connect: Callable[..., Any], driver: str, query: str, given: Any, use: str
+) -> None:
+    text = failure(InvalidInputError, connect(driver), query, given)
+
+    assert text.endswith(f"The values of sql_parameters do not fit the placeholders of sql: {use}")
+
+
+@pytest.mark.parametrize("driver", ["psycopg2", "psycopg"])
+def test_an_error_of_the_database_does_not_blame_the_parameters(connect: Callable[..., Any], driver: str) -> None:
+    query = f"SELECT email, 1 / (n - %s) AS x FROM ({series(driver, 9)}) AS s"
+
+    text = failure(InvalidInputError, connect(driver), query, [3])
+
+    assert text.startswith("The query failed in the first 1,000 rows (DivisionByZero, SQLSTATE 22012). Run it in the")
+
+
+@pytest.mark.parametrize("driver", DRIVERS)
+@pytest.mark.parametrize("values", [("a", "b"), ()])
+def test_an_insert_whose_placeholders_do_not_fit_says_so(
+    connect: Callable[..., Any], driver: str, values: tuple[str, ...]
+) -> None:
+    one, use = ("?", "use ? for") if driver == "sqlite3" else ("%s", "use %s for")
+    with pytest.raises(InvalidInputError) as raised:
+        insert(connect(driver), f"SELECT {one}", [values])
+
+    assert f"The statement of insert_sql needs one placeholder, for the entry: {use} this database" in str(raised.value)
+
+
+@pytest.mark.parametrize(
+    "query",
+    [
+        "WITH x AS (SELECT 1) DELETE FROM lead WHERE id = 7",
+        "WITH x AS (SELECT 1) UPDATE lead SET id = 8 RETURNING 'a@example.com' AS email",
+        "WITH x AS (SELECT 8 AS n) INSERT INTO lead SELECT n FROM x",
+        "DELETE FROM lead RETURNING 'a@example.com' AS email",
+        "PRAGMA user_version = 7",
+        "CREATE TABLE other (n)",
+    ],
+)
+def test_no_query_writes_to_sqlite(tmp_path: Path, query: str) -> None:
+    def state() -> list[Any]:
+        with closing(sqlite3.connect(tmp_path / "leads.sqlite")) as database:
+            queries = ("SELECT id FROM lead", "PRAGMA user_version", "SELECT name FROM sqlite_master")
+            return [database.execute(each).fetchall() for each in queries]
+
+    with closing(sqlite3.connect(tmp_path / "leads.sqlite")) as database, database:
+        database.execute("CREATE TABLE lead AS SELECT 7 AS id")
+    before = state()
+
+    # A connection that commits each statement, as some hooks open it.
+    text = failure(InvalidInputError, sqlite3.connect(tmp_path / "leads.sqlite", isolation_level=None), query)
+
+    assert text == (
+        "The query failed (OperationalError). It writes or locks, and sql may only read: pass one SELECT that changes "
+        "nothing. Nothing was sent."
+    )
+    assert state() == before
+
+
+@pytest.mark.parametrize(
+    ("query", "position"),
+    [
+        ("SELECT 'a@example.com' AS email, 1+1", 2),
+        ("SELECT 'a@example.com' AS email, count( * )  OVER () FROM (SELECT 1 AS n) AS s", 2),
+        ("SELECT lower('A@example.com')", 1),
+        ("SELECT 'a@example.com' AS email, 7", 2),
+        ("SELECT 'a@example.com' AS email, 'Ana' || 'x', 'Ana' || 'y'", 2),
+    ],
+)
+def test_a_column_without_a_name_has_to_get_one_on_sqlite(
+    connect: Callable[..., Any], query: str, position: int
+) -> None:
+    assert failure(InvalidInputError, connect("sqlite3"), query) == (
+        f"Column {position} of the query is an expression without a name: give it one with AS, or leave it out. "
+        "Nothing was sent."
+    )
+
+
+@pytest.mark.parametrize("driver", ["psycopg2", "psycopg"])
+def test_a_column_without_a_name_has_to_get_one_on_postgresql(connect: Callable[..., Any], driver: str) -> None:
+    query = "SELECT 'a@example.com' AS email, 1+1, 2+2"
+
+    assert failure(InvalidInputError, connect(driver), query).startswith("Column 2 of the query is an expression")
+
+
+@pytest.mark.parametrize("driver", DRIVERS)
+def test_a_column_whose_name_only_looks_like_an_expression_is_loaded(connect: Callable[..., Any], driver: str) -> None:
+    query = """SELECT * FROM (SELECT 'a@example.com' AS "E-Mail", 'L' AS "Size(cm)", 'x' AS "1+1", 2 AS "n ") AS s"""
+
+    for each in (query, query.replace("*", '"E-Mail", "Size(cm)", "1+1", "n "')):
+        assert read(connect(driver), each) == [
+            Row(1, {"Email": "a@example.com", "Size(cm)": "L", "1+1": "x", "n": "2"})
+        ]
+
+
+def test_an_expression_may_be_mapped_or_left_out(connect: Callable[..., Any]) -> None:
+    names = ColumnNames({"lower('A@x.yz')": "Email", "1+1": "Two"})
+
+    assert read(connect("sqlite3"), "SELECT lower('A@x.yz'), 1+1, 2+2", names) == [
+        Row(1, {"Email": "a@x.yz", "Two": "2"})
+    ]
 
 
 @pytest.mark.parametrize("driver", ["psycopg2", "psycopg"])
@@ -260,7 +401,8 @@ def test_the_connection_is_closed_at_the_end_and_nothing_is_committed(
         "CREATE OR REPLACE FUNCTION keep(n int) RETURNS int LANGUAGE sql AS 'INSERT INTO kept VALUES (n) RETURNING n'"
     )
     postgres.run(changes)
-    read(connect(driver), "SELECT 'a@example.com' AS email, keep(1) AS n")
+    text = failure(InvalidInputError, connect(driver), "SELECT 'a@example.com' AS email, keep(1) AS n")
+    assert "(ReadOnlySqlTransaction, SQLSTATE 25006). It writes or locks, and sql may only read" in text
     assert postgres.run("SELECT count(*) FROM kept") == [(0,)]
 
 

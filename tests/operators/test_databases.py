@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import sqlite3
 import subprocess
 import sys
@@ -130,7 +131,15 @@ def test_a_query_without_rows_adds_nobody_and_stops_a_mirror(campaign: CampaignU
         (" \n", "sql is empty: its template found nothing. Pass one SELECT."),
         ("-- nothing but a comment", "sql is empty: its template found nothing. Pass one SELECT."),
         ("None", "sql is empty: its template found nothing. Pass one SELECT."),
-        ("people.sql", "sql is the name of a file. Airflow reads it only where the DAG itself writes the name"),
+        ("people.sql", "sql is the name of a file that Airflow did not read. Write the name itself into the DAG"),
+        ("WITH x AS (SELECT 1) DELETE FROM leads", "sql has DELETE in it, so it writes: pass one SELECT that changes"),
+        ("with x as (select 1) -- (\nupdate leads set city = '' returning email", "sql has UPDATE in it, so it writes"),
+        ("WITH gone AS (DELETE FROM leads RETURNING email) SELECT email FROM gone", "sql has DELETE in it, so it"),
+        ("WITH x AS (SELECT 1) REPLACE INTO leads SELECT * FROM x", "sql has INTO in it, so it writes: pass one"),
+        ("SELECT * INTO other FROM leads", "sql has INTO in it, so it writes: pass one SELECT that changes nothing."),
+        ("PRAGMA user_version = 7", "sql begins with PRAGMA, so it is not a query: pass one SELECT."),
+        ("EXPLAIN ANALYZE DELETE FROM leads", "sql begins with EXPLAIN, so it is not a query: pass one SELECT."),
+        ("ana@example.com", "sql does not begin with SELECT or WITH, so it is not a query: pass one SELECT."),
         (["SELECT 1", "SELECT 2"], "sql is a list: pass the text of one SELECT, or a .sql file."),
     ],
 )
@@ -139,11 +148,32 @@ def test_a_wrong_query_stops_the_load(sandbox: Sandbox, campaign: CampaignUnderT
     assert sandbox.people() == []
 
 
+@pytest.mark.usefixtures("warehouse")
+@pytest.mark.parametrize("query", ["SELECT abc AS email", "SELECT abc AS email FROM leads"])
+def test_a_column_that_does_not_exist_is_named_at_once(
+    sandbox: Sandbox, campaign: CampaignUnderTest, query: str
+) -> None:
+    text = problem(campaign, query)
+
+    assert re.match(r"The query failed \(.*column:? .?abc.*\)\. Correct sql\. Nothing was sent\.$", text)
+    assert sandbox.people() == []
+
+
+@pytest.mark.usefixtures("warehouse")
+def test_words_that_write_elsewhere_may_be_names_and_values(campaign: CampaignUnderTest) -> None:
+    query = """
+        WITH kept AS (SELECT email, ') DELETE FROM leads' AS "update", 1 AS "into" FROM leads -- ) DELETE FROM leads
+        ) SELECT email, (kept."update"), replace(kept."update", ')', '(') AS note FROM kept
+    """
+
+    assert load(campaign, query)["added"] == 20
+
+
 @pytest.mark.parametrize("warehouse", ["postgres"], indirect=True)
 def test_a_writing_query_writes_nothing(campaign: CampaignUnderTest, postgres: Postgres, warehouse: str) -> None:  # noqa: ARG001
-    written = "WITH gone AS (DELETE FROM leads RETURNING email) SELECT email FROM gone"
+    postgres.run("CREATE OR REPLACE FUNCTION gone() RETURNS text LANGUAGE sql AS 'DELETE FROM leads RETURNING email'")
 
-    assert "The query failed (" in problem(campaign, written)
+    assert "It writes or locks, and sql may only read" in problem(campaign, "SELECT gone() AS email")
     assert postgres.run("SELECT count(*) FROM leads") == [(20,)]
 
 
@@ -153,7 +183,10 @@ def test_arguments_that_do_not_fit_stop_the_load(sandbox: Sandbox, campaign: Cam
     assert problem(campaign, rows=[]) == "Pass exactly one of rows, rows_path or sql; got rows and sql."
     assert problem(campaign, None) == "Pass exactly one of rows, rows_path or sql; got none."
     assert problem(campaign, sql_parameters=1).startswith("sql_parameters is a int: pass a list or a dict")
-    assert problem(campaign, sql_parameters="x").startswith("sql_parameters is a text, but not the JSON of an array")
+    assert problem(campaign, sql_parameters="eu") == (
+        'sql_parameters is a text: pass a list, such as ["eu"], or a dict, such as {"region": "eu"}.'
+    )
+    assert problem(campaign, sql_parameters="['eu']").startswith("sql_parameters is a text, but not the JSON of an")
     assert problem(campaign, csv_options={}) == "csv_options is for CSV files, and the rows come from sql."
     assert problem(campaign, None, rows=[{"Email": "a@x.yz"}]) == (
         "sql_conn_id and sql_parameters are for sql, and the rows do not come from it."
@@ -188,6 +221,7 @@ def test_a_database_that_is_away_may_be_there_at_the_next_try(
         load(campaign)
     assert "The database of connection 'warehouse' cannot be reached (OperationalError" in str(raised.value)
     assert "refused" in str(raised.value)
+    assert "Check the connection's host, port and schema. Nothing was sent." in str(raised.value)
 
     connected(monkeypatch, **postgres.airflow_connection(password="wrong-password"))
     with pytest.raises(QueryFailedError) as raised:
@@ -236,6 +270,24 @@ def test_lineage_sees_a_query_without_placeholders(text: str, parameters: Any, p
     begin = "SELECT email FROM leads WHERE "
 
     assert Query.of(begin + text, "warehouse", parameters).without_placeholders() == begin + plain
+
+
+@pytest.mark.apis("v1")
+@pytest.mark.usefixtures("warehouse")
+def test_a_column_with_a_name_of_salesblink_can_be_renamed_as_the_error_says(campaign: CampaignUnderTest) -> None:
+    table = "(SELECT email, city AS id, city AS list_id FROM leads) AS s"
+
+    assert problem(campaign, f"SELECT email, list_id FROM {table}") == (  # noqa: S608
+        "A column is called 'list_id', a name that only SalesBlink uses. Nothing was sent. Rename the column, or leave "
+        'it out. In a query, write list_id AS crm_list_id. In other loads, columns={"list_id": "CRM list id"} '
+        "renames it; name all other columns there too, because the load leaves out those that are not named."
+    )
+    assert "In a query, write id AS crm_id. " in problem(campaign, f"SELECT email, id FROM {table}")  # noqa: S608
+    query = f"SELECT email, id AS crm_id, list_id AS crm_list_id FROM {table}"  # noqa: S608
+    assert load(campaign, query)["added"] == 20
+    again = f"SELECT email, id, list_id FROM {table}"  # noqa: S608
+    names = {"email": "Email", "id": "CRM id", "list_id": "CRM list id"}
+    assert load(campaign, again, columns=names, mode="upsert")["there"] == 20
 
 
 def run_in_a_dag(run_dag: Callable[..., Any], folder: Path, **options: Any) -> Any:

@@ -56,6 +56,20 @@ def test_a_parquet_file_of_people_is_added(sandbox: Sandbox, campaign: CampaignU
     assert by_address(person.fields for person in sandbox.people()) == by_address(ROWS)
 
 
+@pytest.mark.parametrize("name", ["eu.parquet", "eu.csv", "eu.jsonl"])
+def test_an_error_about_the_content_of_a_file_names_it(
+    name: str, sandbox: Sandbox, campaign: CampaignUnderTest, tmp_path: Path
+) -> None:
+    (tmp_path / name).write_bytes(b"PK\x03\x04xl/")
+
+    with pytest.raises(AirflowFailException) as raised:
+        load(campaign, rows_path=f"file://{tmp_path}/{name}")
+
+    assert "The file is an Excel workbook (.xlsx): save it as CSV UTF-8." in str(raised.value)
+    assert str(raised.value).endswith(f"The file is rows_path 'file://{tmp_path}/{name}'.")
+    assert sandbox.people() == []
+
+
 @pytest.mark.parametrize("suffix", [".csv", ".jsonl"])
 def test_a_file_of_people_is_added(suffix: str, sandbox: Sandbox, campaign: CampaignUnderTest, tmp_path: Path) -> None:
     path = tmp_path / f"people{suffix}"

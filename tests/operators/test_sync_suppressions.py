@@ -704,6 +704,39 @@ def test_without_a_table_nothing_is_sent(sandbox: Sandbox, table: Callable[..., 
     assert not sandbox.requests
 
 
+@pytest.mark.parametrize(
+    ("query", "says"),
+    [
+        ("WITH x AS (SELECT 1) DELETE FROM suppressed RETURNING entry", "sql has DELETE in it, so it writes"),
+        ("PRAGMA user_version = 7", "sql begins with PRAGMA, so it is not a query"),
+    ],
+)
+def test_the_query_of_a_list_does_not_write(
+    query: str, says: str, sandbox: Sandbox, table: Callable[..., list[tuple[Any, ...]]]
+) -> None:
+    table("INSERT INTO suppressed VALUES ('ana@example.com', '2026')")
+
+    with pytest.raises(AirflowFailException, match=says):
+        sync(None, "both", sql=query, sql_conn_id="warehouse", insert_sql=INSERT)
+
+    assert table("SELECT entry FROM suppressed") == [("ana@example.com",)]
+    assert table("PRAGMA user_version") == [(0,)]
+    assert not sandbox.requests
+
+
+def test_an_insert_whose_placeholders_do_not_fit_says_how_to_write_them(
+    sandbox: Sandbox, table: Callable[..., list[tuple[Any, ...]]]
+) -> None:
+    sandbox.block("ana@example.com")
+    says = r"The statement of insert_sql needs one placeholder, for the entry: use \? for this database\. Nothing was"
+
+    for statement in ("INSERT INTO suppressed VALUES (?, ?)", "INSERT INTO suppressed (entry) VALUES (%s)"):
+        with pytest.raises(AirflowFailException, match=says):
+            sync(None, "both", sql=SELECT, sql_conn_id="warehouse", insert_sql=statement)
+
+    assert table(SELECT) == []
+
+
 def test_an_error_of_the_database_shows_no_address_and_keeps_nothing(
     sandbox: Sandbox, table: Callable[..., list[tuple[Any, ...]]]
 ) -> None:
