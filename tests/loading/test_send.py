@@ -123,7 +123,6 @@ def test_an_interrupted_load_leaves_nothing_under_way(
     assert_each_once(sandbox, rows)
 
 
-@on_both_apis
 def test_a_campaign_that_cannot_be_read_back_leaves_the_doubt_to_the_next_run(
     api: Api, sandbox: Sandbox, load_rows: Callable[..., Report]
 ) -> None:

@@ -79,7 +79,7 @@ def test_a_list_that_a_running_sequence_uses_is_refused_unless_that_is_wanted(sa
     sandbox.add_campaign("Mails", paused=not running, lists=[list_id])
 
     if running:
-        with pytest.raises(AirflowFailException, match=r"Running campaigns use list .*'Mails'.*allow_running=True"):
+        with pytest.raises(AirflowFailException, match=r"is used by sequence 'Mails'.*which runs.*allow_running=True"):
             add(list_id=list_id, rows=ROWS)
         assert {request.method for request in sandbox.requests} == {"GET"}
         assert sandbox.leads(list_id) == []

@@ -46,6 +46,7 @@ MEANT: dict[str, Any] = {
     "where": {"Company": "Acme"},
     "state": "paused",
     "rows": [{"Email": ADDRESS}],
+    "people": [{"Email": ADDRESS}],
     "sql": "SELECT 'ana@example.com' AS Email",
     "sql_conn_id": "warehouse",
     "insert_sql": "INSERT INTO leads (email) VALUES (?)",
@@ -130,8 +131,13 @@ SHAPES = {"campaigns": 2, "campaign": 3, "campaign-status": 2, "prospect": 3, "p
 """The fixed segment of each documented path, and the most segments that such a path has."""
 SHAPES_OF_V1 = {"lists": 4, "leads": 4, "contacts": 3, "sequences": 4, "unsubscribe": 3}
 """The same below the root of API v1."""
-NEVER_SENT = ("allow_other_campaigns", "learn", "list_id")
+NEVER_SENT = ("allow_other_campaigns", "learn", "list_id", "with_columns")
 """Arguments of calls that the classic API does not get."""
+NOT_CALLED = (
+    "check_list", "check_list_alone", "each_opt_out", "in_campaigns_of", "in_other_campaigns", "is_done_with",
+    "on_list", "reservation_scope", "send_to_list",
+)  # fmt: skip
+"""Methods of the classic API that send nothing."""
 COMPARING = ("in_campaign", "look_up", "opted_out_elsewhere")
 """Calls that compare an argument with the answers, and need not send it."""
 V1_ONLY = ("api", "blocklist", "leads", "lists", "sequences")
@@ -194,7 +200,7 @@ def calls() -> list[tuple[str, str, str]]:
         for name, resource in vars(client).items():
             if type(resource).__module__.startswith("airflow_provider_salesblink.client.classic"):
                 for method, function in inspect.getmembers(resource, inspect.ismethod):
-                    if not method.startswith("_") and method not in ("check_list", "is_done_with"):
+                    if not method.startswith("_") and method not in NOT_CALLED:
                         arguments = inspect.signature(function).parameters
                         found += [(name, method, each) for each in arguments if each not in NEVER_SENT]
     return found
@@ -257,7 +263,7 @@ def tasks() -> list[tuple[type, str]]:
         for module in pkgutil.iter_modules(package.__path__, f"{package.__name__}."):
             for name, kind in vars(importlib.import_module(module.name)).items():
                 is_ours = inspect.isclass(kind) and kind.__module__ == module.name and not name.startswith("_")
-                if is_ours and issubclass(kind, BaseOperator | BaseNotifier):
+                if is_ours and issubclass(kind, BaseOperator | BaseNotifier) and kind is not LoadOperator:
                     arguments = set(kind.template_fields) - {"salesblink_conn_id", *PATHS}
                     found += [(kind, argument) for argument in sorted(arguments)]
     return found

@@ -251,6 +251,8 @@ class Prospects:
         :return: the person's id; None if the answer does not show it.
         :raises AmbiguousWriteError: the answer was lost.
         """
+        if len(people) != 1:
+            raise InvalidInputError(f"people has {len(people)} people: the classic API adds one in each call.")
         (data,) = people
         campaign_id, columns = self._new(campaign_id, data, list_id)
         answer = self._requestor.send_once("prospect-add", body={"campaignID": campaign_id, "data": columns})
