@@ -50,6 +50,19 @@ def term(argument: str, value: object) -> str:
     return _require_text(argument, _whole_number_as_text(value))
 
 
+def people(argument: str, value: object, most: int) -> list[Any]:
+    """Return the people of one call as a list; each of them is not checked yet.
+
+    :param most: how many one call takes.
+    :raises InvalidInputError: ``value`` is not a list, is empty, or has more.
+    """
+    if not isinstance(value, list | tuple):
+        raise InvalidInputError(f"{argument} is a {type(value).__name__}: pass a list of people.")
+    if not 1 <= len(value) <= most:
+        raise InvalidInputError(f"{argument} has {len(value)} people: one call takes 1 to {most}.")
+    return list(value)
+
+
 def address(argument: str, value: object) -> str:
     """Return the e-mail address in ``value``, cleaned as by :func:`identity.read_address`.
 

@@ -251,9 +251,7 @@ class Prospects:
         :return: the person's id; None if the answer does not show it.
         :raises AmbiguousWriteError: the answer was lost.
         """
-        if len(people) != 1:
-            raise InvalidInputError(f"people has {len(people)} people: the classic API adds one in each call.")
-        (data,) = people
+        (data,) = validation.people("people", people, self.batch_size)
         campaign_id, columns = self._new(campaign_id, data, list_id)
         answer = self._requestor.send_once("prospect-add", body={"campaignID": campaign_id, "data": columns})
         return [_added(answer, campaign_id, columns)["id"]]

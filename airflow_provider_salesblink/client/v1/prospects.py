@@ -133,7 +133,8 @@ class Prospects(ProspectSearch):
             lost.
         """
         self.check_list_alone(list_id, allow_running=allow_running)
-        self._imports.send(list_id, [self._checked(list_id, data)[1] for data in people])
+        given = validation.people("people", people, self.batch_size)
+        self._imports.send(list_id, [self._checked(list_id, data)[1] for data in given])
         return [None] * len(people)
 
     def check_list(self, campaign_id: str, *, list_id: str | None = None, allow_other_campaigns: bool = False) -> None:
@@ -193,7 +194,8 @@ class Prospects(ProspectSearch):
         :raises AmbiguousWriteError: always, except in a dry run: SalesBlink only accepted the people, or the answer was
             lost.
         """
-        checked = [self._checked(campaign_id, data)[1] for data in people]
+        given = validation.people("people", people, self.batch_size)
+        checked = [self._checked(campaign_id, data)[1] for data in given]
         target = self._sequence_lists.target(campaign_id, list_id, allow_other_campaigns=allow_other_campaigns)
         self._imports.send(target, checked)
         return [None] * len(checked)
