@@ -86,11 +86,9 @@ class ReadBack:
         while polls and waited + pause < settling_time:
             self._check_wait(waited + pause, settling_time - waited)
             self._limits.sleep(pause)
-            started = time.monotonic()
-            self.reread(is_final=False)
+            took = self.reread(is_final=False)
             if not self._doubtful:
                 return
-            took = time.monotonic() - started
             waited, pause = waited + pause + took, max(min(2 * pause, LONGEST_PAUSE), took)
         if polls:
             self._check_wait(settling_time, settling_time - waited)
@@ -105,16 +103,18 @@ class ReadBack:
                 retry_after=max(1.0, min(left, 2 * LONGEST_PAUSE)),
             )
 
-    def reread(self, *, is_final: bool = True) -> None:
-        """Read the campaign again, and mark the adds that it shows as done.
+    def reread(self, *, is_final: bool = True) -> float:
+        """Read the campaign again, and mark the adds that it shows as done; return the seconds that this took.
 
         :param is_final: whether people whose adds are in doubt and who are not there were not added. Otherwise their
             requests may be under way.
         """
+        started = time.monotonic()
         self._reader.read(is_exact=is_final and self._limits.settling_time > 0)
         missing = [step for step in self._plan.steps("add") if not self._is_done(step, is_final=is_final)]
         if is_final and missing:
             self._resend(missing)
+        return time.monotonic() - started
 
     def _is_done(self, step: Step, *, is_final: bool) -> bool:
         """Note what the campaign shows; return False for an accepted person who does not show."""

@@ -264,9 +264,8 @@ class Sender:
         if self._is_reading_stale():
             # People still in flight would be found in the campaign, and counted as added by others.
             yield from self._all_finished(running)
-            self._read_back.reread(is_final=False)
-            # Reading a large campaign may take longer than a reservation lasts.
-            own &= self._reservations.acquire(list(own))
+            if self._read_back.reread(is_final=False) > LONGEST_UNSENT:
+                own &= self._reservations.acquire(list(own))  # they may have ended meanwhile
         # The reading may have shown that steps of the batch are done.
         batch = [each for each in batch if not self._plan.holds(each.step.who)]
         current.held_by_others += [each.step.who for each in batch if each.step.who not in own]
