@@ -116,7 +116,7 @@ def _without_personal_data(error: Exception, argument: str, value: object, faile
         # A missing variable or XCom, or a skip: none of these quotes the argument.
         return error
     where = f"{argument}{_path_to(failed, value) or ''}"
-    if type(error).__name__ == "TemplateNotFound":
+    if type(error).__name__ == "TemplateNotFound" and argument in _MAY_NAME_A_FILE:
         name = redacted(str(getattr(error, "name", "")))
         return AirflowFailException(
             f"{where} names a file that Airflow does not find: {name!r}. Give its path below the DAG's folder, or put "
