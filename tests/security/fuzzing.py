@@ -249,9 +249,14 @@ RECORDS: list[dict[str, Any]] = [
 
 
 def is_promised(result: Any) -> bool:
-    """Return whether a result is a record, or a list of records, with the documented keys and types."""
+    """Return whether a result is a record, a list of records with the documented keys and types, or a list of ids."""
     records = result if isinstance(result, list) else [result]
-    return all(any(_is_record(record, kinds) for kinds in RECORDS) for record in records)
+    is_of_ids = isinstance(result, list) and all(map(_is_id, result))
+    return is_of_ids or all(any(_is_record(record, kinds) for kinds in RECORDS) for record in records)
+
+
+def _is_id(record: Any) -> bool:
+    return record is None or (isinstance(record, str) and record.isprintable())
 
 
 def _is_record(record: Any, kinds: Mapping[str, Any]) -> bool:

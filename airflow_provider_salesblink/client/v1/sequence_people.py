@@ -58,8 +58,8 @@ class SequencePeople:
         :param default_list: the list to read if the sequence has none.
         :raises NotFoundError: there is no such sequence.
         """
-        lists = self._sequence_lists.of(sequence_id, default_list)
-        yield from self._on_lists(lists, _by_person(self._sequences.leads(sequence_id)))
+        entries = _by_person(self._sequences.leads(sequence_id))
+        yield from self._on_lists(self._sequence_lists.of(sequence_id, default_list), entries)
 
     def each_address(self, sequence_id: str, default_list: str | None = None) -> Iterator[tuple[Json, Json | None]]:
         """Yield everybody as :meth:`each` does, in fewer requests if possible, but maybe without their columns.
