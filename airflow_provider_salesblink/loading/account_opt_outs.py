@@ -13,7 +13,7 @@ from airflow_provider_salesblink.loading.opt_out_lookups import (
     LONGEST_RELIED_ON,
     ROW_ERRORS,
     LookedUp,
-    NoLookup,
+    StepSource,
     look_up,
 )
 from airflow_provider_salesblink.loading.progress import Progress
@@ -75,7 +75,7 @@ class AccountOptOuts:
         return fingerprint(address) in self._addresses or normalized(address).rpartition("@")[2] in self._domains
 
 
-class LookupInBulk(NoLookup):
+class LookupInBulk(StepSource):
     """The people to add, each compared with everybody who opted out in the account.
 
     :param are_few: whether to look them up one by one instead.

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Protocol, TypedDict
+from typing import TYPE_CHECKING, ClassVar, Protocol, TypedDict
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
@@ -15,6 +15,9 @@ if TYPE_CHECKING:
 
 class Destination(Protocol):
     """A place where people go: the campaign of one of SalesBlink's APIs."""
+
+    place: ClassVar[str]
+    """What it is, in one word."""
 
     @property
     def batch_size(self) -> int:
@@ -96,6 +99,16 @@ ANY_LIST = ListChoice()
 
 
 @dataclass(frozen=True)
+class ListAlone:
+    """Says that people are loaded into a list, and not into a campaign. API v1 only.
+
+    :param allow_running: whether a running campaign may use the list. Adding people then starts its mails.
+    """
+
+    allow_running: bool = False
+
+
+@dataclass(frozen=True)
 class _ClientDestination:
     """What a campaign and a list have in common.
 
@@ -144,6 +157,7 @@ class ClientCampaign(_ClientDestination):
     """A campaign that a client reaches, as a :class:`Destination`."""
 
     list_choice: ListChoice = ANY_LIST
+    place: ClassVar[str] = "campaign"
 
     def people(self, *, with_columns: bool) -> Iterable[Prospect]:
         """Return everybody in the campaign."""
@@ -167,12 +181,10 @@ class ClientCampaign(_ClientDestination):
 
 @dataclass(frozen=True)
 class ClientList(_ClientDestination):
-    """A list that a client reaches, as a :class:`Destination`. API v1 only.
+    """A list that a client reaches, as a :class:`Destination`. API v1 only."""
 
-    :param allow_running: whether a running campaign may use the list. Adding people then starts its mails.
-    """
-
-    allow_running: bool = False
+    choice: ListAlone = ListAlone()
+    place: ClassVar[str] = "list"
 
     def people(self, *, with_columns: bool) -> Iterable[Prospect]:  # noqa: ARG002
         """Return everybody on the list."""
@@ -184,11 +196,23 @@ class ClientList(_ClientDestination):
 
     def check_adds(self) -> None:
         """Check that adding people to the list starts no mails, unless that is allowed."""
-        self.client.prospects.check_list_alone(self.target_id, allow_running=self.allow_running)
+        self.client.prospects.check_list_alone(self.target_id, allow_running=self.choice.allow_running)
 
     def add(self, people: Sequence[dict[str, str]]) -> Sequence[str | None]:
         """Send people once, in one call.
 
         :raises AmbiguousWriteError: always, except in a dry run: SalesBlink only accepts people.
         """
-        return self.client.prospects.send_to_list(self.target_id, people, allow_running=self.allow_running)
+        return self.client.prospects.send_to_list(self.target_id, people, allow_running=self.choice.allow_running)
+
+
+def destination_of(
+    client: SalesBlinkClient, target_id: str, conflicts: ReservedColumns, choice: ListChoice | ListAlone
+) -> Destination:
+    """Return where people go: the campaign with an id, or the list with it.
+
+    :param choice: the list of the campaign, or that it is the list alone.
+    """
+    if isinstance(choice, ListAlone):
+        return ClientList(client, target_id, conflicts, choice)
+    return ClientCampaign(client, target_id, conflicts, choice)

@@ -19,16 +19,13 @@ if TYPE_CHECKING:
 log = logging.getLogger(__name__)
 
 
-def log_plan(place: str, plan: Plan, report: Report) -> None:
-    """Log the plan.
-
-    :param place: what the people are loaded into, as a sentence begins with it: ``Campaign`` or ``List``.
-    """
+def log_plan(destination: Destination, plan: Plan, report: Report) -> None:
+    """Log the plan."""
     counts = plan.counts
     log.info(
         "%s %s holds %s people; %s rows: %s to add, %s to update, %s to unsubscribe, %s there, %s opted out, "
         "%s repeats, %s refused.",
-        place,
+        destination.place.capitalize(),
         report.campaign_id,
         *(f"{number:,}" for number in (
             counts.in_campaign, counts.rows, counts.add, counts.update, counts.unsubscribe + counts.opt_out,

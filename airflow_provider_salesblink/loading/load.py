@@ -13,7 +13,7 @@ from airflow_provider_salesblink.client.errors import InvalidInputError, RateLim
 from airflow_provider_salesblink.loading.account_opt_outs import AccountOptOuts
 from airflow_provider_salesblink.loading.campaign_reader import CampaignReader
 from airflow_provider_salesblink.loading.column_names import with_opt_outs
-from airflow_provider_salesblink.loading.destination import ClientCampaign, ClientList
+from airflow_provider_salesblink.loading.destination import destination_of
 from airflow_provider_salesblink.loading.estimate import log_duration, log_plan
 from airflow_provider_salesblink.loading.guards import Guards, hold_back_unsubscribes
 from airflow_provider_salesblink.loading.options import OptOutRules, RunOptions, SendLimits
@@ -32,7 +32,6 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
 
     from airflow_provider_salesblink.client import SalesBlinkClient
-    from airflow_provider_salesblink.loading.destination import Destination
     from airflow_provider_salesblink.loading.outcomes import Outcome
     from airflow_provider_salesblink.loading.rows import Reject, Row
 
@@ -58,7 +57,7 @@ def load(
 
     The whole plan is made before anything is sent. Running the load again finishes what an earlier run left.
 
-    :param campaign_id: the campaign; with ``run.list_alone``, the list.
+    :param campaign_id: the campaign; or the list, if ``run.list_choice`` is a :class:`ListAlone`.
     :param source: the rows, as the functions of :mod:`rows` return them.
     :param mode: ``insert`` adds people who are not in the campaign; ``upsert`` also sets the fields that differ;
         ``update`` only sets them, and never adds; ``mirror`` adds, sets, and unsubscribes people who are in the
@@ -119,12 +118,6 @@ def _check_mode(mode: object, *, fill_empty: object) -> None:
         raise InvalidInputError("fill_empty has no effect with mode 'insert', which changes nobody: use another mode.")
 
 
-def _destination(client: SalesBlinkClient, target_id: str, conflicts: ReservedColumns, run: RunOptions) -> Destination:
-    if run.list_alone is not None:
-        return ClientList(client, target_id, conflicts, run.list_alone)
-    return ClientCampaign(client, target_id, conflicts, run.list_choice)
-
-
 class _Load:
     """A load at work: its plan, its report, and the steps in between."""
 
@@ -145,7 +138,7 @@ class _Load:
         self._settling_time = run.settling_time_of(client)
         self._looks_up = opt_outs.scope == "account"
         self._conflicts = ReservedColumns(client, campaign_id)
-        self._destination = _destination(client, campaign_id, self._conflicts, run)
+        self._destination = destination_of(client, campaign_id, self._conflicts, run.list_choice)
         self._opt_outs_of_account = AccountOptOuts(self._destination)
         self._suppressions = None if path is None else read_suppressions(path)
         checks = client.prospects.checks
@@ -234,7 +227,7 @@ class _Load:
 
     def log_plan(self) -> None:
         """Log the plan."""
-        log_plan("Campaign" if self._run.list_alone is None else "List", self.plan, self.report)
+        log_plan(self._destination, self.plan, self.report)
 
     def log_duration(self) -> None:
         """Log about how long the plan takes."""
@@ -320,9 +313,10 @@ class _Load:
             )
         refused = counts.rejected + counts.not_unsubscribed
         if refused > max_rejected:
-            place = "campaign" if self._run.list_alone is None else "list"
             others = (
-                "nothing was sent" if report.dry_run else f"the other rows are done in {place} {report.campaign_id}"
+                "nothing was sent"
+                if report.dry_run
+                else f"the other rows are done in {self._destination.place} {report.campaign_id}"
             )
             raise LoadFailedError(
                 f"{refused:,} of {counts.rows:,} rows refused, more than max_rejected={max_rejected}; "

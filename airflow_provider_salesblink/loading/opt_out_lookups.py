@@ -76,8 +76,8 @@ class Source(Protocol):
         """Return up to ``most`` people; none if one of ``sending`` ends before anybody is ready."""
 
 
-class NoLookup:
-    """The people of a load that does not look them up one by one in other campaigns."""
+class StepSource:
+    """The people of a plan, taken from it without threads."""
 
     def __init__(self, steps: Iterator[Step]) -> None:
         self._steps = steps
@@ -89,6 +89,10 @@ class NoLookup:
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None: ...
+
+
+class NoLookup(StepSource):
+    """The people of a load that looks nobody up in other campaigns."""
 
     def ready(self, most: int, sending: Iterable[Future[Any]]) -> list[LookedUp]:  # noqa: ARG002
         """Return the next people of the plan."""

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any, get_args
 from airflow_provider_salesblink.choices import OptOuts, OptOutScope
 from airflow_provider_salesblink.client import validation
 from airflow_provider_salesblink.client.errors import InvalidInputError
-from airflow_provider_salesblink.loading.destination import ANY_LIST, ListChoice
+from airflow_provider_salesblink.loading.destination import ANY_LIST, ListAlone, ListChoice
 from airflow_provider_salesblink.loading.reservations import LONGEST_UNSENT
 
 if TYPE_CHECKING:
@@ -53,9 +53,8 @@ class RunOptions:
 
     :param max_in_flight: how many calls at most are sent at once.
     :param owner: a name for this load that stays the same when it is started again; a random one by default.
-    :param list_choice: the list of the campaign to add people to.
-    :param list_alone: load into a list instead of a campaign, whose id is then the list's (API v1 only): True if
-        running campaigns may use the list, False if not, None for a campaign.
+    :param list_choice: the list of the campaign to add people to; or, that the load is into a list alone, whose id is
+        then in place of the campaign's.
     :param longest_wait: the most seconds that a call waits for the shared rate limit, and that the load waits for
         people that another load holds.
     :param settling_time: seconds for which requests of a killed run, or of another load whose reservations were lost,
@@ -68,8 +67,7 @@ class RunOptions:
 
     max_in_flight: int = 8
     owner: str | None = None
-    list_choice: ListChoice = ANY_LIST
-    list_alone: bool | None = None
+    list_choice: ListChoice | ListAlone = ANY_LIST
     longest_wait: float = math.inf
     settling_time: float | None = None
     done_before: Mapping[str, Any] = field(default_factory=dict)

@@ -232,9 +232,7 @@ def open_rows(
     if csv_options is not None and suffix not in _CSV:
         raise AirflowFailException(f"csv_options is for CSV files, and rows_path ends in {suffix!r}.")
     names = ColumnNames(columns, opt_out_columns)
-    with _fail_for_good("rows_path", path):
-        file = source.open("rb")  # type: ignore[no-untyped-call]
-    with file, _naming("rows_path", path):
+    with open_bytes(path, "rows_path") as file, _naming("rows_path", path):
         if suffix in _PARQUET:
             yield from_parquet(file, names)
         else:

@@ -65,7 +65,9 @@ class AddLeadsOperator(LoadOperator):
 
     def target_options(self) -> dict[str, Any]:
         """Return that the people go onto a list, and whether running sequences may use it."""
-        return {"list_alone": self.allow_running}
+        from airflow_provider_salesblink.loading.destination import ListAlone
+
+        return {"list_choice": ListAlone(self.allow_running)}
 
     def _summary(self, report: Report) -> dict[str, Any]:
         result = super()._summary(report)

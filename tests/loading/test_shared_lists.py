@@ -11,6 +11,7 @@ import pytest
 from airflow_provider_salesblink.client import AmbiguousWriteError, InvalidInputError
 from airflow_provider_salesblink.client.v1 import sequence_lists
 from airflow_provider_salesblink.loading import LoadFailedError
+from airflow_provider_salesblink.loading.destination import ListAlone
 from airflow_provider_salesblink.loading.read_back import MOST_RESENDS, StillImportingError
 from airflow_provider_salesblink.sandbox import V1Rules
 from tests.conftest import HASTE
@@ -26,6 +27,7 @@ if TYPE_CHECKING:
 pytestmark = [pytest.mark.apis("v1")]
 
 ROWS = people(30)
+ALONE = ListAlone(allow_running=True)
 
 
 def starts(sandbox: Sandbox) -> list[tuple[str, str]]:
@@ -43,9 +45,9 @@ def test_people_on_another_list_of_the_campaign_are_not_added_to_this_one(
 ) -> None:
     lists = [sandbox.add_list("First"), sandbox.add_list("Second")]
     campaign = sandbox.add_campaign("Mails", lists=lists, paused=paused)
-    load_rows(ROWS, campaign_id=lists[0], list_alone=True)
+    load_rows(ROWS, campaign_id=lists[0], list_choice=ALONE)
 
-    report = load_rows([*ROWS, *people(5, start=100)], campaign_id=lists[1], list_alone=True)
+    report = load_rows([*ROWS, *people(5, start=100)], campaign_id=lists[1], list_choice=ALONE)
 
     assert (report.added, report.planned.there) == (5, 30)
     if paused:
@@ -58,10 +60,10 @@ def test_people_who_were_mailed_and_taken_off_the_list_are_not_added_to_it_again
 ) -> None:
     listed = sandbox.add_list("First")
     campaign = sandbox.add_campaign("Mails", lists=[listed])
-    load_rows(ROWS, campaign_id=listed, list_alone=True)
+    load_rows(ROWS, campaign_id=listed, list_choice=ALONE)
     new_client().leads.remove(listed, "p3@example.com")
 
-    report = load_rows(ROWS, campaign_id=listed, list_alone=True)
+    report = load_rows(ROWS, campaign_id=listed, list_choice=ALONE)
 
     assert (report.added, report.planned.there) == (0, 30)
     assert starts(sandbox) == once(campaign, ROWS)
@@ -73,7 +75,7 @@ def test_people_of_a_paused_campaign_that_uses_the_list_too_are_not_added(
     shared, own = sandbox.add_list("Shared"), sandbox.add_list("Own")
     one = sandbox.add_campaign("One", lists=[shared])
     other = sandbox.add_campaign("Other", lists=[shared, own])
-    load_rows(ROWS, campaign_id=own, list_alone=True)
+    load_rows(ROWS, campaign_id=own, list_choice=ALONE)
     assert starts(sandbox) == once(other, ROWS)
     client = new_client()
     client.campaigns.pause(other)
@@ -112,7 +114,7 @@ def test_people_that_the_list_loses_after_their_mails_have_started_are_not_sent_
         sandbox.add_lead(known, row)
     sandbox.v1 = V1Rules(duplicate_removal_other_list=True, mails_before_dedupe=True)
 
-    report = load_rows(ROWS, campaign_id=listed, list_alone=True, settling_time=2, max_rejected=30)
+    report = load_rows(ROWS, campaign_id=listed, list_choice=ALONE, settling_time=2, max_rejected=30)
 
     assert report.added == 30
     assert starts(sandbox) == once(campaign, ROWS)
@@ -147,7 +149,7 @@ def test_a_second_mirror_unsubscribes_nobody_again(
 ) -> None:
     listed = sandbox.add_list("First")
     campaign = sandbox.add_campaign("Mails", lists=[listed], paused=True)
-    target: dict[str, Any] = {"campaign_id": listed, "list_alone": True} if alone else {"campaign_id": campaign}
+    target: dict[str, Any] = {"campaign_id": listed, "list_choice": ALONE} if alone else {"campaign_id": campaign}
     load_rows(people(100), **target)
 
     assert load_rows(people(94), mode="mirror", **target).unsubscribed == 6
