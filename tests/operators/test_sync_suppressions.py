@@ -2,63 +2,34 @@
 
 from __future__ import annotations
 
-import gzip
-import hashlib
 import json
 import os
 import random
 import signal
-import sqlite3
-import stat
 import subprocess
 import sys
 import time
-from contextlib import closing
 from typing import TYPE_CHECKING, Any
 
 import pytest
-from airflow.providers.common.compat.sdk import AirflowFailException, ObjectStoragePath, TaskDeferred
-from fsspec.implementations.memory import MemoryFileSystem
+from airflow.providers.common.compat.sdk import AirflowFailException, TaskDeferred
 
-from airflow_provider_salesblink.client import InvalidInputError, UnreadableResponseError
-from airflow_provider_salesblink.loading.suppressions import Suppressions, read_suppressions
+from airflow_provider_salesblink.client import UnreadableResponseError
+from airflow_provider_salesblink.loading.suppressions import Suppressions
 from airflow_provider_salesblink.operators.blocklist import SyncSuppressionsOperator
 from airflow_provider_salesblink.sandbox.v1.rules import V1Rules
-from tests.conftest import GENERATION, ROOT
-
-if GENERATION == 2:
-    from airflow.io.store import attach
-else:
-    from airflow.sdk.io import attach
+from tests.conftest import ROOT
+from tests.operators.syncs import DIRECTIONS, NOTHING, counts, sha256, sync
 
 if TYPE_CHECKING:
     from collections.abc import Callable
     from pathlib import Path
 
     from airflow_provider_salesblink.sandbox import Sandbox
-    from tests.postgres_server import Postgres
 
     Changes = Callable[[], list[tuple[str, str, Any]]]
 
 pytestmark = pytest.mark.apis("v1")
-
-NOTHING = {"sent": 0, "there": 0, "appended": 0, "hashes": 0, "repeats": 0, "rejected": 0, "unreadable": 0}
-DIRECTIONS = ("to_salesblink", "from_salesblink", "both")
-
-
-def sha256(address: str) -> str:
-    return hashlib.sha256(address.encode()).hexdigest()
-
-
-def sync(path: Any = None, direction: Any = "both", **more: Any) -> dict[str, Any]:
-    given = {} if path is None else {"path": path}
-    result: dict[str, Any] = SyncSuppressionsOperator(task_id="t", direction=direction, **given, **more).execute({})
-    return result
-
-
-def counts(result: dict[str, Any]) -> dict[str, int]:
-    """Return the counts that are not 0."""
-    return {name: count for name, count in result.items() if isinstance(count, int) and count}
 
 
 @pytest.fixture
@@ -248,176 +219,6 @@ def test_a_blocklist_of_a_thousand_entries_is_read_in_pages_and_sent_in_batches(
     assert sorted(path.read_text().lower().split()) == sorted(f"p{number}@example.com" for number in range(1250))
 
 
-def test_a_missing_file_is_created_for_its_owner_only(sandbox: Sandbox, tmp_path: Path) -> None:
-    path = tmp_path / "new" / "suppressed.txt"
-    sandbox.block("ana@example.com", "example.org")
-
-    assert counts(sync(path, "from_salesblink")) == {"appended": 2}
-
-    assert path.read_text() == "ana@example.com\nexample.org\n"
-    assert stat.S_IMODE(path.stat().st_mode) == 0o600
-
-
-def test_a_missing_file_is_created_even_if_there_is_nothing_to_append(path: Path) -> None:
-    sync(path, "from_salesblink")
-
-    assert path.read_text() == ""
-
-
-def test_a_missing_file_has_nothing_to_send(sandbox: Sandbox, path: Path) -> None:
-    with pytest.raises(AirflowFailException, match=r"path .* cannot be used \(FileNotFoundError\)"):
-        sync(path, "to_salesblink")
-
-    assert not sandbox.requests
-    assert not path.exists()
-
-
-@pytest.mark.parametrize(
-    ("before", "added"),
-    [
-        (b"", b"bo@example.com\n"),
-        (b"ana@example.com\n", b"bo@example.com\n"),
-        (b"ana@example.com", b"\nbo@example.com\n"),
-        (b"ana@example.com\r\n", b"bo@example.com\r\n"),
-        (b"email\r\nana@example.com", b"\r\nbo@example.com\r\n"),
-        (b"ana@example.com\r", b"bo@example.com\n"),
-        (b"\xef\xbb\xbfana@example.com", b"\nbo@example.com\n"),
-        (b"\xef\xbb\xbf", b"\nbo@example.com\n"),
-        (b"# \xc3\xa4\n", b"bo@example.com\n"),
-    ],
-)
-@pytest.mark.parametrize("storage", ["local", "memory"])
-def test_new_lines_continue_the_file_as_it_is_written(
-    storage: str, before: bytes, added: bytes, sandbox: Sandbox, path: Path
-) -> None:
-    if storage == "memory":
-        attach("memory", fs=MemoryFileSystem())
-    target = ObjectStoragePath(str(path) if storage == "local" else "memory://bucket/suppressed.txt")
-    target.write_bytes(before)
-    sandbox.block("bo@example.com")
-
-    sync(target, "from_salesblink")
-
-    assert target.read_bytes() == before + added
-    with target.open("rb") as file:
-        assert b"bo@example.com" in file.read()
-    assert read_suppressions(target).hold("bo@example.com")
-    assert read_suppressions(target).hold("ana@example.com") is (b"ana@" in before)
-
-
-@pytest.mark.parametrize(
-    ("name", "content", "says"),
-    [
-        ("list.txt.gz", None, "packed with gzip"),
-        ("list.txt", gzip.compress(b"ana@example.com\n", mtime=0), "packed with gzip"),
-        ("list.txt", "ana@example.com\n".encode("utf-16"), "UTF-16"),
-    ],
-)
-@pytest.mark.parametrize("direction", ["from_salesblink", "both"])
-def test_a_file_that_cannot_grow_is_refused_before_anything_is_sent(
-    direction: str, name: str, content: bytes | None, says: str, sandbox: Sandbox, tmp_path: Path
-) -> None:
-    if content is not None:
-        (tmp_path / name).write_bytes(content)
-
-    with pytest.raises(AirflowFailException, match=f"The file of path is {says}.*Save it as plain UTF-8"):
-        sync(tmp_path / name, direction)
-
-    assert not sandbox.requests
-    assert [each.read_bytes() for each in tmp_path.iterdir()] == ([] if content is None else [content])
-
-
-@pytest.mark.parametrize(
-    "content", [gzip.compress(b"ana@example.com\n", mtime=0), "ana@example.com\n".encode("utf-16")]
-)
-def test_a_file_that_cannot_grow_can_still_be_sent(content: bytes, sandbox: Sandbox, path: Path) -> None:
-    path.write_bytes(content)
-
-    assert counts(sync(path, "to_salesblink")) == {"entries": 1, "sent": 1}
-    assert sandbox.blocked() == ["ana@example.com"]
-
-
-@pytest.mark.parametrize(
-    ("content", "says"),
-    [
-        (b"ana@example.com\n\xff\xfe\x00\n", "Line 2 of the file is not UTF-8"),
-        (b"<html><body>Log in</body></html>", "a page of HTML"),
-        (gzip.compress(b"ana@example.com\n", mtime=0)[:-9], "damaged or cut off"),
-    ],
-)
-def test_a_file_that_cannot_be_read_stops_the_task(content: bytes, says: str, sandbox: Sandbox, path: Path) -> None:
-    path.write_bytes(content)
-
-    with pytest.raises(AirflowFailException, match=f"nothing was sent.*{says}"):
-        sync(path, "to_salesblink")
-
-    assert not sandbox.requests
-
-
-def test_lines_that_are_not_entries_are_rejected_and_the_others_are_sent(sandbox: Sandbox, path: Path) -> None:
-    before = "ana@example.com\nbo@@example.com\nexample.local\ncy;dee\nexample.org\nexample.net\n"
-    path.write_text(before)
-    sandbox.block("bo@example.com")
-
-    with pytest.raises(AirflowFailException, match=r"3 of 6 entries were rejected, more than max_rejected=0") as failed:
-        sync(path)
-
-    assert sorted(sandbox.blocked()) == ["ana@example.com", "bo@example.com", "example.net", "example.org"]
-    assert path.read_text() == before
-    assert "Line 2 is not an e-mail address: it may be more than one address" in str(failed.value)
-    assert "Line 3 is a domain that gets no mail: remove it." in str(failed.value)
-    assert "Line 4 is several cells" in str(failed.value)
-    assert "Sent: 3; appended to your list: 0." in str(failed.value)
-    assert "@@" not in str(failed.value)
-    assert counts(sync(path, max_rejected=3)) == {"entries": 6, "there": 3, "rejected": 3, "appended": 1}
-
-
-@pytest.mark.parametrize("direction", DIRECTIONS)
-@pytest.mark.parametrize("content", ["id,email\n" + "7,ana@example.com\n" * 9, "Ana\nBo\ncy@example.com\n"])
-def test_another_file_stays_as_it_is_and_nobody_in_it_is_blocked(
-    content: str, direction: str, sandbox: Sandbox, path: Path, changes: Changes
-) -> None:
-    path.write_text(content)
-    sandbox.block("bo@example.com")
-
-    with pytest.raises(AirflowFailException, match="hardly a suppression list: nothing was sent or appended") as failed:
-        sync(path, direction, max_rejected=1)
-
-    assert path.read_text() == content
-    assert changes() == []
-    assert "ana" not in str(failed.value).lower()
-
-
-def test_a_reason_that_several_lines_have_is_said_once(path: Path) -> None:
-    path.write_text("a;b\n" * 7 + "www\n")
-
-    with pytest.raises(AirflowFailException, match="8 of 8 entries") as failed:
-        sync(path)
-
-    assert str(failed.value).count("several cells") == 1
-    assert "and nothing else. The same in line 2, 3, 4, 5. Most of it" in str(failed.value)
-
-
-def test_a_parquet_file_is_not_a_text_file_whatever_its_name_says(tmp_path: Path, sandbox: Sandbox) -> None:
-    path = tmp_path / "suppressed.parquet"
-    path.write_bytes(b"PAR1\0\0\0\0PAR1")
-
-    for direction in DIRECTIONS:
-        with pytest.raises(AirflowFailException, match="a Parquet file: suppression lists are read from text files"):
-            sync(path, direction)
-
-    assert not sandbox.requests
-    with pytest.raises(InvalidInputError, match="a Parquet file: suppression lists are read from text files"):
-        read_suppressions(path)
-
-
-def test_an_empty_file_is_a_warning(path: Path, task_log: Callable[[], list[str]]) -> None:
-    path.write_text("email\n")
-
-    assert counts(sync(path, "to_salesblink")) == {}
-    assert "Your list is empty. Check what writes it." in task_log()
-
-
 @pytest.mark.parametrize("direction", DIRECTIONS)
 def test_a_dry_run_changes_neither_side(
     direction: str, sandbox: Sandbox, connection: Callable[..., None], path: Path, changes: Changes
@@ -467,9 +268,6 @@ def test_no_address_is_logged(
 
     assert "Your list has 2 entries, and SalesBlink's 2." in task_log()
     assert not any(each in caplog.text for each in ("ana@", "bo@", "secret"))
-
-
-# Faults
 
 
 def test_blocking_twice_after_a_lost_answer_changes_nothing(sandbox: Sandbox, path: Path) -> None:
@@ -609,196 +407,6 @@ def wait_for(reached: Callable[[], bool]) -> None:
     while not reached():
         assert time.monotonic() < deadline
         time.sleep(0.001)  # noqa: TID251
-
-
-FULL = """
-import resource, signal, sys
-from airflow_provider_salesblink.operators.files import append_lines
-signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
-resource.setrlimit(resource.RLIMIT_FSIZE, (100, 100))
-append_lines(sys.argv[1], [f"theirs{number}@example.com" for number in range(100)], "path")
-"""
-
-
-def test_a_full_disk_leaves_no_half_line(path: Path) -> None:
-    path.write_text("ana@example.com\n")
-
-    done = subprocess.run([sys.executable, "-c", FULL, str(path)], cwd=ROOT, capture_output=True, text=True)
-
-    assert "File too large" in done.stderr
-    assert path.read_text() == "ana@example.com\n"
-
-
-# A list in a table
-
-
-@pytest.fixture
-def table(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[..., list[tuple[Any, ...]]]:
-    """Return a function that runs a statement in the database of the connection ``warehouse``."""
-    database = tmp_path / "warehouse.sqlite"
-    monkeypatch.setenv("AIRFLOW_CONN_WAREHOUSE", json.dumps({"conn_type": "sqlite", "host": str(database)}))
-
-    def run(statement: str, *values: Any) -> list[tuple[Any, ...]]:
-        with closing(sqlite3.connect(database)) as connection, connection:
-            return connection.execute(statement, values).fetchall()
-
-    run("CREATE TABLE suppressed (entry TEXT UNIQUE, since TEXT)")
-    return run
-
-
-SELECT = "SELECT entry, since FROM suppressed ORDER BY rowid"
-SELECT_SINCE = "SELECT entry FROM suppressed WHERE since = "
-INSERT = "INSERT INTO suppressed (entry) VALUES (?)"
-
-
-@pytest.mark.parametrize("direction", DIRECTIONS)
-def test_a_table_is_a_list_too(direction: str, sandbox: Sandbox, table: Callable[..., list[tuple[Any, ...]]]) -> None:
-    for entry in ("ana@example.com", "Example.org", None, " ", sha256("cy@example.com")):
-        table("INSERT INTO suppressed VALUES (?, '2026-11-26')", entry)
-    sandbox.block("bo@example.com", "cy@example.com")
-    writes_back = {} if direction == "to_salesblink" else {"insert_sql": INSERT}
-
-    result = sync(None, direction, sql=SELECT, sql_conn_id="warehouse", **writes_back)
-
-    sent = {} if direction == "from_salesblink" else {"sent": 2}
-    appended = {"appended": 1} if writes_back else {}
-    assert counts(result) == {"entries": 3, "there": 1, **sent, **appended}
-    assert sorted(sandbox.blocked()) == sorted(
-        ["bo@example.com", "cy@example.com"] + ["ana@example.com", "example.org"] * bool(sent)
-    )
-    assert [entry for (entry,) in table("SELECT entry FROM suppressed ORDER BY rowid")][5:] == [
-        "bo@example.com"
-    ] * bool(appended)
-    again = sync(None, direction, sql=SELECT, sql_conn_id="warehouse", **writes_back)
-    assert counts(again).keys() <= {"entries", "there"}
-
-
-@pytest.mark.parametrize("parameters", [["2026"], '["2026"]', {"since": "2026"}, '{"since": "2026"}'])
-def test_a_query_may_have_parameters(
-    parameters: Any, sandbox: Sandbox, table: Callable[..., list[tuple[Any, ...]]]
-) -> None:
-    table("INSERT INTO suppressed VALUES ('ana@example.com', '2026'), ('bo@example.com', '2025')")
-    mark = ":since" if "since" in parameters else "?"
-
-    sync(
-        None, "to_salesblink", sql=f"{SELECT_SINCE}{mark}", sql_conn_id="warehouse",
-        sql_parameters=parameters,
-    )  # fmt: skip
-
-    assert sandbox.blocked() == ["ana@example.com"]
-
-
-def test_rows_that_are_not_entries_are_rejected_by_their_number(table: Callable[..., list[tuple[Any, ...]]]) -> None:
-    table("INSERT INTO suppressed VALUES ('email', ''), (NULL, ''), ('7', '')")
-
-    with pytest.raises(AirflowFailException, match=r"2 of 2 entries .* Row 1 is not .* The same in row 3\."):
-        sync(None, "to_salesblink", sql=SELECT, sql_conn_id="warehouse")
-
-
-def test_without_a_table_nothing_is_sent(sandbox: Sandbox, table: Callable[..., list[tuple[Any, ...]]]) -> None:
-    table("DROP TABLE suppressed")
-
-    with pytest.raises(AirflowFailException, match="no such table: suppressed"):
-        sync(None, "to_salesblink", sql=SELECT, sql_conn_id="warehouse")
-
-    assert not sandbox.requests
-
-
-@pytest.mark.parametrize(
-    ("query", "says"),
-    [
-        ("WITH x AS (SELECT 1) DELETE FROM suppressed RETURNING entry", "sql has DELETE in it, so it writes"),
-        ("PRAGMA user_version = 7", "sql begins with PRAGMA, so it is not a query"),
-    ],
-)
-def test_the_query_of_a_list_does_not_write(
-    query: str, says: str, sandbox: Sandbox, table: Callable[..., list[tuple[Any, ...]]]
-) -> None:
-    table("INSERT INTO suppressed VALUES ('ana@example.com', '2026')")
-
-    with pytest.raises(AirflowFailException, match=says):
-        sync(None, "both", sql=query, sql_conn_id="warehouse", insert_sql=INSERT)
-
-    assert table("SELECT entry FROM suppressed") == [("ana@example.com",)]
-    assert table("PRAGMA user_version") == [(0,)]
-    assert not sandbox.requests
-
-
-def test_an_insert_whose_placeholders_do_not_fit_says_how_to_write_them(
-    sandbox: Sandbox, table: Callable[..., list[tuple[Any, ...]]]
-) -> None:
-    sandbox.block("ana@example.com")
-    says = r"The statement of insert_sql needs one placeholder, for the entry: use \? for this database\. Nothing was"
-
-    for statement in ("INSERT INTO suppressed VALUES (?, ?)", "INSERT INTO suppressed (entry) VALUES (%s)"):
-        with pytest.raises(AirflowFailException, match=says):
-            sync(None, "both", sql=SELECT, sql_conn_id="warehouse", insert_sql=statement)
-
-    assert table(SELECT) == []
-
-
-def test_an_error_of_the_database_shows_no_address_and_keeps_nothing(
-    sandbox: Sandbox, table: Callable[..., list[tuple[Any, ...]]]
-) -> None:
-    sandbox.block("ana@example.com", "bo@example.com")
-    table("CREATE TRIGGER no BEFORE INSERT ON suppressed WHEN NEW.entry LIKE 'bo@%' "
-          "BEGIN SELECT RAISE(ABORT, 'Key (entry)=(bo@example.com) is refused'); END")  # fmt: skip
-
-    with pytest.raises(AirflowFailException, match=r"The insert failed \(IntegrityError\)") as failed:
-        sync(None, "both", sql=SELECT, sql_conn_id="warehouse", insert_sql=INSERT)
-
-    assert "bo@" not in str(failed.value)
-    assert table(SELECT) == []
-
-
-def test_a_table_of_postgresql(sandbox: Sandbox, postgres: Postgres, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv("AIRFLOW_CONN_WAREHOUSE", json.dumps(postgres.airflow_connection()))
-    own = ", ".join(f"('p{number}@example.com')" for number in range(1500))
-    postgres.run("DROP TABLE IF EXISTS suppressed", "CREATE TABLE suppressed (entry text UNIQUE)",
-                 f"INSERT INTO suppressed VALUES {own}")  # noqa: S608  # fmt: skip
-    sandbox.block("P7@example.com", "ana@example.com", "example.org")
-    arguments = {"sql": "SELECT entry FROM suppressed", "insert_sql": "INSERT INTO suppressed VALUES (%s)"}
-
-    first = sync(None, "both", sql_conn_id="warehouse", **arguments)
-    second = sync(None, "both", sql_conn_id="warehouse", **arguments)
-
-    assert counts(first) == {"entries": 1500, "there": 1, "sent": 1499, "appended": 2}
-    assert counts(second) == {"entries": 1502, "there": 1502}
-    assert postgres.run("SELECT entry FROM suppressed WHERE entry NOT LIKE 'p%' ORDER BY entry") == [
-        ("ana@example.com",),
-        ("example.org",),
-    ]
-
-
-@pytest.mark.parametrize(
-    ("arguments", "says"),
-    [
-        ({}, "exactly one of path or sql; got neither"),
-        ({"path": "list.txt", "sql": SELECT}, "exactly one of path or sql; got both"),
-        ({"sql": SELECT, "insert_sql": INSERT}, "sql needs sql_conn_id"),
-        ({"sql": SELECT, "sql_conn_id": "nothing", "insert_sql": INSERT}, "There is no connection 'nothing'"),
-        ({"path": "list.txt", "sql_conn_id": "warehouse"}, "are for a list that sql reads"),
-        ({"sql": "", "sql_conn_id": "warehouse", "insert_sql": INSERT}, "sql is empty"),
-        ({"sql": SELECT, "sql_conn_id": "warehouse"}, "Pass insert_sql, .* or direction="),
-        ({"sql": SELECT, "sql_conn_id": "warehouse", "insert_sql": INSERT, "sql_parameters": "x"}, "sql_parameters is"),
-        ({"sql": "DELETE FROM suppressed", "sql_conn_id": "warehouse", "insert_sql": INSERT}, "begins with DELETE"),
-        ({"path": ""}, "path is ''"),
-        ({"path": "None"}, "path is 'None'"),
-        ({"path": "."}, "path is a folder"),
-        ({"path": 1.5}, "path"),
-        ({"path": "list.txt", "max_rejected": -1}, "max_rejected"),
-    ],
-)
-def test_wrong_arguments_fail_before_anything_is_sent(
-    arguments: dict[str, Any], says: str, sandbox: Sandbox, table: Callable[..., list[tuple[Any, ...]]]
-) -> None:
-    table("INSERT INTO suppressed VALUES ('ana@example.com', '')")
-
-    with pytest.raises(AirflowFailException, match=says):
-        sync(**arguments)
-
-    assert not sandbox.requests
-    assert len(table(SELECT)) == 1
 
 
 def test_a_wrong_direction_is_an_error_of_the_dag() -> None:
