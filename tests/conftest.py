@@ -65,6 +65,14 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
         items[:] = [item for item in items if item not in others]
 
 
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_makereport() -> Iterator[Any]:
+    """Make what a test printed printable: a worker of xdist ends when it reports half of a surrogate pair."""
+    report = yield
+    report.sections = [(name, text.encode(errors="backslashreplace").decode()) for name, text in report.sections]
+    return report
+
+
 def pytest_sessionfinish(session: pytest.Session) -> None:
     """Fail the session if a test was skipped and ``--nothing-skipped`` is given."""
     reporter = session.config.pluginmanager.get_plugin("terminalreporter")
