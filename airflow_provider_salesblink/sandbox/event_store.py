@@ -28,7 +28,7 @@ CREATE INDEX IF NOT EXISTS event_message ON event (message, time, n, arrives);
 CREATE INDEX IF NOT EXISTS event_arrives ON event (arrives, n);
 CREATE INDEX IF NOT EXISTS event_address ON event (address, n);
 CREATE INDEX IF NOT EXISTS event_lead ON event (lead_id, n);
-CREATE INDEX IF NOT EXISTS event_sequence ON event (sequence_id, message, time, n, arrives);
+CREATE INDEX IF NOT EXISTS event_sequence ON event (sequence_id, time, n, message, arrives);
 """
 COLUMNS = "id, time, type, message, lead_id, email, sequence_id, arrives, extra"
 EVENT = f"SELECT {COLUMNS} FROM event"  # noqa: S608  # constants
@@ -50,6 +50,7 @@ CLICKED = "Clicked"
 REPLIED = "Replied"
 BOUNCED = "Bounced"
 UNSUBSCRIBED = "Unsubscribed"
+ERROR = "Error"
 
 
 @dataclass(frozen=True)
