@@ -38,7 +38,7 @@ def check_path(path: str | None, argument: str = "output_path") -> None:
         raise AirflowFailException(
             f"{argument} is {path!r}: its template found nothing. Leave it out if there is no file."
         )
-    with _fail_for_good(argument, path):
+    with fail_for_good(argument, path):
         is_folder = ObjectStoragePath(path).is_dir()
     if is_folder:
         raise AirflowFailException(f"{argument} is a folder: pass the path of a file in it.")
@@ -69,7 +69,7 @@ def write_records(path: str | None, records: Iterable[Mapping[str, Any]]) -> dic
     """
     if path is None:
         return {}
-    from airflow_provider_salesblink.loading.report import json_line
+    from airflow_provider_salesblink.json_text import json_line
 
     public = ({name: value for name, value in record.items() if name != "raw"} for record in records)
     write_lines(path, map(json_line, public))
@@ -84,7 +84,7 @@ def write_lines(path: str, lines: Iterable[str], argument: str = "output_path") 
     :raises AirflowFailException: the file cannot be written, and a retry would not help.
     """
     with ExitStack() as stack:
-        with _fail_for_good(argument, path):
+        with fail_for_good(argument, path):
             file = stack.enter_context(_new_file(path))
         for line in lines:
             file.write(line)
@@ -95,7 +95,7 @@ def exists(path: str, argument: str) -> bool:
 
     :raises AirflowFailException: that cannot be found out, and a retry would not help.
     """
-    with _fail_for_good(argument, path):
+    with fail_for_good(argument, path):
         return bool(ObjectStoragePath(path).exists())
 
 
@@ -105,7 +105,7 @@ def open_bytes(path: str, argument: str) -> Iterator[IO[bytes]]:
 
     :raises AirflowFailException: the file does not exist or cannot be read.
     """
-    with _fail_for_good(argument, path):
+    with fail_for_good(argument, path):
         file = ObjectStoragePath(path).open("rb")  # type: ignore[no-untyped-call]
     with file:
         yield file
@@ -120,7 +120,7 @@ def append_lines(path: str, lines: Iterable[str], argument: str) -> None:
     :param lines: the lines without their ends.
     :raises AirflowFailException: the file cannot be written, and a retry would not help.
     """
-    with _fail_for_good(argument, path):
+    with fail_for_good(argument, path):
         target = _target(path)
         if _is_local(target):
             _append_to_local_file(Path(target.path), lines)
@@ -223,7 +223,7 @@ def open_rows(
     """
     from airflow_provider_salesblink.loading.rows import ColumnNames, from_csv, from_jsonl, from_parquet
 
-    with _fail_for_good("rows_path", path):
+    with fail_for_good("rows_path", path):
         source = ObjectStoragePath(path)
         is_folder = source.is_dir()
     if is_folder:
@@ -299,7 +299,7 @@ def read_columns(data: object) -> object:
 
 
 @contextmanager
-def _fail_for_good(argument: str, path: str) -> Iterator[None]:
+def fail_for_good(argument: str, path: str) -> Iterator[None]:
     """Raise AirflowFailException, with the argument's name, for file errors that a retry would repeat."""
     try:
         yield
