@@ -6,7 +6,7 @@ import base64
 import hashlib
 import json
 import zlib
-from typing import TYPE_CHECKING, Literal, get_args
+from typing import TYPE_CHECKING, Literal, TypeVar, get_args
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterator, Mapping
@@ -18,6 +18,8 @@ KINDS: tuple[ChangeKind, ...] = get_args(ChangeKind)
 
 Change = dict[str, str]
 """``event``, ``prospect_id`` and ``key``. The same change always gets the same key."""
+
+AnyChange = TypeVar("AnyChange", bound="Mapping[str, str | None]")
 
 _OPTED_OUT = "!"
 _SHELVES = 128
@@ -37,7 +39,7 @@ class Snapshot:
         """Add a person, unless they have no id."""
         if prospect["id"] is not None:
             data = json.dumps([prospect["email"], prospect["fields"]], sort_keys=True, default=str)
-            self.states[prospect["id"]] = _short(data, 6) + (_OPTED_OUT if prospect["unsubscribed"] else "")
+            self.states[prospect["id"]] = short_hash(data, 6) + (_OPTED_OUT if prospect["unsubscribed"] else "")
 
 
 class Cursor:
@@ -100,7 +102,7 @@ SHELVES = tuple(str(number) for number in range(_SHELVES))
 """All names of shelves that :meth:`Cursor.unsaved` may return."""
 
 
-def of_kinds(changes: Iterator[Change], kinds: Collection[str]) -> Iterator[Change]:
+def of_kinds(changes: Iterator[AnyChange], kinds: Collection[str]) -> Iterator[AnyChange]:
     """Return the changes of these kinds."""
     return (change for change in changes if change["event"] in kinds)
 
@@ -115,9 +117,10 @@ def _with_count(state: str, count: int) -> str:
 
 
 def _change(kind: ChangeKind, prospect_id: str, *what: str) -> Change:
-    return {"event": kind, "prospect_id": prospect_id, "key": _short(json.dumps([kind, prospect_id, *what]), 12)}
+    return {"event": kind, "prospect_id": prospect_id, "key": short_hash(json.dumps([kind, prospect_id, *what]), 12)}
 
 
-def _short(text: str, size: int) -> str:
+def short_hash(text: str, size: int) -> str:
+    """Return a hash of ``size`` bytes as text that is safe in a URL."""
     digest = hashlib.blake2b(text.encode(errors="surrogatepass"), digest_size=size).digest()
     return base64.urlsafe_b64encode(digest).decode().rstrip("=")

@@ -20,11 +20,14 @@ if TYPE_CHECKING:
 
     from airflow_provider_salesblink.waiting.changes import Snapshot
     from airflow_provider_salesblink.waiting.conditions import Met
+    from airflow_provider_salesblink.waiting.feed_cursor import FoundEvents
+
+    Look = Snapshot | FoundEvents
 
 log = logging.getLogger(__name__)
 
 Decisions = list[tuple[Any, Any]]
-"""Conditions, each with its verdict or snapshot."""
+"""Conditions, each with its verdict, or with what a watcher asked for: a snapshot, or events."""
 
 LONGEST_BACKOFF = 60.0
 """Maximum seconds of backoff after failures. Intervals of the waits may be longer."""
@@ -62,7 +65,7 @@ class _Member:
             self.interval = self._backoff.interval
 
     def finish(self, result: Any) -> None:  # noqa: ANN401
-        """Deliver a verdict or a snapshot."""
+        """Deliver a verdict, or what a watcher asked for."""
 
     def fail(self, error: SalesBlinkError) -> None:
         """Report that a poll failed."""
@@ -101,10 +104,10 @@ class _Watcher(_Member):
 
     def __init__(self, condition: object, interval: float) -> None:
         super().__init__(condition, interval)
-        # Only the newest snapshot: it contains all changes, also for a watcher that cannot keep up.
-        self.looks: asyncio.Queue[Snapshot | BaseException] = asyncio.Queue(1)
+        # Only the newest one: it contains all changes, also for a watcher that cannot keep up.
+        self.looks: asyncio.Queue[Look | BaseException] = asyncio.Queue(1)
 
-    def finish(self, result: Snapshot | BaseException) -> None:
+    def finish(self, result: Look | BaseException) -> None:
         if self.looks.full():
             self.looks.get_nowait()
         self.looks.put_nowait(result)
@@ -157,7 +160,7 @@ class Poller:
         finally:
             self._leave(waiter)
 
-    async def watch(self, condition: object, *, interval: float) -> AsyncGenerator[Snapshot, None]:
+    async def watch(self, condition: object, *, interval: float) -> AsyncGenerator[Look, None]:
         """Yield what each poll shows, without end."""
         watcher = _Watcher(condition, interval)
         self._join(watcher)
@@ -254,7 +257,8 @@ class Poller:
     def _failed(self, error: SalesBlinkError) -> None:
         self._failures += 1
         self._refused = error.permanent
-        log.warning("Polling of %s failed (%d in a row): %s", self._name, self._failures, error)
+        level = logging.ERROR if error.permanent else logging.WARNING
+        log.log(level, "Polling of %s failed (%d in a row): %s", self._name, self._failures, error)
         for condition in self._polled:
             if member := self._members.get(condition):
                 member.fail(error)

@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from airflow_provider_salesblink.choices import CampaignState
     from airflow_provider_salesblink.client import Campaign, Prospect, SalesBlinkClient
     from airflow_provider_salesblink.waiting.conditions import CampaignIs, ProspectIs, Verdict
+    from airflow_provider_salesblink.waiting.feed_cursor import FoundEvents
 
 
 # Compared by identity: two tasks with the same condition are two conditions.
@@ -41,8 +42,10 @@ class EveryPerson:
 class Resource(Protocol):
     """What one poll of SalesBlink shows."""
 
-    def look(self, client: SalesBlinkClient, conditions: Iterable[Any]) -> Iterator[tuple[Any, Verdict | Snapshot]]:
-        """Poll once, and yield each condition that this decides with the verdict, or with a snapshot.
+    def look(
+        self, client: SalesBlinkClient, conditions: Iterable[Any]
+    ) -> Iterator[tuple[Any, Verdict | Snapshot | FoundEvents]]:
+        """Poll once, and yield each condition that this decides with the verdict, or with what a watcher asked for.
 
         :raises SalesBlinkError: the request failed.
         """

@@ -350,8 +350,13 @@ def test_it_survives_airflows_serialization(watch: Callable[..., ProspectEventTr
 @pytest.mark.parametrize(
     ("wrong", "sentence"),
     [
-        ({"events": []}, r"events is \[\]; it takes some of 'appeared', 'changed', 'unsubscribed'"),
-        ({"events": ["opened"]}, r"events is \['opened'\]; it takes some of"),
+        (
+            {"events": []},
+            r"events is \[\]; it takes some of 'appeared', 'changed', 'unsubscribed', 'replied', 'opened'",
+        ),
+        ({"events": ["sent"]}, r"events is \['sent'\]; it takes some of"),
+        ({"lookback": 0}, "lookback is 0; give seconds, more than 0 and at most 31622400"),
+        ({"lookback": "1d"}, "lookback is '1d'; give seconds"),
         ({"campaign_id": ""}, "campaign_id is empty"),
         ({"poll_interval": 1}, "poll_interval is 1; it must be at least 5 seconds"),
     ],

@@ -99,7 +99,7 @@ def test_watchers_of_other_events_share_what_is_seen() -> None:
 
 @pytest.mark.parametrize(
     "events",
-    ["changed", ["changed", ["appeared"]], {"opened", "changed"}, [None]],
+    ["changed", ["changed", ["appeared"]], {"sent", "changed"}, [None]],
     ids=["text", "nested", "unknown", "none"],
 )
 def test_other_events_are_refused(events: Any) -> None:
