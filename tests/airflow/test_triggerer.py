@@ -79,6 +79,28 @@ moving.watchers = [
 with DAG("watches_moving", schedule=[moving], start_date=datetime(2026, 1, 1)):
     EmptyOperator(task_id="nothing")
 """
+FEEDS = f"""
+from datetime import datetime
+from airflow.providers.standard.operators.empty import EmptyOperator
+from airflow.sdk import DAG, AssetWatcher
+from airflow_provider_salesblink.assets import campaign_asset
+from airflow_provider_salesblink.triggers.events import ProspectEventTrigger
+
+def watched(name, *events):
+    asset = campaign_asset(name, "{WATCHED}")
+    asset.watchers = [
+        AssetWatcher(
+            name=name,
+            trigger=ProspectEventTrigger(
+                campaign_id="{WATCHED}", salesblink_conn_id="on_v1", events=events, poll_interval={INTERVAL}),
+        )
+    ]
+    return asset
+
+for name, events in {{"feeds": ("replied", "bounced", "appeared"), "replies": ("replied",)}}.items():
+    with DAG(name, schedule=[watched(name, *events)], start_date=datetime(2026, 1, 1)):
+        EmptyOperator(task_id="nothing")
+"""
 EXAMPLE = "unsubscribes_to_warehouse"
 WARE_OF = {
     "unsubscribed": f"salesblink://acme/campaign/{WATCHED}",
@@ -104,6 +126,13 @@ def homes() -> Iterator[tuple[Sandbox, Sandbox]]:
             each.add_campaign("Autumn", id=WAITED_FOR)
             each.add_person(WAITED_FOR, {"Email": "ana@example.com"})
         yield old, new
+
+
+@pytest.fixture(scope="module")
+def on_v1() -> Iterator[Sandbox]:
+    with Sandbox() as sandbox:
+        sandbox.add_campaign("Spring", id=WATCHED)
+        yield sandbox
 
 
 @pytest.fixture(scope="module")
@@ -250,6 +279,46 @@ def test_a_connection_that_is_changed_takes_all_who_wait_with_it(
     assert logs.count("Connection 'movable' has changed") == 1
     assert old.key not in logs
     assert new.key not in logs
+
+
+@pytest.mark.generation(3)  # Airflow 2 has no asset watchers
+def test_each_event_of_a_feed_is_reported_whenever_the_triggerer_is_killed(
+    airflow: RealAirflow, on_v1: Sandbox
+) -> None:
+    connection = connection_to(on_v1)
+    connection["extra"]["api_version"] = "v1"
+    airflow.set_connection("on_v1", connection)
+    (airflow.dags / "feeds.py").write_text(FEEDS)
+    begun = "SELECT 1 FROM asset_state_store WHERE key LIKE 'salesblink:on_v1:%:begun'"
+    airflow.wait_until("all feeds are watched", lambda: len(airflow.query(begun)) == 4, 120)
+    uris = {name: f"salesblink://{name}/campaign/{WATCHED}" for name in ("feeds", "replies")}
+
+    def happens(message: str, name: str, **times: int) -> None:
+        on_v1.add_event(message, email=f"{name}@example.com", sequence_id=WATCHED, **times)
+
+    def reported(name: str) -> list[dict[str, Any]]:
+        return [change for event in airflow.asset_events(uris[name]) for change in event["payload"]["changes"]]
+
+    def keys(name: str) -> Counter[str]:
+        return Counter({change["key"]: change["event"] for change in reported(name)}.values())
+
+    # While the triggerer runs.
+    happens("Replied", "ana")
+    airflow.wait_until("the reply is reported to both", lambda: keys("feeds") and keys("replies"))
+    airflow.kill("triggerer")
+    # While it is dead: now, late, and due later.
+    now = int(time.time() * 1000)
+    happens("Replied", "ben")
+    happens("Replied", "eve", time_ms=now - 20 * 3600 * 1000)
+    happens("Bounced", "zoe", time_ms=now + 15_000)
+    airflow.start("triggerer")
+
+    airflow.wait_until("everything is reported", lambda: keys("feeds") == {"replied": 3, "bounced": 1}, 90)
+    airflow.wait_until("the replies are reported", lambda: keys("replies") == {"replied": 3})
+    assert len(reported("replies")) > 3, "the kill came too late to make it repeat itself"
+    assert {change["key"] for change in reported("replies")} < {change["key"] for change in reported("feeds")}
+    assert "example.com" not in json.dumps([airflow.asset_events(uri) for uri in uris.values()])
+    assert_logs_are_clean(airflow, on_v1)
 
 
 def kill(airflow: RealAirflow) -> float:
