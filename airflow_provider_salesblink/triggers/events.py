@@ -7,7 +7,6 @@ import logging
 import math
 import time
 from contextlib import aclosing
-from functools import partial
 from itertools import islice
 from typing import TYPE_CHECKING, Any, Protocol
 
@@ -135,7 +134,8 @@ class ProspectEventTrigger(BaseEventTrigger):
 
     async def filter_shared_stream(self, shared_stream: AsyncIterator[Snapshot]) -> AsyncIterator[TriggerEvent]:
         """Yield events with the changes."""
-        async for each in self._changes_of(shared_stream, await self._usable_store()):
+        memory = self._memory(await self._usable_store(), SHELVES)
+        async for each in self._reported(shared_stream, Cursor(await memory.shelves()), memory):
             yield each
 
     @property
@@ -159,19 +159,19 @@ class ProspectEventTrigger(BaseEventTrigger):
 
     async def _streams(self, store: Any) -> AsyncIterator[AsyncGenerator[TriggerEvent, None]]:  # noqa: ANN401
         """Yield a stream of events for each feed, and one for the comparison of people."""
-        watch = partial(_looks, self.salesblink_conn_id, self.campaign_id, self.poll_interval)
         if len(self._feeds) < len(self.events):
-            yield self._changes_of(watch(_people(self.campaign_id)), store)
+            memory = self._memory(store, SHELVES)
+            yield self._watch(_people(self.campaign_id), Cursor(await memory.shelves()), memory)
         for kind in self._feeds:
             memory = self._memory(store, FEED_SHELVES, kind)
             cursor = FeedCursor(int(self.lookback * 1000), await memory.shelves())
-            yield self._reported(watch(_feed(kind, self.campaign_id, cursor)), cursor, memory)
+            yield self._watch(_feed(kind, self.campaign_id, cursor), cursor, memory)
 
-    async def _changes_of(self, looks: AsyncIterator[Snapshot], store: Any) -> AsyncGenerator[TriggerEvent, None]:  # noqa: ANN401
-        memory = self._memory(store, SHELVES)
-        cursor = Cursor(await memory.shelves())
-        async for each in self._reported(looks, cursor, memory):
-            yield each
+    async def _watch(self, watched: Watched, cursor: _Cursor, memory: _Memory) -> AsyncGenerator[TriggerEvent, None]:
+        looks = _looks(self.salesblink_conn_id, self.campaign_id, self.poll_interval, watched)
+        async with aclosing(looks):
+            async for each in self._reported(looks, cursor, memory):
+                yield each
 
     def _memory(self, store: Any, names: Sequence[str], *feed: str) -> _Memory:  # noqa: ANN401
         # An asset may have several watchers, and each has reported other changes.

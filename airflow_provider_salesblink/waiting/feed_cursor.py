@@ -88,6 +88,10 @@ class FeedCursor:
         self._polled: int | None = position.get("polled")
         self._forgotten: int | None = position.get("forgotten")
         self._unsaved: set[str] = set()
+        known_lookback = position.get("lookback", lookback)
+        if self._polled is not None and known_lookback < lookback:
+            # What is older was forgotten, and would be reported again.
+            self._forgotten = max(self._polled - known_lookback, self._forgotten or 0)
 
     def since(self, now: int) -> int:
         """Return the time from which events may be new.
@@ -125,7 +129,8 @@ class FeedCursor:
         """Return the shelves that changed since the last call, and last the position."""
         shelves: dict[str, dict[str, Any]] = {name: dict(self._shelves[name]) for name in sorted(self._unsaved)}
         self._unsaved = set()
-        return {**shelves, _POSITION: {"polled": self._polled, "forgotten": self._forgotten}}
+        position = {"polled": self._polled, "forgotten": self._forgotten, "lookback": self._lookback}
+        return {**shelves, _POSITION: position}
 
     def _shelf_of(self, key: str) -> tuple[str, dict[str, int]]:
         name = _SHELVES[zlib.crc32(key.encode()) % len(_SHELVES)]

@@ -64,7 +64,7 @@ class Feed:
         for condition in found:
             by_campaign[condition.campaign_id].append(condition)
         only = next(iter(by_campaign)) if len(by_campaign) == 1 else None
-        since = min(condition.cursor.since(now) for condition in found)
+        since = min((condition.cursor.since(now) for condition in found), default=now)
         for event in self._read(client, only, since, now):
             # Not every event shows its campaign. One that was asked for by its campaign is of that campaign.
             campaign_id = decoding.text_id(event, "sequence_id", "sequence") or only

@@ -70,6 +70,17 @@ def test_after_a_break_the_lookback_counts_from_the_last_poll() -> None:
     assert poll(again, shown, NOW + 5 * DAY) == ["b", "c"]
 
 
+def test_a_longer_lookback_does_not_report_again_what_the_shorter_one_forgot() -> None:
+    cursor = FeedCursor(DAY)
+    poll(cursor, [])
+    longer = FeedCursor(3 * DAY, stored(cursor))
+
+    shown = [happened("before", NOW - 2 * DAY), happened("late", NOW - DAY + 1)]
+
+    assert poll(longer, shown, NOW + 1) == ["late"]
+    assert poll(longer, [*shown, happened("later", NOW)], NOW + 2 * DAY) == ["later"]
+
+
 def test_a_last_poll_in_the_future_counts_as_now() -> None:
     cursor = FeedCursor(DAY)
     poll(cursor, [], NOW + 5 * DAY)
