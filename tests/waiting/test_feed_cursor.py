@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from typing import TYPE_CHECKING, Any
 
-from hypothesis import given
+from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from airflow_provider_salesblink.waiting import feed_cursor
@@ -88,6 +88,7 @@ def test_a_last_poll_in_the_future_counts_as_now() -> None:
     assert poll(cursor, [happened("a", NOW - 10)]) == ["a"]
 
 
+@settings(deadline=None, max_examples=50, suppress_health_check=[HealthCheck.too_slow])
 @given(st.lists(st.tuples(st.integers(0, 30), st.integers(-40, 40)), max_size=60), st.integers(1, 20))
 def test_each_event_is_reported_exactly_once_over_any_polls_and_restarts(
     arrivals: list[tuple[int, int]], restart_every: int
