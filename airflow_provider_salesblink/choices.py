@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Literal
 
 CampaignState = Literal["paused", "running", "completed", "needs-attention", "archived"]
+FileFormat = Literal["jsonl", "parquet"]
 Mode = Literal["insert", "upsert", "update", "mirror"]
 OnExisting = Literal["skip", "update", "add"]
 OptOuts = Literal["unsubscribe", "skip"]

@@ -38,7 +38,7 @@ def check_path(path: str | None, argument: str = "output_path") -> None:
         raise AirflowFailException(
             f"{argument} is {path!r}: its template found nothing. Leave it out if there is no file."
         )
-    with _fail_for_good(argument, path):
+    with fail_for_good(argument, path):
         is_folder = ObjectStoragePath(path).is_dir()
     if is_folder:
         raise AirflowFailException(f"{argument} is a folder: pass the path of a file in it.")
@@ -55,10 +55,11 @@ def _resolved(path: str) -> str:
     except (ImportError, ValueError):
         # There is no driver for this kind of storage. The task reports that when it opens the file.
         return path
-    return str(Path(found.path).resolve()) if _is_local(found) else str(found)
+    return str(Path(found.path).resolve()) if is_local(found) else str(found)
 
 
-def _is_local(path: ObjectStoragePath) -> bool:
+def is_local(path: ObjectStoragePath) -> bool:
+    """Return whether a path is one of this machine's file system."""
     return path.protocol in ("file", "local", "")
 
 
@@ -84,7 +85,7 @@ def write_lines(path: str, lines: Iterable[str], argument: str = "output_path") 
     :raises AirflowFailException: the file cannot be written, and a retry would not help.
     """
     with ExitStack() as stack:
-        with _fail_for_good(argument, path):
+        with fail_for_good(argument, path):
             file = stack.enter_context(_new_file(path))
         for line in lines:
             file.write(line)
@@ -95,7 +96,7 @@ def exists(path: str, argument: str) -> bool:
 
     :raises AirflowFailException: that cannot be found out, and a retry would not help.
     """
-    with _fail_for_good(argument, path):
+    with fail_for_good(argument, path):
         return bool(ObjectStoragePath(path).exists())
 
 
@@ -105,7 +106,7 @@ def open_bytes(path: str, argument: str) -> Iterator[IO[bytes]]:
 
     :raises AirflowFailException: the file does not exist or cannot be read.
     """
-    with _fail_for_good(argument, path):
+    with fail_for_good(argument, path):
         file = ObjectStoragePath(path).open("rb")  # type: ignore[no-untyped-call]
     with file:
         yield file
@@ -120,9 +121,9 @@ def append_lines(path: str, lines: Iterable[str], argument: str) -> None:
     :param lines: the lines without their ends.
     :raises AirflowFailException: the file cannot be written, and a retry would not help.
     """
-    with _fail_for_good(argument, path):
+    with fail_for_good(argument, path):
         target = _target(path)
-        if _is_local(target):
+        if is_local(target):
             _append_to_local_file(Path(target.path), lines)
             return
         there = target.read_bytes() if target.exists() else b""
@@ -166,7 +167,7 @@ def _continuation(head: bytes, last: bytes, lines: Iterable[str]) -> bytes:
 def _new_file(path: str) -> Iterator[IO[str]]:
     target = _target(path)
     place = Path(target.path).resolve()
-    if not (_is_local(target) and place.is_file() and os.access(place.parent, os.W_OK)):
+    if not (is_local(target) and place.is_file() and os.access(place.parent, os.W_OK)):
         with target.open("w", encoding="utf-8") as file:  # type: ignore[no-untyped-call]
             yield file
         return
@@ -223,7 +224,7 @@ def open_rows(
     """
     from airflow_provider_salesblink.loading.rows import ColumnNames, from_csv, from_jsonl, from_parquet
 
-    with _fail_for_good("rows_path", path):
+    with fail_for_good("rows_path", path):
         source = ObjectStoragePath(path)
         is_folder = source.is_dir()
     if is_folder:
@@ -299,12 +300,12 @@ def read_columns(data: object) -> object:
 
 
 @contextmanager
-def _fail_for_good(argument: str, path: str) -> Iterator[None]:
+def fail_for_good(argument: str, path: str) -> Iterator[None]:
     """Raise AirflowFailException, with the argument's name, for file errors that a retry would repeat."""
     try:
         yield
     except FileNotFoundError:
-        where = " on this worker" if _is_local(ObjectStoragePath(path)) else ""
+        where = " on this worker" if is_local(ObjectStoragePath(path)) else ""
         why = f"FileNotFoundError); it does not exist{where}, and every worker must be able to use this path"
     except (PermissionError, IsADirectoryError, NotADirectoryError) as error:
         why = f"{type(error).__name__}); every worker must be able to use this path"
@@ -318,7 +319,7 @@ def _fail_for_good(argument: str, path: str) -> Iterator[None]:
 
 def _target(path: str) -> ObjectStoragePath:
     target = ObjectStoragePath(path)
-    if _is_local(target):
+    if is_local(target):
         target.parent.mkdir(parents=True, exist_ok=True)
         # It holds personal data: only its owner may read it.
         Path(target.path).touch(mode=0o600)

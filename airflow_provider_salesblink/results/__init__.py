@@ -1,0 +1,1 @@
+"""Results out of SalesBlink: what became of the people. Works without Airflow."""
