@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any, Literal
 from airflow_provider_salesblink.client.columns import is_email
 from airflow_provider_salesblink.client.identity import InvalidAddressError, read_address
 from airflow_provider_salesblink.client.redaction import redacted
-from airflow_provider_salesblink.loading.report import json_text
+from airflow_provider_salesblink.json_text import json_text
 
 if TYPE_CHECKING:
     import sqlite3

@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-import json
-import re
 from dataclasses import asdict, dataclass, field
 from typing import TYPE_CHECKING, Any
 
+from airflow_provider_salesblink.json_text import json_line
 from airflow_provider_salesblink.loading.row_types import MAY_HAVE_OPTED_OUT
 
 if TYPE_CHECKING:
@@ -16,11 +15,6 @@ if TYPE_CHECKING:
     from airflow_provider_salesblink.loading.rows import Reject
 
 FIRST_REASONS = 3
-
-_STRING = re.compile(r'"(?:[^"\\]|\\.)*"')
-# Characters that begin a formula wherever a spreadsheet may begin a cell: it splits the file at commas and the like.
-# And characters that some readers take for the end of a line.
-_HAZARDS = re.compile(r"(?<!\w)[=+\-@\uff1d\uff0b\uff0d\uff20]|[\x7f-\x9f\u2028\u2029]")
 
 _DONE = ("added", "updated", "unsubscribed", "taken_by_others", "held_back", "already_there", "resends")
 
@@ -145,26 +139,6 @@ def as_json_lines(rejects: Iterable[Reject]) -> Iterator[str]:
         except (TypeError, ValueError, RecursionError):
             # A row of Python objects may contain itself, or a number that is too long to write.
             yield json_line({**line, "columns": _outline(reject.columns)})
-
-
-def json_line(record: Mapping[str, Any]) -> str:
-    """Return ``record`` as a line of JSON that keeps every value, and in which no spreadsheet finds a formula.
-
-    Characters that begin a formula, that end a line, and halves of surrogate pairs, which cannot be written to a file,
-    become JSON escapes.
-    """
-    return json_text(record) + "\n"
-
-
-def json_text(value: object) -> str:
-    """Return any value as JSON in the same way."""
-    text = json.dumps(value, ensure_ascii=False, default=str, allow_nan=False)
-    text = _STRING.sub(lambda string: _HAZARDS.sub(_escaped, string[0]), text)
-    return text.encode("utf-8", "backslashreplace").decode()
-
-
-def _escaped(character: re.Match[str]) -> str:
-    return f"\\u{ord(character[0]):04x}"
 
 
 def _outline(columns: Mapping[Any, Any]) -> dict[str, str]:

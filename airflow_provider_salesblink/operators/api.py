@@ -92,7 +92,7 @@ class SalesBlinkApiOperator(SalesBlinkOperator):
             raise InvalidInputError(f"A {method} takes no {' and no '.join(given)}: remove it, or change the method.")
 
     def _read(self, client: SalesBlinkClient) -> dict[str, Any]:
-        from airflow_provider_salesblink.loading.report import json_line
+        from airflow_provider_salesblink.json_text import json_line
 
         check_path(self.output_path)
         found = client.endpoints.read(self.endpoint, named_values("query", self.query), paging=self.paging)

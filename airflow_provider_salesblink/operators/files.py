@@ -55,11 +55,10 @@ def _resolved(path: str) -> str:
     except (ImportError, ValueError):
         # There is no driver for this kind of storage. The task reports that when it opens the file.
         return path
-    return str(Path(found.path).resolve()) if is_local(found) else str(found)
+    return str(Path(found.path).resolve()) if _is_local(found) else str(found)
 
 
-def is_local(path: ObjectStoragePath) -> bool:
-    """Return whether a path is one of this machine's file system."""
+def _is_local(path: ObjectStoragePath) -> bool:
     return path.protocol in ("file", "local", "")
 
 
@@ -70,7 +69,7 @@ def write_records(path: str | None, records: Iterable[Mapping[str, Any]]) -> dic
     """
     if path is None:
         return {}
-    from airflow_provider_salesblink.loading.report import json_line
+    from airflow_provider_salesblink.json_text import json_line
 
     public = ({name: value for name, value in record.items() if name != "raw"} for record in records)
     write_lines(path, map(json_line, public))
@@ -123,7 +122,7 @@ def append_lines(path: str, lines: Iterable[str], argument: str) -> None:
     """
     with fail_for_good(argument, path):
         target = _target(path)
-        if is_local(target):
+        if _is_local(target):
             _append_to_local_file(Path(target.path), lines)
             return
         there = target.read_bytes() if target.exists() else b""
@@ -167,7 +166,7 @@ def _continuation(head: bytes, last: bytes, lines: Iterable[str]) -> bytes:
 def _new_file(path: str) -> Iterator[IO[str]]:
     target = _target(path)
     place = Path(target.path).resolve()
-    if not (is_local(target) and place.is_file() and os.access(place.parent, os.W_OK)):
+    if not (_is_local(target) and place.is_file() and os.access(place.parent, os.W_OK)):
         with target.open("w", encoding="utf-8") as file:  # type: ignore[no-untyped-call]
             yield file
         return
@@ -305,7 +304,7 @@ def fail_for_good(argument: str, path: str) -> Iterator[None]:
     try:
         yield
     except FileNotFoundError:
-        where = " on this worker" if is_local(ObjectStoragePath(path)) else ""
+        where = " on this worker" if _is_local(ObjectStoragePath(path)) else ""
         why = f"FileNotFoundError); it does not exist{where}, and every worker must be able to use this path"
     except (PermissionError, IsADirectoryError, NotADirectoryError) as error:
         why = f"{type(error).__name__}); every worker must be able to use this path"
@@ -319,7 +318,7 @@ def fail_for_good(argument: str, path: str) -> Iterator[None]:
 
 def _target(path: str) -> ObjectStoragePath:
     target = ObjectStoragePath(path)
-    if is_local(target):
+    if _is_local(target):
         target.parent.mkdir(parents=True, exist_ok=True)
         # It holds personal data: only its owner may read it.
         Path(target.path).touch(mode=0o600)

@@ -93,12 +93,11 @@ class ListProspectsOperator(SalesBlinkOperator):
 
     def _write(self, client: SalesBlinkClient, path: str, file_format: FileFormat) -> dict[str, Any]:
         from airflow_provider_salesblink.client import validation
-        from airflow_provider_salesblink.results.parquet_files import require_pyarrow
+        from airflow_provider_salesblink.results.row_files import check_installed
 
         campaign_id = validation.identifier("campaign_id", self.campaign_id)
         check_ending(path, file_format)
-        if file_format == "parquet":
-            require_pyarrow()
+        check_installed(file_format)
         write = self._write_changes if self.changes_only else self._write_snapshot
         found = write(client, campaign_id, path, file_format)
         return outcome("found", campaign_id=campaign_id, **found, path=path)
@@ -106,11 +105,12 @@ class ListProspectsOperator(SalesBlinkOperator):
     def _write_snapshot(
         self, client: SalesBlinkClient, campaign_id: str, path: str, file_format: FileFormat
     ) -> dict[str, Any]:
+        from airflow_provider_salesblink.results.row_files import write_rows
         from airflow_provider_salesblink.results.snapshots import COLUMNS, People
 
         with People() as people:
             people.read(client.prospects.each(campaign_id))
-            StoredFiles().write_rows(path, people.rows(), COLUMNS, file_format)
+            StoredFiles().replace(path, lambda file: write_rows(file, people.rows(), COLUMNS, file_format))
             return people.counts()
 
     def _write_changes(

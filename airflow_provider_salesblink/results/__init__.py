@@ -1,1 +1,1 @@
-"""Results out of SalesBlink: what became of the people. Works without Airflow."""
+"""Results out of SalesBlink: what happened to whom, written to files exactly once. Works without Airflow."""

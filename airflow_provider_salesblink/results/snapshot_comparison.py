@@ -76,8 +76,7 @@ def _new_look(
             counts={**people.counts(), **people.counts_of_changes()},
             earlier=last.runs() if last else [],
         )
-        store.begin(look, people.pairs())
-    store.complete(look)
+        store.move_to(look, people.pairs())
     return look.found()
 
 

@@ -22,10 +22,11 @@ from typing import IO, TYPE_CHECKING, Any, Protocol
 
 from airflow_provider_salesblink.client.errors import InvalidInputError
 from airflow_provider_salesblink.client.redaction import redacted
+from airflow_provider_salesblink.results.row_files import write_rows
 from airflow_provider_salesblink.results.snapshot_changes import COLUMNS, row_of_change
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator, Mapping
+    from collections.abc import Callable, Iterable, Iterator
     from contextlib import AbstractContextManager
 
     from airflow_provider_salesblink.choices import FileFormat
@@ -36,6 +37,7 @@ log = logging.getLogger(__name__)
 _FORMAT = "salesblink snapshot 1"
 _MOST_RUNS = 1_000
 """Earlier runs that a snapshot remembers, so that they do not overwrite their changes files."""
+_CHUNK = 1024 * 1024
 
 
 class OtherRunError(RuntimeError):
@@ -51,14 +53,14 @@ class Files(Protocol):
     def open(self, path: str) -> AbstractContextManager[IO[bytes]]:
         """Open a file to read it."""
 
-    def create(self, path: str) -> AbstractContextManager[IO[bytes]]:
-        """Open a new file. It takes its place when the block ends without an error."""
-
-    def write_rows(self, path: str, rows: Iterable[Row], columns: Mapping[str, str], file_format: FileFormat) -> None:
-        """Write rows to a file for users, which takes its place when it is complete."""
+    def replace(self, path: str, write: Callable[[IO[bytes]], None]) -> None:
+        """Write a file, which takes the place of an earlier one only when it is complete."""
 
     def delete(self, path: str) -> None:
         """Remove a file, which may be missing."""
+
+    def locked(self, path: str) -> AbstractContextManager[None]:
+        """Keep other runs from changing the folder of a file meanwhile, where that is possible."""
 
 
 @dataclass(frozen=True)
@@ -141,39 +143,26 @@ class SnapshotStore:
 
         Nothing is to be done for a run that was to write the same changes file: it will be written with all changes.
         """
-        begun, last = self._look(self._next), self.last()
-        if begun is None or begun.replaces != (last and last.id) or begun.changes_path == changes_path:
-            return
-        log.warning(
-            "An earlier run stopped before it was done: its changes are written to %s first.",
-            redacted(begun.changes_path),
-        )
-        self.complete(begun)
+        with self._files.locked(self.path):
+            begun = self._look(self._next)
+            if begun is None or begun.replaces != self._last_id() or begun.changes_path == changes_path:
+                return
+            log.warning(
+                "An earlier run stopped before it was done: its changes are written to %s first.",
+                redacted(begun.changes_path),
+            )
+            self._complete(begun)
 
-    def begin(self, look: Look, pairs: Iterable[tuple[str | None, str | None]]) -> None:
-        """Write a new snapshot, which does not take its place yet.
+    def move_to(self, look: Look, pairs: Iterable[tuple[str | None, str | None]]) -> None:
+        """Write a new snapshot and its changes, and let it take the place of the last one.
 
         :param pairs: the row at the last look and the row of now of everybody, as JSON.
+        :raises OtherRunError: another run did so since the look began.
         """
-        with self._files.create(self._next) as raw, gzip.GzipFile("", "wb", 1, raw, mtime=0) as file:
-            file.write(f"{json.dumps({'format': _FORMAT, **asdict(look)})}\n".encode())
-            file.writelines(map(_line, pairs))
-
-    def complete(self, look: Look) -> None:
-        """Write the changes of a look that was begun, and let its snapshot take its place.
-
-        :raises OtherRunError: another run did so at the same time.
-        """
-        begun, last = self._look(self._next), self.last()
-        if begun is None or begun.id != look.id or (last and last.id) != look.replaces:
-            raise OtherRunError(
-                "Another run compared the same campaign at the same time, so this one wrote nothing. Run it again, and "
-                "let one run follow the other: DAG(..., max_active_runs=1)."
-            )
-        self._write_changes(self._next, look)
-        with self._files.open(self._next) as begun_file, self._files.create(self.path) as file:
-            shutil.copyfileobj(begun_file, file, 1024 * 1024)
-        self._files.delete(self._next)
+        with self._files.locked(self.path):
+            self._check_unchanged(look)
+            self._files.replace(self._next, lambda file: _write(file, look, pairs))
+            self._complete(look)
 
     def restore_changes(self, look: Look) -> None:
         """Write the changes of the last look again."""
@@ -183,10 +172,28 @@ class SnapshotStore:
         """Return whether the changes file exists."""
         return self._files.exists(target.path)
 
+    def _complete(self, look: Look) -> None:
+        self._write_changes(self._next, look)
+        self._check_unchanged(look)
+        with self._files.open(self._next) as begun:
+            self._files.replace(self.path, lambda file: shutil.copyfileobj(begun, file, _CHUNK))
+        self._files.delete(self._next)
+
+    def _check_unchanged(self, look: Look) -> None:
+        if self._last_id() != look.replaces:
+            raise OtherRunError(
+                "Another run compared the same campaign at the same time, so this one stops. Run it again, and let one "
+                "run follow the other: DAG(..., max_active_runs=1)."
+            )
+
+    def _last_id(self) -> str | None:
+        last = self.last()
+        return last.id if last else None
+
     def _write_changes(self, path: str, look: Look) -> None:
         pairs = (line for line in self._lines(path) if len(line) > 1)
         rows = (row_of_change(earlier, now, look.time, look.previous_time) for earlier, now in pairs)
-        self._files.write_rows(look.changes_path, rows, COLUMNS, look.file_format)
+        self._files.replace(look.changes_path, lambda file: write_rows(file, rows, COLUMNS, look.file_format))
 
     def _look(self, path: str) -> Look | None:
         if not self._files.exists(path):
@@ -225,6 +232,12 @@ class SnapshotStore:
             f"The snapshot {redacted(path)!r} is damaged, or not a snapshot that this version can read. Restore it; or "
             "delete it to start again, and everybody in the campaign counts as new to it."
         )
+
+
+def _write(file: IO[bytes], look: Look, pairs: Iterable[tuple[str | None, str | None]]) -> None:
+    with gzip.GzipFile("", "wb", 1, file, mtime=0) as packed:
+        packed.write(f"{json.dumps({'format': _FORMAT, **asdict(look)})}\n".encode())
+        packed.writelines(map(_line, pairs))
 
 
 def _line(pair: tuple[str | None, str | None]) -> bytes:

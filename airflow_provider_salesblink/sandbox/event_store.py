@@ -6,7 +6,7 @@ import json
 import time
 import uuid
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Literal
 
 from airflow_provider_salesblink.sandbox.addresses import normalize_email
 from airflow_provider_salesblink.sandbox.mailboxes import MAILBOXES
@@ -14,18 +14,34 @@ from airflow_provider_salesblink.sandbox.mailboxes import MAILBOXES
 if TYPE_CHECKING:
     from collections.abc import Callable
 
+    from airflow_provider_salesblink.sandbox.clock import Clock
+
     Run = Callable[..., list[tuple[Any, ...]]]
 
 SCHEMA = """
 CREATE TABLE IF NOT EXISTS event (
     n INTEGER PRIMARY KEY, id TEXT UNIQUE NOT NULL, time INT NOT NULL, type TEXT NOT NULL, message TEXT NOT NULL,
-    lead_id TEXT, email TEXT NOT NULL, address TEXT NOT NULL, sequence_id TEXT, extra TEXT NOT NULL);
-CREATE INDEX IF NOT EXISTS event_time ON event (time, n);
+    lead_id TEXT, email TEXT NOT NULL, address TEXT NOT NULL, sequence_id TEXT, arrives INT NOT NULL,
+    extra TEXT NOT NULL);
+CREATE INDEX IF NOT EXISTS event_time ON event (time, n, arrives);
+CREATE INDEX IF NOT EXISTS event_message ON event (message, time, n, arrives);
+CREATE INDEX IF NOT EXISTS event_arrives ON event (arrives, n);
 CREATE INDEX IF NOT EXISTS event_address ON event (address, n);
 CREATE INDEX IF NOT EXISTS event_lead ON event (lead_id, n);
-CREATE INDEX IF NOT EXISTS event_sequence ON event (sequence_id, message);
+CREATE INDEX IF NOT EXISTS event_sequence ON event (sequence_id, message, time, n, arrives);
 """
-EVENT = "SELECT id, time, type, message, lead_id, email, sequence_id, extra FROM event"
+COLUMNS = "id, time, type, message, lead_id, email, sequence_id, arrives, extra"
+EVENT = f"SELECT {COLUMNS} FROM event"  # noqa: S608  # constants
+INSERT = f"INSERT INTO event ({COLUMNS}, address) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)"  # noqa: S608  # constants
+# The plus keeps SQLite from using the index of the arrivals: nearly all events have arrived.
+ARRIVED = "+arrives <= ?"
+PENDING = "arrives > ?"
+Order = Literal["newest", "oldest", "arrival"]
+ORDERS: dict[Order, str] = {
+    "newest": "time DESC, n DESC",
+    "oldest": "time ASC, n ASC",
+    "arrival": "arrives DESC, n DESC",
+}
 OUTREACH = "outreach"
 # One a line: the tool that builds the docs does not resolve imports of names that are assigned together.
 SENT = "Sent"
@@ -40,9 +56,10 @@ UNSUBSCRIBED = "Unsubscribed"
 class Event:
     """Something that happened to a person.
 
-    :param time: Unix milliseconds.
+    :param time: Unix milliseconds. It may lie in the future.
     :param type: kind of log entry, for example ``outreach``.
     :param message: what happened, for example ``Sent``.
+    :param arrives: Unix milliseconds from which the API shows the event.
     :param extra: further fields of the API, for example ``sender`` or ``link``.
     """
 
@@ -53,6 +70,7 @@ class Event:
     lead_id: str | None
     email: str
     sequence_id: str | None
+    arrives: int
     extra: dict[str, Any]
 
 
@@ -60,8 +78,9 @@ class Event:
 class EventFilter:
     """Which events to return. None means all.
 
-    :param since: earliest time in Unix milliseconds, inclusive.
+    :param since: earliest time in Unix milliseconds.
     :param until: latest time in Unix milliseconds.
+    :param since_is_included: whether an event at exactly ``since`` is returned.
     :param until_is_included: whether an event at exactly ``until`` is returned.
     """
 
@@ -74,6 +93,7 @@ class EventFilter:
     node: str | None = None
     since: int | None = None
     until: int | None = None
+    since_is_included: bool = True
     until_is_included: bool = True
 
     def conditions(self) -> dict[str, Any]:
@@ -87,7 +107,7 @@ class EventFilter:
             "sequence_id = ?": self.sequence_id,
             "json_extract(extra, '$.sender') = ?": self.sender,
             "json_extract(extra, '$.node') = ?": self.node,
-            "time >= ?": self.since,
+            "time >= ?" if self.since_is_included else "time > ?": self.since,
             "time <= ?" if self.until_is_included else "time < ?": self.until,
         }
         return {condition: value for condition, value in found.items() if value is not None}
@@ -100,10 +120,12 @@ class EventStore:
     """The event log in the sandbox's database.
 
     :param run: executes a statement with its values, and returns the rows.
+    :param clock: decides which events have arrived.
     """
 
-    def __init__(self, run: Run) -> None:
+    def __init__(self, run: Run, clock: Clock) -> None:
         self._run = run
+        self._clock = clock
 
     def record(
         self,
@@ -114,46 +136,60 @@ class EventStore:
         email: str = "",
         sequence_id: str | None = None,
         time_ms: int | None = None,
+        arrives_ms: int | None = None,
         **extra: Any,
     ) -> Event:
         """Add an event, of the first mailbox unless ``extra`` has another ``sender``.
 
-        :param time_ms: Unix milliseconds; now by default.
+        :param time_ms: Unix milliseconds; now by default. It may lie in the future.
+        :param arrives_ms: Unix milliseconds from which the API shows the event; now by default.
         :param extra: further fields of the API, for example ``sender`` or ``link``.
         """
         at = int(time.time() * 1000) if time_ms is None else time_ms
+        arrives = self._clock.unix_ms() if arrives_ms is None else arrives_ms
         extra = {"sender": MAILBOXES[0].id, **extra}
-        event = Event(str(uuid.uuid4()), at, type, message, lead_id, email, sequence_id, extra)
-        self._run(
-            "INSERT INTO event (id, time, type, message, lead_id, email, address, sequence_id, extra)"
-            " VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)",
-            *(event.id, at, type, message, lead_id, email, normalize_email(email), sequence_id, json.dumps(extra)),
-        )
+        event = Event(str(uuid.uuid4()), at, type, message, lead_id, email, sequence_id, arrives, extra)
+        self._run(INSERT, *row_of(event))
         return event
 
     def find(
-        self, wanted: EventFilter = EVERYTHING, *, newest_first: bool = False, limit: int = -1, skip: int = 0
+        self,
+        wanted: EventFilter = EVERYTHING,
+        *,
+        order: Order = "oldest",
+        limit: int = -1,
+        skip: int = 0,
+        pending: bool = False,
     ) -> list[Event]:
-        """Return the events that match, in the order of their times.
+        """Return the events that match.
 
         :param limit: number of events at most; -1 = all.
         :param skip: number of events to leave out at the start.
+        :param pending: return events that have not arrived yet too.
         """
-        where, values = _where(wanted)
-        order = "DESC" if newest_first else "ASC"
-        rows = self._run(
-            f"{EVENT} {where} ORDER BY time {order}, n {order} LIMIT ? OFFSET ?",
-            *(*values, limit, skip),
-        )
+        where, values = _where(wanted.conditions() | ({} if pending else {ARRIVED: self._clock.unix_ms()}))
+        rows = self._run(f"{EVENT} {where} ORDER BY {ORDERS[order]} LIMIT ? OFFSET ?", *(*values, limit, skip))
         return [Event(*(*row[:-1], json.loads(row[-1]))) for row in rows]
 
     def count(self, wanted: EventFilter = EVERYTHING) -> int:
-        """Return the number of events that match."""
-        where, values = _where(wanted)
+        """Return the number of events that match and have arrived."""
+        where, values = _where(wanted.conditions() | {ARRIVED: self._clock.unix_ms()})
         ((found,),) = self._run(f"SELECT count(*) FROM event {where}", *values)  # noqa: S608  # the conditions are ours
         return int(found)
 
+    def let_arrive(self, wanted: EventFilter = EVERYTHING, *, order: Order = "oldest") -> None:
+        """Make one event that matches and is still to come arrive now: the first one in this order."""
+        now = self._clock.unix_ms()
+        where, values = _where(wanted.conditions() | {PENDING: now})
+        first = f"SELECT n FROM event {where} ORDER BY {ORDERS[order]} LIMIT 1"  # noqa: S608  # the conditions are ours
+        self._run(f"UPDATE event SET arrives = ? WHERE n = ({first})", now, *values)  # noqa: S608  # the same
 
-def _where(wanted: EventFilter) -> tuple[str, list[Any]]:
-    conditions = wanted.conditions()
+
+def row_of(event: Event) -> tuple[Any, ...]:
+    """Return the values of an event for ``INSERT``."""
+    *values, extra = vars(event).values()
+    return (*values, json.dumps(extra), normalize_email(event.email))
+
+
+def _where(conditions: dict[str, Any]) -> tuple[str, list[Any]]:
     return (f"WHERE {' AND '.join(conditions)}" if conditions else ""), list(conditions.values())

@@ -250,7 +250,7 @@ class Sandbox:
 
     @v1.setter
     def v1(self, rules: V1Rules) -> None:
-        self._store.rules = rules
+        self._state.set_rules(rules)
 
     @property
     def serves(self) -> frozenset[str]:
@@ -266,8 +266,8 @@ class Sandbox:
         self._store.sequences.set_condition(sequence_id, condition)
 
     def advance(self, seconds: float) -> None:
-        """Move the sandbox's clock forward, so that accepted imports finish without waiting."""
-        self._state.clock.advance(seconds)
+        """Move the sandbox's clock forward, so that imports finish and late events arrive without waiting."""
+        self._store.clock.advance(seconds)
         self._state.imports.catch_up()
 
     @property
@@ -291,8 +291,8 @@ class Sandbox:
 
     @property
     def events(self) -> list[Event]:
-        """Return all events of people, oldest first."""
-        return self._store.events.find()
+        """Return all events of people, oldest first, those that have not arrived yet included."""
+        return self._store.events.find(pending=True)
 
     def add_event(self, message: str, *, lead_id: str | None = None, **details: Any) -> Event:  # each its own type
         """Add an event of a person, without an API request.

@@ -9,7 +9,6 @@ from typing import TYPE_CHECKING
 from airflow_provider_salesblink.sandbox.activity_events import EventGenerator
 from airflow_provider_salesblink.sandbox.activity_scheduler import ActivityScheduler
 from airflow_provider_salesblink.sandbox.blocklist_store import ADMINISTRATOR
-from airflow_provider_salesblink.sandbox.clock import Clock
 from airflow_provider_salesblink.sandbox.contact_imports import ContactImports
 from airflow_provider_salesblink.sandbox.faults import ActiveFaults
 from airflow_provider_salesblink.sandbox.limits import Limits, RateLimiter
@@ -31,6 +30,7 @@ class State:
     """The store, keys, faults, limits, shapes, rules, activity and request log of one sandbox.
 
     :param key: the administrator's key; None = a random one.
+    :ivar event_pages: number of pages of events that were read since the rules of the v1 API were set.
     """
 
     def __init__(self, store: Store, *, key: str | None, random_seed: int, keep_requests: int) -> None:
@@ -41,8 +41,8 @@ class State:
         self.request_log = RequestLog(keep_requests)
         self.rate_limiter = RateLimiter(Limits())
         self.shapes = Shapes()
-        self.clock = Clock()
-        self.imports = ContactImports(store, self.clock, random_seed)
+        self.imports = ContactImports(store, store.clock, random_seed)
+        self.event_pages = 0
         self.serves: frozenset[str] = frozenset(APIS)
         self.events = EventGenerator(store, random_seed)
         self.scheduler = ActivityScheduler(self.events.generate)
@@ -63,13 +63,19 @@ class State:
         """Serve only these APIs."""
         self.serves = frozenset(require_known(name, APIS, "API") for name in apis)
 
+    def set_rules(self, rules: V1Rules) -> None:
+        """Change how the v1 API behaves, and count its pages from the start."""
+        self.store.rules = rules
+        self.event_pages = 0
+
     def reset(self) -> None:
         """Remove all data, faults, limits, shapes, rules, activity and requests. The keys stay."""
         # Stop the schedule first, so that no event adds a person to a campaign that no longer exists.
         self.scheduler.schedule(())
         self.imports.clear()
+        self.store.clock.reset()
         self.store.clear()
-        self.store.rules = V1Rules()
+        self.set_rules(V1Rules())
         self.serve(APIS)
         self.faults.clear()
         self.events.clear()

@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any
 from airflow_provider_salesblink.sandbox import blocklist_store, event_store
 from airflow_provider_salesblink.sandbox.addresses import is_email_column
 from airflow_provider_salesblink.sandbox.blocklist_store import BlocklistStore
+from airflow_provider_salesblink.sandbox.clock import Clock
 from airflow_provider_salesblink.sandbox.database import IN_MEMORY, open_database
 from airflow_provider_salesblink.sandbox.event_store import UNSUBSCRIBED, EventStore
 from airflow_provider_salesblink.sandbox.lead_store import PERSON, LeadStore, person_of
@@ -35,14 +36,16 @@ class Store:
     """The database, as the classic API sees it. Each method is short, and may be called from any thread.
 
     :ivar rules: how the v1 API behaves where nobody has documented it.
+    :ivar clock: decides which imports and late events are due.
     """
 
     def __init__(self, path: str | Path = IN_MEMORY) -> None:
         self._lock = threading.RLock()
         self._db = open_database(path, blocklist_store.SCHEMA + event_store.SCHEMA)
         self.rules = V1Rules()
+        self.clock = Clock()
         self.blocklist = BlocklistStore(self.run)
-        self.events = EventStore(self.run)
+        self.events = EventStore(self.run, self.clock)
         self.lists = ListStore(self.run)
         self.leads = LeadStore(self.run, self.lists)
         self.sequences = SequenceStore(self.run)

@@ -15,6 +15,7 @@ from __future__ import annotations
 import logging
 from abc import ABC, abstractmethod
 from dataclasses import dataclass
+from functools import partial
 from typing import TYPE_CHECKING, ClassVar, Generic, TypeVar
 
 from airflow_provider_salesblink.client.errors import UnreadableResponseError
@@ -121,17 +122,17 @@ def each_item(
     key: Callable[[Item], Hashable | None],
     what: str,
     advice: str = "",
+    on_move: Callable[[], None] | None = None,
 ) -> Iterator[Item]:
     """Yield the items of all pages, each once. Asks for a page only when the caller needs its first item.
-
-    Logs one warning if items moved between two pages, so that some may be missing.
 
     :param fetch: returns the items of the page that a query asks for.
     :param key: returns what identifies an item; None if nothing does. An item without a key is always yielded.
     :param what: the items' name in the warning.
     :param advice: a sentence to append to the warning.
+    :param on_move: called once if items moved between two pages, so that some may be missing; None logs a warning.
     """
-    reading = _Reading(paginator, key, what, advice)
+    reading = _Reading(paginator, key, on_move or partial(_warn, what, advice), what)
     while not reading.is_over:
         window = reading.next_window()
         yield from reading.new_items(window, fetch(paginator.query(window)))
@@ -145,6 +146,7 @@ def each_of(
     query: Mapping[str, str] | None = None,
     decode: Callable[[object], list[decoding.Json]] = decoding.items,
     key: Callable[[decoding.Json], Hashable | None] = decoding.text_id,
+    on_move: Callable[[], None] | None = None,
 ) -> Iterator[decoding.Json]:
     """Yield the items of all pages of a path, as :func:`each_item` does.
 
@@ -155,24 +157,34 @@ def each_of(
     def fetch(page: dict[str, str]) -> list[decoding.Json]:
         return requestor.read(*parts, query={**(query or {}), **page}).decoded(decode)
 
-    return each_item(fetch, paginator, key, what)
+    return each_item(fetch, paginator, key, what, on_move=on_move)
+
+
+def _warn(what: str, advice: str) -> None:
+    message = (
+        "While the client read %s, items were added or removed, and others moved between pages. "
+        "Some may be missing. Read them again for a complete list.%s"
+    )
+    log.warning(message, what, advice)
 
 
 class _Reading(Generic[Item]):
     """How far one reading has come. Of the items it keeps only the keys."""
 
-    def __init__(self, paginator: Paginator, key: Callable[[Item], Hashable | None], what: str, advice: str) -> None:
+    def __init__(
+        self, paginator: Paginator, key: Callable[[Item], Hashable | None], on_move: Callable[[], None], what: str
+    ) -> None:
         self._paginator = paginator
         self._key = key
+        self._on_move = on_move
         self._what = what
-        self._advice = advice
         self._known: set[Hashable] = set()
         self._last_page: set[Hashable | None] = set()
         self._last_items: list[Item] = []
         self._position = 0
         self._end = 0
         self._idle = 0
-        self._has_warned = False
+        self._has_moved = False
         self.is_over = False
 
     def next_window(self) -> Window:
@@ -233,11 +245,6 @@ class _Reading(Generic[Item]):
         known = sum(key in self._known for key in keys)
         repeated = max(0, self._end - window.start)
         is_surprise = known != repeated or (window.start > 0 and len(keys) > window.size)
-        if is_surprise and not self._has_warned:
-            self._has_warned = True
-            log.warning(
-                "While the client read %s, items were added or removed, and others moved between pages. "
-                "Some may be missing. Read them again for a complete list.%s",
-                self._what,
-                self._advice,
-            )
+        if is_surprise and not self._has_moved:
+            self._has_moved = True
+            self._on_move()

@@ -5,15 +5,17 @@ from typing import Any
 from fastapi import APIRouter, Request, Response
 
 from airflow_provider_salesblink.sandbox import event_store
-from airflow_provider_salesblink.sandbox.event_store import Event
+from airflow_provider_salesblink.sandbox.event_store import Event, EventFilter, Order
 from airflow_provider_salesblink.sandbox.request_checks import V1Route, state_of
 from airflow_provider_salesblink.sandbox.v1 import PREFIX
-from airflow_provider_salesblink.sandbox.v1.answers import done, json, page_of, text, whole_number
+from airflow_provider_salesblink.sandbox.v1.answers import as_date_time, done, json, page_of, text, whole_number
+from airflow_provider_salesblink.sandbox.v1.rules import V1Rules
 from airflow_provider_salesblink.sandbox.v1.windows import events_wanted, given
 
 router = APIRouter(prefix=PREFIX, route_class=V1Route, include_in_schema=False)
 
 MOST_EVENTS = 100
+_DIRECTIONS: dict[str, Order] = {"asc": "oldest", "desc": "newest"}
 
 
 @router.get("/sent")
@@ -48,25 +50,18 @@ async def list_reports(request: Request) -> Response:
     names["sequence_id"] = "sequence"
     wanted = events_wanted(request, **{field: given(request, name) for field, name in names.items()})
     page = page_of(request, most=MOST_EVENTS)
-    direction = text(request, "sortType") or ("desc" if store.rules.feed_order == "newest" else "asc")
-    found = store.events.find(wanted, newest_first=direction == "desc", limit=page.limit, skip=page.skip * page.limit)
-    return done([_shown(event) for event in found])
+    order = _DIRECTIONS.get(text(request, "sortType"), store.rules.feed_order)
+    return done(_page(request, wanted, order, page.skip, page.limit))
 
 
 def _feed(request: Request, message: str) -> Response:
     """Return a page of the events with this message, as a bare array. Its number counts from 1."""
-    store = state_of(request).store
+    rules = state_of(request).store.rules
     email, sequence_id = given(request, "recipient_email_address"), given(request, "sequence_id")
     wanted = events_wanted(request, message=message, email=email, sequence_id=sequence_id)
-    limit = _per_page(request)
-    found = store.events.find(
-        wanted,
-        newest_first=store.rules.feed_order == "newest",
-        limit=limit,
-        skip=(max(whole_number(request, "page", 1), 1) - 1) * limit,
-    )
-    events = [_shown(event) for event in found]
-    return done(events) if store.rules.feed_envelope else json(events)
+    index = max(whole_number(request, "page", 1), 1) - 1
+    events = _page(request, wanted, rules.feed_order, index, _per_page(request))
+    return done(events) if rules.feed_envelope else json(events)
 
 
 def _per_page(request: Request) -> int:
@@ -74,13 +69,30 @@ def _per_page(request: Request) -> int:
     return min(wanted, MOST_EVENTS) if wanted >= 1 else MOST_EVENTS
 
 
-def _shown(event: Event) -> dict[str, Any]:
+def _page(request: Request, wanted: EventFilter, order: Order, index: int, limit: int) -> list[dict[str, Any]]:
+    """Return the events on a page, whose index counts from 0."""
+    state = state_of(request)
+    rules, events = state.store.rules, state.store.events
+    state.event_pages += 1
+    if rules.feed_moves and state.event_pages % rules.feed_moves == 0:
+        events.let_arrive(wanted, order=order)
+    skip = index * limit - _repeated(index, limit, rules.feed_repeats)
+    return [_shown(event, rules) for event in events.find(wanted, order=order, limit=limit, skip=skip)]
+
+
+def _repeated(index: int, limit: int, every: int) -> int:
+    """Return how many events the pages up to this one repeat: no event is skipped, as the next pages move too."""
+    return index // every if every and limit > 1 else 0  # pages of one event would never end
+
+
+def _shown(event: Event, rules: V1Rules) -> dict[str, Any]:
     own = {
         "id": event.id,
-        "time": event.time,
+        "time": event.time if rules.event_time == "ms" else as_date_time(event.time / 1000),
         "type": event.type,
         "message": event.message,
-        "sequence": event.sequence_id or "",
+        rules.event_sequence: event.sequence_id or "",
         "email": event.email,
     }
-    return event.extra | own
+    lead = {} if rules.feed_lead == "none" else {rules.feed_lead: event.lead_id}
+    return event.extra | own | lead

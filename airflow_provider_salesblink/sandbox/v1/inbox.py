@@ -43,7 +43,7 @@ def _find(request: Request) -> list[Event]:
         since=int(date[1]) if date else None,
         until=int(date[2]) if date else None,
     )
-    return state_of(request).store.events.find(matching, newest_first=True)
+    return state_of(request).store.events.find(matching, order="newest")
 
 
 def _item(event: Event) -> dict[str, Any]:

@@ -85,7 +85,7 @@ def activity_filter(request: Request, lead_id: str, sequence_id: str | None) -> 
 def _activity(request: Request, lead: Person) -> Response:
     store = state_of(request).store
     events = store.events.find(
-        activity_filter(request, lead.id, request.query_params.get("sequence_id")), newest_first=True
+        activity_filter(request, lead.id, request.query_params.get("sequence_id")), order="newest"
     )
     page = page_of(request, most=500)
     shown = [event_object(store, event) for event in page.of(events)]

@@ -5,7 +5,13 @@ from __future__ import annotations
 from dataclasses import dataclass, fields
 from typing import Any, Literal, get_args, get_type_hints
 
-from airflow_provider_salesblink.sandbox.options import SandboxUsageError, parse_number, parse_pairs, require_known
+from airflow_provider_salesblink.sandbox.options import (
+    SandboxUsageError,
+    parse_number,
+    parse_pairs,
+    parse_whole_number,
+    require_known,
+)
 
 WORDS_FOR_TRUE = ("true", "yes", "1")
 WORDS_FOR_FALSE = ("false", "no", "0")
@@ -43,7 +49,14 @@ class V1Rules:
     :param check_domain: a blocked domain counts there too.
     :param blocklist_shape: where ``GET /unsubscribe`` has its entries: ``data``, ``data.entries`` or ``data.data``.
     :param blocklist_delay: seconds until the blocklist shows a person who unsubscribed. Mail stops at once.
-    :param feed_order: order of events in feeds and reports.
+    :param feed_order: order of events in feeds and reports: by their times, or the latest to arrive first.
+    :param feed_moves: at every n-th page of a feed or of the reports, an event arrives that was still to come, so that
+        later pages move; 0 = never.
+    :param feed_repeats: every n-th page begins with the last event of the page before it; 0 = never.
+    :param feed_lead: name under which an event has the id of its lead.
+    :param event_sequence: name under which an event has the id of its sequence.
+    :param event_time: time of an event as Unix milliseconds, or as ISO text.
+    :param from_inclusive: an event at exactly ``from`` is part of the window.
     :param to_inclusive: an event at exactly ``to`` is part of the window.
     :param feed_envelope: feeds answer with an envelope instead of a bare array.
     :raises SandboxUsageError: a value is unknown or out of range.
@@ -75,7 +88,13 @@ class V1Rules:
     check_domain: bool = True
     blocklist_shape: Literal["data", "entries", "data.data"] = "data"
     blocklist_delay: float = 0.0
-    feed_order: Literal["newest", "oldest"] = "newest"
+    feed_order: Literal["newest", "oldest", "arrival"] = "newest"
+    feed_moves: int = 0
+    feed_repeats: int = 0
+    feed_lead: Literal["none", "lead", "lead_id"] = "none"
+    event_sequence: Literal["sequence", "sequence_id"] = "sequence"
+    event_time: Literal["ms", "iso"] = "ms"
+    from_inclusive: bool = True
     to_inclusive: bool = True
     feed_envelope: bool = False
 
@@ -110,6 +129,8 @@ def _words(hint: Any) -> tuple[Any, ...]:  # noqa: ANN401  # a type
 def _value(name: str, word: str) -> Any:  # noqa: ANN401  # what the rule's type says
     if _HINTS[name] is float:
         return parse_number(word, name)
+    if _HINTS[name] is int:
+        return parse_whole_number(word, name)
     if _HINTS[name] is not bool:
         return word
     require_known(word.casefold(), (*WORDS_FOR_TRUE, *WORDS_FOR_FALSE), f"value of {name}")

@@ -29,5 +29,11 @@ def events_wanted(request: Request, **more: str | None) -> EventFilter:
     :param more: further fields of the filter.
     """
     since, until = window(request)
-    included = state_of(request).store.rules.to_inclusive
-    return EventFilter(**more, since=since, until=until, until_is_included=included)
+    rules = state_of(request).store.rules
+    return EventFilter(
+        **more,
+        since=since,
+        until=until,
+        since_is_included=rules.from_inclusive,
+        until_is_included=rules.to_inclusive,
+    )

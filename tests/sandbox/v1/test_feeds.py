@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from typing import TYPE_CHECKING, Any, Literal
 
 import pytest
@@ -13,6 +14,7 @@ if TYPE_CHECKING:
     from airflow_provider_salesblink.sandbox import Sandbox
     from tests.sandbox.conftest import Call
 
+FORMS = ("time", "sequence", "sequence_id", "lead", "lead_id")
 FEEDS = {"sent": "Sent", "opens": "Opened", "clicks": "Clicked", "replies": "Replied"}
 
 
@@ -71,14 +73,26 @@ def test_skip_of_reports_counts_pages_not_events(sandbox: Sandbox, call: Call) -
     assert times(call, "reports", limit=3, sortType="asc") == [0, 1, 2]
 
 
-@pytest.mark.parametrize("inclusive", [True, False])
 @pytest.mark.parametrize("path", ["sent", "reports"])
-def test_the_window(sandbox: Sandbox, call: Call, path: str, *, inclusive: bool) -> None:
+def test_the_latest_to_arrive_may_come_first(sandbox: Sandbox, call: Call, path: str) -> None:
+    for at in (2, 1, 3):
+        sandbox.add_event("Sent", time_ms=at)
+    sandbox.add_event("Sent", time_ms=4, arrives_ms=1)
+    sandbox.v1 = V1Rules(feed_order="arrival")
+
+    assert times(call, path) == [3, 1, 2, 4]
+
+
+@pytest.mark.parametrize("to_inclusive", [True, False])
+@pytest.mark.parametrize("from_inclusive", [True, False])
+@pytest.mark.parametrize("path", ["sent", "reports"])
+def test_the_window(sandbox: Sandbox, call: Call, path: str, *, from_inclusive: bool, to_inclusive: bool) -> None:
     for at in range(10):
         sandbox.add_event("Sent", time_ms=at)
-    sandbox.v1 = V1Rules(to_inclusive=inclusive, feed_order="oldest")
+    sandbox.v1 = V1Rules(from_inclusive=from_inclusive, to_inclusive=to_inclusive, feed_order="oldest")
 
-    assert times(call, path, **{"from": 3, "to": 6}) == ([3, 4, 5, 6] if inclusive else [3, 4, 5])
+    first, last = 3 if from_inclusive else 4, 6 if to_inclusive else 5
+    assert times(call, path, **{"from": 3, "to": 6}) == list(range(first, last + 1))
 
 
 @pytest.mark.parametrize(("bound", "found"), [("from", [1, 2]), ("to", [])])
@@ -132,6 +146,28 @@ def test_reports_are_filtered(sandbox: Sandbox, call: Call, query: dict[str, str
 
 
 @pytest.mark.parametrize(
+    ("rules", "shown"),
+    [
+        (V1Rules(), {"time": 1001, "sequence": "spring"}),
+        (V1Rules(feed_lead="lead"), {"time": 1001, "sequence": "spring", "lead": "ana"}),
+        (V1Rules(feed_lead="lead_id"), {"time": 1001, "sequence": "spring", "lead_id": "ana"}),
+        (V1Rules(event_sequence="sequence_id"), {"time": 1001, "sequence_id": "spring"}),
+        (V1Rules(event_time="iso"), {"time": "1970-01-01T00:00:01.001Z", "sequence": "spring"}),
+    ],
+)
+@pytest.mark.parametrize("path", ["sent", "reports"])
+def test_names_and_forms_in_an_event(
+    sandbox: Sandbox, call: Call, path: str, rules: V1Rules, shown: dict[str, Any]
+) -> None:
+    sandbox.add_event("Sent", lead_id="ana", email="ana@example.com", sequence_id="spring", time_ms=1001)
+    sandbox.v1 = rules
+
+    (event,) = events_of(call, path)
+
+    assert {name: event[name] for name in event if name in FORMS} == shown
+
+
+@pytest.mark.parametrize(
     "query", [{"page": 0}, {"page": "x"}, {"per_page": 0}, {"per_page": -1}, {"from": "yesterday"}, {"to": "x"}]
 )
 def test_a_number_that_cannot_be_read_counts_as_not_given(sandbox: Sandbox, call: Call, query: dict[str, Any]) -> None:
@@ -150,6 +186,123 @@ def test_a_lead_gives_its_address_to_its_event(sandbox: Sandbox, call: Call, cam
     assert event in sandbox.events
 
 
-def times(call: Call, path: str, **query: Any) -> list[int]:
+# Late events, events in the future, and pages that move
+
+
+@pytest.mark.parametrize("path", ["sent", "reports"])
+def test_a_late_event_shows_once_it_has_arrived(sandbox: Sandbox, call: Call, path: str) -> None:
+    sandbox.add_event("Sent", time_ms=2)
+    late = sandbox.add_event("Sent", time_ms=1, arrives_ms=now() + 60_000)
+
+    assert times(call, path) == [2]
+    assert totals(call) == 1
+    assert late in sandbox.events
+
+    sandbox.advance(61)
+
+    assert times(call, path) == [2, 1]
+    assert totals(call) == 2
+
+
+def test_an_event_is_late_only_until_the_sandbox_is_reset(sandbox: Sandbox, call: Call) -> None:
+    sandbox.advance(3600)
+    sandbox.reset()
+    sandbox.add_event("Sent", time_ms=1, arrives_ms=now() + 60_000)
+
+    assert times(call, "sent") == []
+
+
+def test_an_event_may_be_dated_in_the_future(sandbox: Sandbox, call: Call) -> None:
+    tomorrow = now() + 24 * 3600 * 1000
+    sandbox.add_event("Sent", time_ms=tomorrow)
+
+    assert times(call, "sent") == times(call, "reports") == [tomorrow]
+    assert times(call, "sent", to=now()) == []
+
+
+@pytest.mark.parametrize(
+    ("every", "seen"),
+    [
+        (0, [[8, 6], [4, 2], [], []]),
+        (1, [[9, 8], [7, 6], [5, 4], [3, 2]]),
+        (2, [[8, 6], [6, 4], [2], []]),
+    ],
+)
+def test_an_event_may_arrive_while_pages_are_read(
+    sandbox: Sandbox, call: Call, every: int, seen: list[list[int]]
+) -> None:
+    for at in (2, 4, 6, 8):
+        sandbox.add_event("Sent", time_ms=at)
+    for at in (3, 5, 7, 9):
+        sandbox.add_event("Sent", time_ms=at, arrives_ms=now() + 3_600_000)
+        sandbox.add_event("Opened", time_ms=at, arrives_ms=now() + 3_600_000)
+    sandbox.v1 = V1Rules(feed_moves=every)
+
+    assert [times(call, "sent", per_page=2, page=page) for page in (1, 2, 3, 4)] == seen
+    assert times(call, "opens", page=9) == []
+
+
+def test_an_event_that_arrives_early_is_one_that_the_request_asks_for(sandbox: Sandbox, call: Call) -> None:
+    for at in range(10):
+        sandbox.add_event("Sent", time_ms=at, arrives_ms=now() + 3_600_000)
+    sandbox.v1 = V1Rules(feed_moves=1, feed_order="oldest")
+
+    window = {"from": 3, "to": 5}
+
+    assert [times(call, "reports", **window) for _ in range(5)] == [[3], [3, 4], *[[3, 4, 5]] * 3]
+    assert times(call, "sent", sequence_id="spring") == []
+
+
+def test_pages_are_counted_from_the_time_the_rule_is_set(sandbox: Sandbox, call: Call) -> None:
+    sandbox.add_event("Sent", time_ms=1, arrives_ms=now() + 3_600_000)
+    for _ in range(2):
+        sandbox.v1 = V1Rules(feed_moves=2)
+        assert times(call, "sent") == []
+
+    assert times(call, "sent") == [1]
+
+
+@pytest.mark.parametrize(
+    ("every", "seen"),
+    [
+        (0, [[0, 1, 2], [3, 4, 5], [6], []]),
+        (1, [[0, 1, 2], [2, 3, 4], [4, 5, 6], [6]]),
+        (2, [[0, 1, 2], [3, 4, 5], [5, 6], []]),
+    ],
+)
+def test_a_page_may_repeat_the_last_event_of_the_page_before(
+    sandbox: Sandbox, call: Call, every: int, seen: list[list[int]]
+) -> None:
+    for at in range(7):
+        sandbox.add_event("Sent", time_ms=at)
+    sandbox.v1 = V1Rules(feed_repeats=every, feed_order="oldest")
+
+    assert [times(call, "sent", per_page=3, page=page) for page in (1, 2, 3, 4)] == seen
+    assert [times(call, "reports", limit=3, skip=page) for page in (0, 1, 2, 3)] == seen
+
+
+def test_pages_of_one_event_end_even_if_pages_repeat(sandbox: Sandbox, call: Call) -> None:
+    for at in range(2):
+        sandbox.add_event("Sent", time_ms=at)
+    sandbox.v1 = V1Rules(feed_repeats=1)
+
+    assert [times(call, "sent", per_page=1, page=page) for page in (1, 2, 3)] == [[1], [0], []]
+
+
+def events_of(call: Call, path: str, **query: Any) -> list[dict[str, Any]]:
     answer = call("GET", f"{PREFIX}/{path}", params=query).json()
-    return [event["time"] for event in (answer if isinstance(answer, list) else answer["data"])]
+    found: list[dict[str, Any]] = answer if isinstance(answer, list) else answer["data"]
+    return found
+
+
+def times(call: Call, path: str, **query: Any) -> list[int]:
+    return [event["time"] for event in events_of(call, path, **query)]
+
+
+def totals(call: Call) -> int:
+    sent: int = call("GET", f"{PREFIX}/analytics/overall").json()["data"]["sent"]
+    return sent
+
+
+def now() -> int:
+    return int(time.time() * 1000)

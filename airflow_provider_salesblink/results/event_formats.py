@@ -1,0 +1,82 @@
+"""The formats of event files: JSON lines and Parquet. Both hold a row as the same JSON."""
+
+from __future__ import annotations
+
+import json
+from itertools import islice
+from typing import IO, TYPE_CHECKING, Any
+
+from airflow_provider_salesblink.client.errors import InvalidInputError
+from airflow_provider_salesblink.json_text import json_line
+from airflow_provider_salesblink.results.events import COLUMNS
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator
+
+    from airflow_provider_salesblink.choices import FileFormat
+
+Line = bytes
+"""A row as a line of JSON, with its end."""
+
+_ROWS_PER_GROUP = 10_000
+
+
+class JsonLines:
+    """One JSON object per line."""
+
+    suffix = ".jsonl"
+
+    def read(self, file: IO[bytes]) -> Iterator[Line]:
+        """Yield the lines of a file."""
+        for line in iter(file.readline, b""):
+            if line.strip():
+                yield line if line.endswith(b"\n") else line + b"\n"
+
+    def write(self, file: IO[bytes], lines: Iterable[Line]) -> None:
+        """Write lines to an open file."""
+        for line in lines:
+            file.write(line)
+
+
+class Parquet:
+    """Columns of text, in row groups of 10,000; ``extra`` is JSON text.
+
+    :raises InvalidInputError: pyarrow is not installed.
+    """
+
+    suffix = ".parquet"
+
+    def __init__(self) -> None:
+        try:
+            import pyarrow.parquet  # noqa: F401
+        except ImportError:
+            raise InvalidInputError(
+                "Parquet files need pyarrow: pip install 'airflow-provider-salesblink[parquet]' on every worker."
+            ) from None
+
+    def read(self, file: IO[bytes]) -> Iterator[Line]:
+        """Yield the rows of a file as lines."""
+        from pyarrow.parquet import ParquetFile
+
+        for batch in ParquetFile(file, pre_buffer=False).iter_batches(batch_size=1_000):
+            for record in batch.to_pylist():
+                yield json_line({**record, "extra": json.loads(record["extra"])}).encode()
+
+    def write(self, file: IO[bytes], lines: Iterable[Line]) -> None:
+        """Write lines to an open file."""
+        import pyarrow
+        from pyarrow.parquet import ParquetWriter
+
+        schema = pyarrow.schema([(name, pyarrow.string()) for name in COLUMNS])
+        with ParquetWriter(file, schema, compression="zstd") as writer:
+            rest = iter(lines)
+            while group := list(islice(rest, _ROWS_PER_GROUP)):
+                writer.write_table(pyarrow.Table.from_pylist([_as_texts(line) for line in group], schema=schema))
+
+
+def _as_texts(line: Line) -> dict[str, Any]:
+    row = json.loads(line)
+    return {**row, "extra": json_line(row["extra"]).rstrip("\n")}
+
+
+FORMATS: dict[FileFormat, type[JsonLines | Parquet]] = {"jsonl": JsonLines, "parquet": Parquet}

@@ -1,0 +1,119 @@
+"""Events as rows of a file: always the same columns, and people only in the form that was asked for."""
+
+from __future__ import annotations
+
+import math
+from datetime import UTC, datetime
+from hashlib import sha256
+from typing import TYPE_CHECKING, Any
+
+from airflow_provider_salesblink.client.redaction import find_addresses, redacted
+from airflow_provider_salesblink.json_text import json_text
+
+if TYPE_CHECKING:
+    from airflow_provider_salesblink.choices import FeedName, PeopleAs
+    from airflow_provider_salesblink.client.identity import AddressHash
+
+Row = dict[str, Any]
+
+COLUMNS = (
+    "id", "feed", "time", "sequence_id", "sequence_name", "lead_id", "person", "email", "message", "type", "sender",
+    "node", "template_name", "link", "body", "extra",
+)  # fmt: skip
+"""The columns of a row, in this order. All are texts or null, except ``extra``, which is an object."""
+
+REPORTED = ("Bounced", "Unsubscribed", "Error")
+"""The messages of ``/reports`` that no other feed has."""
+_IN_OTHER_FEEDS = frozenset({"sent", "opened", "clicked", "replied"})
+
+_SOURCES = {
+    "sequence_id": ("sequence_id", "sequence"),
+    "lead_id": ("lead_id", "lead"),
+    **{name: (name,) for name in ("sequence_name", "message", "type", "sender", "node", "template_name", "link")},
+}
+"""Column -> names under which SalesBlink may have it."""
+_OWN_NAMES = frozenset({"id", "_id", "time", "email", "body"})
+
+
+class EventRows:
+    """Makes a row of each event.
+
+    :param address_hash: the connection's hash of addresses, the same as in an outcomes file.
+    :param people: ``hash`` for a person's hash, ``address`` for the address too, ``none`` for neither. Unless it is
+        ``address``, addresses in all other texts are replaced.
+    :param bodies: whether the texts of replies are kept.
+    """
+
+    def __init__(self, address_hash: AddressHash, people: PeopleAs = "hash", *, bodies: bool = False) -> None:
+        self._hash = address_hash
+        self._people = people
+        self._bodies = bodies
+
+    def row(self, feed: FeedName, event: Row) -> Row:
+        """Return the row of an event, with the columns in :data:`COLUMNS`."""
+        email = event.get("email") if isinstance(event.get("email"), str) else None
+        found = {column: _first_text(event, names) for column, names in _SOURCES.items()}
+        used = _OWN_NAMES.union(*(names for column, names in _SOURCES.items() if found[column] is not None))
+        row = {
+            **dict.fromkeys(COLUMNS),
+            **{column: self._shown(text) for column, text in found.items()},
+            "id": _event_id(feed, event),
+            "feed": feed,
+            "time": time_text(event.get("time")),
+            "person": self._hash.digest(email).hex() if email and self._people != "none" else None,
+            "email": email if self._people == "address" else None,
+            "sender": self._sender(found["sender"]),
+            "body": self._shown(_first_text(event, ("body",))) if self._bodies or feed != "replies" else None,
+            "extra": self._shown({name: value for name, value in event.items() if name not in used}),
+        }
+        return {**row, "id": self._shown(row["id"])}
+
+    def _sender(self, sender: str | None) -> str | None:
+        """Return a mailbox. One that is named by its address has a hash, so that mailboxes stay apart."""
+        if sender and self._people != "address" and find_addresses(sender):
+            return self._hash.digest(sender).hex()
+        return sender
+
+    def _shown(self, value: Any) -> Any:  # noqa: ANN401  # a JSON value
+        """Return a value as a file can hold it, without the addresses that must not be in it."""
+        match value:
+            case str():
+                return value if self._people == "address" else redacted(value)
+            case dict():
+                return {self._shown(str(name)): self._shown(each) for name, each in value.items()}
+            case list():
+                return [self._shown(each) for each in value]
+            case float() if not math.isfinite(value):
+                return str(value)
+            case datetime():
+                return time_text(value)
+        return value
+
+
+def is_of_feed(feed: FeedName, event: Row, asked: str | None) -> bool:
+    """Return whether an event belongs to a feed. ``/reports`` has events of all feeds, if it ignores its filter.
+
+    :param asked: the message that ``/reports`` was asked for.
+    """
+    if feed != "reports" or asked is None:
+        return True
+    message = str(event.get("message") or "").casefold()
+    others = _IN_OTHER_FEEDS | {each.casefold() for each in REPORTED if each != asked}
+    return message not in others
+
+
+def time_text(time: datetime | None) -> str | None:
+    """Return a time as a row has it: ISO text in UTC with milliseconds, which sorts by time."""
+    return None if time is None else time.astimezone(UTC).isoformat(timespec="milliseconds")
+
+
+def _first_text(event: Row, names: tuple[str, ...]) -> str | None:
+    """Return the first value under one of the names that is a text or a number, as text."""
+    values = (event.get(name) for name in names)
+    return next((str(each) for each in values if isinstance(each, str | int) and not isinstance(each, bool)), None)
+
+
+def _event_id(feed: str, event: Row) -> str:
+    """Return an event's id. One without an id gets one from its content, which is the same each time it is read."""
+    found = _first_text(event, ("id", "_id"))
+    return found or f"{feed}-{sha256(json_text(sorted(event.items(), key=str)).encode()).hexdigest()[:32]}"
