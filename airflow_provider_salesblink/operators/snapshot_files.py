@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from contextlib import ExitStack, contextmanager
 from hashlib import sha256
 from typing import IO, TYPE_CHECKING
 from urllib.parse import quote
@@ -11,7 +12,7 @@ from airflow.providers.common.compat.sdk import AirflowFailException, ObjectStor
 from airflow_provider_salesblink.operators.files import exists, fail_for_good, open_bytes
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Iterator
     from contextlib import AbstractContextManager
 
     from airflow_provider_salesblink.choices import FileFormat
@@ -75,9 +76,14 @@ class StoredFiles:
         with fail_for_good(self._argument(path), path):
             ObjectStoragePath(path).unlink(missing_ok=True)
 
-    def locked(self, path: str) -> AbstractContextManager[None]:
+    @contextmanager
+    def locked(self, path: str) -> Iterator[None]:
         """Keep other runs from changing the folder of a file meanwhile, where that is possible."""
-        return self._place(path)[0].locked()
+        folder, _ = self._place(path)
+        with ExitStack() as stack:
+            with fail_for_good(self._argument(path), path):
+                stack.enter_context(folder.locked())
+            yield
 
     def _place(self, path: str) -> tuple[Folder, str]:
         from airflow_provider_salesblink.results.folder import Folder

@@ -31,9 +31,11 @@ COLUMNS = {
 
 _CACHE = 32_768
 """KiB of the people that are in memory at once; the others are in a temporary file."""
+_ID = b"id "
 _TABLES = """
 CREATE TABLE now (number INTEGER PRIMARY KEY, key BLOB UNIQUE, row TEXT, is_out INTEGER);
-CREATE TABLE earlier (key BLOB PRIMARY KEY, row TEXT);
+CREATE TABLE earlier (key BLOB PRIMARY KEY, row TEXT, who BLOB);
+CREATE INDEX earlier_who ON earlier (who);
 """
 _BOTH = "now LEFT JOIN earlier USING (key)"
 _GONE = "earlier WHERE NOT EXISTS (SELECT 1 FROM now WHERE now.key = earlier.key)"
@@ -58,7 +60,8 @@ def row_of(person: Prospect) -> Row:
 class People:
     """The people of a campaign now and, to compare, at an earlier time. They are in a temporary file, not in memory.
 
-    The id says who a person is. A person without an id is known by the address.
+    The id says who a person is. Somebody without an id has the id that their address had at the earlier time; if there
+    is none either, the address says who they are.
     """
 
     def __init__(self) -> None:
@@ -81,7 +84,7 @@ class People:
         :raises UnreadableResponseError: two people with different addresses have the same id.
         """
         for person in people:
-            row = row_of(person)
+            row = self._with_known_id(row_of(person))
             new = (_key(row), _as_text(row), row["unsubscribed"] is True)
             insert = "INSERT OR IGNORE INTO now (key, row, is_out) VALUES (?, ?, ?)"
             if not self._database.execute(insert, new).rowcount:
@@ -101,10 +104,19 @@ class People:
         self._database.execute("UPDATE now SET row = ?, is_out = ? WHERE key = ?", (text, is_out, key))
         self._repeated += 1
 
+    def _with_known_id(self, row: Row) -> Row:
+        # The API v1 shows no id of a lead that is on no list any more, but in the campaign.
+        if row["id"] or not row["email"]:
+            return row
+        found = self._database.execute("SELECT key FROM earlier WHERE who = ? LIMIT 2", (_who(row),)).fetchall()
+        if len(found) != 1 or not found[0][0].startswith(_ID):
+            return row
+        return {**row, "id": found[0][0].removeprefix(_ID).decode(errors="surrogatepass")}
+
     def read_earlier(self, rows: Iterable[Row]) -> None:
-        """Take in everybody who was in the campaign at the earlier time."""
-        keyed = ((_key(row), _as_text(row)) for row in rows)
-        self._database.executemany("INSERT OR REPLACE INTO earlier VALUES (?, ?)", keyed)
+        """Take in everybody who was in the campaign at the earlier time. Call it before :meth:`read`."""
+        keyed = ((_key(row), _as_text(row), _who(row)) for row in rows)
+        self._database.executemany("INSERT OR REPLACE INTO earlier VALUES (?, ?, ?)", keyed)
 
     def counts(self) -> dict[str, int]:
         """Return the number of people, and of those who are shown as unsubscribed."""
@@ -142,7 +154,7 @@ def _as_text(row: Row) -> str:
 
 def _key(row: Row) -> bytes:
     if row["id"]:
-        return f"id {row['id']}".encode(errors="surrogatepass")
+        return _ID + str(row["id"]).encode(errors="surrogatepass")
     return b"address " + _who(row) if row["email"] else b"row " + _as_text(row).encode()
 
 
