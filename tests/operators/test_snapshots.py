@@ -93,7 +93,7 @@ def test_a_snapshot_has_a_row_for_each_person_and_xcom_only_counts(
     assert path.stat().st_mode & 0o777 == 0o600
 
 
-def test_a_parquet_file_has_declared_columns_whoever_is_in_the_campaign(
+def test_a_parquet_file_has_the_same_columns_for_any_people(
     sandbox: Sandbox, campaign: CampaignUnderTest, tmp_path: Path
 ) -> None:
     snapshot(campaign, tmp_path / "nobody.parquet", file_format="parquet")

@@ -15,7 +15,6 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from airflow_provider_salesblink.client import (
-    ConnectionFailedError,
     InvalidInputError,
     SalesBlinkError,
     UnreadableResponseError,
@@ -203,9 +202,7 @@ def test_the_changes_of_any_sequence_of_events_are_the_last_snapshot(
 # A read that fails
 
 
-def test_a_campaign_that_cannot_be_read_to_its_end_writes_nothing(
-    api: Api, sandbox: Sandbox, looks: Looks, client: SalesBlinkClient
-) -> None:
+def test_a_campaign_that_cannot_be_read_to_its_end_writes_nothing(api: Api, sandbox: Sandbox, looks: Looks) -> None:
     for number in range(250):
         add(sandbox, looks.campaign_id, f"p{number}")
     looks.look("1.jsonl")
@@ -345,7 +342,7 @@ def test_a_snapshot_of_another_campaign_is_refused(sandbox: Sandbox, looks: Look
     looks.look("1.jsonl")
     looks.campaign_id = sandbox.add_campaign("Autumn")
 
-    with pytest.raises(InvalidInputError, match="is of another campaign, .* Pass a previous_path of its own for each"):
+    with pytest.raises(InvalidInputError, match=r"is of another campaign, .* Pass a previous_path of its own for each"):
         looks.look("2.jsonl")
 
 
@@ -357,7 +354,7 @@ def test_a_damaged_snapshot_is_refused_before_the_campaign_is_read(cut: int, san
     looks.previous.write_bytes(looks.previous.read_bytes()[:cut])
     requests = len(sandbox.requests)
 
-    with pytest.raises(InvalidInputError, match="is damaged, or not a snapshot .* Restore it; or delete it to start"):
+    with pytest.raises(InvalidInputError, match=r"is damaged, or not a snapshot .* Restore it; or delete it to start"):
         looks.look("2.jsonl")
 
     assert len(sandbox.requests) == requests
@@ -452,12 +449,12 @@ def test_the_order_of_columns_is_not_a_change_and_the_type_of_a_value_is() -> No
 
 
 @pytest.mark.apis("classic")
-def test_any_text_survives(sandbox: Sandbox, looks: Looks, client: SalesBlinkClient) -> None:
+def test_any_text_survives(looks: Looks) -> None:
     ana = prospect(id="\ud800", fields={"Note": "\udfff=1+1\u2028é", "Tags": ["a", None]})
     store, target = looks.store(), Target(str(looks.folder / "1.jsonl"), "jsonl")
 
     compare(lambda: [ana], looks.campaign_id, target, store)
-    compare(lambda: [], looks.campaign_id, Target(str(looks.folder / "2.jsonl"), "jsonl"), store)
+    compare(list, looks.campaign_id, Target(str(looks.folder / "2.jsonl"), "jsonl"), store)
 
     for name in ("1.jsonl", "2.jsonl"):
         (row,) = looks.changes(name)
