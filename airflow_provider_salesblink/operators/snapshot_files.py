@@ -9,7 +9,7 @@ from urllib.parse import quote
 
 from airflow.providers.common.compat.sdk import AirflowFailException, ObjectStoragePath
 
-from airflow_provider_salesblink.operators.files import exists, fail_for_good, open_bytes
+from airflow_provider_salesblink.operators.files import fail_for_good, open_bytes
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -36,13 +36,22 @@ def check_ending(path: str, file_format: FileFormat) -> None:
         )
 
 
-def default_previous_path(output_path: str, campaign_id: str) -> str:
-    """Return where the last snapshot of a campaign is kept: next to the changes files, whatever their names are."""
-    folder, slash, _ = output_path.rpartition("/")
+def fixed_folder(template: object) -> str | None:
+    """Return the folder that is the same in each run, above the first part of a path that is a template.
+
+    :return: None if the path has no template in its folder, or begins with it.
+    """
+    folder = template.rpartition("/")[0] if isinstance(template, str) else ""
+    above = folder.partition("{{")[0].rpartition("/")[0]
+    return above if "{{" in folder and not above.endswith("/") and above else None
+
+
+def default_previous_path(folder: str, campaign_id: str) -> str:
+    """Return the path of the last snapshot of a campaign in a folder; an empty one is the working directory."""
     name = quote(campaign_id, safe="", errors="backslashreplace")
     if len(name) > _LONGEST_NAME:
         name = sha256(name.encode()).hexdigest()
-    return f"{folder}{slash}_{name}.snapshot"
+    return f"{folder}{'/' if folder else ''}_{name}.snapshot"
 
 
 class StoredFiles:
@@ -56,7 +65,11 @@ class StoredFiles:
 
     def exists(self, path: str) -> bool:
         """Return whether there is a file."""
-        return exists(path, self._argument(path))
+        with fail_for_good(self._argument(path), path):
+            target = ObjectStoragePath(path)
+            # A cached listing would not show what another run wrote.
+            target.fs.invalidate_cache()
+            return bool(target.exists())
 
     def open(self, path: str) -> AbstractContextManager[IO[bytes]]:
         """Open a file to read its bytes."""

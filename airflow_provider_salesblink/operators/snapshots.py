@@ -11,7 +11,12 @@ from airflow_provider_salesblink.choices import FileFormat
 from airflow_provider_salesblink.links import CampaignLink
 from airflow_provider_salesblink.operators.base import SalesBlinkOperator, one_of, outcome
 from airflow_provider_salesblink.operators.files import check_path, is_same, write_records
-from airflow_provider_salesblink.operators.snapshot_files import StoredFiles, check_ending, default_previous_path
+from airflow_provider_salesblink.operators.snapshot_files import (
+    StoredFiles,
+    check_ending,
+    default_previous_path,
+    fixed_folder,
+)
 
 if TYPE_CHECKING:
     import os
@@ -39,8 +44,8 @@ class ListProspectsOperator(SalesBlinkOperator):
     :param output_path: the file to write the prospects to, one JSON object per line (any object storage; templated).
     :param file_format: "jsonl" or "parquet". None for "jsonl" without the person's state in the campaign.
     :param changes_only: write what changed since the look before, and not everybody.
-    :param previous_path: the file that keeps the snapshot for the next look (any object storage; templated). None for a
-        file in the folder of ``output_path`` whose name has the campaign's id.
+    :param previous_path: the file that keeps the snapshot for the next look (any object storage; templated). None for
+        ``_<campaign_id>.snapshot`` in the folder of ``output_path``, above the part of it that has a template.
     :param salesblink_conn_id: the Airflow connection that holds the key (templated).
     :param max_wait: the most seconds that the task may be deferred after 429s.
     """
@@ -66,6 +71,7 @@ class ListProspectsOperator(SalesBlinkOperator):
         self.file_format = file_format
         self.changes_only = changes_only
         self.previous_path: str | None = path_text(previous_path)
+        self._fixed_folder = fixed_folder(self.output_path)
 
     def call_salesblink(self, client: SalesBlinkClient) -> dict[str, Any]:
         """List the prospects, and write them or what changed to the file."""
@@ -119,9 +125,13 @@ class ListProspectsOperator(SalesBlinkOperator):
         from airflow_provider_salesblink.results.snapshot_comparison import compare
         from airflow_provider_salesblink.results.snapshot_store import SnapshotStore, Target
 
-        previous_path = self.previous_path or default_previous_path(path, campaign_id)
+        folder = self._fixed_folder or path.rpartition("/")[0]
+        previous_path = self.previous_path or default_previous_path(folder, campaign_id)
         if is_same(path, previous_path):
             raise AirflowFailException("previous_path is output_path: the snapshot would be overwritten.")
         store = SnapshotStore(previous_path, campaign_id, StoredFiles(previous_path))
-        target = Target(path, file_format, self.owner_name)
+        task = f"{self.dag_id}.{self.task_id}" if self.owner_name else None
+        target = Target(path, file_format, self.owner_name, task)
+        if self.previous_path is None:
+            store.check_task(task)
         return compare(lambda: client.prospects.each(campaign_id), campaign_id, target, store)

@@ -73,6 +73,7 @@ def _new_look(
             changes_path=target.path,
             file_format=target.file_format,
             run=target.run,
+            task=target.task,
             counts={**people.counts(), **people.counts_of_changes()},
             earlier=last.runs() if last else [],
         )

@@ -68,11 +68,13 @@ class Target:
     """A changes file to write.
 
     :param run: identifies the run of a task; None outside a run.
+    :param task: the DAG and the task; None outside a run.
     """
 
     path: str
     file_format: FileFormat
     run: str | None = None
+    task: str | None = None
 
 
 @dataclass(frozen=True)
@@ -93,6 +95,7 @@ class Look:
     changes_path: str
     file_format: FileFormat
     run: str | None
+    task: str | None
     counts: dict[str, int]
     earlier: list[dict[str, Any]] = field(default_factory=list)
 
@@ -133,6 +136,18 @@ class SnapshotStore:
         :raises InvalidInputError: the file is damaged, something else, or of another campaign.
         """
         return self._look(self.path)
+
+    def check_task(self, task: str | None) -> None:
+        """Raise if another task has moved to the last snapshot: each of the two would see a part of the changes.
+
+        :raises InvalidInputError: so it is.
+        """
+        last = self.last()
+        if last and last.task and task and last.task != task:
+            raise InvalidInputError(
+                f"The snapshot {redacted(self.path)!r} belongs to the task {last.task}. Two tasks that share one would "
+                f"each see a part of the changes: pass a previous_path of its own, or this one if {task} replaces it."
+            )
 
     def rows(self) -> Iterator[Row]:
         """Yield the people of the last look."""

@@ -13,7 +13,7 @@ from fsspec.implementations.memory import MemoryFileSystem
 from pyarrow import parquet
 
 from airflow_provider_salesblink.operators.prospects import ListProspectsOperator
-from airflow_provider_salesblink.operators.snapshot_files import default_previous_path
+from airflow_provider_salesblink.operators.snapshot_files import default_previous_path, fixed_folder
 from tests.apis import BOTH
 
 if TYPE_CHECKING:
@@ -315,24 +315,79 @@ def test_a_campaign_that_does_not_exist_leaves_no_file(tmp_path: Path) -> None:
 # Where the last snapshot is
 
 
-@pytest.mark.apis("classic")
 @pytest.mark.parametrize(
-    ("path", "campaign_id", "kept"),
+    ("template", "kept"),
     [
-        ("s3://bucket/people/2026-11-26.jsonl", "c1", "s3://bucket/people/_c1.snapshot"),
-        ("people.jsonl", "a/b ü", "_a%2Fb%20%C3%BC.snapshot"),
-        ("x/y.parquet", "..", "x/_...snapshot"),
+        ("{folder}/{{{{ ds }}}}/people.jsonl", "_{id}.snapshot"),
+        ("{folder}/people/{{{{ ds }}}}/{{{{ ts }}}}/x.jsonl", "people/_{id}.snapshot"),
+        ("{folder}/people/{{{{ ds }}}}.jsonl", "people/_{id}.snapshot"),
     ],
 )
-def test_the_last_snapshot_is_next_to_the_changes_under_the_id_of_the_campaign(
-    path: str, campaign_id: str, kept: str
+def test_a_path_with_the_day_in_it_finds_the_snapshot_of_the_day_before(
+    template: str, kept: str, sandbox: Sandbox, campaign: CampaignUnderTest, tmp_path: Path
 ) -> None:
-    assert default_previous_path(path, campaign_id) == kept
+    appeared = []
+    for day, person in (("2026-11-25", ANA), ("2026-11-26", BEN)):
+        sandbox.add_person(campaign.id, person)
+        task = ListProspectsOperator(
+            task_id="t", campaign_id=campaign.id, output_path=template.format(folder=tmp_path), changes_only=True
+        )
+        task.render_template_fields({"ds": day, "ts": day})
+        appeared.append(task.execute({})["appeared"])
+
+    assert appeared == [1, 1]
+    assert (tmp_path / kept.format(id=campaign.id)).exists()
+
+
+@pytest.mark.apis("classic")
+@pytest.mark.parametrize(
+    ("template", "folder"),
+    [
+        ("s3://bucket/people/x.jsonl", None),
+        ("s3://bucket/people/{{ ds }}.jsonl", None),
+        ("s3://bucket/people/{{ ds }}/x.jsonl", "s3://bucket/people"),
+        ("s3://bucket/day={{ ds }}/x.jsonl", "s3://bucket"),
+        ("s3://{{ var.value.bucket }}/people/x.jsonl", None),
+        ("file:///{{ ds }}/x.jsonl", None),
+        ("{{ ds }}/x.jsonl", None),
+        ("x.jsonl", None),
+        (None, None),
+    ],
+)
+def test_the_folder_above_a_template_is_the_same_in_each_run(template: str | None, folder: str | None) -> None:
+    assert fixed_folder(template) == folder
+
+
+def test_two_tasks_do_not_share_a_snapshot_unless_they_are_asked_to(
+    campaign: CampaignUnderTest, tmp_path: Path
+) -> None:
+    changes(campaign, tmp_path / "1.jsonl", run(1))
+    other = ListProspectsOperator(
+        task_id="others", campaign_id=campaign.id, output_path=str(tmp_path / "2.jsonl"), changes_only=True
+    )
+
+    with pytest.raises(AirflowFailException, match=r"belongs to the task \w+\.people. Two tasks that share one would"):
+        other.execute(run(2))  # type: ignore[arg-type]
+    other.previous_path = str(tmp_path / f"_{campaign.id}.snapshot")
+    assert other.execute(run(2))["appeared"] == 0  # type: ignore[arg-type]
+
+
+@pytest.mark.apis("classic")
+@pytest.mark.parametrize(
+    ("folder", "campaign_id", "kept"),
+    [
+        ("s3://bucket/people", "c1", "s3://bucket/people/_c1.snapshot"),
+        ("", "a/b ü", "_a%2Fb%20%C3%BC.snapshot"),
+        ("x", "..", "x/_...snapshot"),
+    ],
+)
+def test_the_last_snapshot_is_under_the_id_of_the_campaign(folder: str, campaign_id: str, kept: str) -> None:
+    assert default_previous_path(folder, campaign_id) == kept
 
 
 @pytest.mark.apis("classic")
 def test_a_long_id_makes_no_name_that_is_too_long_for_a_file() -> None:
-    one, other = (default_previous_path("x/y.jsonl", "c" * 5000 + end) for end in "ab")
+    one, other = (default_previous_path("x", "c" * 5000 + end) for end in "ab")
 
     assert one != other
     assert len(one) < 100
