@@ -38,6 +38,10 @@ _FORMAT = "salesblink snapshot 1"
 _MOST_RUNS = 1_000
 """Earlier runs that a snapshot remembers, so that they do not overwrite their changes files."""
 _CHUNK = 1024 * 1024
+_OTHER_RUN = (
+    "Another run compared the same campaign at the same time, so this one stops. Run it again, and let one run follow "
+    "the other: DAG(..., max_active_runs=1)."
+)
 
 
 class OtherRunError(RuntimeError):
@@ -160,7 +164,7 @@ class SnapshotStore:
         """
         with self._files.locked(self.path):
             begun = self._look(self._next)
-            if begun is None or begun.replaces != self._last_id() or begun.changes_path == changes_path:
+            if begun is None or begun.replaces != self._id(self.path) or begun.changes_path == changes_path:
                 return
             log.warning(
                 "An earlier run stopped before it was done: its changes are written to %s first.",
@@ -188,22 +192,26 @@ class SnapshotStore:
         return self._files.exists(target.path)
 
     def _complete(self, look: Look) -> None:
+        self._check_begun(look)
         self._write_changes(self._next, look)
+        # Where there are no locks, another run may have come in between.
+        self._check_begun(look)
         self._check_unchanged(look)
         with self._files.open(self._next) as begun:
             self._files.replace(self.path, lambda file: shutil.copyfileobj(begun, file, _CHUNK))
         self._files.delete(self._next)
 
-    def _check_unchanged(self, look: Look) -> None:
-        if self._last_id() != look.replaces:
-            raise OtherRunError(
-                "Another run compared the same campaign at the same time, so this one stops. Run it again, and let one "
-                "run follow the other: DAG(..., max_active_runs=1)."
-            )
+    def _check_begun(self, look: Look) -> None:
+        if self._id(self._next) != look.id:
+            raise OtherRunError(_OTHER_RUN)
 
-    def _last_id(self) -> str | None:
-        last = self.last()
-        return last.id if last else None
+    def _check_unchanged(self, look: Look) -> None:
+        if self._id(self.path) != look.replaces:
+            raise OtherRunError(_OTHER_RUN)
+
+    def _id(self, path: str) -> str | None:
+        look = self._look(path)
+        return look.id if look else None
 
     def _write_changes(self, path: str, look: Look) -> None:
         pairs = (line for line in self._lines(path) if len(line) > 1)

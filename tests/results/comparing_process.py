@@ -20,9 +20,19 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
 
+def kill() -> None:
+    os.kill(os.getpid(), signal.SIGKILL)
+
+
 class DyingFiles(LocalFiles):
-    def __init__(self, step: str) -> None:
+    """Files whose user dies at a step.
+
+    :param die: ends the process, or raises what nobody catches.
+    """
+
+    def __init__(self, step: str, die: Callable[[], None] = kill) -> None:
         self._step = step
+        self._die = die
         self._done = 0
 
     def replace(self, path: str, write: Callable[[IO[bytes]], None]) -> None:
@@ -43,7 +53,7 @@ class DyingFiles(LocalFiles):
 
     def _come_to(self, where: str) -> None:
         if f"{where} {self._done}" == self._step:
-            os.kill(os.getpid(), signal.SIGKILL)
+            self._die()
 
 
 if __name__ == "__main__":

@@ -25,6 +25,7 @@ from airflow_provider_salesblink.results.snapshots import People, row_of
 from airflow_provider_salesblink.sandbox import Shapes
 from tests.apis import BOTH
 from tests.conftest import ROOT
+from tests.results.comparing_process import DyingFiles
 from tests.results.local_files import LocalFiles
 
 if TYPE_CHECKING:
@@ -56,13 +57,13 @@ class Looks:
         self.folder = folder
         self.previous = folder / "_previous.snapshot"
 
-    def store(self) -> SnapshotStore:
-        return SnapshotStore(str(self.previous), self.campaign_id, LocalFiles())
+    def store(self, files: LocalFiles | None = None) -> SnapshotStore:
+        return SnapshotStore(str(self.previous), self.campaign_id, files or LocalFiles())
 
-    def look(self, name: str, run: str | None = None) -> dict[str, Any]:
+    def look(self, name: str, run: str | None = None, files: LocalFiles | None = None) -> dict[str, Any]:
         target = Target(str(self.folder / name), "jsonl", run)
         read = self._client.prospects.each
-        return compare(lambda: read(self.campaign_id), self.campaign_id, target, self.store())
+        return compare(lambda: read(self.campaign_id), self.campaign_id, target, self.store(files))
 
     def changes(self, name: str) -> list[dict[str, Any]]:
         return [json.loads(line) for line in (self.folder / name).read_text().splitlines()]
@@ -249,6 +250,34 @@ def test_a_run_that_is_killed_loses_no_change_and_writes_none_twice(
     # Somebody who runs the killed run again later finds its changes in one of the two files.
     looks.look("2.jsonl", "run 2")
     looks.look("4.jsonl", "run 4")
+    assert looks.replayed() == looks.now()
+
+
+class KilledError(BaseException):
+    """Ends a run as a kill does."""
+
+
+def die() -> None:
+    raise KilledError
+
+
+@pytest.mark.parametrize("seed", range(3))
+def test_many_runs_that_are_killed_cleared_and_run_again_lose_no_change(
+    seed: int, sandbox: Sandbox, looks: Looks, client: SalesBlinkClient
+) -> None:
+    chance, there, kills = random.Random(seed), list[str](), 0
+    for number in range(30):
+        for _ in range(chance.choice([1, 1, 3])):
+            there.append(add(sandbox, looks.campaign_id, f"p{len(there)}"))
+            client.prospects.update(chance.choice(there), {"Company": chance.choice("abc")})
+            cleared = chance.randrange(number + 1) if chance.random() < 0.3 else number
+            try:
+                looks.look(f"{cleared}.jsonl", f"run {cleared}", DyingFiles(chance.choice([*STEPS, ""]), die))
+            except KilledError:
+                kills += 1
+
+    looks.look("last.jsonl", "last")
+    assert kills > 20
     assert looks.replayed() == looks.now()
 
 
