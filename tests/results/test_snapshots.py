@@ -335,6 +335,21 @@ def test_runs_that_share_one_changes_file_each_write_what_changed_since_the_run_
         assert looks.words("changes.jsonl") == {f"{name}@example.com": "appeared"}
 
 
+@pytest.mark.parametrize("step", STEPS[:6])
+def test_a_shared_changes_file_has_the_changes_of_a_killed_run_and_those_of_the_next_one(
+    step: str, sandbox: Sandbox, looks: Looks
+) -> None:
+    looks.look("changes.jsonl", "run 1")
+    add(sandbox, looks.campaign_id, "ana")
+    with pytest.raises(KilledError):
+        looks.look("changes.jsonl", "run 2", DyingFiles(step, die))
+    add(sandbox, looks.campaign_id, "ben")
+
+    looks.look("changes.jsonl", "run 3")
+
+    assert looks.words("changes.jsonl") == {"ana@example.com": "appeared", "ben@example.com": "appeared"}
+
+
 def test_of_two_runs_at_once_one_stops_and_no_change_is_lost(
     sandbox: Sandbox, looks: Looks, client: SalesBlinkClient
 ) -> None:
