@@ -25,6 +25,7 @@ import airflow_provider_salesblink
 from airflow_provider_salesblink.client import SalesBlinkClient, SalesBlinkError
 from airflow_provider_salesblink.client.retry import Policy
 from airflow_provider_salesblink.operators.load_base import LoadOperator
+from airflow_provider_salesblink.operators.results import ExtractEventsOperator
 from tests.client.raw_server import answer
 
 if TYPE_CHECKING:
@@ -69,6 +70,8 @@ MEANT: dict[str, Any] = {
     "endpoint": "/lists",
     "query": {"search": "spring"},
     "body": {"name": "Spring"},
+    "since": "2026-11-01T00:00:00+00:00",
+    "until": "2026-11-02T00:00:00+00:00",
 }
 """A valid value for each argument. Add one for each new argument."""
 
@@ -129,7 +132,7 @@ def always_successful(request: Received) -> Iterator[Piece]:
 SHAPES = {"campaigns": 2, "campaign": 3, "campaign-status": 2, "prospect": 3, "prospects": 3, "prospect-add": 2,
           "prospect-unsubscribe": 2, "my-team": 2}  # fmt: skip
 """The fixed segment of each documented path, and the most segments that such a path has."""
-SHAPES_OF_V1 = {"lists": 4, "leads": 4, "contacts": 3, "sequences": 4, "unsubscribe": 3}
+SHAPES_OF_V1 = {"analytics": 3, "lists": 4, "leads": 4, "contacts": 3, "sent": 2, "sequences": 4, "unsubscribe": 3}
 """The same below the root of API v1."""
 NEVER_SENT = ("allow_other_campaigns", "learn", "list_id", "with_columns")
 """Arguments of calls that the classic API does not get."""
@@ -140,7 +143,7 @@ NOT_CALLED = (
 """Methods of the classic API that send nothing."""
 COMPARING = ("in_campaign", "look_up", "opted_out_elsewhere")
 """Calls that compare an argument with the answers, and need not send it."""
-V1_ONLY = ("api", "blocklist", "leads", "lists", "sequences")
+V1_ONLY = ("api", "blocklist", "leads", "lists", "results", "sequences")
 """The modules of the operators that need API v1."""
 HEADERS = {
     "host",
@@ -276,7 +279,7 @@ PAIRS = [
 ]  # fmt: skip
 
 
-def needed(kind: type, argument: str) -> dict[str, Any]:
+def needed(kind: type, argument: str, folder: Path) -> dict[str, Any]:
     """Return its other required arguments, and options that make it fast."""
     options: dict[str, Any] = {} if issubclass(kind, BaseNotifier) else {"task_id": "t"}
     if issubclass(kind, BaseSensorOperator):
@@ -285,6 +288,8 @@ def needed(kind: type, argument: str) -> dict[str, Any]:
         options["settle"] = 0
     if argument == "body":
         options["method"] = "POST"
+    if kind is ExtractEventsOperator:
+        options |= {"feeds": ["sent"], "output_path": folder / "events"}
     taken = set(kind.template_fields) - {argument, *PATHS, "salesblink_conn_id"}
     for one, other in PAIRS:
         if argument in (one, other):
@@ -320,7 +325,7 @@ def test_no_argument_of_a_task_leaves_its_place(
     api = "v1" if kind.__module__.rpartition(".")[2] in V1_ONLY else "classic"
     extra = {"pacing_url": f"file://{tmp_path}/pace.sqlite", "max_attempts": 1, "deletes_per_minute": 0}
     connection(host=server.url, password=KEY, extra={**extra, "api_version": api})
-    others = needed(kind, argument)
+    others = needed(kind, argument, tmp_path)
 
     def attempt(value: Any) -> None:
         task: Any
