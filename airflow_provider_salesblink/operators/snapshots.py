@@ -41,7 +41,8 @@ class ListProspectsOperator(SalesBlinkOperator):
     everybody was read and the changes are written.
 
     :param campaign_id: the campaign's id (templated).
-    :param output_path: the file to write the prospects to, one JSON object per line (any object storage; templated).
+    :param output_path: the file to write the prospects to, as JSON lines unless ``file_format`` is another (any object
+        storage; templated).
     :param file_format: "jsonl" or "parquet". None for "jsonl" without the person's state in the campaign.
     :param changes_only: write what changed since the look before, and not everybody.
     :param previous_path: the file that keeps the snapshot for the next look (any object storage; templated). None for

@@ -249,6 +249,24 @@ def test_a_task_that_is_deferred_while_it_reads_leaves_nobody_out(
     assert changes(campaign, tmp_path / "2.jsonl")["left"] == 0
 
 
+def test_the_runs_of_a_dag_find_the_snapshot_of_the_run_before(
+    sandbox: Sandbox, campaign: CampaignUnderTest, dag: Any, run_dag: Callable[..., Any], tmp_path: Path
+) -> None:
+    with dag:
+        ListProspectsOperator(
+            task_id="people",
+            campaign_id=campaign.id,
+            output_path=f"{tmp_path}/{{{{ run_id }}}}/people.jsonl",
+            changes_only=True,
+        )
+    for person in (ANA, BEN):
+        sandbox.add_person(campaign.id, person)
+        assert run_dag(dag).state == "success"
+
+    files = sorted(tmp_path.glob("*/people.jsonl"), key=lambda path: path.stat().st_mtime)
+    assert [[row["email"] for row in rows(path)] for path in files] == [["ana@example.com"], ["ben@example.com"]]
+
+
 # Bad input
 
 
