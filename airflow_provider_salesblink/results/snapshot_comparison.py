@@ -55,15 +55,9 @@ def _new_look(
     read: Callable[[], Iterable[Prospect]], campaign_id: str, target: Target, store: SnapshotStore, last: Look | None
 ) -> dict[str, Any]:
     with People() as people:
-        if last:
-            people.read_earlier(store.rows())
-        else:
-            log.warning(
-                "There is no previous snapshot at %s, so everybody in the campaign counts as new to it.",
-                redacted(store.path),
-            )
+        _read_last(people, store, last)
         time = _time_after(last)
-        people.read(read())
+        _read_now(people, read, last)
         look = Look(
             id=uuid4().hex,
             replaces=last.id if last else None,
@@ -79,6 +73,23 @@ def _new_look(
         )
         store.move_to(look, people.pairs())
     return look.found()
+
+
+def _read_last(people: People, store: SnapshotStore, last: Look | None) -> None:
+    if last:
+        people.read_earlier(store.rows())
+    else:
+        log.warning(
+            "There is no previous snapshot at %s, so everybody in the campaign counts as new to it.",
+            redacted(store.path),
+        )
+
+
+def _read_now(people: People, read: Callable[[], Iterable[Prospect]], last: Look | None) -> None:
+    people.read(read())
+    if last and last.counts["count"] and not people.counts()["count"]:
+        log.warning("The campaign shows nobody, and the look before showed people: it is read a second time.")
+        people.read(read())
 
 
 def _time_after(last: Look | None) -> str:

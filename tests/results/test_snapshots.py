@@ -222,6 +222,21 @@ def test_a_campaign_that_cannot_be_read_to_its_end_writes_nothing(api: Api, sand
     assert looks.look("2.jsonl")["left"] == 0
 
 
+def test_a_campaign_that_suddenly_shows_nobody_is_read_again(
+    sandbox: Sandbox, looks: Looks, client: SalesBlinkClient
+) -> None:
+    ana = add(sandbox, looks.campaign_id, "ana")
+    looks.look("1.jsonl")
+    answers: list[Iterable[Prospect]] = [[], client.prospects.each(looks.campaign_id)]
+    target = Target(str(looks.folder / "2.jsonl"), "jsonl")
+
+    assert compare(lambda: answers.pop(0), looks.campaign_id, target, looks.store())["left"] == 0
+
+    assert answers == []
+    remove(sandbox, ana)
+    assert looks.look("3.jsonl")["left"] == 1
+
+
 # Runs that stop, and run again
 
 
