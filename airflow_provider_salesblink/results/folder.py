@@ -134,7 +134,7 @@ class Folder:
             return _digest_of(file)
 
     def _at(self, name: str) -> str:
-        return f"{self._path}/{name}".rstrip("/") if name else self._path
+        return f"{self._path}/{name.lstrip('/')}".rstrip("/") if name else self._path
 
 
 def _digest_of(file: IO[bytes]) -> str:
