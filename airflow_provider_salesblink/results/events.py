@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
+import json
 import math
 from datetime import UTC, datetime
 from hashlib import sha256
 from typing import TYPE_CHECKING, Any
 
 from airflow_provider_salesblink.client.redaction import find_addresses, redacted
-from airflow_provider_salesblink.json_text import json_text
 
 if TYPE_CHECKING:
     from airflow_provider_salesblink.choices import FeedName, PeopleAs
@@ -54,25 +54,24 @@ class EventRows:
         email = event.get("email") if isinstance(event.get("email"), str) else None
         found = {column: _first_text(event, names) for column, names in _SOURCES.items()}
         used = _OWN_NAMES.union(*(names for column, names in _SOURCES.items() if found[column] is not None))
-        row = {
+        return {
             **dict.fromkeys(COLUMNS),
             **{column: self._shown(text) for column, text in found.items()},
-            "id": _event_id(feed, event),
+            **{column: self._reference(found[column]) for column in ("sequence_id", "lead_id", "sender")},
+            "id": self._reference(_event_id(feed, event)),
             "feed": feed,
             "time": time_text(event.get("time")),
             "person": self._hash.digest(email).hex() if email and self._people != "none" else None,
             "email": email if self._people == "address" else None,
-            "sender": self._sender(found["sender"]),
             "body": self._shown(_first_text(event, ("body",))) if self._bodies or feed != "replies" else None,
             "extra": self._shown({name: value for name, value in event.items() if name not in used}),
         }
-        return {**row, "id": self._shown(row["id"])}
 
-    def _sender(self, sender: str | None) -> str | None:
-        """Return a mailbox. One that is named by its address has a hash, so that mailboxes stay apart."""
-        if sender and self._people != "address" and find_addresses(sender):
-            return self._hash.digest(sender).hex()
-        return sender
+    def _reference(self, text: str | None) -> str | None:
+        """Return an id. One with an address in it, such as a mailbox's, becomes a hash, so that they stay apart."""
+        if text and self._people != "address" and find_addresses(text):
+            return self._hash.digest(text).hex()
+        return text
 
     def _shown(self, value: Any) -> Any:  # noqa: ANN401  # a JSON value
         """Return a value as a file can hold it, without the addresses that must not be in it."""
@@ -116,4 +115,5 @@ def _first_text(event: Row, names: tuple[str, ...]) -> str | None:
 def _event_id(feed: str, event: Row) -> str:
     """Return an event's id. One without an id gets one from its content, which is the same each time it is read."""
     found = _first_text(event, ("id", "_id"))
-    return found or f"{feed}-{sha256(json_text(sorted(event.items(), key=str)).encode()).hexdigest()[:32]}"
+    content = json.dumps(event, sort_keys=True, default=str)
+    return found or f"{feed}-{sha256(content.encode()).hexdigest()[:32]}"

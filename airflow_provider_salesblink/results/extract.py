@@ -184,7 +184,7 @@ class Extraction:
         if not unknown:
             return known
         totals = self._daily_totals(unknown)
-        return {feed: found or _densities(totals, feed) for feed, found in known.items()}
+        return {feed: found or _densities(totals, feed, windows[feed].until) for feed, found in known.items()}
 
     def _from_last_run(self, feed: FeedName, window: Window) -> list[Density]:
         position = None if self._options.plan.is_fixed else self._cursor.position(feed)
@@ -211,14 +211,16 @@ class Extraction:
             if not window.is_empty
         )
         per_minute = self._client.reads_per_minute
+        seconds = seconds_for(requests, per_minute)
         log.info(
-            "Reading %s takes about %s requests of up to %s events%s.",
+            "Reading %s takes about %s requests of up to %s events: %s.",
             ", ".join(windows), f"{requests:,}", EVENTS_PER_PAGE,
-            f": {in_words(seconds_for(requests, per_minute))} at {per_minute} a minute" if per_minute else "",
+            f"about {in_words(seconds)} at {per_minute} a minute" if seconds else "no waiting for the limit",
         )  # fmt: skip
 
 
-def _densities(totals: list[dict[str, Any]], feed: FeedName) -> list[Density]:
+def _densities(totals: list[dict[str, Any]], feed: FeedName, until: datetime) -> list[Density]:
+    """Return the totals as densities. The day that is not over has its events before ``until``."""
     found = []
     for each in totals:
         try:
@@ -226,7 +228,8 @@ def _densities(totals: list[dict[str, Any]], feed: FeedName) -> list[Density]:
             events = sum(int(each.get(name) or 0) for name in _COUNTERS[feed])
         except (TypeError, ValueError, KeyError):
             continue
-        found.append(Density(day, day + _DAY, events))
+        end = until if day < until < day + _DAY else day + _DAY
+        found.append(Density(day, end, events))
     return found
 
 

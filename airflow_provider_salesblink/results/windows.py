@@ -66,7 +66,7 @@ def parts(window: Window, expected: Iterable[Density]) -> list[Window]:
     pages = 0.0
     for time, more in _steps(window, expected):
         pages += more
-        if pages >= _PAGES_PER_PART:
+        if pages >= _PAGES_PER_PART and (not bounds or bounds[-1] < time):
             bounds.append(time)
             pages = 0.0
     starts = [window.since, *bounds]
@@ -79,9 +79,9 @@ def _steps(window: Window, expected: Iterable[Density]) -> Iterator[tuple[dateti
         pages = density.events / EVENTS_PER_PAGE
         steps = max(1, ceil(pages / _PAGES_PER_PART * 4))
         for number in range(1, steps + 1):
-            time = density.since + (density.until - density.since) / steps * number
+            time = _in_milliseconds(density.since + (density.until - density.since) / steps * number)
             if time in window and time != window.since:
-                yield _in_milliseconds(time), pages / steps
+                yield time, pages / steps
 
 
 def expected_pages(window: Window, expected: Iterable[Density]) -> int:

@@ -17,6 +17,7 @@ except ModuleNotFoundError as missing:
 
 from airflow_provider_salesblink.sandbox.activity import Habit
 from airflow_provider_salesblink.sandbox.activity_events import Happening
+from airflow_provider_salesblink.sandbox.event_history import History
 from airflow_provider_salesblink.sandbox.faults import Fault
 from airflow_provider_salesblink.sandbox.limits import Limits
 from airflow_provider_salesblink.sandbox.options import SandboxUsageError
@@ -31,6 +32,7 @@ __all__ = [
     "Fault",
     "Habit",
     "Happening",
+    "History",
     "Limits",
     "ListState",
     "Person",

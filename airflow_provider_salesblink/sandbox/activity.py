@@ -11,6 +11,7 @@ from airflow_provider_salesblink.sandbox.options import SandboxUsageError, parse
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
 
+HISTORY = "history"
 EVENTS = {
     "reply": "a subscribed person gets the current time in the column Replied",
     "unsubscribe": "a subscribed person opts out",
@@ -74,7 +75,7 @@ def parse_life(text: str) -> tuple[Habit, ...]:
     """Parse comma-separated ``event:every=seconds[:after=seconds][xN]``, or the presets ``calm`` and ``busy``.
 
     Example: ``unsubscribe:every=30x2,reply:every=20``. ``x2`` stops after two events; without it the event repeats
-    without end.
+    without end. A part ``history`` is left out: it does not repeat.
 
     :raises SandboxUsageError: an event or an option is unknown, or a value is out of range.
     """
@@ -82,6 +83,8 @@ def parse_life(text: str) -> tuple[Habit, ...]:
 
 
 def _habits(text: str) -> Iterator[Habit]:
+    if text.split(":")[0] == HISTORY:
+        return
     if text in PRESETS:
         yield from parse_life(PRESETS[text])
     else:
@@ -95,7 +98,7 @@ def _habit(text: str) -> Habit:
         names = ", ".join(EVENTS)
         message = f"Cannot parse the activity '{text}'. Write event:every=seconds with one of the events: {names}"
         raise SandboxUsageError(message)
-    require_known(event, (*EVENTS, *PRESETS), "event")
+    require_known(event, (*EVENTS, *PRESETS, HISTORY), "event")
     if event in PRESETS:
         message = f"Cannot parse the activity '{text}': {event} takes no options. Write it out: {PRESETS[event]}"
         raise SandboxUsageError(message)

@@ -5,19 +5,21 @@ from __future__ import annotations
 import json
 import time
 import uuid
-from dataclasses import dataclass
+from collections import Counter, defaultdict
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Literal
 
 from airflow_provider_salesblink.sandbox.addresses import normalize_email
 from airflow_provider_salesblink.sandbox.mailboxes import MAILBOXES
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Mapping
 
     from airflow_provider_salesblink.sandbox.clock import Clock
 
     Run = Callable[..., list[tuple[Any, ...]]]
 
+QUARTER_HOUR = 15 * 60 * 1000
 SCHEMA = """
 CREATE TABLE IF NOT EXISTS event (
     n INTEGER PRIMARY KEY, id TEXT UNIQUE NOT NULL, time INT NOT NULL, type TEXT NOT NULL, message TEXT NOT NULL,
@@ -25,10 +27,10 @@ CREATE TABLE IF NOT EXISTS event (
     extra TEXT NOT NULL);
 CREATE INDEX IF NOT EXISTS event_time ON event (time, n, arrives);
 CREATE INDEX IF NOT EXISTS event_message ON event (message, time, n, arrives);
-CREATE INDEX IF NOT EXISTS event_arrives ON event (arrives, n);
+CREATE INDEX IF NOT EXISTS event_arrives ON event (arrives, n, message, time);
 CREATE INDEX IF NOT EXISTS event_address ON event (address, n);
 CREATE INDEX IF NOT EXISTS event_lead ON event (lead_id, n);
-CREATE INDEX IF NOT EXISTS event_sequence ON event (sequence_id, message, time, n, arrives);
+CREATE INDEX IF NOT EXISTS event_sequence ON event (sequence_id, time, n, message, arrives);
 """
 COLUMNS = "id, time, type, message, lead_id, email, sequence_id, arrives, extra"
 EVENT = f"SELECT {COLUMNS} FROM event"  # noqa: S608  # constants
@@ -36,11 +38,22 @@ INSERT = f"INSERT INTO event ({COLUMNS}, address) VALUES (?, ?, ?, ?, ?, ?, ?, ?
 # The plus keeps SQLite from using the index of the arrivals: nearly all events have arrived.
 ARRIVED = "+arrives <= ?"
 PENDING = "arrives > ?"
-Order = Literal["newest", "oldest", "arrival"]
+# SQLite estimates that a range of times selects few events, and would sort them by their arrivals.
+BY_ARRIVAL = "INDEXED BY event_arrives"
+Order = Literal["newest", "oldest", "arrival", "shuffled_ties"]
+# The number in braces makes the order of events of the same millisecond another one each time.
 ORDERS: dict[Order, str] = {
     "newest": "time DESC, n DESC",
     "oldest": "time ASC, n ASC",
     "arrival": "arrives DESC, n DESC",
+    "shuffled_ties": "time DESC, n * {} % 10007",
+}
+Group = Literal["all", "email", "sender", "quarter_hour"]
+GROUPS: dict[Group, str] = {
+    "all": "''",
+    "email": "email",
+    "sender": "json_extract(extra, '$.sender')",
+    "quarter_hour": f"time / {QUARTER_HOUR}",
 }
 OUTREACH = "outreach"
 # One a line: the tool that builds the docs does not resolve imports of names that are assigned together.
@@ -50,6 +63,7 @@ CLICKED = "Clicked"
 REPLIED = "Replied"
 BOUNCED = "Bounced"
 UNSUBSCRIBED = "Unsubscribed"
+ERROR = "Error"
 
 
 @dataclass(frozen=True)
@@ -116,6 +130,23 @@ class EventFilter:
 EVERYTHING = EventFilter()
 
 
+@dataclass
+class Totals:
+    """Numbers of events.
+
+    :param counts: the number of events with each message.
+    :param last: time of the last event in Unix milliseconds.
+    """
+
+    counts: Counter[str] = field(default_factory=Counter)
+    last: int = 0
+
+    def add(self, counts: Mapping[str, int], last: int) -> None:
+        """Add the numbers of other events."""
+        self.counts.update(counts)
+        self.last = max(self.last, last)
+
+
 class EventStore:
     """The event log in the sandbox's database.
 
@@ -157,19 +188,40 @@ class EventStore:
         wanted: EventFilter = EVERYTHING,
         *,
         order: Order = "oldest",
+        shuffle: int = 0,
         limit: int = -1,
         skip: int = 0,
         pending: bool = False,
     ) -> list[Event]:
         """Return the events that match.
 
+        :param shuffle: each number gives another order of ties, if ``order`` is ``shuffled_ties``.
         :param limit: number of events at most; -1 = all.
         :param skip: number of events to leave out at the start.
         :param pending: return events that have not arrived yet too.
         """
         where, values = _where(wanted.conditions() | ({} if pending else {ARRIVED: self._clock.unix_ms()}))
-        rows = self._run(f"{EVENT} {where} ORDER BY {ORDERS[order]} LIMIT ? OFFSET ?", *(*values, limit, skip))
+        source = f"{EVENT} {BY_ARRIVAL if order == 'arrival' else ''}"
+        ordered = ORDERS[order].format(1 + 7919 * shuffle)
+        rows = self._run(f"{source} {where} ORDER BY {ordered} LIMIT ? OFFSET ?", *(*values, limit, skip))
         return [Event(*(*row[:-1], json.loads(row[-1]))) for row in rows]
+
+    def totals(self, wanted: EventFilter = EVERYTHING, by: Group = "all") -> dict[Any, Totals]:
+        """Return the totals of the events that match and have arrived, by group, in the order of their first events."""
+        where, values = _where(wanted.conditions() | {ARRIVED: self._clock.unix_ms()})
+        rows = self._run(
+            f"SELECT {GROUPS[by]}, message, count(*), max(time) FROM event {where}"  # noqa: S608  # constants of ours
+            " GROUP BY 1, 2 ORDER BY min(time), min(n)",
+            *values,
+        )
+        found: dict[Any, Totals] = defaultdict(Totals)
+        for group, message, number, last in rows:
+            found[group].add({message: number}, last)
+        return found
+
+    def total(self, wanted: EventFilter = EVERYTHING) -> Totals:
+        """Return the totals of all events that match and have arrived."""
+        return self.totals(wanted).get("", Totals())
 
     def count(self, wanted: EventFilter = EVERYTHING) -> int:
         """Return the number of events that match and have arrived."""
@@ -181,7 +233,7 @@ class EventStore:
         """Make one event that matches and is still to come arrive now: the first one in this order."""
         now = self._clock.unix_ms()
         where, values = _where(wanted.conditions() | {PENDING: now})
-        first = f"SELECT n FROM event {where} ORDER BY {ORDERS[order]} LIMIT 1"  # noqa: S608  # the conditions are ours
+        first = f"SELECT n FROM event {where} ORDER BY {ORDERS[order].format(1)} LIMIT 1"  # noqa: S608  # the conditions are ours
         self._run(f"UPDATE event SET arrives = ? WHERE n = ({first})", now, *values)  # noqa: S608  # the same
 
 

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any, Self
 from airflow_provider_salesblink.sandbox.activity import Habit, parse_life
 from airflow_provider_salesblink.sandbox.app import app
 from airflow_provider_salesblink.sandbox.database import IN_MEMORY
+from airflow_provider_salesblink.sandbox.event_history import History, fill_events, parse_histories
 from airflow_provider_salesblink.sandbox.fault_middleware import FaultMiddleware
 from airflow_provider_salesblink.sandbox.faults import Fault, parse_faults
 from airflow_provider_salesblink.sandbox.http_server import HOST, HttpServer
@@ -75,9 +76,9 @@ class Sandbox:
             self.shapes = shapes or Shapes()
             self.v1 = v1 or V1Rules()
             self.serves = frozenset(serves)
-            self.life = life
             if seed is not None:
                 load_seed(self._store, read_seed(seed))
+            self.life = life
         except BaseException:
             self._store.close()
             raise
@@ -227,12 +228,15 @@ class Sandbox:
 
     @property
     def life(self) -> tuple[Habit, ...]:
-        """Return the scheduled events. Setting it restarts the schedule; ``""`` stops it."""
+        """Return the scheduled events. Setting it restarts the schedule; ``""`` stops it. ``history`` adds a past."""
         return self._state.scheduler.habits
 
     @life.setter
     def life(self, life: str | Iterable[Habit]) -> None:
-        self._state.scheduler.schedule(parse_life(life) if isinstance(life, str) else life)
+        habits = parse_life(life) if isinstance(life, str) else life
+        for history in parse_histories(life) if isinstance(life, str) else ():
+            fill_events(self._store, history, self._state.random_seed)
+        self._state.scheduler.schedule(habits)
 
     @property
     def shapes(self) -> Shapes:
@@ -293,6 +297,14 @@ class Sandbox:
     def events(self) -> list[Event]:
         """Return all events of people, oldest first, those that have not arrived yet included."""
         return self._store.events.find(pending=True)
+
+    def fill_events(self, history: History, *, random_seed: int = 0) -> None:
+        """Add a past to the people in the sandbox, without API requests. ``events`` returns it.
+
+        :param random_seed: another one gives other events. The same one again adds nothing.
+        :raises SandboxUsageError: nobody in the sandbox has an address.
+        """
+        fill_events(self._store, history, random_seed)
 
     def add_event(self, message: str, *, lead_id: str | None = None, **details: Any) -> Event:  # each its own type
         """Add an event of a person, without an API request.

@@ -35,6 +35,7 @@ class State:
 
     def __init__(self, store: Store, *, key: str | None, random_seed: int, keep_requests: int) -> None:
         self.store = store
+        self.random_seed = random_seed
         self.key = _check_key(key or secrets.token_urlsafe(24))
         self.member_key = secrets.token_urlsafe(24)
         self.faults = ActiveFaults(random_seed)

@@ -225,6 +225,11 @@ class Store:
         with self._lock:
             return self._db.execute(statement, values).fetchall()
 
+    def run_many(self, statement: str, rows: Iterable[tuple[Any, ...]]) -> None:
+        """Execute one SQL statement for each row of values: for all, or for none if one fails."""
+        with self.transaction():
+            self._db.executemany(statement, rows)
+
 
 def _email_column(person: Person, *, default: str) -> str:
     return next((column for column in person.fields if is_email_column(column)), default)

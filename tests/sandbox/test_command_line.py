@@ -143,6 +143,12 @@ def test_activity_happens_without_requests(start: Callable[..., Served]) -> None
     assert served.end(signal.SIGTERM) == 0
 
 
+def test_a_history_is_there_from_the_start(start: Callable[..., Served]) -> None:
+    served = start("--seed", "demo", "--life", "history:events=200:days=2")
+
+    assert len(served.call("GET", "/api/public/v1.0.0/sent").json()) == 100
+
+
 def test_the_key_of_the_environment(start: Callable[..., Served]) -> None:
     assert start(SALESBLINK_SANDBOX_KEY="from-env").key == "from-env"
 
@@ -189,6 +195,7 @@ def test_help_lists_faults_shapes_and_events() -> None:
         "appear  ",
         "calm is",
         "busy is",
+        "history:events=",
     ):
         assert word in help_text
 

@@ -1,8 +1,6 @@
 """Totals of events: ``/analytics``."""
 
 import time
-from collections import Counter
-from collections.abc import Callable, Iterable
 from datetime import UTC, datetime
 from typing import Any
 from zoneinfo import ZoneInfo
@@ -10,7 +8,7 @@ from zoneinfo import ZoneInfo
 from fastapi import APIRouter, Request, Response
 
 from airflow_provider_salesblink.sandbox import event_store
-from airflow_provider_salesblink.sandbox.event_store import Event
+from airflow_provider_salesblink.sandbox.event_store import QUARTER_HOUR, Group, Totals
 from airflow_provider_salesblink.sandbox.mailboxes import MAILBOXES
 from airflow_provider_salesblink.sandbox.request_checks import V1Route, state_of
 from airflow_provider_salesblink.sandbox.v1 import PREFIX
@@ -34,37 +32,39 @@ COUNTERS = {
 @router.get("/overall")
 async def analytics_overall(request: Request) -> Response:
     """Return the totals of a window, with rates in percent."""
-    return done(_with_rates(count_events(_events(request))), **_echo(request))
+    totals = state_of(request).store.events.total(events_wanted(request))
+    return done(_with_rates(counters(totals)), **_echo(request))
 
 
 @router.get("/daily")
 async def analytics_daily(request: Request) -> Response:
     """Return the totals of each day on which something happened, oldest first."""
     zone = _zone(given(request, "timezone") or "UTC")
-    days = _grouped(_events(request), lambda event: _day(event, zone))
-    totals = [{"_id": {"date": day}} | count_events(days[day]) for day in sorted(days)]
-    return done(totals, **_echo(request))
+    days: dict[str, Totals] = {}
+    # A day begins at a full quarter of an hour of UTC, in every time zone.
+    for quarter, totals in _totals(request, "quarter_hour").items():
+        days.setdefault(_day(quarter * QUARTER_HOUR, zone), Totals()).add(totals.counts, totals.last)
+    return done([{"_id": {"date": day}} | counters(days[day]) for day in sorted(days)], **_echo(request))
 
 
 @router.get("/lead-stats")
 async def analytics_leads(request: Request) -> Response:
     """Return the totals of each address."""
-    people = _grouped(_events(request), lambda event: event.email)
-    return _paged(request, [{"_id": email} | _activity(events) for email, events in people.items()])
+    return _paged(request, [_activity(email, totals) for email, totals in _totals(request, "email").items()])
 
 
 @router.get("/mailbox-stats")
 async def analytics_mailboxes(request: Request) -> Response:
     """Return the totals of each mailbox."""
-    found = _grouped(_events(request), lambda event: str(event.extra["sender"]))
-    totals = [{"_id": sender} | _activity(events) | {"sender": _sender(sender)} for sender, events in found.items()]
-    return _paged(request, totals)
+    found = _totals(request, "sender")
+    return _paged(
+        request, [_activity(sender, totals) | {"sender": _sender(sender)} for sender, totals in found.items()]
+    )
 
 
-def count_events(events: Iterable[Event]) -> dict[str, int]:
-    """Return the number of events of each kind."""
-    found = Counter(event.message for event in events)
-    return {name: found[message] for message, name in COUNTERS.items()}
+def counters(totals: Totals) -> dict[str, int]:
+    """Return the number of events of each kind, under the names of the API."""
+    return {name: totals.counts[message] for message, name in COUNTERS.items()}
 
 
 def percent(part: int, whole: int) -> float:
@@ -82,19 +82,12 @@ def _with_rates(counts: dict[str, int]) -> dict[str, float]:
     }
 
 
-def _activity(events: list[Event]) -> dict[str, int]:
-    return count_events(events) | {"last_activity": max(event.time for event in events)}
+def _activity(key: str, totals: Totals) -> dict[str, Any]:
+    return {"_id": key} | counters(totals) | {"last_activity": totals.last}
 
 
-def _events(request: Request) -> list[Event]:
-    return state_of(request).store.events.find(events_wanted(request))
-
-
-def _grouped(events: Iterable[Event], key: Callable[[Event], str]) -> dict[str, list[Event]]:
-    groups: dict[str, list[Event]] = {}
-    for event in events:
-        groups.setdefault(key(event), []).append(event)
-    return groups
+def _totals(request: Request, by: Group) -> dict[Any, Totals]:
+    return state_of(request).store.events.totals(events_wanted(request), by)
 
 
 def _echo(request: Request) -> dict[str, int]:
@@ -114,8 +107,8 @@ def _zone(name: str) -> ZoneInfo:
         raise V1Error(400, f"Unknown time zone '{name}'.") from None
 
 
-def _day(event: Event, zone: ZoneInfo) -> str:
-    return datetime.fromtimestamp(event.time / 1000, UTC).astimezone(zone).date().isoformat()
+def _day(time_ms: int, zone: ZoneInfo) -> str:
+    return datetime.fromtimestamp(time_ms / 1000, UTC).astimezone(zone).date().isoformat()
 
 
 def _sender(sender_id: str) -> dict[str, Any]:

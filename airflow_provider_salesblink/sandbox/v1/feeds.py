@@ -77,7 +77,8 @@ def _page(request: Request, wanted: EventFilter, order: Order, index: int, limit
     if rules.feed_moves and state.event_pages % rules.feed_moves == 0:
         events.let_arrive(wanted, order=order)
     skip = index * limit - _repeated(index, limit, rules.feed_repeats)
-    return [_shown(event, rules) for event in events.find(wanted, order=order, limit=limit, skip=skip)]
+    found = events.find(wanted, order=order, shuffle=state.event_pages, limit=limit, skip=skip)
+    return [_shown(event, rules) for event in found]
 
 
 def _repeated(index: int, limit: int, every: int) -> int:

@@ -17,9 +17,7 @@ from airflow_provider_salesblink.sandbox.lead_columns import to_snake_case
 from airflow_provider_salesblink.sandbox.seeds import TEAM
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
-
-    from airflow_provider_salesblink.sandbox.event_store import Event
+    from airflow_provider_salesblink.sandbox.event_store import Event, Totals
     from airflow_provider_salesblink.sandbox.records import Person
     from airflow_provider_salesblink.sandbox.store import Store
     from airflow_provider_salesblink.sandbox.v1.rules import V1Rules
@@ -80,12 +78,12 @@ def lead_status(store: Store, lead: Person, sequence_id: str | None) -> str:
     """Return the state of a lead in one sequence or, without one, the most advanced state in any."""
     if lead.unsubscribed:
         return STATUSES[UNSUBSCRIBED]
-    return status_after(store.events.find(EventFilter(lead_id=lead.id, sequence_id=sequence_id)))
+    return status_after(store.events.total(EventFilter(lead_id=lead.id, sequence_id=sequence_id)))
 
 
-def status_after(events: Iterable[Event]) -> str:
-    """Return the state of a lead after these events."""
-    reached = [STATUSES[event.message] for event in events if event.message in STATUSES]
+def status_after(totals: Totals) -> str:
+    """Return the state of a lead after the events that these totals count."""
+    reached = [STATUSES[message] for message in totals.counts if message in STATUSES]
     return max(reached, key=_RANKS.__getitem__, default=NOT_CONTACTED)
 
 

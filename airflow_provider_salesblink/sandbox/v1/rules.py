@@ -49,7 +49,8 @@ class V1Rules:
     :param check_domain: a blocked domain counts there too.
     :param blocklist_shape: where ``GET /unsubscribe`` has its entries: ``data``, ``data.entries`` or ``data.data``.
     :param blocklist_delay: seconds until the blocklist shows a person who unsubscribed. Mail stops at once.
-    :param feed_order: order of events in feeds and reports: by their times, or the latest to arrive first.
+    :param feed_order: order of events in feeds and reports: by their times, or the latest to arrive first. With
+        ``shuffled_ties``, the newest come first, and those of the same millisecond in another order on each page.
     :param feed_moves: at every n-th page of a feed or of the reports, an event arrives that was still to come, so that
         later pages move; 0 = never.
     :param feed_repeats: every n-th page begins with the last event of the page before it; 0 = never.
@@ -88,7 +89,7 @@ class V1Rules:
     check_domain: bool = True
     blocklist_shape: Literal["data", "entries", "data.data"] = "data"
     blocklist_delay: float = 0.0
-    feed_order: Literal["newest", "oldest", "arrival"] = "newest"
+    feed_order: Literal["newest", "oldest", "arrival", "shuffled_ties"] = "newest"
     feed_moves: int = 0
     feed_repeats: int = 0
     feed_lead: Literal["none", "lead", "lead_id"] = "none"

@@ -9,7 +9,7 @@ from airflow_provider_salesblink.sandbox.event_store import EventFilter
 from airflow_provider_salesblink.sandbox.mailboxes import MAILBOXES, Mailbox
 from airflow_provider_salesblink.sandbox.request_checks import V1Route, state_of
 from airflow_provider_salesblink.sandbox.v1 import PREFIX
-from airflow_provider_salesblink.sandbox.v1.analytics import count_events, percent
+from airflow_provider_salesblink.sandbox.v1.analytics import counters, percent
 from airflow_provider_salesblink.sandbox.v1.answers import done, page_of, require, text
 
 router = APIRouter(prefix=f"{PREFIX}/senders", route_class=V1Route, include_in_schema=False)
@@ -33,7 +33,7 @@ async def get_sender_health(request: Request, sender_id: str) -> Response:
     mailbox = require(next((mailbox for mailbox in MAILBOXES if mailbox.id == sender_id), None), "Sender")
     now = int(time.time() * 1000)
     last_week = EventFilter(sender=mailbox.id, since=now - WEEK)
-    return done(_health(mailbox, count_events(state_of(request).store.events.find(last_week)), now))
+    return done(_health(mailbox, counters(state_of(request).store.events.total(last_week)), now))
 
 
 def _shown(mailbox: Mailbox) -> dict[str, Any]:

@@ -6,7 +6,7 @@ from typing import Any
 
 from fastapi import APIRouter, Request, Response
 
-from airflow_provider_salesblink.sandbox.event_store import REPLIED, SENT, Event, EventFilter
+from airflow_provider_salesblink.sandbox.event_store import REPLIED, SENT, EventFilter, Totals
 from airflow_provider_salesblink.sandbox.lead_columns import to_snake_case
 from airflow_provider_salesblink.sandbox.records import Person
 from airflow_provider_salesblink.sandbox.request_checks import V1Route, state_of
@@ -86,7 +86,7 @@ def _require_lead(store: Store, sequence_id: str, lead_id: str) -> Person:
 
 def _leads(store: Store, sequence_id: str, page: Page = EVERYTHING) -> list[tuple[dict[str, Any], Person | None]]:
     return [
-        (_lead(lead_id, email, lead, store.events.find(EventFilter(lead_id=lead_id, sequence_id=sequence_id))), lead)
+        (_lead(lead_id, email, lead, store.events.total(EventFilter(lead_id=lead_id, sequence_id=sequence_id))), lead)
         for lead_id, email, lead in _people(store, sequence_id, page)
     ]
 
@@ -107,7 +107,7 @@ def _before_the_first_run(store: Store, sequence_id: str) -> list[Person]:
     return store.leads.of_campaign(sequence_id) if store.rules.unran_lists_leads else []
 
 
-def _lead(lead_id: str, email: str, lead: Person | None, events: list[Event]) -> dict[str, Any]:
-    status = "unsubscribed" if lead and lead.unsubscribed else status_after(events)
+def _lead(lead_id: str, email: str, lead: Person | None, totals: Totals) -> dict[str, Any]:
+    status = "unsubscribed" if lead and lead.unsubscribed else status_after(totals)
     found = {"lead_id": lead_id if lead else None, "email": lead.email if lead else email, "status": status}
-    return found | names_of(lead) | ({"last_task_time": events[-1].time} if events else {})
+    return found | names_of(lead) | ({"last_task_time": totals.last} if totals.counts else {})

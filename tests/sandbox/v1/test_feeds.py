@@ -83,6 +83,21 @@ def test_the_latest_to_arrive_may_come_first(sandbox: Sandbox, call: Call, path:
     assert times(call, path) == [3, 1, 2, 4]
 
 
+@pytest.mark.parametrize("path", ["sent", "reports"])
+@pytest.mark.parametrize(("order", "different"), [("newest", 1), ("shuffled_ties", 3)])
+def test_events_of_the_same_millisecond_may_change_places(
+    sandbox: Sandbox, call: Call, path: str, order: Literal["newest", "shuffled_ties"], different: int
+) -> None:
+    for at in (7, 8, *[7] * 20, 6):
+        sandbox.add_event("Sent", time_ms=at)
+    sandbox.v1 = V1Rules(feed_order=order)
+
+    pages = [events_of(call, path) for _ in range(3)]
+
+    assert len({tuple(event["id"] for event in page) for page in pages}) == different
+    assert all([event["time"] for event in page] == [8, *[7] * 21, 6] for page in pages)
+
+
 @pytest.mark.parametrize("to_inclusive", [True, False])
 @pytest.mark.parametrize("from_inclusive", [True, False])
 @pytest.mark.parametrize("path", ["sent", "reports"])
