@@ -52,8 +52,9 @@ class CampaignReportOperator(SalesBlinkOperator):
     :param events_path: the folder that is the ``output_path`` of ``ExtractEventsOperator`` (templated).
     :param outcomes_path: the ``outcomes_path`` of ``AddProspectsOperator``, or a folder of such files, to count the
         people who were added (templated). Name those of this campaign only: the files do not say which one it is.
-    :param since: the earliest time to report on: ISO text with a time zone, or an aware datetime (templated).
-    :param until: the first time after that, in the same forms (templated).
+    :param since: the earliest time to report on: ISO text (in UTC unless it has a time zone; templated), or a
+        ``datetime`` with a time zone. None for the first event.
+    :param until: the first time to leave out, in the same forms. None for the newest event.
     :param salesblink_conn_id: the Airflow connection that holds the key (templated).
     :param max_wait: the most seconds that the task may be deferred after 429s.
     """

@@ -12,6 +12,7 @@ from airflow_provider_salesblink.choices import FeedName, FileFormat, PeopleAs
 from airflow_provider_salesblink.links import CampaignLink
 from airflow_provider_salesblink.operators.base import SalesBlinkOperator, one_of, outcome
 from airflow_provider_salesblink.operators.files import fail_for_good
+from airflow_provider_salesblink.operators.reports import CampaignReportOperator
 
 if TYPE_CHECKING:
     import os
@@ -25,6 +26,8 @@ if TYPE_CHECKING:
     from airflow_provider_salesblink.results.extract import Extraction
     from airflow_provider_salesblink.results.folder import Folder
     from airflow_provider_salesblink.results.windows import Plan
+
+__all__ = ["CampaignReportOperator", "ExtractEventsOperator"]
 
 FEEDS = get_args(FeedName)
 

@@ -61,13 +61,14 @@ def read_rows(file: IO[bytes], name: str, columns: tuple[str, ...]) -> Iterator[
 
 
 def _of_lines(lines: IO[bytes] | gzip.GzipFile, columns: tuple[str, ...]) -> Iterator[Row]:
+    required = set(columns)
     # On Airflow 2, a file of a storage cannot be iterated over.
     for number, line in enumerate(iter(lines.readline, b""), start=1):
         try:
             row = json.loads(line)
         except ValueError:
             raise InvalidInputError(f"Its line {number} is not JSON, so it may be damaged or cut off.") from None
-        if not isinstance(row, dict) or any(column not in row for column in columns):
+        if not isinstance(row, dict) or not required <= row.keys():
             raise InvalidInputError(f"Its line {number} has not the columns {', '.join(columns)}.")
         yield row
 

@@ -11,7 +11,6 @@ from hashlib import blake2b
 from itertools import islice
 from typing import TYPE_CHECKING, Any, Literal
 
-from airflow_provider_salesblink.client.identity import is_address
 from airflow_provider_salesblink.client.redaction import find_addresses, redacted
 
 if TYPE_CHECKING:
@@ -34,7 +33,7 @@ LONGEST_NAME = 160
 _OF_FEED = {name: name for name in ("sent", "opens", "clicks", "replies")}
 _OF_REPORT = {"bounced": "bounces", "unsubscribed": "unsubscribes"}
 _TABLE = """
-PRAGMA cache_size = -32000;
+PRAGMA cache_size = -8000;
 CREATE TABLE event (key INTEGER PRIMARY KEY, measure TEXT, time INTEGER, person INTEGER, campaign INTEGER,
     mailbox INTEGER);
 """
@@ -107,6 +106,7 @@ class EventTally:
         self._hash_address = hash_address
         self._numbers: dict[str | None, int] = {None: 0}
         self._names: dict[str, tuple[int, str]] = {}
+        self._mailboxes: dict[str | None, int] = {}
         self._left_out = Counter[str]()
         self._database = sqlite3.connect("", isolation_level=None, check_same_thread=False)
         self._database.executescript(_TABLE)
@@ -125,7 +125,7 @@ class EventTally:
         :param names: campaign's id -> name, of campaigns whose events have no name.
         :param added: what to count as people added.
         """
-        has_people = self._one("SELECT count(*) FROM event WHERE person IS NOT NULL AND measure != 'added'") > 0
+        has_people = self._has_people()
         people = self._people("0") if has_people else {}
         days = self._days()
         if added == "first_mails":
@@ -153,7 +153,7 @@ class EventTally:
 
     def name(self, campaign_id: str) -> str | None:
         """Return the newest name that the events have of a campaign; None if they have none."""
-        return self._names[campaign_id][1] if campaign_id in self._names else None
+        return clean_name(self._names[campaign_id][1]) if campaign_id in self._names else None
 
     def close(self) -> None:
         """Delete the temporary file."""
@@ -173,9 +173,9 @@ class EventTally:
             return None
         at, campaign = _milliseconds(time), row.get("sequence_id")
         if campaign and row.get("sequence_name"):
-            self._names[campaign] = max(self._names.get(campaign, (0, "")), (at, clean_name(row["sequence_name"])))
+            self._names[campaign] = max(self._names.get(campaign, (0, "")), (at, row["sequence_name"]))
         who = row.get("person") or row.get("lead_id") or row.get("email")
-        mailbox = self._number(self._mailbox(row.get("sender")))
+        mailbox = self._number_of_mailbox(row.get("sender"))
         person = _key(who) if who else None
         return _key(row["feed"], str(row["id"])), measure, at, person, self._number(campaign), mailbox
 
@@ -188,9 +188,11 @@ class EventTally:
         key = _key(ADDED, str(row["person"]), str(row["prospect_id"]), row["time"])
         return key, ADDED, _milliseconds(time), None, 0, 0
 
-    def _mailbox(self, sender: str | None) -> str | None:
-        is_an_address = sender and (find_addresses(sender) or is_address(sender))
-        return self._hash_address(sender) if sender and is_an_address else sender or None
+    def _number_of_mailbox(self, sender: str | None) -> int:
+        if sender not in self._mailboxes:
+            has_address = sender is not None and bool(find_addresses(sender))
+            self._mailboxes[sender] = self._number(self._hash_address(str(sender)) if has_address else sender)
+        return self._mailboxes[sender]
 
     def _number(self, text: str | None) -> int:
         return self._numbers.setdefault(text or None, len(self._numbers))
@@ -248,6 +250,15 @@ class EventTally:
         for group, measure, count in self._database.execute(statement):
             found.setdefault(group, Counter())[measure] = count
         return found
+
+    def _has_people(self) -> bool:
+        """Return whether events say whose they are; no events at all are those of nobody."""
+        return bool(
+            self._one(
+                "SELECT NOT EXISTS (SELECT * FROM event WHERE measure != 'added') "
+                "OR EXISTS (SELECT * FROM event WHERE person IS NOT NULL)"
+            )
+        )
 
     def _one(self, statement: str) -> Any:  # noqa: ANN401  # what a database holds
         return self._database.execute(statement).fetchone()[0]

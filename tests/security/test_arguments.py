@@ -69,10 +69,12 @@ MEANT: dict[str, Any] = {
     "endpoint": "/lists",
     "query": {"search": "spring"},
     "body": {"name": "Spring"},
+    "since": "2026-11-01T00:00:00+00:00",
+    "until": "2026-11-25T00:00:00+00:00",
 }
 """A valid value for each argument. Add one for each new argument."""
 
-PATHS = ("outcomes_path", "output_path", "path", "rejected_path", "rows_path", "suppression_path")
+PATHS = ("events_path", "outcomes_path", "output_path", "path", "rejected_path", "rows_path", "suppression_path")
 """Paths of the user's files, which are never sent."""
 
 INJECTIONS = [
@@ -140,8 +142,8 @@ NOT_CALLED = (
 """Methods of the classic API that send nothing."""
 COMPARING = ("in_campaign", "look_up", "opted_out_elsewhere")
 """Calls that compare an argument with the answers, and need not send it."""
-V1_ONLY = ("api", "blocklist", "leads", "lists", "sequences")
-"""The modules of the operators that need API v1."""
+V1_ONLY = ("api", "blocklist", "leads", "lists", "reports", "sequences")
+"""The modules of the operators that need API v1, as the tests call them."""
 HEADERS = {
     "host",
     "user-agent",
@@ -276,9 +278,12 @@ PAIRS = [
 ]  # fmt: skip
 
 
-def needed(kind: type, argument: str) -> dict[str, Any]:
+def needed(kind: type, argument: str, folder: Path) -> dict[str, Any]:
     """Return its other required arguments, and options that make it fast."""
     options: dict[str, Any] = {} if issubclass(kind, BaseNotifier) else {"task_id": "t"}
+    path = inspect.signature(kind).parameters.get("output_path")
+    if path is not None and path.default is path.empty:
+        options["output_path"] = f"{folder}/output.html"
     if issubclass(kind, BaseSensorOperator):
         options |= {"timeout": 0, "poke_interval": 0.001, "max_consecutive_failures": 1}
     if issubclass(kind, LoadOperator):
@@ -320,7 +325,7 @@ def test_no_argument_of_a_task_leaves_its_place(
     api = "v1" if kind.__module__.rpartition(".")[2] in V1_ONLY else "classic"
     extra = {"pacing_url": f"file://{tmp_path}/pace.sqlite", "max_attempts": 1, "deletes_per_minute": 0}
     connection(host=server.url, password=KEY, extra={**extra, "api_version": api})
-    others = needed(kind, argument)
+    others = needed(kind, argument, tmp_path)
 
     def attempt(value: Any) -> None:
         task: Any
