@@ -1,1 +1,1 @@
-"""Results out of SalesBlink: what happened to whom, written to files exactly once. Works without Airflow."""
+"""Results out of SalesBlink: events and the state of people, written to files exactly once. Works without Airflow."""

@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from airflow_provider_salesblink.results.windows import Window
 
 UNDATED = "undated"
-"""Stands for the day of events whose time SalesBlink does not tell."""
+"""Stands for the day of events that have no readable time."""
 
 _SCHEMA = """
 PRAGMA journal_mode = OFF;

@@ -112,6 +112,8 @@ class Extraction:
                 "completely under a name that begins with _; if a run is interrupted while one takes its place, the "
                 "next run finishes it. Do not read the files while a run writes them."
             )
+        with self._folder.locked():
+            self._folder.repair()
         now = now or datetime.now(UTC)
         windows = {feed: self._window(feed, now) for feed in self.reports}
         expected = self._expected(windows)

@@ -60,8 +60,8 @@ class Folder:
         with FileLock(f"{self._path}/_lock", mode=0o600):
             yield
 
-    def names(self, subfolder: str) -> list[str]:
-        """Return the names of the files in a subfolder, sorted; none if it does not exist."""
+    def names(self, subfolder: str = "") -> list[str]:
+        """Return the names of the files in a subfolder, or in the folder itself, sorted; none if it does not exist."""
         try:
             # A cached listing would not show what another run wrote.
             self._fs.invalidate_cache()
@@ -86,14 +86,14 @@ class Folder:
         else:
             self._replace_remote(name, write)
 
-    def repair(self, subfolder: str) -> None:
-        """Finish or remove what an interrupted run left in a subfolder."""
+    def repair(self, subfolder: str = "") -> None:
+        """Finish or remove what an interrupted run left in a subfolder, or in the folder itself."""
+        place = self._at(subfolder)
         for name in self.names(subfolder):
-            path = self._at(f"{subfolder}/{name}")
-            found = _NEW.fullmatch(name)
+            path, found = f"{place}/{name}", _NEW.fullmatch(name)
             if found and self._digest(path) == found["digest"]:
                 log.info("An earlier run was interrupted: %s takes its place now.", found["name"])
-                self._fs.mv(path, self._at(f"{subfolder}/{found['name']}"))
+                self._fs.mv(path, f"{place}/{found['name']}")
             elif found or (self.is_local and name.startswith("_") and name.endswith(".part")):
                 self._fs.rm_file(path)
 
@@ -120,7 +120,7 @@ class Folder:
             write(local)
             local.flush()
             digest = _digest_of(local)
-            new = self._at(f"{subfolder}/_{last}.{digest}.new")
+            new = f"{self._at(subfolder)}/_{last}.{digest}.new"
             self._fs.makedirs(self._at(subfolder), exist_ok=True)
             self._fs.put_file(local.name, new)
         try:

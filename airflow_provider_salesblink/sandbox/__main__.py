@@ -121,8 +121,9 @@ life: comma-separated event:every=seconds[:after=seconds][xN]
   unsubscribe:every=30x2,reply:every=20
   x2 stops after two events; without it, the event repeats without end. The first event comes after `after` seconds,
   or after `every` seconds if `after` is not given.
-  history:events=100000:days=14:late=0.05:future=0.001 fills the feeds of the v1 API at the start (these are the
-  defaults): late is the share of events that arrive up to two days late, future of those dated 18 hours ahead.
+  history:events=100000:days=14:late=0.05:future=0.001 fills the feeds of the v1 API at the start with events of the
+  people in the sandbox (use --seed). These are the defaults. late is the share of events that arrive up to two days
+  late, future the share of those that are dated 18 hours ahead.
 {presets}
   events:
 {events}

@@ -25,6 +25,7 @@ import airflow_provider_salesblink
 from airflow_provider_salesblink.client import SalesBlinkClient, SalesBlinkError
 from airflow_provider_salesblink.client.retry import Policy
 from airflow_provider_salesblink.operators.load_base import LoadOperator
+from airflow_provider_salesblink.operators.results import CampaignReportOperator, ExtractEventsOperator
 from tests.client.raw_server import answer
 
 if TYPE_CHECKING:
@@ -70,7 +71,7 @@ MEANT: dict[str, Any] = {
     "query": {"search": "spring"},
     "body": {"name": "Spring"},
     "since": "2026-11-01T00:00:00+00:00",
-    "until": "2026-11-25T00:00:00+00:00",
+    "until": "2026-11-02T00:00:00+00:00",
 }
 """A valid value for each argument. Add one for each new argument."""
 
@@ -131,7 +132,7 @@ def always_successful(request: Received) -> Iterator[Piece]:
 SHAPES = {"campaigns": 2, "campaign": 3, "campaign-status": 2, "prospect": 3, "prospects": 3, "prospect-add": 2,
           "prospect-unsubscribe": 2, "my-team": 2}  # fmt: skip
 """The fixed segment of each documented path, and the most segments that such a path has."""
-SHAPES_OF_V1 = {"lists": 4, "leads": 4, "contacts": 3, "sequences": 4, "unsubscribe": 3}
+SHAPES_OF_V1 = {"analytics": 3, "lists": 4, "leads": 4, "contacts": 3, "sent": 2, "sequences": 4, "unsubscribe": 3}
 """The same below the root of API v1."""
 NEVER_SENT = ("allow_other_campaigns", "learn", "list_id", "with_columns")
 """Arguments of calls that the classic API does not get."""
@@ -142,8 +143,8 @@ NOT_CALLED = (
 """Methods of the classic API that send nothing."""
 COMPARING = ("in_campaign", "look_up", "opted_out_elsewhere")
 """Calls that compare an argument with the answers, and need not send it."""
-V1_ONLY = ("api", "blocklist", "leads", "lists", "reports", "sequences")
-"""The modules of the operators that need API v1, as the tests call them."""
+V1_ONLY = ("api", "blocklist", "leads", "lists", "reports", "results", "sequences")
+"""The modules of the operators that need API v1."""
 HEADERS = {
     "host",
     "user-agent",
@@ -281,15 +282,16 @@ PAIRS = [
 def needed(kind: type, argument: str, folder: Path) -> dict[str, Any]:
     """Return its other required arguments, and options that make it fast."""
     options: dict[str, Any] = {} if issubclass(kind, BaseNotifier) else {"task_id": "t"}
-    path = inspect.signature(kind).parameters.get("output_path")
-    if path is not None and path.default is path.empty:
-        options["output_path"] = f"{folder}/output.html"
     if issubclass(kind, BaseSensorOperator):
         options |= {"timeout": 0, "poke_interval": 0.001, "max_consecutive_failures": 1}
     if issubclass(kind, LoadOperator):
         options["settle"] = 0
     if argument == "body":
         options["method"] = "POST"
+    if kind is ExtractEventsOperator:
+        options |= {"feeds": ["sent"], "output_path": folder / "events"}
+    if kind is CampaignReportOperator:
+        options["output_path"] = folder / "report.html"
     taken = set(kind.template_fields) - {argument, *PATHS, "salesblink_conn_id"}
     for one, other in PAIRS:
         if argument in (one, other):
