@@ -170,7 +170,7 @@ class CampaignReportOperator(SalesBlinkOperator):
         folders = [ObjectStoragePath(path) / feed for feed in get_args(FeedName)]
         files = [file for folder in folders if folder.is_dir() for file in _data_files(folder)]
         files = [file for file in files if may_overlap(file.name, window)]
-        self.log.info("Reading %s files of events.", f"{len(files):,}")
+        self.log.info("Event files to read: %s.", f"{len(files):,}")
         return _rows("events_path", files, EVENT_COLUMNS)
 
     def _names(self, client: SalesBlinkClient, wanted: str | None, tally: EventTally) -> dict[str, str]:
@@ -206,10 +206,20 @@ class CampaignReportOperator(SalesBlinkOperator):
             since=parse_time("since", self.since),
             until=parse_time("until", self.until),
             csv_name=PurePosixPath(csv_path).name,
+            data_until=self._data_until(campaign_id),
         )
         # The page last: anyone who sees it finds the CSV file that it names.
         write_lines(csv_path, csv_lines(figures, title))
         write_lines(self.output_path, [page(figures, heading, _link)])
+
+    def _data_until(self, campaign_id: str | None) -> datetime | None:
+        from airflow_provider_salesblink.results.event_files import extracted_until
+        from airflow_provider_salesblink.results.folder import Folder
+
+        if self.events_path is None:
+            return None
+        found = ObjectStoragePath(self.events_path)
+        return extracted_until(Folder(found.fs, found.path), campaign_id)
 
 
 def _csv_path(path: str) -> str:

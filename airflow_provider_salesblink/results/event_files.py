@@ -6,13 +6,16 @@ import gzip
 import json
 import zlib
 from datetime import UTC, date, datetime, time, timedelta
-from typing import IO, TYPE_CHECKING, Any
+from typing import IO, TYPE_CHECKING, Any, get_args
 
+from airflow_provider_salesblink.choices import FeedName
 from airflow_provider_salesblink.client.errors import InvalidInputError
+from airflow_provider_salesblink.results.cursor import Cursor, CursorFile
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
+    from airflow_provider_salesblink.results.folder import Folder
     from airflow_provider_salesblink.results.windows import Window
 
     Row = dict[str, Any]
@@ -42,6 +45,21 @@ def may_overlap(name: str, window: Window) -> bool:
     except ValueError:
         return True
     return start < window.until and (window.since is None or window.since < start + timedelta(days=1))
+
+
+def extracted_until(folder: Folder, campaign_id: str | None) -> datetime | None:
+    """Return until when all feeds have been extracted, from the cursor in their folder; None if it does not say.
+
+    :param campaign_id: the campaign whose events are wanted; None for all.
+    """
+    cursors = [Cursor(CursorFile(folder), each) for each in dict.fromkeys((campaign_id, None))]
+    try:
+        found = [[cursor.position(feed) for cursor in cursors] for feed in get_args(FeedName)]
+    except InvalidInputError:
+        return None
+    times = [max((each.until for each in positions if each), default=None) for positions in found]
+    known = [each for each in times if each is not None]
+    return min(known) if len(known) == len(times) else None
 
 
 def read_rows(file: IO[bytes], name: str, columns: tuple[str, ...]) -> Iterator[Row]:

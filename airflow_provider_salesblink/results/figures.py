@@ -11,6 +11,7 @@ from hashlib import blake2b
 from itertools import islice
 from typing import TYPE_CHECKING, Any, Literal
 
+from airflow_provider_salesblink.client.errors import InvalidInputError
 from airflow_provider_salesblink.client.redaction import find_addresses, redacted
 
 if TYPE_CHECKING:
@@ -165,7 +166,7 @@ class EventTally:
         measure = measure_of(row)
         if measure is None or (self._campaign_id is not None and row.get("sequence_id") != self._campaign_id):
             return None
-        time = None if row.get("time") is None else datetime.fromisoformat(row["time"])
+        time = None if row.get("time") is None else _time(row["time"])
         if time is not None and time not in self._window:
             return None
         if time is None or time > now:
@@ -182,7 +183,7 @@ class EventTally:
     def _added(self, row: Row) -> tuple[Any, ...] | None:
         if row["outcome"] != "added":
             return None
-        time = datetime.fromisoformat(row["time"])
+        time = _time(row["time"])
         if time not in self._window:
             return None
         key = _key(ADDED, str(row["person"]), str(row["prospect_id"]), row["time"])
@@ -286,6 +287,22 @@ def _key(*texts: str) -> int:
     """Return a number for texts. Among a million events, two have the same one once in 30 million reports."""
     joined = "\0".join(texts).encode(errors="surrogatepass")
     return int.from_bytes(blake2b(joined, digest_size=8).digest(), signed=True)
+
+
+def _time(text: object) -> datetime:
+    """Return the time of a row.
+
+    :raises InvalidInputError: it is not ISO text with a time zone.
+    """
+    try:
+        time: datetime | None = datetime.fromisoformat(str(text))
+    except ValueError:
+        time = None
+    if time is None or time.tzinfo is None:
+        raise InvalidInputError(
+            "A row of the files has a time that is not ISO text with a time zone: extract it again."
+        )
+    return time
 
 
 def _milliseconds(time: datetime) -> int:

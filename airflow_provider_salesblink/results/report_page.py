@@ -48,6 +48,7 @@ class Heading:
     :param since: where the report starts; None for the first event.
     :param until: where it ends; None for the newest event.
     :param csv_name: the name of the file with the same figures, in the page's folder.
+    :param data_until: until when everything has been extracted; None if that is not known.
     """
 
     title: str
@@ -55,6 +56,7 @@ class Heading:
     since: datetime | None
     until: datetime | None
     csv_name: str
+    data_until: datetime | None = None
 
 
 @dataclass(frozen=True)

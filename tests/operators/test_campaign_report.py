@@ -124,8 +124,38 @@ def test_what_is_extracted_is_reported_without_an_address(
     assert result.get("people_mailed") == (None if people == "none" else 2)
     page = (tmp_path / "r.html").read_text(encoding="utf-8")
     assert "Spring" in page
+    assert "Data until " in page
     everything = page + (tmp_path / "r.csv").read_text(encoding="utf-8") + json.dumps(result) + " ".join(task_log())
     assert "@example.com" not in everything + caplog.text
+
+
+@pytest.mark.parametrize(
+    ("until", "campaign_id", "shown"),
+    [
+        ({}, None, None),
+        (dict.fromkeys(FEEDS, "09:00"), None, "09:00"),
+        (dict.fromkeys(FEEDS, "09:00") | {"clicks": "07:00"}, "c1", "07:00"),
+        (dict.fromkeys(FEEDS[1:], "09:00"), None, None),
+        ({f"{feed} of c1": "10:00" for feed in FEEDS}, "c1", "10:00"),
+        ({f"{feed} of c1": "10:00" for feed in FEEDS}, "c2", None),
+        ({f"{feed} of c1": "10:00" for feed in FEEDS}, None, None),
+        (dict.fromkeys(FEEDS, "later"), None, None),
+    ],
+)
+def test_the_page_says_until_when_every_feed_was_extracted(
+    until: dict[str, str], campaign_id: str | None, shown: str | None, tmp_path: Path
+) -> None:
+    rows = [row("sent", number, sequence_id=each) for number, each in enumerate(("c1", "c2"))]
+    events = write_events(tmp_path / "events", rows)
+    feeds = {
+        key: {"until": f"2026-11-20T{time}:00.000+00:00", "events": 1, "seconds": 1.0} for key, time in until.items()
+    }
+    (events / "_cursor.json").write_text(json.dumps({"version": 1, "feeds": feeds}))
+
+    report(tmp_path / "r.html", events_path=events, campaign_id=campaign_id)
+
+    page = (tmp_path / "r.html").read_text()
+    assert (f"Data until 20 Nov 2026, {shown} UTC." in page) if shown else "Data until" not in page
 
 
 def test_a_mailbox_named_by_its_address_is_shown_as_its_hash(tmp_path: Path) -> None:

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
+from airflow_provider_salesblink.client.errors import InvalidInputError
 from airflow_provider_salesblink.results.figures import EventTally
 from airflow_provider_salesblink.results.windows import Window
 from tests.results.report_events import EVER, MONDAY, NOW, figures_of, row
@@ -162,7 +163,7 @@ def _peak(count: int) -> int:
         tally.close()
 
 
-@pytest.mark.parametrize("time", ["yesterday", 5])
+@pytest.mark.parametrize("time", ["yesterday", 5, "2026-11-02T09:00:00"])
 def test_a_time_that_is_not_one_is_an_error(time: Any) -> None:
-    with pytest.raises((ValueError, TypeError)):
+    with pytest.raises(InvalidInputError, match="not ISO text with a time zone"):
         figures_of({**row("sent", 1), "time": time})

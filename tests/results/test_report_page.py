@@ -67,7 +67,7 @@ def test_the_first_lines_say_what_when_and_until_when() -> None:
     shown = text(rendered(row("sent", 1), row("opens", 2, days=3)))
 
     assert shown.startswith("Spring, 2 Nov to 5 Nov 2026 – campaign report Spring 2 Nov to 5 Nov 2026. "
-                            "Data until 5 Nov 2026, 09:00 UTC, the newest event.")  # fmt: skip
+                            "Newest event: 5 Nov 2026, 09:00 UTC.")  # fmt: skip
 
 
 @pytest.mark.parametrize(
@@ -80,7 +80,13 @@ def test_the_first_lines_say_what_when_and_until_when() -> None:
     ],
 )
 def test_the_period_is_the_one_that_was_asked_for(since: datetime | None, until: datetime | None, shown: str) -> None:
-    assert f"Spring {shown} Data until" in text(rendered(row("sent", 1), since=since, until=until))
+    assert f"Spring {shown} Newest event:" in text(rendered(row("sent", 1), since=since, until=until))
+
+
+def test_a_quiet_campaign_shows_until_when_the_data_is_complete() -> None:
+    shown = text(rendered(row("sent", 1), data_until=START + timedelta(days=20, hours=8)))
+
+    assert "2 Nov 2026. Data until 21 Nov 2026, 08:00 UTC. Newest event: 2 Nov 2026, 09:00 UTC." in shown
 
 
 def test_without_events_the_page_says_so_and_shows_zeros() -> None:
