@@ -5,14 +5,17 @@ from __future__ import annotations
 import csv
 import json
 import logging
+from collections import Counter
 from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Any
 
 import pytest
 from airflow.providers.common.compat.sdk import AirflowFailException
+from fsspec.implementations.memory import MemoryFileSystem
 
 from airflow_provider_salesblink.operators.reports import CampaignReportOperator
 from airflow_provider_salesblink.operators.results import ExtractEventsOperator
+from airflow_provider_salesblink.sandbox.event_history import History
 from tests.apis import BOTH
 from tests.results.report_events import MONDAY, NOW, row, write_events
 
@@ -23,8 +26,17 @@ if TYPE_CHECKING:
     from airflow_provider_salesblink.sandbox import Sandbox
     from tests.conftest import CampaignUnderTest
 
+try:
+    from airflow.sdk.io import attach
+except ImportError:
+    from airflow.io.store import attach
+
 FEEDS = ("sent", "opens", "clicks", "replies", "reports")
 ONE_OF_EACH = {"sent": 1, "opens": 1, "clicks": 1, "replies": 1, "bounces": 1, "unsubscribes": 1}
+COUNTED_AS = {
+    "Sent": "sent", "Opened": "opens", "Clicked": "clicks", "Replied": "replies", "Bounced": "bounces",
+    "Unsubscribed": "unsubscribes",
+}  # fmt: skip
 EVENTS = [
     *(row(feed, number, person="ana") for number, feed in enumerate(["sent", "opens", "clicks", "replies", "reports"])),
     row("reports", 9, person="ana", message="Unsubscribed", days=1),
@@ -158,6 +170,29 @@ def test_the_page_says_until_when_every_feed_was_extracted(
     assert (f"Data until 20 Nov 2026, {shown} UTC." in page) if shown else "Data until" not in page
 
 
+@pytest.mark.apis("v1")
+def test_the_figures_are_what_happened(sandbox: Sandbox, tmp_path: Path) -> None:
+    for name in ("Spring", "Autumn"):
+        campaign_id = sandbox.add_campaign(name, paused=True)
+        for number in range(100):
+            sandbox.add_person(campaign_id, {"Email": f"{name}{number}@example.com"})
+    sandbox.fill_events(History(events=3_000, days=10, late=0, future=0.01))
+    ExtractEventsOperator(task_id="e", feeds=FEEDS, output_path=tmp_path / "events").execute({})
+
+    until = datetime.now(UTC) - timedelta(hours=1)
+
+    result = report(tmp_path / "r.html", events_path=tmp_path / "events", until=until)
+
+    events = [each for each in sandbox.events if each.time < int(until.timestamp() * 1000)]
+    expected = Counter(COUNTED_AS[each.message] for each in events if each.message in COUNTED_AS)
+    assert expected["sent"] > 1_000
+    assert {name: result[name] for name in COUNTED_AS.values()} == expected
+    assert result["people_mailed"] == len({each.email for each in events if each.message == "Sent"})
+    found = figures_in(tmp_path / "r.csv")
+    for table in ("day", "mailbox", "campaign"):
+        assert sum(int(each["sent"]) for each in found if each["table"] == table) == expected["sent"]
+
+
 def test_a_mailbox_named_by_its_address_is_shown_as_its_hash(tmp_path: Path) -> None:
     events = write_events(tmp_path / "events", [row("sent", 1, sender="box@example.com", email="ana@example.com")])
 
@@ -236,6 +271,25 @@ def test_people_added_come_from_outcomes_of_one_file_or_a_folder(tmp_path: Path)
 
         assert result["people_added"] == 2
         assert [each["people_added"] for each in figures_in(tmp_path / "r.csv") if each["table"] == "day"] == ["1", "1"]
+
+
+def test_other_storages_work(tmp_path: Path) -> None:
+    storage = MemoryFileSystem()
+    attach(protocol="memory", fs=storage)
+    events = write_events(tmp_path / "events", EVENTS)
+    for path in events.rglob("*.jsonl"):
+        storage.pipe(f"/lake-of-reports/{path.relative_to(events)}", path.read_bytes())
+
+    result = CampaignReportOperator(
+        task_id="t", events_path="memory://lake-of-reports", output_path="memory://reports/r.html"
+    ).execute({})
+
+    report(tmp_path / "r.html", events_path=f"file://{events}/")
+    assert result["csv_path"] == "memory://reports/r.csv"
+    for name in ("r.html", "r.csv"):
+        assert storage.cat(f"/reports/{name}") == (tmp_path / name).read_bytes()
+    with pytest.raises(AirflowFailException, match="is not a folder"):
+        report(tmp_path / "r.html", events_path="memory://no-lake")
 
 
 def test_templates_are_rendered_and_paths_may_be_objects(run_dag: Callable[..., Any], dag: Any, tmp_path: Path) -> None:

@@ -206,6 +206,16 @@ def test_a_high_rate_is_marked_in_words_too() -> None:
     assert " high " not in text(rendered(*rows[:19], *few)).replace("marked as high", "")
 
 
+def test_the_unsubscribes_of_a_day_are_never_marked_and_its_bounces_are() -> None:
+    mails = [row("sent", number) for number in range(300)]
+    after = [row("reports", number, message="Unsubscribed") for number in range(30)]
+    bounces = [row("reports", 100 + number) for number in range(30)]
+
+    by_day = text(rendered(*mails, *after, *bounces)).partition("Day (UTC)")[2]
+
+    assert "10.0% high 30 of 300 10.0% 30 of 300" in by_day
+
+
 def test_many_mailboxes_are_cut_on_the_page_but_not_in_the_csv() -> None:
     figures = figures_of(*(row("sent", number, sender=f"mailbox-{number}") for number in range(150)))
 
@@ -262,6 +272,7 @@ def test_the_csv_has_the_same_figures() -> None:
         ("m1", "0.0000"), ("m2", ""),
     ]  # fmt: skip
     assert [(each["key"], each["name"]) for each in found if each["table"] == "campaign"] == [("c1", "Spring")]
+    assert {each["people_added"] for each in found if each["table"] in ("mailbox", "campaign")} == {""}
 
 
 @pytest.mark.parametrize("name", ["=1+1", "+1", "-1", "@SUM(A1)"])
