@@ -12,7 +12,7 @@ from airflow.providers.common.compat.sdk import AirflowFailException, ObjectStor
 
 from airflow_provider_salesblink.argument_types import path_text
 from airflow_provider_salesblink.choices import FeedName
-from airflow_provider_salesblink.links import CampaignLink, campaign_page
+from airflow_provider_salesblink.links import ALL, CampaignLink, campaign_page
 from airflow_provider_salesblink.operators.base import SalesBlinkOperator, outcome
 from airflow_provider_salesblink.operators.files import check_path, fail_for_good, open_bytes, write_lines
 
@@ -27,7 +27,6 @@ if TYPE_CHECKING:
     Row = dict[str, Any]
     Time = str | datetime | None
 
-ALL = "all"
 _FOREVER = datetime.max.replace(tzinfo=UTC)
 
 
@@ -60,7 +59,13 @@ class CampaignReportOperator(SalesBlinkOperator):
     """
 
     template_fields: Sequence[str] = (
-        *("output_path", "campaign_id", "events_path", "outcomes_path", "since", "until", "salesblink_conn_id"),
+        "output_path",
+        "campaign_id",
+        "events_path",
+        "outcomes_path",
+        "since",
+        "until",
+        "salesblink_conn_id",
     )
     operator_extra_links = (CampaignLink(),)
 

@@ -35,14 +35,12 @@ class Bar:
 class Chart:
     """One measure over time.
 
-    :param step: what a bar is: "day", "week" or "month".
     :param highest: the highest bar's count.
     :param peak: the same in words, and when it was; empty without events.
     """
 
     title: str
     total: int
-    step: str
     highest: int
     peak: str
     start: str
@@ -50,18 +48,37 @@ class Chart:
     bars: list[Bar]
 
 
-def charts(days: Mapping[date, Counter[str]], titles: Mapping[str, str]) -> list[Chart]:
-    """Return a chart for each measure that has a title. All have the same days; at most about 60 bars each.
+@dataclass(frozen=True)
+class Steps:
+    """Counts over time: for each day, or where these are too many, for each week or month.
 
-    :param days: the counts of each day on which something happened, in their order; at least one.
+    :param name: "day", "week" or "month".
+    :param counts: the counts of each step by its first day, without gaps, in their order.
     """
+
+    name: str
+    counts: dict[date, Counter[str]]
+
+
+def steps(days: Mapping[date, Counter[str]]) -> Steps:
+    """Return the steps of a time, at most about 60 of days or weeks.
+
+    :param days: the counts of each day on which something happened, in their order.
+    """
+    if not days:
+        return Steps("day", {})
     first, last = min(days), max(days)
-    step, begin = _step(first, last)
-    buckets: dict[date, Counter[str]] = {}
+    name, begin = _step(first, last)
+    counts: dict[date, Counter[str]] = {}
     for offset in range((last - first).days + 1):
         each = first + timedelta(days=offset)
-        buckets.setdefault(begin(each), Counter()).update(days.get(each, ()))
-    return [_chart(title, measure, step, buckets) for measure, title in titles.items()]
+        counts.setdefault(begin(each), Counter()).update(days.get(each, ()))
+    return Steps(name, counts)
+
+
+def charts(over_time: Steps, titles: Mapping[str, str]) -> list[Chart]:
+    """Return a chart for each measure that has a title. All have the same steps, at least one."""
+    return [_chart(title, measure, over_time) for measure, title in titles.items()]
 
 
 def _step(first: date, last: date) -> tuple[str, Callable[[date], date]]:
@@ -74,8 +91,8 @@ def _step(first: date, last: date) -> tuple[str, Callable[[date], date]]:
     return "month", lambda each: each.replace(day=1)
 
 
-def _chart(title: str, measure: str, step: str, buckets: Mapping[date, Counter[str]]) -> Chart:
-    counts = {start: bucket[measure] for start, bucket in buckets.items()}
+def _chart(title: str, measure: str, over_time: Steps) -> Chart:
+    step, counts = over_time.name, {start: found[measure] for start, found in over_time.counts.items()}
     highest = max(counts.values())
     when = next(start for start, count in counts.items() if count == highest)
     peak = f"most: {highest:,} {_on(step, when)}" if highest else ""
@@ -86,7 +103,7 @@ def _chart(title: str, measure: str, step: str, buckets: Mapping[date, Counter[s
         if count
     ]
     edges = (numbers.day(min(counts)), numbers.day(max(counts)))
-    return Chart(title, sum(counts.values()), step, highest, peak, *edges, bars)
+    return Chart(title, sum(counts.values()), highest, peak, *edges, bars)
 
 
 def _bar(slot: float, position: int, share: float, label: str) -> Bar:

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 
 from airflow_provider_salesblink.results import report_numbers as numbers
 from airflow_provider_salesblink.results.figures import ADDED
-from airflow_provider_salesblink.results.report_charts import HEIGHT, WIDTH, charts
+from airflow_provider_salesblink.results.report_charts import HEIGHT, WIDTH, charts, steps
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -80,12 +80,14 @@ def page(figures: Figures, heading: Heading, link: Callable[[str], str]) -> str:
     :param link: returns the URL of a campaign's page in SalesBlink; empty where there is none.
     """
     titles = ({ADDED: "People added"} if figures.added else {}) | _TITLES
+    over_time = steps(figures.days)
     return _template().render(
         figures=figures,
+        over_time=over_time,
         heading=heading,
         period=_period(figures, heading),
         link=link,
-        charts=[] if figures.is_empty else charts(figures.days, titles),
+        charts=[] if figures.is_empty else charts(over_time, titles),
         funnel=_funnel(figures),
         size=(WIDTH, HEIGHT),
         most_rows=MOST_ROWS,

@@ -13,6 +13,7 @@ import pytest
 from airflow.providers.common.compat.sdk import AirflowFailException
 from fsspec.implementations.memory import MemoryFileSystem
 
+from airflow_provider_salesblink.links import CampaignLink, campaign_page
 from airflow_provider_salesblink.operators.reports import CampaignReportOperator
 from airflow_provider_salesblink.operators.results import ExtractEventsOperator
 from airflow_provider_salesblink.sandbox.event_history import History
@@ -306,6 +307,14 @@ def test_templates_are_rendered_and_paths_may_be_objects(run_dag: Callable[..., 
     run_dag(dag)
 
     assert "Spring" in (tmp_path / "r.html").read_text()
+
+
+def test_a_task_about_all_campaigns_links_to_none(tmp_path: Path) -> None:
+    tasks = [
+        CampaignReportOperator(task_id="t", output_path=tmp_path / "r.html", campaign_id=each) for each in ("c1", "all")
+    ]
+
+    assert [CampaignLink().get_link(each, ti_key=None) for each in tasks] == [campaign_page("c1"), ""]
 
 
 # From SalesBlink itself

@@ -11,7 +11,7 @@ from typing import Any
 
 import pytest
 
-from airflow_provider_salesblink.results.report_charts import HEIGHT, MOST_BARS, charts
+from airflow_provider_salesblink.results.report_charts import HEIGHT, MOST_BARS, charts, steps
 from airflow_provider_salesblink.results.report_csv import COLUMNS, csv_lines
 from airflow_provider_salesblink.results.report_numbers import is_high, percent
 from airflow_provider_salesblink.results.report_page import Heading, page
@@ -232,23 +232,33 @@ def test_many_mailboxes_are_cut_on_the_page_but_not_in_the_csv() -> None:
 def test_a_long_time_has_longer_steps_and_no_event_is_lost(length: int, step: str) -> None:
     days = {date(2024, 1, 1) + timedelta(days=offset): Counter(sent=2) for offset in range(length)}
 
-    (chart,) = charts(days, {"sent": "Mails sent"})
+    over_time = steps(days)
+    (chart,) = charts(over_time, {"sent": "Mails sent"})
 
-    assert chart.step == step
+    assert over_time.name == step
     assert chart.total == 2 * length
     assert len(chart.bars) <= MOST_BARS + 1
     assert sum(int(bar.label.rpartition(": ")[2]) for bar in chart.bars) == 2 * length
 
 
 def test_a_bar_for_one_event_next_to_thousands_is_visible() -> None:
-    (chart,) = charts(
-        {date(2026, 11, 1): Counter(sent=9_000), date(2026, 11, 3): Counter(sent=1)}, {"sent": "Mails sent"}
-    )
+    over_time = steps({date(2026, 11, 1): Counter(sent=9_000), date(2026, 11, 3): Counter(sent=1)})
+
+    (chart,) = charts(over_time, {"sent": "Mails sent"})
 
     high, low = chart.bars
     assert (high.height, high.label) == (HEIGHT, "1 Nov 2026: 9,000")
     assert low.height >= 1
     assert chart.peak == "most: 9,000 on 1 Nov"
+
+
+def test_the_table_of_a_long_time_has_weeks() -> None:
+    shown = text(rendered(row("sent", 1), row("sent", 2, days=1), row("sent", 3, days=-100)))
+
+    assert "By week Week from (UTC)" in shown
+    assert "20 Jul 2026 1 0 0 0" in shown
+    assert "2 Nov 2026 2 0 0 0" in shown
+    assert "27 Jul 2026 0" not in shown
 
 
 # CSV
