@@ -10,7 +10,7 @@ from typing import IO, TYPE_CHECKING, Any, get_args
 
 from airflow_provider_salesblink.choices import FeedName
 from airflow_provider_salesblink.client.errors import InvalidInputError
-from airflow_provider_salesblink.results.cursor import Cursor, CursorFile
+from airflow_provider_salesblink.results.cursor import Cursor, CursorFiles
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -48,11 +48,11 @@ def may_overlap(name: str, window: Window) -> bool:
 
 
 def extracted_until(folder: Folder, campaign_id: str | None) -> datetime | None:
-    """Return until when all feeds have been extracted, from the cursor in their folder; None if it does not say.
+    """Return until when all feeds have been extracted, from the cursors in their folder; None if they do not say.
 
     :param campaign_id: the campaign whose events are wanted; None for all.
     """
-    cursors = [Cursor(CursorFile(folder), each) for each in dict.fromkeys((campaign_id, None))]
+    cursors = [Cursor(CursorFiles(folder, each)) for each in dict.fromkeys((campaign_id, None))]
     try:
         found = [[cursor.position(feed) for cursor in cursors] for feed in get_args(FeedName)]
     except InvalidInputError:
