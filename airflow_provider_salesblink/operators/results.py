@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from hashlib import sha256
 from typing import TYPE_CHECKING, Any, get_args
 
 from airflow.providers.common.compat.sdk import AirflowFailException, ObjectStoragePath
@@ -10,8 +9,10 @@ from airflow.providers.common.compat.sdk import AirflowFailException, ObjectStor
 from airflow_provider_salesblink.argument_types import path_text
 from airflow_provider_salesblink.choices import FeedName, FileFormat, PeopleAs
 from airflow_provider_salesblink.links import CampaignLink
+from airflow_provider_salesblink.operators.asset_cursors import AssetCursors
 from airflow_provider_salesblink.operators.base import SalesBlinkOperator, one_of, outcome
 from airflow_provider_salesblink.operators.files import fail_for_good
+from airflow_provider_salesblink.operators.reports import CampaignReportOperator
 
 if TYPE_CHECKING:
     import os
@@ -26,6 +27,8 @@ if TYPE_CHECKING:
     from airflow_provider_salesblink.results.folder import Folder
     from airflow_provider_salesblink.results.windows import Plan
 
+__all__ = ["CampaignReportOperator", "ExtractEventsOperator"]
+
 FEEDS = get_args(FeedName)
 
 
@@ -35,7 +38,7 @@ class ExtractEventsOperator(SalesBlinkOperator):
     There is one file for each feed and UTC day, such as ``sent/2026-11-25.jsonl``. Each run reads what came since the
     last one, and ``lookback`` before that, because events may arrive late. An event that a file has is never written
     again, and a file without new events is not touched. The cursor moves after the files are written. It is in the
-    state of the first asset in ``outlets`` on Airflow 3.3, else in ``_cursor.json`` next to the files.
+    state of the first asset in ``outlets`` on Airflow 3.3, else in ``_cursor.json`` next to the files of each feed.
 
     Which time a run reads:
 
@@ -157,38 +160,16 @@ class ExtractEventsOperator(SalesBlinkOperator):
         return Plan(since, until, lookback)
 
     def _store(self, folder: Folder) -> CursorStore:
-        from airflow_provider_salesblink.results.cursor import CursorFile
+        from airflow_provider_salesblink.results.cursor import CursorFiles
 
         stores: Any = self._context.get("asset_state_store")
         for outlet in self.outlets if stores is not None else ():
             try:
-                return AssetCursor(stores[outlet], self.output_path)
+                return AssetCursors(stores[outlet], self.output_path, self.campaign_id)
             except (KeyError, TypeError):
                 # An alias has no state.
                 continue
-        return CursorFile(folder)
-
-
-class AssetCursor:
-    """Keeps the cursor in the state of an asset (Airflow 3.3).
-
-    :param state: Airflow's access to the asset's state.
-    :param output_path: the folder of the files: each has a cursor of its own.
-    """
-
-    def __init__(self, state: Any, output_path: str) -> None:  # noqa: ANN401  # Airflow 3.3 only
-        self._state = state
-        self._key = f"salesblink_events_{sha256(output_path.encode()).hexdigest()[:16]}"
-        self.name = f"the asset's state, under {self._key}"
-
-    def load(self) -> str | None:
-        """Return the text; None if there is none yet."""
-        text = self._state.get(self._key)
-        return text if text is None else str(text)
-
-    def save(self, text: str) -> None:
-        """Keep the text in place of the earlier one."""
-        self._state.set(self._key, text)
+        return CursorFiles(folder, self.campaign_id)
 
 
 def _folder(path: str | None) -> Folder:

@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 import json
-from itertools import islice
-from typing import IO, TYPE_CHECKING, Any
+from typing import IO, TYPE_CHECKING
 
-from airflow_provider_salesblink.client.errors import InvalidInputError
 from airflow_provider_salesblink.json_text import json_line
 from airflow_provider_salesblink.results.events import COLUMNS
+from airflow_provider_salesblink.results.row_files import ROWS_AT_ONCE, check_installed, write_rows
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
@@ -18,7 +17,9 @@ if TYPE_CHECKING:
 Line = bytes
 """A row as a line of JSON, with its end."""
 
-_ROWS_PER_GROUP = 10_000
+_TYPES = {**dict.fromkeys(COLUMNS, "text"), "extra": "json"}
+_BUFFER = 64 * 1024
+"""Bytes of each column in memory at once. Without it, all bytes of a column in a row group are."""
 
 
 class JsonLines:
@@ -39,7 +40,7 @@ class JsonLines:
 
 
 class Parquet:
-    """Columns of text, in row groups of 10,000; ``extra`` is JSON text.
+    """Columns of text; ``extra`` is JSON text.
 
     :raises InvalidInputError: pyarrow is not installed.
     """
@@ -47,36 +48,19 @@ class Parquet:
     suffix = ".parquet"
 
     def __init__(self) -> None:
-        try:
-            import pyarrow.parquet  # noqa: F401
-        except ImportError:
-            raise InvalidInputError(
-                "Parquet files need pyarrow: pip install 'airflow-provider-salesblink[parquet]' on every worker."
-            ) from None
+        check_installed("parquet")
 
     def read(self, file: IO[bytes]) -> Iterator[Line]:
         """Yield the rows of a file as lines."""
         from pyarrow.parquet import ParquetFile
 
-        for batch in ParquetFile(file, pre_buffer=False).iter_batches(batch_size=1_000):
+        for batch in ParquetFile(file, buffer_size=_BUFFER, pre_buffer=False).iter_batches(batch_size=ROWS_AT_ONCE):
             for record in batch.to_pylist():
                 yield json_line({**record, "extra": json.loads(record["extra"])}).encode()
 
     def write(self, file: IO[bytes], lines: Iterable[Line]) -> None:
         """Write lines to an open file."""
-        import pyarrow
-        from pyarrow.parquet import ParquetWriter
-
-        schema = pyarrow.schema([(name, pyarrow.string()) for name in COLUMNS])
-        with ParquetWriter(file, schema, compression="zstd") as writer:
-            rest = iter(lines)
-            while group := list(islice(rest, _ROWS_PER_GROUP)):
-                writer.write_table(pyarrow.Table.from_pylist([_as_texts(line) for line in group], schema=schema))
-
-
-def _as_texts(line: Line) -> dict[str, Any]:
-    row = json.loads(line)
-    return {**row, "extra": json_line(row["extra"]).rstrip("\n")}
+        write_rows(file, map(json.loads, lines), _TYPES, "parquet")
 
 
 FORMATS: dict[FileFormat, type[JsonLines | Parquet]] = {"jsonl": JsonLines, "parquet": Parquet}
