@@ -193,8 +193,12 @@ class _Load:
             fill_empty=fill_empty,
             column_values=self._client.prospects.checks.column_values,
         )
-        with Progress("rows planned") as progress:
-            planner.decide(progress.each(with_opt_outs(source, self._opt_outs.columns)), self._conflicts.refuse)
+        with (
+            Progress("rows planned") as progress,
+            # A row may be refused. The error must not keep the source open, which may be a transaction of a database.
+            closing(progress.each(with_opt_outs(source, self._opt_outs.columns))) as rows,
+        ):
+            planner.decide(rows, self._conflicts.refuse)
         hold_back_unsubscribes(self.plan, self.report)
         self.plan.outcomes.continue_from(self._run.earlier_outcomes)
         self._has_all_rows = True

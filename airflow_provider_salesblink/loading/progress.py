@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Self, TypeVar
 from airflow_provider_salesblink.client.rate_limit import MINUTE, SLACK
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Iterator, Sequence
+    from collections.abc import Callable, Generator, Iterable, Sequence
     from types import TracebackType
 
 log = logging.getLogger(__name__)
@@ -83,7 +83,7 @@ class Progress:
             self._recent.extend([now] * min(calls, self._per_minute))
             self._last_minute.append(now)
 
-    def each(self, items: Iterable[Item]) -> Iterator[Item]:
+    def each(self, items: Iterable[Item]) -> Generator[Item, None, None]:
         """Yield ``items`` and count them."""
         for item in items:
             self._done += 1

@@ -18,7 +18,10 @@ if TYPE_CHECKING:
 Line = bytes
 """A row as a line of JSON, with its end."""
 
-_ROWS_PER_GROUP = 10_000
+_ROWS_AT_ONCE = 500
+_BATCHES_PER_GROUP = 20
+_BUFFER = 64 * 1024
+"""Bytes of each column in memory at once. Without it, all bytes of a column in a row group are."""
 
 
 class JsonLines:
@@ -58,7 +61,7 @@ class Parquet:
         """Yield the rows of a file as lines."""
         from pyarrow.parquet import ParquetFile
 
-        for batch in ParquetFile(file, pre_buffer=False).iter_batches(batch_size=1_000):
+        for batch in ParquetFile(file, buffer_size=_BUFFER, pre_buffer=False).iter_batches(batch_size=_ROWS_AT_ONCE):
             for record in batch.to_pylist():
                 yield json_line({**record, "extra": json.loads(record["extra"])}).encode()
 
@@ -68,10 +71,13 @@ class Parquet:
         from pyarrow.parquet import ParquetWriter
 
         schema = pyarrow.schema([(name, pyarrow.string()) for name in COLUMNS])
+        rest = iter(lines)
+        # Rows as Python objects take much more memory than as columns.
+        batches = iter(lambda: [_as_texts(line) for line in islice(rest, _ROWS_AT_ONCE)], [])
+        columns = (pyarrow.RecordBatch.from_pylist(batch, schema) for batch in batches)
         with ParquetWriter(file, schema, compression="zstd") as writer:
-            rest = iter(lines)
-            while group := list(islice(rest, _ROWS_PER_GROUP)):
-                writer.write_table(pyarrow.Table.from_pylist([_as_texts(line) for line in group], schema=schema))
+            while group := list(islice(columns, _BATCHES_PER_GROUP)):
+                writer.write_table(pyarrow.Table.from_batches(group))
 
 
 def _as_texts(line: Line) -> dict[str, Any]:

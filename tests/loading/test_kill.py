@@ -36,6 +36,7 @@ def wait_for_adds(sandbox: Sandbox, adds: int) -> None:
         time.sleep(0.001)  # noqa: TID251
 
 
+@pytest.mark.timeout(900)
 @pytest.mark.apis(*BOTH)
 def test_a_load_that_is_killed_many_times_adds_everybody_once(
     api: Api, sandbox: Sandbox, campaign: CampaignUnderTest, pacing_url: str, tmp_path: Path

@@ -331,6 +331,20 @@ def test_a_cell_that_ends_like_a_sql_file_is_a_cell(
     assert [person.fields["Company"] for person in sandbox.people()] == ["gone.sql"]
 
 
+@pytest.mark.parametrize("warehouse", ["postgres"], indirect=True)
+@pytest.mark.usefixtures("warehouse")
+def test_a_query_whose_columns_are_refused_leaves_no_transaction_open(
+    campaign: CampaignUnderTest, postgres: Postgres
+) -> None:
+    with pytest.raises(AirflowFailException) as refused:
+        load(campaign, 'SELECT email, city AS "campaignID", city AS list_id FROM leads')
+
+    # The error is still there, and what it refers to.
+    assert "a name that only SalesBlink uses" in str(refused.value)
+    open_ones = "SELECT count(*) FROM pg_stat_activity WHERE state LIKE 'idle in transaction%'"
+    assert postgres.run(open_ones) == [(0,)]
+
+
 @pytest.mark.parametrize("missing", ["airflow.providers.common.sql.hooks.sql", "sqlparse"])
 def test_without_the_extra_the_error_says_what_to_install(missing: str) -> None:
     code = f"""

@@ -119,7 +119,7 @@ def test_a_path_that_cannot_be_written_ends_the_task_before_anybody_is_sent(
 
 
 def test_a_failed_load_leaves_the_file_and_logs_the_same_counts(
-    campaign: CampaignUnderTest, sandbox: Sandbox, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+    campaign: CampaignUnderTest, sandbox: Sandbox, tmp_path: Path, task_log: Callable[[], list[str]]
 ) -> None:
     for number in range(4):
         sandbox.add_person(campaign.id, {"Email": f"gone{number}@example.com"})
@@ -129,7 +129,7 @@ def test_a_failed_load_leaves_the_file_and_logs_the_same_counts(
         operator(campaign, path, mode="mirror").execute({})
 
     assert counts(path) == {"not_sent": 12}
-    assert "Counts when the load failed: rows 12, not_sent 12." in capsys.readouterr().out
+    assert "Counts when the load failed: rows 12, not_sent 12." in task_log()
 
 
 @pytest.mark.apis("classic")
@@ -177,7 +177,7 @@ def test_the_counts_of_a_failed_load_are_all_rows(
     campaign: CampaignUnderTest,
     sandbox: Sandbox,
     tmp_path: Path,
-    capsys: pytest.CaptureFixture[str],
+    task_log: Callable[[], list[str]],
 ) -> None:
     sandbox.add_person(campaign.id, ROWS[0])
     rest = {} if with_outcomes else {"outcomes_path": None}
@@ -185,7 +185,7 @@ def test_the_counts_of_a_failed_load_are_all_rows(
     with pytest.raises(AirflowFailException, match="max_adds"):
         operator(campaign, tmp_path / "o.jsonl", rows=[*ROWS, ROWS[0], {"Email": "x"}], max_adds=3, **rest).execute({})
 
-    (line,) = [line for line in capsys.readouterr().out.splitlines() if "Counts when the load failed" in line]
+    (line,) = [line for line in task_log() if "Counts when the load failed" in line]
     counted = dict(re.findall(r"(\w+(?: or in_doubt)?) (\d+)[,.]", line.partition("failed: ")[2]))
     assert counted.pop("rows") == "14"
     assert sum(map(int, counted.values())) == 14
