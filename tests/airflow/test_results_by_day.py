@@ -42,7 +42,6 @@ def sandbox() -> Iterator[Sandbox]:
 
 @pytest.fixture(scope="module")
 def airflow(sandbox: Sandbox, postgres: Postgres, tmp_path_factory: pytest.TempPathFactory) -> Iterator[RealAirflow]:
-    postgres.run("DROP TABLE IF EXISTS salesblink_event, salesblink_file, salesblink_day CASCADE")
     salesblink = {
         "conn_type": "salesblink", "host": sandbox.url, "password": sandbox.key,
         "extra": {"api_version": "v1", "reads_per_minute": 0},
@@ -62,6 +61,8 @@ def airflow(sandbox: Sandbox, postgres: Postgres, tmp_path_factory: pytest.TempP
     (airflow.dags / "plain.py").write_text(PLAIN)
     with airflow:
         yield airflow
+    # Other tests use the same database.
+    postgres.run("DROP TABLE IF EXISTS salesblink_event, salesblink_file, salesblink_day")
 
 
 def add_event(sandbox: Sandbox, message: str, days: int) -> str:

@@ -16,7 +16,7 @@ from tests.docs.pages import DOCS, blocks
 from tests.results.extracting import ms
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Iterator
     from pathlib import Path
 
     from airflow_provider_salesblink.sandbox import Sandbox
@@ -39,11 +39,12 @@ def example(airflow_database: None) -> Any:  # noqa: ARG001
 
 
 @pytest.fixture
-def warehouse(postgres: Postgres, monkeypatch: pytest.MonkeyPatch) -> Postgres:
+def warehouse(postgres: Postgres, monkeypatch: pytest.MonkeyPatch) -> Iterator[Postgres]:
     """An empty database, as the connection ``warehouse``."""
-    postgres.run("DROP TABLE IF EXISTS salesblink_event, salesblink_file, salesblink_outcome CASCADE")
     monkeypatch.setenv("AIRFLOW_CONN_WAREHOUSE", json.dumps(postgres.airflow_connection()))
-    return postgres
+    yield postgres
+    # Other tests use the same database.
+    postgres.run("DROP TABLE IF EXISTS salesblink_event, salesblink_file, salesblink_outcome CASCADE")
 
 
 @pytest.fixture
@@ -183,6 +184,7 @@ def test_the_events_join_with_outcomes_on_the_person(
     rows = ", ".join(f"('run 1', {each['row']}, '{each['person']}', '{each['outcome']}')" for each in outcomes)
     (view,) = blocks(DOCS / "results.md", "sql")
     joined = warehouse.run(
+        "DROP TABLE IF EXISTS salesblink_outcome",
         "CREATE TABLE salesblink_outcome (run text, row int, person text, outcome text)",
         f"INSERT INTO salesblink_outcome VALUES {rows}",  # noqa: S608
         view.text,
