@@ -33,7 +33,9 @@ def get_provider_info() -> dict[str, Any]:
         ],
         "hooks": _modules("hooks", "salesblink"),
         "operators": _modules(
-            "operators", "api", "blocklist", "campaigns", "leads", "lists", "loads", "prospects", "sequences", "team"
+            "operators",
+            *("api", "blocklist", "campaigns", "leads", "lists", "loads", "prospects"),
+            *("sequences", "snapshots", "team"),
         ),
         "sensors": _modules("sensors", "campaigns", "prospects"),
         "triggers": _modules("triggers", "campaigns", "events", "prospects"),

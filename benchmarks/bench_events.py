@@ -30,7 +30,7 @@ import requests  # noqa: TID251  # what an extraction is measured against
 sys.path.insert(0, str(Path(__file__).parents[1]))
 
 from airflow_provider_salesblink.client import SalesBlinkClient, SalesBlinkError
-from airflow_provider_salesblink.results.cursor import CursorFile
+from airflow_provider_salesblink.results.cursor import CursorFiles
 from airflow_provider_salesblink.results.extract import Extraction, ExtractOptions
 from airflow_provider_salesblink.results.folder import Folder
 from airflow_provider_salesblink.results.windows import SETTLING_TIME, Plan
@@ -50,7 +50,7 @@ PAGE = 100
 
 def extract(client: SalesBlinkClient, path: str, feeds: list[Any], now: datetime, **options: Any) -> Extraction:
     folder = Folder(fsspec.filesystem("file"), path)
-    extraction = Extraction(client, folder, CursorFile(folder), ExtractOptions(feeds, Plan(**options)))
+    extraction = Extraction(client, folder, CursorFiles(folder), ExtractOptions(feeds, Plan(**options)))
     extraction.run(now)
     return extraction
 
@@ -176,7 +176,7 @@ def measured(what: str, url: str, file_format: str, connection: Connection) -> N
             with SalesBlinkClient("k", url, "v1", reads_per_minute=0) as client:
                 folder = Folder(fsspec.filesystem("file"), path)
                 options = ExtractOptions(["sent"], Plan(), file_format=file_format)  # type: ignore[arg-type]
-                Extraction(client, folder, CursorFile(folder), options).run()
+                Extraction(client, folder, CursorFiles(folder), options).run()
     connection.send((resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - idle) // 1024)
 
 

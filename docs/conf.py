@@ -23,7 +23,8 @@ PUBLIC = {
     f"{PACKAGE}.{module}"
     for module in (
         *("operators.campaigns", "operators.prospects", "operators.team"),
-        *("operators.lists", "operators.leads", "operators.sequences", "operators.blocklist", "operators.api"),
+        *("operators.lists", "operators.leads", "operators.sequences", "operators.blocklist"),
+        *("operators.results", "operators.api"),
         *("sensors.campaigns", "sensors.prospects", "triggers.events", "notifications.campaigns", "assets"),
         *("hooks.salesblink", "client", "client.classic", "loading", "loading.rows", "sandbox"),
     )

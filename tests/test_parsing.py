@@ -24,6 +24,7 @@ import airflow_provider_salesblink.operators.lists
 import airflow_provider_salesblink.operators.loads
 import airflow_provider_salesblink.operators.prospects
 import airflow_provider_salesblink.operators.sequences
+import airflow_provider_salesblink.operators.snapshots
 import airflow_provider_salesblink.operators.team
 import airflow_provider_salesblink.sensors.campaigns
 import airflow_provider_salesblink.sensors.prospects

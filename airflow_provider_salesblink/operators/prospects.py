@@ -18,6 +18,7 @@ from airflow_provider_salesblink.operators.base import (
 )
 from airflow_provider_salesblink.operators.files import check_path, read_columns, write_records
 from airflow_provider_salesblink.operators.loads import AddProspectsOperator
+from airflow_provider_salesblink.operators.snapshots import ListProspectsOperator
 
 if TYPE_CHECKING:
     import os
@@ -265,41 +266,6 @@ class SearchProspectOperator(PersonOperator):
             prospect_ids=[each["id"] for each in found],
             campaign_ids=[each["campaign_id"] for each in found],
             unsubscribed=any(said) if said else None,
-            **write_records(self.output_path, found),
-        )
-
-
-class ListProspectsOperator(SalesBlinkOperator):
-    """List all prospects of a campaign.
-
-    XCom: ``outcome`` "found", ``campaign_id``, ``count``, ``unsubscribed`` (the number of prospects that SalesBlink
-    shows as unsubscribed), ``prospect_ids``, and ``path`` if ``output_path`` is set. Addresses and columns go only into
-    the file.
-
-    :param campaign_id: the campaign's id (templated).
-    :param output_path: the file to write the prospects to, one JSON object per line (any object storage; templated).
-    :param salesblink_conn_id: the Airflow connection that holds the key (templated).
-    :param max_wait: the most seconds that the task may be deferred after 429s.
-    """
-
-    template_fields: Sequence[str] = ("campaign_id", "output_path", "salesblink_conn_id")
-    operator_extra_links = (CampaignLink(),)
-
-    def __init__(self, *, campaign_id: str, output_path: str | os.PathLike[str] | None = None, **kwargs: Any) -> None:
-        super().__init__(**kwargs)
-        self.campaign_id = campaign_id
-        self.output_path: str | None = path_text(output_path)
-
-    def call_salesblink(self, client: SalesBlinkClient) -> dict[str, Any]:
-        """List the prospects, and write them to the file."""
-        check_path(self.output_path)
-        found = client.prospects.list(self.campaign_id)
-        return outcome(
-            "found",
-            campaign_id=self.campaign_id,
-            count=len(found),
-            unsubscribed=sum(each["unsubscribed"] is True for each in found),
-            prospect_ids=[each["id"] for each in found],
             **write_records(self.output_path, found),
         )
 

@@ -35,7 +35,7 @@ class ExtractEventsOperator(SalesBlinkOperator):
     There is one file for each feed and UTC day, such as ``sent/2026-11-25.jsonl``. Each run reads what came since the
     last one, and ``lookback`` before that, because events may arrive late. An event that a file has is never written
     again, and a file without new events is not touched. The cursor moves after the files are written. It is in the
-    state of the first asset in ``outlets`` on Airflow 3.3, else in ``_cursor.json`` next to the files.
+    state of the first asset in ``outlets`` on Airflow 3.3, else in ``_cursor.json`` next to the files of each feed.
 
     Which time a run reads:
 
@@ -157,38 +157,44 @@ class ExtractEventsOperator(SalesBlinkOperator):
         return Plan(since, until, lookback)
 
     def _store(self, folder: Folder) -> CursorStore:
-        from airflow_provider_salesblink.results.cursor import CursorFile
+        from airflow_provider_salesblink.results.cursor import CursorFiles
 
         stores: Any = self._context.get("asset_state_store")
         for outlet in self.outlets if stores is not None else ():
             try:
-                return AssetCursor(stores[outlet], self.output_path)
+                return AssetCursors(stores[outlet], self.output_path, self.campaign_id)
             except (KeyError, TypeError):
                 # An alias has no state.
                 continue
-        return CursorFile(folder)
+        return CursorFiles(folder, self.campaign_id)
 
 
-class AssetCursor:
-    """Keeps the cursor in the state of an asset (Airflow 3.3).
+class AssetCursors:
+    """Keeps the cursors in the state of an asset (Airflow 3.3).
 
     :param state: Airflow's access to the asset's state.
-    :param output_path: the folder of the files: each has a cursor of its own.
+    :param scope: what has cursors of its own: the folder of the files, and the campaign.
     """
 
-    def __init__(self, state: Any, output_path: str) -> None:  # noqa: ANN401  # Airflow 3.3 only
+    def __init__(self, state: Any, *scope: str | None) -> None:  # noqa: ANN401  # Airflow 3.3 only
         self._state = state
-        self._key = f"salesblink_events_{sha256(output_path.encode()).hexdigest()[:16]}"
-        self.name = f"the asset's state, under {self._key}"
+        self._scope = sha256(repr(scope).encode()).hexdigest()[:16]
 
-    def load(self) -> str | None:
-        """Return the text; None if there is none yet."""
-        text = self._state.get(self._key)
+    def place(self, feed: str) -> str:
+        """Return where the text of a feed is kept, for errors."""
+        return f"the asset's state, under {self._key(feed)},"
+
+    def load(self, feed: str) -> str | None:
+        """Return the text of a feed; None if there is none yet."""
+        text = self._state.get(self._key(feed))
         return text if text is None else str(text)
 
-    def save(self, text: str) -> None:
-        """Keep the text in place of the earlier one."""
-        self._state.set(self._key, text)
+    def save(self, feed: str, text: str) -> None:
+        """Keep the text of a feed in place of the earlier one."""
+        self._state.set(self._key(feed), text)
+
+    def _key(self, feed: str) -> str:
+        return f"salesblink_{feed}_{self._scope}"
 
 
 def _folder(path: str | None) -> Folder:

@@ -5,7 +5,8 @@ from __future__ import annotations
 import json
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from typing import IO, TYPE_CHECKING, Any, Protocol
+from hashlib import sha256
+from typing import IO, TYPE_CHECKING, Protocol
 
 from airflow_provider_salesblink.client.errors import InvalidInputError
 from airflow_provider_salesblink.results.events import time_text
@@ -14,7 +15,6 @@ if TYPE_CHECKING:
     from airflow_provider_salesblink.results.folder import Folder
 
 VERSION = 1
-FILE = "_cursor.json"
 
 
 @dataclass(frozen=True)
@@ -32,96 +32,82 @@ class Position:
 
 
 class CursorStore(Protocol):
-    """Keeps a text between runs."""
+    """Keeps a text for each feed between runs."""
 
-    name: str
-    """Where it is kept, for errors."""
+    def place(self, feed: str) -> str:
+        """Return where the text of a feed is kept, for errors."""
 
-    def load(self) -> str | None:
-        """Return the text; None if there is none yet."""
+    def load(self, feed: str) -> str | None:
+        """Return the text of a feed; None if there is none yet."""
 
-    def save(self, text: str) -> None:
-        """Keep the text in place of the earlier one."""
+    def save(self, feed: str, text: str) -> None:
+        """Keep the text of a feed in place of the earlier one."""
 
 
-class CursorFile:
-    """Keeps the cursor in a file next to the data."""
+class CursorFiles:
+    """Keeps each feed's cursor in a file next to its data, so that two tasks for two feeds do not disturb each other.
 
-    def __init__(self, folder: Folder) -> None:
+    :param campaign_id: the sequence whose events are extracted, which has its own cursors; None for all.
+    """
+
+    def __init__(self, folder: Folder, campaign_id: str | None = None) -> None:
         self._folder = folder
-        self.name = f"{folder}/{FILE}"
+        # An id may have characters that a name of a file must not have.
+        self._suffix = "" if campaign_id is None else f"_{sha256(campaign_id.encode()).hexdigest()[:16]}"
 
-    def load(self) -> str | None:
+    def place(self, feed: str) -> str:
+        """Return the file's path."""
+        return f"{self._folder}/{self._name(feed)}"
+
+    def load(self, feed: str) -> str | None:
         """Return the file's text; None if there is none yet."""
         try:
-            with self._folder.opened(FILE) as file:
-                return str(file.read().decode())
+            with self._folder.opened(self._name(feed)) as file:
+                return str(file.read().decode(errors="replace"))
         except FileNotFoundError:
             return None
-        except UnicodeDecodeError:
-            return ""
 
-    def save(self, text: str) -> None:
+    def save(self, feed: str, text: str) -> None:
         """Replace the file."""
 
         def write(file: IO[bytes]) -> None:
             file.write(text.encode())
 
-        self._folder.replace(FILE, write)
+        self._folder.replace(self._name(feed), write)
+
+    def _name(self, feed: str) -> str:
+        return f"{feed}/_cursor{self._suffix}.json"
 
 
 class Cursor:
-    """The positions of all feeds in a store.
+    """The positions of all feeds in a store."""
 
-    :param campaign_id: the sequence whose events are extracted, which has its own positions; None for all.
-    """
-
-    def __init__(self, store: CursorStore, campaign_id: str | None) -> None:
+    def __init__(self, store: CursorStore) -> None:
         self._store = store
-        self._campaign_id = campaign_id
 
     def position(self, feed: str) -> Position | None:
         """Return how far a feed has been extracted; None if it has not been yet.
 
         :raises InvalidInputError: what is stored cannot be read.
         """
-        return self._load().get(self._key(feed))
-
-    def advance(self, feed: str, position: Position) -> None:
-        """Store a feed's position, unless another run has come further."""
-        found = self._load()
-        known = found.get(self._key(feed))
-        if known is None or known.until <= position.until:
-            found[self._key(feed)] = position
-            self._store.save(_as_text(found))
-
-    def _key(self, feed: str) -> str:
-        return feed if self._campaign_id is None else f"{feed} of {self._campaign_id}"
-
-    def _load(self) -> dict[str, Position]:
-        text = self._store.load()
+        text = self._store.load(feed)
         if text is None:
-            return {}
+            return None
         try:
             stored = json.loads(text)
             if stored["version"] == VERSION:
-                return {key: _position(each) for key, each in stored["feeds"].items()}
+                until = datetime.fromisoformat(stored["until"]).astimezone(UTC)
+                return Position(until, int(stored["events"]), float(stored["seconds"]))
         except (ValueError, KeyError, TypeError, AttributeError):
             pass
         raise InvalidInputError(
-            f"The cursor in {self._store.name} cannot be read, so it is not known what has been extracted. Restore it, "
-            "or delete it: the next run then begins at since, and writes nothing twice."
+            f"The cursor in {self._store.place(feed)} cannot be read, so it is not known what has been extracted. "
+            "Restore it, or delete it: the next run then begins at since, and writes nothing twice."
         )
 
-
-def _position(stored: dict[str, Any]) -> Position:
-    until = datetime.fromisoformat(stored["until"]).astimezone(UTC)
-    return Position(until, int(stored["events"]), float(stored["seconds"]))
-
-
-def _as_text(positions: dict[str, Position]) -> str:
-    feeds = {
-        key: {"until": time_text(each.until), "events": each.events, "seconds": each.seconds}
-        for key, each in sorted(positions.items())
-    }
-    return json.dumps({"version": VERSION, "feeds": feeds}, indent=1) + "\n"
+    def advance(self, feed: str, position: Position) -> None:
+        """Store a feed's position, unless another run has come further."""
+        known = self.position(feed)
+        if known is None or known.until <= position.until:
+            stored = {"until": time_text(position.until), "events": position.events, "seconds": position.seconds}
+            self._store.save(feed, json.dumps({"version": VERSION, **stored}) + "\n")

@@ -72,7 +72,6 @@ class DayFiles:
         :raises InvalidInputError: a file is there in another format, or cannot be read.
         """
         with self._folder.locked():
-            self._folder.repair(self._feed)
             self._drop_what_is_there(window)
             new = dict(self._database.execute("SELECT day, count(*) FROM event GROUP BY day ORDER BY day"))
             for day in new:

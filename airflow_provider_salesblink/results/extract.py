@@ -89,7 +89,7 @@ class Extraction:
     ) -> None:
         self._client = client
         self._folder = folder
-        self._cursor = Cursor(store, options.campaign_id)
+        self._cursor = Cursor(store)
         self._options = options
         self.reports = {feed: FeedReport(**(earlier or {}).get(feed, {})) for feed in options.feeds}
 
@@ -113,7 +113,8 @@ class Extraction:
                 "next run finishes it. Do not read the files while a run writes them."
             )
         with self._folder.locked():
-            self._folder.repair()
+            for feed in self.reports:
+                self._folder.repair(feed)
         now = now or datetime.now(UTC)
         windows = {feed: self._window(feed, now) for feed in self.reports}
         expected = self._expected(windows)

@@ -60,8 +60,8 @@ class Folder:
         with FileLock(f"{self._path}/_lock", mode=0o600):
             yield
 
-    def names(self, subfolder: str = "") -> list[str]:
-        """Return the names of the files in a subfolder, or in the folder itself, sorted; none if it does not exist."""
+    def names(self, subfolder: str) -> list[str]:
+        """Return the names of the files in a subfolder, sorted; none if it does not exist."""
         try:
             # A cached listing would not show what another run wrote.
             self._fs.invalidate_cache()
@@ -86,8 +86,8 @@ class Folder:
         else:
             self._replace_remote(name, write)
 
-    def repair(self, subfolder: str = "") -> None:
-        """Finish or remove what an interrupted run left in a subfolder, or in the folder itself."""
+    def repair(self, subfolder: str) -> None:
+        """Finish or remove what an interrupted run left in a subfolder."""
         place = self._at(subfolder)
         for name in self.names(subfolder):
             path, found = f"{place}/{name}", _NEW.fullmatch(name)
@@ -134,7 +134,7 @@ class Folder:
             return _digest_of(file)
 
     def _at(self, name: str) -> str:
-        return f"{self._path}/{name}".rstrip("/") if name else self._path
+        return f"{self._path}/{name.lstrip('/')}".rstrip("/") if name else self._path
 
 
 def _digest_of(file: IO[bytes]) -> str:

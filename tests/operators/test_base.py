@@ -171,7 +171,7 @@ OPERATORS = [
     (UpdateProspectOperator, {"prospect_id": "p", "email": "e", "fields": {}}),
     (UnsubscribeOperator, {"prospect_id": "p", "email": "e"}),
     (SearchProspectOperator, {"email": "e"}),
-    (ListProspectsOperator, {"campaign_id": "c"}),
+    (ListProspectsOperator, {"campaign_id": "c", "output_path": "o", "previous_path": "p"}),
     (GetProspectOperator, {"prospect_id": "p"}),
     (ListMembersOperator, {}),
     (CreateListOperator, {"name": "n", "settings": {}}),

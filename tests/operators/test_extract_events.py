@@ -17,7 +17,7 @@ from airflow.providers.common.compat.sdk import (
 )
 
 from airflow_provider_salesblink.operators.prospects import AddProspectsOperator
-from airflow_provider_salesblink.operators.results import ExtractEventsOperator
+from airflow_provider_salesblink.operators.results import AssetCursors, ExtractEventsOperator
 from airflow_provider_salesblink.results.windows import SETTLING_TIME
 from tests.conftest import GENERATION
 from tests.results.extracting import digests, ids, ms, rows, truth
@@ -95,7 +95,7 @@ def test_a_backfill_extracts_its_interval_and_leaves_the_cursor(
     operator(tmp_path).execute(interval(start, start + DAY, run_type))
 
     assert Counter(ids(tmp_path)) == truth(sandbox.events, ["sent"], start, start + DAY)
-    assert not (tmp_path / "_cursor.json").exists()
+    assert not (tmp_path / "sent" / "_cursor.json").exists()
 
 
 def test_since_and_until_are_extracted_exactly(sandbox: Sandbox, tmp_path: Path) -> None:
@@ -105,7 +105,7 @@ def test_since_and_until_are_extracted_exactly(sandbox: Sandbox, tmp_path: Path)
     operator(tmp_path, since=start, until=(start + DAY).isoformat()).execute(interval(start - DAY, start, "scheduled"))
 
     assert Counter(ids(tmp_path)) == truth(sandbox.events, ["sent"], start, start + DAY)
-    assert not (tmp_path / "_cursor.json").exists()
+    assert not (tmp_path / "sent" / "_cursor.json").exists()
 
 
 def test_scheduled_runs_end_with_their_intervals(sandbox: Sandbox, tmp_path: Path) -> None:
@@ -254,7 +254,7 @@ def test_output_path_may_be_a_url(sandbox: Sandbox, tmp_path: Path, kind: Any) -
 
     assert (result["new"], result["path"]) == (24, path)
     assert operator(path).execute({})["new"] == 0
-    assert len(list((tmp_path / "events" / "sent").iterdir())) == len(result["days"])
+    assert len(list((tmp_path / "events" / "sent").glob("2*"))) == len(result["days"])
 
 
 def test_a_dag_run_gives_the_asset_the_counts(sandbox: Sandbox, tmp_path: Path, run_dag: Callable[..., Any]) -> None:
@@ -268,7 +268,7 @@ def test_a_dag_run_gives_the_asset_the_counts(sandbox: Sandbox, tmp_path: Path, 
             event = context["outlet_events"][asset]
             seen.update(extra=dict(event.extra), partitions=sorted(getattr(event, "partition_keys", ())))
             store = context.get("asset_state_store")
-            seen["state"] = None if store is None else store[asset].get(_state_key(tmp_path))
+            seen["state"] = None if store is None else store[asset].get(state_key(tmp_path))
             return found
 
     run = run_dag(_dag("extract_events_once", Watched, asset, tmp_path))
@@ -277,20 +277,18 @@ def test_a_dag_run_gives_the_asset_the_counts(sandbox: Sandbox, tmp_path: Path, 
     assert seen["extra"]["new"] == 48
     assert seen["partitions"] == (seen["extra"]["days"] if GENERATION == 3 else [])
     if GENERATION == 3:
-        assert '"sent"' in seen["state"]
-        assert not (tmp_path / "events" / "_cursor.json").exists()
+        assert '"until"' in seen["state"]
+        assert not (tmp_path / "events" / "sent" / "_cursor.json").exists()
     else:
-        assert (tmp_path / "events" / "_cursor.json").exists()
+        assert (tmp_path / "events" / "sent" / "_cursor.json").exists()
     written = digests(tmp_path / "events")
     run_dag(_dag("extract_events_once", Watched, asset, tmp_path))
     assert seen["extra"]["new"] == 0
     assert digests(tmp_path / "events") == written
 
 
-def _state_key(tmp_path: Path) -> str:
-    from airflow_provider_salesblink.operators.results import AssetCursor
-
-    return AssetCursor(None, f"{tmp_path}/events")._key
+def state_key(tmp_path: Path) -> str:
+    return AssetCursors(None, f"{tmp_path}/events", None)._key("sent")
 
 
 def _dag(name: str, kind: Any, asset: Any, tmp_path: Path) -> Any:

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 import fsspec
 from pyarrow.parquet import read_table
 
-from airflow_provider_salesblink.results.cursor import CursorFile
+from airflow_provider_salesblink.results.cursor import CursorFiles
 from airflow_provider_salesblink.results.extract import Extraction, ExtractOptions
 from airflow_provider_salesblink.results.folder import Folder
 from airflow_provider_salesblink.results.windows import SETTLING_TIME, Plan
@@ -53,7 +53,12 @@ def extract(
 ) -> Extraction:
     """Extract into a folder, with the cursor in its file."""
     folder = path if isinstance(path, Folder) else folder_of(path)
-    extraction = Extraction(client, folder, CursorFile(folder), ExtractOptions(list(feeds), plan or Plan(), **options))
+    extraction = Extraction(
+        client,
+        folder,
+        CursorFiles(folder, options.get("campaign_id")),
+        ExtractOptions(list(feeds), plan or Plan(), **options),
+    )
     extraction.run(now)
     return extraction
 

@@ -236,11 +236,11 @@ def test_only_the_events_of_a_campaign(client: SalesBlinkClient, sandbox: Sandbo
 def test_a_fixed_window_leaves_the_cursor(client: SalesBlinkClient, sandbox: Sandbox, tmp_path: Path) -> None:
     add_events(sandbox, 48, every=3600)
     extract(client, tmp_path, plan=Plan(since=NOW - 3 * HOUR))
-    cursor = (tmp_path / "_cursor.json").read_bytes()
+    cursor = (tmp_path / "sent" / "_cursor.json").read_bytes()
 
     extract(client, tmp_path, plan=Plan(NOW - 2 * DAY, NOW - DAY, is_fixed=True))
 
-    assert (tmp_path / "_cursor.json").read_bytes() == cursor
+    assert (tmp_path / "sent" / "_cursor.json").read_bytes() == cursor
     assert Counter(ids(tmp_path)) == truth(sandbox.events, ["sent"], NOW - 2 * DAY, NOW - DAY) + truth(
         sandbox.events, ["sent"], NOW - 3 * HOUR, END
     )
@@ -291,20 +291,22 @@ def test_the_classic_api_is_an_error_that_says_what_works_there(sandbox: Sandbox
 
 @pytest.mark.parametrize(
     "text",
-    ["", "{", "[]", "null", '{"version": 2, "feeds": {}}', '{"version": 1, "feeds": {"sent": {"until": "soon"}}}',
-     '{"version": 1, "feeds": {"sent": {"until": "2026-11-25T12:00:00", "events": "x", "seconds": 1}}}'],
+    ["", "{", "[]", "null", '{"version": 2, "until": "2026-11-25T12:00:00+00:00", "events": 0, "seconds": 0}',
+     '{"version": 1, "until": "soon", "events": 0, "seconds": 0}',
+     '{"version": 1, "until": "2026-11-25T12:00:00", "events": "x", "seconds": 1}'],
 )  # fmt: skip
 def test_a_cursor_that_cannot_be_read_is_an_error(
     client: SalesBlinkClient, sandbox: Sandbox, tmp_path: Path, text: str
 ) -> None:
     add_events(sandbox, 3)
-    (tmp_path / "_cursor.json").write_text(text)
+    (tmp_path / "sent").mkdir()
+    (tmp_path / "sent" / "_cursor.json").write_text(text)
 
-    with pytest.raises(InvalidInputError, match=r"_cursor\.json cannot be read.*delete it"):
+    with pytest.raises(InvalidInputError, match=r"sent/_cursor\.json cannot be read.*delete it"):
         extract(client, tmp_path)
 
     assert pages(sandbox) == 0
-    (tmp_path / "_cursor.json").unlink()
+    (tmp_path / "sent" / "_cursor.json").unlink()
     extract(client, tmp_path)
     assert len(ids(tmp_path)) == 3
 
@@ -320,7 +322,7 @@ def test_a_file_that_something_else_wrote_is_an_error_and_stays(
         extract(client, tmp_path)
 
     assert (tmp_path / "sent" / "2026-11-25.jsonl").read_text() == '{"ID": 1}\n'
-    assert not (tmp_path / "_cursor.json").exists()
+    assert not (tmp_path / "sent" / "_cursor.json").exists()
 
 
 @pytest.mark.parametrize("suffix", [".parquet", ".jsonl.gz"])

@@ -41,9 +41,9 @@ def assert_nothing_is_skipped(path: Path, sandbox: Sandbox) -> None:
     """Assert that what the cursor covers is written, each event once, and that no file is torn."""
     written = Counter(ids(path))
     assert set(written.values()) <= {1}
-    cursor = path / "_cursor.json"
+    cursor = path / "sent" / "_cursor.json"
     if cursor.exists():
-        until = datetime.fromisoformat(json.loads(cursor.read_text())["feeds"]["sent"]["until"]).astimezone(UTC)
+        until = datetime.fromisoformat(json.loads(cursor.read_text())["until"]).astimezone(UTC)
         visible = [event for event in sandbox.events if event.arrives < ms(until)]
         assert not truth(visible, ["sent"], None, until) - written
 

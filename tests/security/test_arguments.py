@@ -75,7 +75,7 @@ MEANT: dict[str, Any] = {
 }
 """A valid value for each argument. Add one for each new argument."""
 
-PATHS = ("outcomes_path", "output_path", "path", "rejected_path", "rows_path", "suppression_path")
+PATHS = ("outcomes_path", "output_path", "path", "previous_path", "rejected_path", "rows_path", "suppression_path")
 """Paths of the user's files, which are never sent."""
 
 INJECTIONS = [
