@@ -380,6 +380,7 @@ def test_on_the_classic_api_the_error_says_what_works(
         ({"campaign_id": "None"}, "campaign_id is the text 'None'"),
         ({"campaign_id": ""}, "campaign_id"),
         ({"outcomes_path": "/no/such/file.jsonl"}, "outcomes_path"),
+        ({"outcomes_path": "/no/such/file.jsonl", "events_path": None}, "outcomes_path needs a campaign_id or"),
     ],
 )
 def test_bad_input_is_an_error_before_anything_is_sent_or_written(
