@@ -20,6 +20,8 @@ from demo.real_airflow import AIRFLOW_3, RealAirflow
 ROOT = Path(__file__).parents[1]
 HOME = Path(os.environ.get("DEMO_STATE", ROOT / ".demo")) / "ui"
 CONN_ID = "salesblink_default"
+AIRFLOW_3_ONLY = ("results_by_day.py", "unsubscribes_to_warehouse.py")
+"""Examples without a DAG for Airflow 2."""
 
 
 def main() -> int:
@@ -59,8 +61,8 @@ def with_examples(home: Path) -> RealAirflow:
     """Return an Airflow, not started yet, with the example DAGs and their files."""
     airflow = RealAirflow(home, {})
     shutil.copytree(ROOT / "dags_examples", airflow.dags, dirs_exist_ok=True)
-    if not AIRFLOW_3:
-        (airflow.dags / "unsubscribes_to_warehouse.py").unlink()
+    for name in () if AIRFLOW_3 else AIRFLOW_3_ONLY:
+        (airflow.dags / name).unlink()
     return airflow
 
 
