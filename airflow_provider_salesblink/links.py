@@ -15,6 +15,9 @@ from airflow_provider_salesblink.argument_types import digits
 if TYPE_CHECKING:
     from airflow.providers.common.compat.sdk import BaseOperator
 
+ALL = "all"
+"""The ``campaign_id`` of tasks that are about all campaigns."""
+
 _ID_NAMES = ("campaign_id", "sequence_id")
 
 _TEMPLATE = re.compile(r"\{[{%#]")
@@ -35,7 +38,7 @@ class CampaignLink(BaseOperatorLink):
         """Return the URL of the page of the task's campaign; empty if the campaign is not known."""
         campaign_id = _rendered_id(operator) or _id_in_xcom(ti_key)
         # Airflow stores links, so a key or an address that was passed as an id by mistake must not be in one.
-        if not campaign_id or "@" in campaign_id or redact(campaign_id) != campaign_id:
+        if not campaign_id or campaign_id == ALL or "@" in campaign_id or redact(campaign_id) != campaign_id:
             return ""
         return campaign_page(campaign_id)
 

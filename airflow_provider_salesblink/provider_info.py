@@ -35,7 +35,7 @@ def get_provider_info() -> dict[str, Any]:
         "operators": _modules(
             "operators",
             *("api", "blocklist", "campaigns", "leads", "lists", "loads", "prospects"),
-            *("sequences", "snapshots", "team"),
+            *("reports", "results", "sequences", "snapshots", "team"),
         ),
         "sensors": _modules("sensors", "campaigns", "prospects"),
         "triggers": _modules("triggers", "campaigns", "events", "prospects"),

@@ -23,6 +23,8 @@ import airflow_provider_salesblink.operators.leads
 import airflow_provider_salesblink.operators.lists
 import airflow_provider_salesblink.operators.loads
 import airflow_provider_salesblink.operators.prospects
+import airflow_provider_salesblink.operators.reports
+import airflow_provider_salesblink.operators.results
 import airflow_provider_salesblink.operators.sequences
 import airflow_provider_salesblink.operators.snapshots
 import airflow_provider_salesblink.operators.team

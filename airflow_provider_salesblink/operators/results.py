@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from hashlib import sha256
 from typing import TYPE_CHECKING, Any, get_args
 
 from airflow.providers.common.compat.sdk import AirflowFailException, ObjectStoragePath
@@ -10,8 +9,10 @@ from airflow.providers.common.compat.sdk import AirflowFailException, ObjectStor
 from airflow_provider_salesblink.argument_types import path_text
 from airflow_provider_salesblink.choices import FeedName, FileFormat, PeopleAs
 from airflow_provider_salesblink.links import CampaignLink
+from airflow_provider_salesblink.operators.asset_cursors import AssetCursors
 from airflow_provider_salesblink.operators.base import SalesBlinkOperator, one_of, outcome
 from airflow_provider_salesblink.operators.files import fail_for_good
+from airflow_provider_salesblink.operators.reports import CampaignReportOperator
 
 if TYPE_CHECKING:
     import os
@@ -25,6 +26,8 @@ if TYPE_CHECKING:
     from airflow_provider_salesblink.results.extract import Extraction
     from airflow_provider_salesblink.results.folder import Folder
     from airflow_provider_salesblink.results.windows import Plan
+
+__all__ = ["CampaignReportOperator", "ExtractEventsOperator"]
 
 FEEDS = get_args(FeedName)
 
@@ -169,34 +172,6 @@ class ExtractEventsOperator(SalesBlinkOperator):
                 # An alias has no state.
                 continue
         return CursorFiles(folder, self.campaign_id)
-
-
-class AssetCursors:
-    """Keeps the cursors in the state of an asset (Airflow 3.3).
-
-    :param state: Airflow's access to the asset's state.
-    :param scope: what has cursors of its own: the folder of the files, and the campaign.
-    """
-
-    def __init__(self, state: Any, *scope: str | None) -> None:  # noqa: ANN401  # Airflow 3.3 only
-        self._state = state
-        self._scope = sha256(repr(scope).encode()).hexdigest()[:16]
-
-    def place(self, feed: str) -> str:
-        """Return where the text of a feed is kept, for errors."""
-        return f"the asset's state, under {self._key(feed)},"
-
-    def load(self, feed: str) -> str | None:
-        """Return the text of a feed; None if there is none yet."""
-        text = self._state.get(self._key(feed))
-        return text if text is None else str(text)
-
-    def save(self, feed: str, text: str) -> None:
-        """Keep the text of a feed in place of the earlier one."""
-        self._state.set(self._key(feed), text)
-
-    def _key(self, feed: str) -> str:
-        return f"salesblink_{feed}_{self._scope}"
 
 
 def _folder(path: str | None) -> Folder:

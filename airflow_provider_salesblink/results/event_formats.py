@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 import json
-from itertools import islice
-from typing import IO, TYPE_CHECKING, Any
+from typing import IO, TYPE_CHECKING
 
-from airflow_provider_salesblink.client.errors import InvalidInputError
 from airflow_provider_salesblink.json_text import json_line
 from airflow_provider_salesblink.results.events import COLUMNS
+from airflow_provider_salesblink.results.row_files import ROWS_AT_ONCE, check_installed, write_rows
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
@@ -18,8 +17,7 @@ if TYPE_CHECKING:
 Line = bytes
 """A row as a line of JSON, with its end."""
 
-_ROWS_AT_ONCE = 500
-_BATCHES_PER_GROUP = 20
+_TYPES = {**dict.fromkeys(COLUMNS, "text"), "extra": "json"}
 _BUFFER = 64 * 1024
 """Bytes of each column in memory at once. Without it, all bytes of a column in a row group are."""
 
@@ -42,7 +40,7 @@ class JsonLines:
 
 
 class Parquet:
-    """Columns of text, in row groups of 10,000; ``extra`` is JSON text.
+    """Columns of text; ``extra`` is JSON text.
 
     :raises InvalidInputError: pyarrow is not installed.
     """
@@ -50,39 +48,19 @@ class Parquet:
     suffix = ".parquet"
 
     def __init__(self) -> None:
-        try:
-            import pyarrow.parquet  # noqa: F401
-        except ImportError:
-            raise InvalidInputError(
-                "Parquet files need pyarrow: pip install 'airflow-provider-salesblink[parquet]' on every worker."
-            ) from None
+        check_installed("parquet")
 
     def read(self, file: IO[bytes]) -> Iterator[Line]:
         """Yield the rows of a file as lines."""
         from pyarrow.parquet import ParquetFile
 
-        for batch in ParquetFile(file, buffer_size=_BUFFER, pre_buffer=False).iter_batches(batch_size=_ROWS_AT_ONCE):
+        for batch in ParquetFile(file, buffer_size=_BUFFER, pre_buffer=False).iter_batches(batch_size=ROWS_AT_ONCE):
             for record in batch.to_pylist():
                 yield json_line({**record, "extra": json.loads(record["extra"])}).encode()
 
     def write(self, file: IO[bytes], lines: Iterable[Line]) -> None:
         """Write lines to an open file."""
-        import pyarrow
-        from pyarrow.parquet import ParquetWriter
-
-        schema = pyarrow.schema([(name, pyarrow.string()) for name in COLUMNS])
-        rest = iter(lines)
-        # Rows as Python objects take much more memory than as columns.
-        batches = iter(lambda: [_as_texts(line) for line in islice(rest, _ROWS_AT_ONCE)], [])
-        columns = (pyarrow.RecordBatch.from_pylist(batch, schema) for batch in batches)
-        with ParquetWriter(file, schema, compression="zstd") as writer:
-            while group := list(islice(columns, _BATCHES_PER_GROUP)):
-                writer.write_table(pyarrow.Table.from_batches(group))
-
-
-def _as_texts(line: Line) -> dict[str, Any]:
-    row = json.loads(line)
-    return {**row, "extra": json_line(row["extra"]).rstrip("\n")}
+        write_rows(file, map(json.loads, lines), _TYPES, "parquet")
 
 
 FORMATS: dict[FileFormat, type[JsonLines | Parquet]] = {"jsonl": JsonLines, "parquet": Parquet}

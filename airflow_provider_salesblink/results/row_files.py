@@ -13,8 +13,9 @@ if TYPE_CHECKING:
 
     from airflow_provider_salesblink.choices import FileFormat
 
-ROW_GROUP = 10_000
-"""Rows in a row group of a Parquet file, and in memory at once."""
+ROWS_AT_ONCE = 500
+ROW_GROUP = 20 * ROWS_AT_ONCE
+"""Rows in a row group of a Parquet file, in memory as columns."""
 
 
 def check_installed(file_format: FileFormat) -> None:
@@ -47,15 +48,18 @@ def write_rows(
 
 
 def _write_parquet(file: IO[bytes], rows: Iterable[Mapping[str, Any]], columns: Mapping[str, str]) -> None:
-    from pyarrow import RecordBatch, bool_, field, schema, string
+    from pyarrow import RecordBatch, Table, bool_, field, schema, string
     from pyarrow.parquet import ParquetWriter
 
     declared = schema([field(name, bool_() if kind == "boolean" else string()) for name, kind in columns.items()])
-    rest = iter(rows)
+    cells = ({name: _cell(row[name], kind) for name, kind in columns.items()} for row in rows)
+    # Rows as Python objects take much more memory than as columns.
+    batches = (
+        RecordBatch.from_pylist(some, schema=declared) for some in iter(lambda: list(islice(cells, ROWS_AT_ONCE)), [])
+    )
     with ParquetWriter(file, declared, compression="zstd") as writer:
-        while group := list(islice(rest, ROW_GROUP)):
-            cells = [{name: _cell(row[name], kind) for name, kind in columns.items()} for row in group]
-            writer.write_batch(RecordBatch.from_pylist(cells, schema=declared))
+        while group := list(islice(batches, ROW_GROUP // ROWS_AT_ONCE)):
+            writer.write_table(Table.from_batches(group), row_group_size=ROW_GROUP)
 
 
 def _cell(value: Any, kind: str) -> Any:  # noqa: ANN401

@@ -17,8 +17,9 @@ from airflow.providers.common.compat.sdk import (
 )
 
 from airflow_provider_salesblink.client import ServerError
+from airflow_provider_salesblink.operators.asset_cursors import AssetCursors
 from airflow_provider_salesblink.operators.prospects import AddProspectsOperator
-from airflow_provider_salesblink.operators.results import AssetCursors, ExtractEventsOperator
+from airflow_provider_salesblink.operators.results import ExtractEventsOperator
 from airflow_provider_salesblink.results.windows import SETTLING_TIME
 from tests.conftest import GENERATION
 from tests.results.extracting import digests, ids, ms, rows, truth

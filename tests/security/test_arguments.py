@@ -25,7 +25,7 @@ import airflow_provider_salesblink
 from airflow_provider_salesblink.client import SalesBlinkClient, SalesBlinkError
 from airflow_provider_salesblink.client.retry import Policy
 from airflow_provider_salesblink.operators.load_base import LoadOperator
-from airflow_provider_salesblink.operators.results import ExtractEventsOperator
+from airflow_provider_salesblink.operators.results import CampaignReportOperator, ExtractEventsOperator
 from tests.client.raw_server import answer
 
 if TYPE_CHECKING:
@@ -75,7 +75,10 @@ MEANT: dict[str, Any] = {
 }
 """A valid value for each argument. Add one for each new argument."""
 
-PATHS = ("outcomes_path", "output_path", "path", "previous_path", "rejected_path", "rows_path", "suppression_path")
+PATHS = (
+    "events_path", "outcomes_path", "output_path", "path", "previous_path", "rejected_path", "rows_path",
+    "suppression_path",
+)  # fmt: skip
 """Paths of the user's files, which are never sent."""
 
 INJECTIONS = [
@@ -143,7 +146,7 @@ NOT_CALLED = (
 """Methods of the classic API that send nothing."""
 COMPARING = ("in_campaign", "look_up", "opted_out_elsewhere")
 """Calls that compare an argument with the answers, and need not send it."""
-V1_ONLY = ("api", "blocklist", "leads", "lists", "results", "sequences")
+V1_ONLY = ("api", "blocklist", "leads", "lists", "reports", "results", "sequences")
 """The modules of the operators that need API v1."""
 HEADERS = {
     "host",
@@ -290,6 +293,8 @@ def needed(kind: type, argument: str, folder: Path) -> dict[str, Any]:
         options["method"] = "POST"
     if kind is ExtractEventsOperator:
         options |= {"feeds": ["sent"], "output_path": folder / "events"}
+    if kind is CampaignReportOperator:
+        options["output_path"] = folder / "report.html"
     taken = set(kind.template_fields) - {argument, *PATHS, "salesblink_conn_id"}
     for one, other in PAIRS:
         if argument in (one, other):
