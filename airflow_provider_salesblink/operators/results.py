@@ -50,8 +50,8 @@ class ExtractEventsOperator(SalesBlinkOperator):
     Without a cursor, it begins at ``since``, or at the first event.
 
     XCom: ``outcome`` "extracted", ``path``, ``read`` and ``new`` (numbers of events), ``days`` (the UTC days whose
-    files changed), and ``feeds`` with the numbers of each feed. The events of assets in ``outlets`` carry the same, and
-    the days as partitions where Airflow has them (3.3).
+    files changed, also in an earlier run that failed), and ``feeds`` with the numbers of each feed. The events of
+    assets in ``outlets`` carry the same, and the days as partitions where Airflow has them (3.3).
 
     :param feeds: some of "sent", "opens", "clicks", "replies" and "reports" (bounces, unsubscribes and errors), or one.
     :param output_path: the folder for the files (any object storage; templated).
@@ -129,6 +129,8 @@ class ExtractEventsOperator(SalesBlinkOperator):
     def _report(self, context: Context, result: dict[str, Any]) -> dict[str, Any]:
         result = super()._report(context, result)
         _announce(self.outlets, context.get("outlet_events"), result)
+        if self._extraction:
+            self._extraction.mark_reported(result["days"])
         return result
 
     def _result(self) -> dict[str, Any]:
@@ -138,7 +140,7 @@ class ExtractEventsOperator(SalesBlinkOperator):
             path=self.output_path,
             read=sum(each.read for each in reports.values()),
             new=sum(each.new for each in reports.values()),
-            days=sorted({day for each in reports.values() for day in each.days}),
+            days=self._extraction.changed_days() if self._extraction else [],
             feeds={feed: {"read": each.read, "new": each.new} for feed, each in reports.items()},
         )
 

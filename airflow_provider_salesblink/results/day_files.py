@@ -11,6 +11,7 @@ from typing import IO, TYPE_CHECKING, Self
 
 from airflow_provider_salesblink.client.errors import InvalidInputError
 from airflow_provider_salesblink.json_text import json_line
+from airflow_provider_salesblink.results.changed_days import ChangedDays
 from airflow_provider_salesblink.results.event_formats import FORMATS
 
 if TYPE_CHECKING:
@@ -74,6 +75,7 @@ class DayFiles:
         with self._folder.locked():
             self._drop_what_is_there(window)
             new = dict(self._database.execute("SELECT day, count(*) FROM event GROUP BY day ORDER BY day"))
+            ChangedDays(self._folder, self._feed).add(new)
             for day in new:
                 self._write_day(day)
         self._database.executescript("DELETE FROM event; DELETE FROM there")

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from airflow_provider_salesblink.client.errors import RateLimitedError, SalesBlinkError, UnsupportedByApiError
 from airflow_provider_salesblink.loading.progress import in_words, seconds_for
+from airflow_provider_salesblink.results.changed_days import ChangedDays
 from airflow_provider_salesblink.results.cursor import Cursor, Position
 from airflow_provider_salesblink.results.day_files import DayFiles
 from airflow_provider_salesblink.results.events import REPORTED, EventRows
@@ -16,7 +17,7 @@ from airflow_provider_salesblink.results.feed_reader import FeedReader
 from airflow_provider_salesblink.results.windows import EVENTS_PER_PAGE, Density, Plan, Window, expected_pages, parts
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Iterable, Sequence
 
     from airflow_provider_salesblink.choices import FeedName, FileFormat, PeopleAs
     from airflow_provider_salesblink.client import SalesBlinkClient
@@ -127,6 +128,17 @@ class Extraction:
                 feed, window.since or "the first event", window.until,
                 f"{self.reports[feed].read:,}", f"{self.reports[feed].new:,}",
             )  # fmt: skip
+
+    def changed_days(self) -> list[str]:
+        """Return the days whose files changed, in this run or in an earlier one that failed before it reported them."""
+        own = {day for report in self.reports.values() for day in report.days}
+        return sorted(own.union(*(ChangedDays(self._folder, feed).load() for feed in self.reports)))
+
+    def mark_reported(self, days: Iterable[str]) -> None:
+        """Remember that these days are reported: the next run need not do it."""
+        with self._folder.locked():
+            for feed in self.reports:
+                ChangedDays(self._folder, feed).remove(days)
 
     def _window(self, feed: FeedName, now: datetime) -> Window:
         position = None if self._options.plan.is_fixed else self._cursor.position(feed)

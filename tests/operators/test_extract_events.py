@@ -16,6 +16,7 @@ from airflow.providers.common.compat.sdk import (
     TaskDeferred,
 )
 
+from airflow_provider_salesblink.client import ServerError
 from airflow_provider_salesblink.operators.asset_cursors import AssetCursors
 from airflow_provider_salesblink.operators.prospects import AddProspectsOperator
 from airflow_provider_salesblink.operators.results import ExtractEventsOperator
@@ -186,6 +187,24 @@ def test_a_429_defers_and_what_was_read_is_not_read_again(
 
     assert result["feeds"] == {"sent": {"read": 120, "new": 120}, "opens": {"read": 1, "new": 1}}
     assert sum(request.path.endswith("/sent") for request in sandbox.requests) <= sent_before + 1
+
+
+def test_days_that_a_failed_run_wrote_are_reported_by_the_next_one(
+    connection: Callable[..., None], sandbox: Sandbox, tmp_path: Path
+) -> None:
+    connection(extra={"max_attempts": 1})
+    add_past(sandbox, days=2)
+    sandbox.fault("v1.listOpens", "status", status=500)
+    feeds = ["sent", "opens"]
+
+    with pytest.raises(ServerError):
+        operator(tmp_path, feeds=feeds).execute({})
+    days = sorted({row["time"][:10] for row in rows(tmp_path)})
+    result = operator(tmp_path, feeds=feeds).execute({})
+
+    assert days
+    assert (result["new"], result["days"]) == (0, days)
+    assert operator(tmp_path, feeds=feeds).execute({})["days"] == []
 
 
 @pytest.mark.parametrize(
