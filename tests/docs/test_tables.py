@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import ast
+import json
 import re
 from textwrap import dedent
 
@@ -75,12 +75,13 @@ def _is_resource(found: object) -> bool:
 
 
 def test_the_code_on_the_page_on_waiting_shows_a_sensor_and_a_payload() -> None:
-    sensor_code, _, payload = re.findall(r"(?:^    .*\n)+", WAITING, flags=re.MULTILINE)
+    sensor_code, _, payload, of_feed = re.findall(r"(?:^    .*\n)+", WAITING, flags=re.MULTILINE)
 
     sensor = eval(dedent(sensor_code), {"ProspectSensor": ProspectSensor})  # noqa: S307
     sensor.email = "ana@example.com"
     sensor.trigger().condition()
-    assert ast.literal_eval(payload.strip())["changes"][0].keys() == {"event", "prospect_id", "key"}
+    assert json.loads(payload)["changes"][0].keys() == {"event", "prospect_id", "key"}
+    assert json.loads(of_feed).keys() == {"event", "prospect_id", "key", "person"}
 
 
 def test_every_module_named_on_the_page_on_design_exists() -> None:
