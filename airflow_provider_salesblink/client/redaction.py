@@ -17,8 +17,10 @@ ADDRESS_SHOWN_AS = "<address>"
 # Search URLs write @ as %40; the other two characters are its full-width and small forms.
 _BEFORE = r"[^\s<>()\[\],;:=?&/\\\"]"
 _AFTER = r"[^\s<>()\[\]{},;:=?&/\\|\"'`]"
+# URLs inside URLs write % as %25, and HTML has its own forms.
+_WRITTEN = r"%(?:25)*40|%(?:25)*EF%(?:25)*BC%(?:25)*A0|&#0*64;|&#x0*40;|&commat;"
 # Matches from the start of a word only: otherwise each letter of a long word would start another search.
-_ADDRESS = re.compile(f"(?<!{_BEFORE}){_BEFORE}*(?:[@\uff20\ufe6b]|%40){_AFTER}+", re.IGNORECASE)
+_ADDRESS = re.compile(f"(?<!{_BEFORE}){_BEFORE}*(?:[@\uff20\ufe6b]|{_WRITTEN}){_AFTER}+", re.IGNORECASE)
 
 
 def find_addresses(text: str) -> list[str]:

@@ -99,6 +99,7 @@ class ExtractEventsOperator(SalesBlinkOperator):
         self.bodies = bodies
         self._extraction: Extraction | None = None
         self._earlier: dict[str, Any] = {}
+        self._now: datetime | None = None
         self._context: Context | dict[str, Any] = {}
 
     def prepare(self, context: Context) -> None:
@@ -115,16 +116,27 @@ class ExtractEventsOperator(SalesBlinkOperator):
             self.feeds, self._plan(), self.campaign_id, self.file_format, self.people, bodies=self.bodies
         )
         self._extraction = Extraction(client, folder, self._store(folder), options, self._earlier)
-        self._extraction.run()
+        try:
+            self._extraction.run(self._now)
+        except (FileExistsError, IsADirectoryError, NotADirectoryError, PermissionError) as error:
+            raise AirflowFailException(
+                f"output_path {self.output_path!r} cannot be used ({type(error).__name__}: {error.filename}): every "
+                "worker must be able to write files there."
+            ) from error
         return self._result()
 
     def state_to_save(self, limited: RateLimitedError) -> dict[str, Any]:  # noqa: ARG002
         """Return what is extracted already."""
-        return {"extracted": self._extraction.state()} if self._extraction else {}
+        if self._extraction is None:
+            return {}
+        return {"extracted": self._extraction.state(), "now": self._extraction.now.isoformat()}
 
     def restore_state(self, saved: dict[str, Any]) -> None:
         """Take over what was extracted before the deferral."""
+        from airflow_provider_salesblink.results.windows import parse_time
+
         self._earlier = saved.get("extracted", {})
+        self._now = parse_time("now", saved.get("now"))
 
     def _report(self, context: Context, result: dict[str, Any]) -> dict[str, Any]:
         result = super()._report(context, result)
@@ -155,6 +167,11 @@ class ExtractEventsOperator(SalesBlinkOperator):
             parse_time(name, self._context.get(name)) for name in ("data_interval_start", "data_interval_end")
         )
         kind = _run_type(self._context)
+        if kind == "backfill" and (start is None or start == end):
+            raise AirflowFailException(
+                "This backfill has no data interval, so it is not known which time to extract. Give the DAG a "
+                "timetable with intervals, such as CronDataIntervalTimetable, or pass since and until."
+            )
         if kind in (None, "backfill") and start is not None and end is not None and start < end:
             return Plan(start, end, lookback, is_fixed=True)
         if kind == "scheduled" and end is not None:
@@ -167,7 +184,7 @@ class ExtractEventsOperator(SalesBlinkOperator):
         stores: Any = self._context.get("asset_state_store")
         for outlet in self.outlets if stores is not None else ():
             try:
-                return AssetCursors(stores[outlet], self.output_path, self.campaign_id)
+                return AssetCursors(stores[outlet], self.output_path.rstrip("/"), self.campaign_id)
             except (KeyError, TypeError):
                 # An alias has no state.
                 continue
@@ -192,7 +209,10 @@ def _folder(path: str | None) -> Folder:
 
 
 def _feeds(feeds: Any) -> list[FeedName]:  # noqa: ANN401  # anything that a DAG may pass
-    given: list[FeedName] = [feeds] if isinstance(feeds, str) else list(feeds)  # type: ignore[list-item]
+    try:
+        given: list[FeedName] = [feeds] if isinstance(feeds, str) else list(feeds)  # type: ignore[list-item]
+    except TypeError:
+        raise ValueError(f"feeds is {feeds!r}; it takes a list of {', '.join(map(repr, FEEDS))}.") from None
     for each in given:
         one_of("feeds", each, FEEDS)
     if not given:

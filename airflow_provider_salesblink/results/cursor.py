@@ -105,9 +105,12 @@ class Cursor:
             "Restore it, or delete it: the next run then begins at since, and writes nothing twice."
         )
 
-    def advance(self, feed: str, position: Position) -> None:
-        """Store a feed's position, unless another run has come further."""
+    def advance(self, feed: str, position: Position, now: datetime) -> None:
+        """Store a feed's position, unless another run has come further.
+
+        :param now: a cursor after it comes from a wrong clock, and is replaced.
+        """
         known = self.position(feed)
-        if known is None or known.until <= position.until:
+        if known is None or known.until <= position.until or known.until > now:
             stored = {"until": time_text(position.until), "events": position.events, "seconds": position.seconds}
             self._store.save(feed, json.dumps({"version": VERSION, **stored}) + "\n")

@@ -50,6 +50,7 @@ class DayFiles:
         # An empty name: SQLite keeps the database in a file of its own, which it deletes.
         self._database = sqlite3.connect("", isolation_level=None)
         self._database.executescript(_SCHEMA)
+        self._has_read = False
 
     def __enter__(self) -> Self:
         return self
@@ -78,16 +79,18 @@ class DayFiles:
             ChangedDays(self._folder, self._feed).add(new)
             for day in new:
                 self._write_day(day)
-        self._database.executescript("DELETE FROM event; DELETE FROM there")
+        self._database.executescript("INSERT OR IGNORE INTO there SELECT key FROM event; DELETE FROM event")
         return new
 
     def _drop_what_is_there(self, window: Window) -> None:
         """Forget the events that the files have. All days count, because an event's time may have changed."""
         if not self._database.execute("SELECT EXISTS (SELECT * FROM event)").fetchone()[0]:
             return
-        for day in self._days(window):
+        # Once is enough: later writes know the events of earlier ones, and each file is read again when it changes.
+        for day in () if self._has_read else self._days(window):
             keys = ((key,) for key, *_ in self._records_of(day))
             self._database.executemany("INSERT OR IGNORE INTO there VALUES (?)", keys)
+        self._has_read = True
         self._database.execute("DELETE FROM event WHERE key IN (SELECT key FROM there)")
 
     def _days(self, window: Window) -> Iterator[str]:

@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 import math
 from datetime import UTC, datetime
-from hashlib import sha256
 from typing import TYPE_CHECKING, Any
 
 from airflow_provider_salesblink.client.redaction import find_addresses, redacted
@@ -32,7 +31,6 @@ _SOURCES = {
     **{name: (name,) for name in ("sequence_name", "message", "type", "sender", "node", "template_name", "link")},
 }
 """Column -> names under which SalesBlink may have it."""
-_OWN_NAMES = frozenset({"id", "_id", "time", "email", "body"})
 
 
 class EventRows:
@@ -51,27 +49,37 @@ class EventRows:
 
     def row(self, feed: FeedName, event: Row) -> Row:
         """Return the row of an event, with the columns in :data:`COLUMNS`."""
-        email = event.get("email") if isinstance(event.get("email"), str) else None
-        found = {column: _first_text(event, names) for column, names in _SOURCES.items()}
-        used = _OWN_NAMES.union(*(names for column, names in _SOURCES.items() if found[column] is not None))
+        email = _text(event.get("email"))
+        taken = {column: _first_name(event, names) for column, names in _SOURCES.items()}
+        found = {column: _text(event.get(name or "")) for column, name in taken.items()}
+        used = {"time", *taken.values(), *(name for name in ("id", "_id", "email", "body") if _text(event.get(name)))}
+        may_have_body = self._bodies if feed == "replies" else self._bodies or _is_reported(event)
         return {
             **dict.fromkeys(COLUMNS),
             **{column: self._shown(text) for column, text in found.items()},
             **{column: self._reference(found[column]) for column in ("sequence_id", "lead_id", "sender")},
-            "id": self._reference(_event_id(feed, event)),
+            "id": self._event_id(feed, event),
             "feed": feed,
             "time": time_text(event.get("time")),
             "person": self._hash.digest(email).hex() if email and self._people != "none" else None,
             "email": email if self._people == "address" else None,
-            "body": self._shown(_first_text(event, ("body",))) if self._bodies or feed != "replies" else None,
-            "extra": self._shown({name: value for name, value in event.items() if name not in used}),
+            "body": self._shown(_text(event.get("body"))) if may_have_body else None,
+            "extra": self._shown(
+                {name: value for name, value in event.items() if name not in used and (name != "body" or may_have_body)}
+            ),
         }
 
     def _reference(self, text: str | None) -> str | None:
         """Return an id. One with an address in it, such as a mailbox's, becomes a hash, so that they stay apart."""
         if text and self._people != "address" and find_addresses(text):
-            return self._hash.digest(text).hex()
+            return self._hash.digest(f"reference {text}").hex()
         return text
+
+    def _event_id(self, feed: str, event: Row) -> str:
+        """Return an event's id. One without an id gets one from its content, which is the same each time it is read."""
+        found = self._reference(_text(event.get("id")) or _text(event.get("_id")))
+        # With the key: anybody could test guesses of addresses against a plain hash.
+        return found or self._hash.digest(f"{feed} {json.dumps(event, sort_keys=True, default=str)}").hex()
 
     def _shown(self, value: Any) -> Any:  # noqa: ANN401  # a JSON value
         """Return a value as a file can hold it, without the addresses that must not be in it."""
@@ -106,14 +114,18 @@ def time_text(time: datetime | None) -> str | None:
     return None if time is None else time.astimezone(UTC).isoformat(timespec="milliseconds")
 
 
-def _first_text(event: Row, names: tuple[str, ...]) -> str | None:
-    """Return the first value under one of the names that is a text or a number, as text."""
-    values = (event.get(name) for name in names)
-    return next((str(each) for each in values if isinstance(each, str | int) and not isinstance(each, bool)), None)
+def _is_reported(event: Row) -> bool:
+    return str(event.get("message") or "").casefold() in {each.casefold() for each in REPORTED}
 
 
-def _event_id(feed: str, event: Row) -> str:
-    """Return an event's id. One without an id gets one from its content, which is the same each time it is read."""
-    found = _first_text(event, ("id", "_id"))
-    content = json.dumps(event, sort_keys=True, default=str)
-    return found or f"{feed}-{sha256(content.encode()).hexdigest()[:32]}"
+def _first_name(event: Row, names: tuple[str, ...]) -> str | None:
+    """Return the first of the names under which the event has a text or a number."""
+    return next((name for name in names if _text(event.get(name)) is not None), None)
+
+
+def _text(value: object) -> str | None:
+    """Return a text that is not empty, or a number as text; None for anything else."""
+    if isinstance(value, bool) or not isinstance(value, str | int):
+        return None
+    # Half of a surrogate pair would be another text in Parquet than in JSON, and with it the event another one.
+    return str(value).encode(errors="backslashreplace").decode() or None

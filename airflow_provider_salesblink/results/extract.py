@@ -14,7 +14,15 @@ from airflow_provider_salesblink.results.cursor import Cursor, Position
 from airflow_provider_salesblink.results.day_files import DayFiles
 from airflow_provider_salesblink.results.events import REPORTED, EventRows
 from airflow_provider_salesblink.results.feed_reader import FeedReader
-from airflow_provider_salesblink.results.windows import EVENTS_PER_PAGE, Density, Plan, Window, expected_pages, parts
+from airflow_provider_salesblink.results.windows import (
+    EVENTS_PER_PAGE,
+    Density,
+    Plan,
+    Window,
+    expected_pages,
+    is_trusted,
+    parts,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
@@ -28,6 +36,8 @@ log = logging.getLogger(__name__)
 
 _EVENTS_PER_WRITE = 20_000
 """Events after which the files are written and the cursor moves, so that an interrupted extraction goes on there."""
+_MOST_EXTRAPOLATED = 2.0
+"""How many times as long as the window of the last run a window may be, to be estimated from it."""
 _DAY = timedelta(days=1)
 _COUNTERS = {"sent": ("sent",), "opens": ("opens",), "clicks": ("clicks",), "replies": ("replies",),
              "reports": ("bounces", "unsubscribes")}  # fmt: skip
@@ -92,6 +102,8 @@ class Extraction:
         self._folder = folder
         self._cursor = Cursor(store)
         self._options = options
+        self.now = datetime.now(UTC)
+        """The time of the run, which a continued one keeps: what arrives meanwhile belongs to the next run."""
         self.reports = {feed: FeedReport(**(earlier or {}).get(feed, {})) for feed in options.feeds}
 
     def state(self) -> dict[str, Any]:
@@ -116,7 +128,7 @@ class Extraction:
         with self._folder.locked():
             for feed in self.reports:
                 self._folder.repair(feed)
-        now = now or datetime.now(UTC)
+        self.now = now = now or datetime.now(UTC)
         windows = {feed: self._window(feed, now) for feed in self.reports}
         expected = self._expected(windows)
         self._log_estimate(windows, expected)
@@ -142,6 +154,12 @@ class Extraction:
 
     def _window(self, feed: FeedName, now: datetime) -> Window:
         position = None if self._options.plan.is_fixed else self._cursor.position(feed)
+        if position and not is_trusted(position.until, now):
+            log.warning(
+                "The cursor of %s is in the future, at %s: a clock was wrong. So it is not known what has been "
+                "extracted, and everything since the beginning is read again. Nothing is written twice.",
+                feed, position.until,
+            )  # fmt: skip
         window = self._options.plan.window(now, position.until if position else None)
         done = self.reports[feed].done_until
         if done is None:
@@ -151,6 +169,7 @@ class Extraction:
 
     def _extract(self, feed: FeedName, window: Window, expected: list[Density]) -> None:
         options = self._options
+        is_whole = self.reports[feed].done_until is None
         rows = EventRows(self._client.addresses, options.people, bodies=options.bodies)
         reader = FeedReader(self._client, feed, options.campaign_id)
         with DayFiles(self._folder, feed, options.file_format) as files:
@@ -171,7 +190,8 @@ class Extraction:
                 "SalesBlink returned %s events of %s outside the window that was asked for; they were left out.",
                 f"{reader.left_out:,}", feed,
             )  # fmt: skip
-        self._remember(feed, window)
+        if is_whole:
+            self._remember(feed, window)
 
     def _write(self, feed: FeedName, files: DayFiles, window: Window, done: datetime | None, read: int) -> None:
         days = files.write(window)
@@ -188,7 +208,7 @@ class Extraction:
     def _move_cursor(self, feed: FeedName, position: Position) -> None:
         if not self._options.plan.is_fixed:
             with self._folder.locked():
-                self._cursor.advance(feed, position)
+                self._cursor.advance(feed, position, self.now)
 
     # Estimates.
 
@@ -206,6 +226,8 @@ class Extraction:
         if window.since is None or position is None or not position.seconds:
             return []
         share = (window.until - window.since).total_seconds() / position.seconds
+        if share > _MOST_EXTRAPOLATED:
+            return []
         return [Density(window.since, window.until, position.events * share)]
 
     def _daily_totals(self, windows: list[Window]) -> list[dict[str, Any]]:
@@ -241,10 +263,10 @@ def _densities(totals: list[dict[str, Any]], feed: FeedName, until: datetime) ->
         try:
             day = datetime.fromisoformat(each["date"]).replace(tzinfo=UTC)
             events = sum(int(each.get(name) or 0) for name in _COUNTERS[feed])
-        except (TypeError, ValueError, KeyError):
+            end = until if day < until < day + _DAY else day + _DAY
+        except (TypeError, ValueError, KeyError, OverflowError):
             continue
-        end = until if day < until < day + _DAY else day + _DAY
-        found.append(Density(day, end, events))
+        found.append(Density(day, end, max(0, events)))
     return found
 
 

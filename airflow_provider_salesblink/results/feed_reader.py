@@ -49,12 +49,14 @@ class FeedReader:
             self._has_moved = False
             found = sum(take(event) for event in self._each(window))
             new += found
-            # Pages also move in an order that changes each time. Then another reading that finds nothing is enough.
-            if not self._has_moved or (reading and not found):
+            if not self._has_moved:
                 return new
+            # Pages also move in an order that changes each time. Then another reading that finds nothing is enough.
+            if reading and not found:
+                break
         log.warning(
-            "The pages of %s moved each time that they were read, so an event may be missing. A later run that reads "
-            "the same time again brings it.",
+            "The pages of %s moved, or repeated events, each time that they were read, so an event may be missing. A "
+            "later run that reads the same time again brings it.",
             self._feed,
         )
         return new

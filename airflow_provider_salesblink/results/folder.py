@@ -93,7 +93,7 @@ class Folder:
             path, found = f"{place}/{name}", _NEW.fullmatch(name)
             if found and self._digest(path) == found["digest"]:
                 log.info("An earlier run was interrupted: %s takes its place now.", found["name"])
-                self._fs.mv(path, f"{place}/{found['name']}")
+                self._move(path, f"{place}/{found['name']}")
             elif found or (self.is_local and name.startswith("_") and name.endswith(".part")):
                 self._fs.rm_file(path)
 
@@ -124,10 +124,16 @@ class Folder:
             self._fs.makedirs(self._at(subfolder), exist_ok=True)
             self._fs.put_file(local.name, new)
         try:
-            self._fs.mv(new, self._at(name))
+            self._move(new, self._at(name))
         except FileNotFoundError:
-            # Another run that started meanwhile has put it in its place.
-            log.info("%s is in its place already.", last)
+            # Another run that started meanwhile may have put it in its place.
+            if self._digest(self._at(name)) != digest:
+                raise OSError(f"Another run removed {last} before it was in its place: run the task again.") from None
+
+    def _move(self, path: str, target: str) -> None:
+        # Not fsspec's mv(): it takes brackets and stars in a path for patterns.
+        self._fs.cp_file(path, target)
+        self._fs.rm_file(path)
 
     def _digest(self, path: str) -> str:
         with self._fs.open(path, "rb") as file:

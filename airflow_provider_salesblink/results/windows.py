@@ -20,6 +20,13 @@ _PAGES_PER_PART = 40
 """Pages to read as one part: few enough to read again when they moved, many enough that a last page that is not full
 costs little."""
 
+_MOST_STEPS = 1_000
+"""Into how many parts a time is cut at most: an estimate may be absurd."""
+_SKEW = timedelta(hours=1)
+"""How far the clocks of two workers may differ."""
+_LONGEST = timedelta(days=3650)
+_FIRST_YEAR, _LAST_YEAR = 1970, 9999
+
 _UNITS = {"w": "weeks", "d": "days", "h": "hours", "m": "minutes", "s": "seconds"}
 _LENGTH = re.compile(r"\s*(\d{1,6})\s*([wdhms])\s*", re.IGNORECASE)
 
@@ -77,7 +84,7 @@ def _steps(window: Window, expected: Iterable[Density]) -> Iterator[tuple[dateti
     """Yield times inside the window, in their order, each with the pages expected since the one before."""
     for density in sorted(expected, key=lambda each: each.since):
         pages = density.events / EVENTS_PER_PAGE
-        steps = max(1, ceil(pages / _PAGES_PER_PART * 4))
+        steps = min(_MOST_STEPS, max(1, ceil(pages / _PAGES_PER_PART * 4)))
         for number in range(1, steps + 1):
             time = _in_milliseconds(density.since + (density.until - density.since) / steps * number)
             if time in window and time != window.since:
@@ -124,13 +131,20 @@ class Plan:
             raise InvalidInputError(
                 f"since is {self.since.isoformat()}, which is in the future: give a time before now."
             )
-        if self.since is not None and self.until is not None and self.since > self.until:
+        if self.is_fixed and self.since is not None and self.until is not None and self.since > self.until:
             raise InvalidInputError("since is after until: swap them.")
         until = latest if self.until is None else min(latest, self.until)
-        if self.is_fixed or cursor is None:
+        if self.is_fixed or cursor is None or not is_trusted(cursor, now):
             return Window(self.since, until)
-        starts = [each for each in (cursor, self.redo_from, until) if each is not None]
+        # A clock that was ahead has left a cursor ahead of what had happened by then.
+        known = cursor if cursor <= latest else latest - _SKEW
+        starts = [each for each in (known, self.redo_from, until) if each is not None]
         return Window(min(starts) - self.lookback, until)
+
+
+def is_trusted(cursor: datetime, now: datetime) -> bool:
+    """Return whether a cursor says what has been extracted. A wrong clock has left one that is far in the future."""
+    return cursor - now <= _SKEW
 
 
 def parse_length(argument: str, value: object) -> timedelta:
@@ -140,10 +154,11 @@ def parse_length(argument: str, value: object) -> timedelta:
     """
     found = _LENGTH.fullmatch(value) if isinstance(value, str) else None
     length = timedelta(**{_UNITS[found[2].lower()]: int(found[1])}) if found else value
-    if isinstance(length, timedelta) and length >= timedelta(0):
+    if isinstance(length, timedelta) and timedelta(0) <= length <= _LONGEST:
         return length
     raise InvalidInputError(
-        f"{argument} is {value!r}: give a number with a unit (w, d, h, m or s), such as '3d' or '12h', or a timedelta."
+        f"{argument} is {value!r}: give a number with a unit (w, d, h, m or s), such as '3d' or '12h', or a timedelta, "
+        "of 3650 days at most."
     )
 
 
@@ -163,6 +178,8 @@ def parse_time(argument: str, value: object) -> datetime | None:
         )
     if time.utcoffset() is None:
         raise InvalidInputError(f"{argument} has no time zone: {time.isoformat()}. Add one, such as +00:00.")
+    if time.year <= _FIRST_YEAR or time.year >= _LAST_YEAR:
+        raise InvalidInputError(f"{argument} is {time.isoformat()}: give a time after {_FIRST_YEAR}.")
     return _in_milliseconds(time.astimezone(UTC))
 
 

@@ -100,6 +100,23 @@ def test_a_backfill_extracts_its_interval_and_leaves_the_cursor(
     assert not (tmp_path / "sent" / "_cursor.json").exists()
 
 
+def test_a_backfill_without_an_interval_is_an_error(sandbox: Sandbox, tmp_path: Path) -> None:
+    moment = now() - 15 * DAY
+
+    with pytest.raises(AirflowFailException, match=r"no data interval.*CronDataIntervalTimetable"):
+        operator(tmp_path).execute(interval(moment, moment, "backfill"))
+
+    assert sandbox.requests == []
+
+
+def test_a_scheduled_run_before_since_extracts_nothing(sandbox: Sandbox, tmp_path: Path) -> None:
+    add_past(sandbox)
+
+    result = operator(tmp_path, since=now() - HOUR).execute(interval(now() - 3 * DAY, now() - 2 * DAY, "scheduled"))
+
+    assert result["new"] == 0
+
+
 def test_since_and_until_are_extracted_exactly(sandbox: Sandbox, tmp_path: Path) -> None:
     add_past(sandbox)
     start = now() - 3 * DAY
@@ -189,6 +206,36 @@ def test_a_429_defers_and_what_was_read_is_not_read_again(
     assert sum(request.path.endswith("/sent") for request in sandbox.requests) <= sent_before + 1
 
 
+def test_what_arrives_during_a_deferral_is_left_to_the_next_run(
+    connection: Callable[..., None], sandbox: Sandbox, tmp_path: Path
+) -> None:
+    connection(extra={"max_attempts": 1})
+    sandbox.add_event("Sent", time_ms=ms(now() - HOUR))
+    sandbox.fault("v1.listOpens", "429", retry_after=120, times=None)
+    options: dict[str, Any] = {"feeds": ["sent", "opens"], "lookback": "1h"}
+    with pytest.raises(TaskDeferred) as deferred:
+        operator(tmp_path, **options).execute({})
+    begun = now()
+    sandbox.clear_faults()
+
+    operator(tmp_path, **options).resume({}, None, **(deferred.value.kwargs or {}))
+
+    cursor = json.loads((tmp_path / "sent" / "_cursor.json").read_text())
+    assert datetime.fromisoformat(cursor["until"]) <= begun - SETTLING_TIME
+
+
+@pytest.mark.parametrize("name", ["sent", "sent/_cursor.json", "_lock"])
+def test_a_place_that_is_taken_is_an_error_for_good(sandbox: Sandbox, tmp_path: Path, name: str) -> None:
+    add_past(sandbox, days=1)
+    if name == "sent":
+        (tmp_path / name).write_text("")
+    else:
+        (tmp_path / name).mkdir(parents=True)
+
+    with pytest.raises(AirflowFailException, match="cannot be used"):
+        operator(tmp_path).execute({})
+
+
 def test_days_that_a_failed_run_wrote_are_reported_by_the_next_one(
     connection: Callable[..., None], sandbox: Sandbox, tmp_path: Path
 ) -> None:
@@ -216,6 +263,7 @@ def test_days_that_a_failed_run_wrote_are_reported_by_the_next_one(
         ),
         ({"feeds": []}, "feeds is empty"),
         ({"feeds": "bounces"}, "feeds is 'bounces'"),
+        ({"feeds": None}, "feeds is None; it takes a list of 'sent'"),
         ({"file_format": "csv"}, "file_format is 'csv'; it takes 'jsonl', 'parquet'"),
         ({"people": "names"}, "people is 'names'; it takes 'hash', 'address', 'none'"),
     ],

@@ -130,6 +130,41 @@ def test_an_event_without_an_id_gets_the_same_one_each_time() -> None:
     assert row(event, "opens")["id"] != row(event, "clicks")["id"]
 
 
+def test_such_an_id_cannot_be_used_to_guess_addresses() -> None:
+    event = {name: value for name, value in EVENT.items() if name != "id"}
+
+    assert row(event)["id"] != EventRows(AddressHash("another key", api_key="k")).row("clicks", event)["id"]
+
+
+def test_what_another_name_has_is_in_extra() -> None:
+    event = {**EVENT, "sequence_id": "s2", "lead_id": {"id": 1}, "_id": "", "email": ["a@x.example"], "body": {"a": 1}}
+
+    found = row(event, "clicks", bodies=True)
+
+    assert (found["sequence_id"], found["lead_id"], found["id"]) == ("s2", "l1", "e1")
+    assert found["extra"] == {
+        "score": 7, "sequence": "s1", "lead_id": {"id": 1}, "_id": "", "email": ["<address>"], "body": {"a": 1},
+    }  # fmt: skip
+
+
+def test_an_unknown_report_has_no_body_unless_asked_for() -> None:
+    reply = {**EVENT, "message": "Reply received", "body": "Call me: 0123"}
+
+    assert "0123" not in json_line(row(reply, "reports"))
+    assert row(reply, "reports", bodies=True)["body"] == "Call me: 0123"
+
+
+@pytest.mark.parametrize(
+    "hidden",
+    ["https://t.example/?u=https%3A%2F%2Facme.example%2F%3Fe%3Dzoe%2540example.com", "zoe%252540example.com",
+     "zoe&#64;example.com", "zoe&#x40;example.com", "zoe&commat;example.com", "zoe%EF%BC%A0example.com"],
+)  # fmt: skip
+def test_addresses_inside_urls_and_html_are_replaced(hidden: str) -> None:
+    text = json_line(row({**EVENT, "link": hidden, "x": {hidden: hidden}}))
+
+    assert "zoe" not in text
+
+
 @pytest.mark.parametrize(
     ("message", "asked", "expected"),
     [

@@ -18,10 +18,12 @@ from airflow_provider_salesblink.client import (
     SalesBlinkError,
     UnsupportedByApiError,
 )
+from airflow_provider_salesblink.results.cursor import CursorFiles
+from airflow_provider_salesblink.results.extract import Extraction, ExtractOptions
 from airflow_provider_salesblink.results.windows import Plan
 from airflow_provider_salesblink.sandbox.v1.rules import V1Rules
 from tests.client.raw_server import RawServer, answer
-from tests.results.extracting import END, NOW, add_events, digests, extract, ids, ms, rows, truth
+from tests.results.extracting import END, NOW, add_events, digests, extract, folder_of, ids, ms, rows, truth
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -192,7 +194,7 @@ def test_pages_that_never_stand_still_end_with_a_warning(
         extract(client, tmp_path)
     arrived = len(sandbox.requests)
 
-    assert "moved each time" in caplog.text
+    assert "an event may be missing" in caplog.text
     assert arrived < 30
     sandbox.v1 = V1Rules()
     extract(client, tmp_path, now=NOW + HOUR)
@@ -403,3 +405,90 @@ def test_events_outside_the_window_are_left_out_and_counted(
 
     assert ids(tmp_path) == ["e2"]
     assert "1 events of sent outside the window" in caplog.text
+
+
+def test_a_deferred_run_does_not_mislead_the_estimate_of_the_next_one(
+    client: SalesBlinkClient, sandbox: Sandbox, tmp_path: Path
+) -> None:
+    add_events(sandbox, 500, every=400)
+    sandbox.add_event("Opened", time_ms=ms(NOW - HOUR), arrives_ms=0)
+    folder, options = folder_of(tmp_path), ExtractOptions(["sent", "opens"], Plan(since=NOW - 3 * DAY))
+    sandbox.fault("v1.listOpens", "429", retry_after=0, times=None)
+    first = Extraction(client, folder, CursorFiles(folder), options)
+    with pytest.raises(SalesBlinkError):
+        first.run(NOW)
+    sandbox.clear_faults()
+    Extraction(client, folder, CursorFiles(folder), options, first.state()).run(NOW + timedelta(minutes=2))
+    reads = len(sandbox.requests)
+
+    extract(client, tmp_path, now=NOW + HOUR)
+
+    assert len(sandbox.requests) - reads <= 9
+    assert Counter(row["id"] for row in rows(tmp_path) if row["feed"] == "sent") == truth(
+        sandbox.events, ["sent"], NOW - 3 * DAY, END
+    )
+
+
+def test_a_short_first_run_does_not_mislead_the_next_one(
+    client: SalesBlinkClient, sandbox: Sandbox, tmp_path: Path
+) -> None:
+    add_events(sandbox, 1000, every=0.5)
+    extract(client, tmp_path, plan=Plan(since=NOW - timedelta(minutes=10)))
+    reads = len(sandbox.requests)
+
+    extract(client, tmp_path, now=NOW + HOUR)
+
+    assert len(sandbox.requests) - reads <= 13
+
+
+def test_a_clock_that_was_wrong_once_hides_nothing(
+    client: SalesBlinkClient, sandbox: Sandbox, tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    plan = Plan(lookback=timedelta(0))
+    extract(client, tmp_path, plan=plan, now=NOW + 18 * HOUR)
+
+    for hour in range(1, 17):
+        sandbox.add_event("Sent", time_ms=ms(NOW + hour * HOUR), arrives_ms=0)
+        extract(client, tmp_path, plan=plan, now=NOW + (hour + 1) * HOUR)
+
+    assert len(ids(tmp_path)) == 16
+    assert caplog.text.count("is in the future") == 1
+
+
+@pytest.mark.parametrize("size", [150, 1000])
+def test_a_page_with_more_events_than_asked_for_is_a_warning(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture, feed: Callable[..., SalesBlinkClient], size: int
+) -> None:
+    events = [{"id": f"e{number}", "time": ms(END - HOUR)} for number in range(size)]
+
+    extract(feed(*events), tmp_path)
+
+    assert len(ids(tmp_path)) == size
+    assert "an event may be missing" in caplog.text
+
+
+@pytest.mark.parametrize(
+    "totals",
+    [{"sent": 10**12}, {"sent": -5}, {"sent": "many"}, {"_id": {"date": "9999-12-31"}}, {"_id": None}, {"sent": None}],
+)
+def test_absurd_totals_do_not_stop_an_extraction(tmp_path: Path, totals: dict[str, Any]) -> None:
+    day = {"_id": {"date": "2026-11-24"}, "sent": 1, **totals}
+
+    def respond(request: Received) -> Iterator[Piece]:
+        is_feed = "/sent" in request.target
+        yield answer({"success": True, "data": [{"id": "e1", "time": ms(END - HOUR)}] if is_feed else [day]})
+
+    with RawServer(respond) as server, SalesBlinkClient("k", server.url, "v1", reads_per_minute=0) as client:
+        extract(client, tmp_path)
+
+    assert ids(tmp_path) == ["e1"]
+
+
+def test_half_of_a_surrogate_pair_does_not_stop_a_parquet_file(
+    feed: Callable[..., SalesBlinkClient], tmp_path: Path
+) -> None:
+    event = {"id": "e\ud800", "time": ms(END - HOUR), "link": "a\ud800b", "template_name": "\udfff", "x": "\ud800"}
+    for _ in range(2):
+        extract(feed(event), tmp_path, file_format="parquet")
+
+    assert len(ids(tmp_path)) == 1

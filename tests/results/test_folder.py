@@ -34,14 +34,18 @@ class BreakingStorage(MemoryFileSystem):
     store: dict[str, Any] = {}  # noqa: RUF012  # fsspec's own form
     pseudo_dirs: list[str] = [""]  # noqa: RUF012
     moves_until_it_breaks = -1
+    removes_before_moves = False
 
-    def mv(self, path1: str, path2: str, **kwargs: Any) -> None:
+    def cp_file(self, path1: str, path2: str, **kwargs: Any) -> None:
+        if self.removes_before_moves:
+            self.rm_file(path1)
+            self.pipe_file(path2, b"of another run")
         type(self).moves_until_it_breaks -= 1
         if type(self).moves_until_it_breaks == 0:
             content = self.cat_file(path1)
             self.pipe_file(path2, content[: len(content) // 2])
             raise OSError("the storage broke")
-        super().mv(path1, path2, **kwargs)
+        super().cp_file(path1, path2, **kwargs)
 
 
 @pytest.fixture
@@ -100,6 +104,23 @@ def test_a_storage_that_cannot_swap_in_one_step_says_how_it_is_made_safe(
 
     assert "may not replace a file in one step" in caplog.text
     assert "the next run finishes it" in caplog.text.replace("\n", " ")
+
+
+def test_brackets_in_a_path_are_no_pattern(client: SalesBlinkClient, sandbox: Sandbox, tmp_path: Path) -> None:
+    add_events(sandbox, 3)
+    folder = Folder(fsspec.filesystem("memory"), f"/{tmp_path.name} [prod]/ev*nts")
+
+    extract(client, folder)
+
+    assert ids(folder) == truth(sandbox.events, ["sent"], None, END)
+
+
+def test_a_new_file_that_another_run_removed_is_an_error(storage: BreakingStorage) -> None:
+    folder = Folder(storage, "/events")
+    storage.removes_before_moves = True
+
+    with pytest.raises(OSError, match=r"Another run removed a\.jsonl"):
+        folder.replace("sent/a.jsonl", write_one)
 
 
 def test_what_another_storage_has_is_the_same(client: SalesBlinkClient, sandbox: Sandbox, tmp_path: Path) -> None:

@@ -35,10 +35,20 @@ def test_a_later_run_reads_the_lookback_again() -> None:
     assert Plan(lookback=timedelta(0)).window(NOW, NOW - DAY) == Window(NOW - DAY, NOW - SETTLING_TIME)
 
 
-def test_a_cursor_in_the_future_does_not_skip_anything() -> None:
-    latest = NOW - SETTLING_TIME
+def test_a_cursor_that_is_a_little_ahead_hides_nothing() -> None:
+    latest, ahead = NOW - SETTLING_TIME, timedelta(minutes=50)
 
-    assert Plan().window(NOW, NOW + timedelta(hours=18)) == Window(latest - 3 * DAY, latest)
+    assert Plan(lookback=timedelta(0)).window(NOW, NOW + ahead) == Window(latest - timedelta(hours=1), latest)
+
+
+def test_a_cursor_far_in_the_future_is_not_trusted() -> None:
+    window = Plan(since=NOW - 9 * DAY).window(NOW, NOW + timedelta(hours=18))
+
+    assert window == Window(NOW - 9 * DAY, NOW - SETTLING_TIME)
+
+
+def test_an_interval_before_since_is_empty() -> None:
+    assert Plan(since=NOW - DAY, until=NOW - 2 * DAY).window(NOW, None).is_empty
 
 
 def test_a_scheduled_run_ends_with_its_interval() -> None:
@@ -67,7 +77,7 @@ def test_a_fixed_window_does_not_depend_on_the_cursor() -> None:
     ("plan", "words"),
     [
         (Plan(since=NOW + DAY), "in the future"),
-        (Plan(since=NOW - DAY, until=NOW - 2 * DAY), "since is after until"),
+        (Plan(since=NOW - DAY, until=NOW - 2 * DAY, is_fixed=True), "since is after until"),
     ],
 )
 def test_an_impossible_window_is_an_error(plan: Plan, words: str) -> None:
@@ -104,6 +114,12 @@ def test_parts_have_about_as_many_pages_wherever_the_events_are() -> None:
     assert max(expected_pages(part, days) for part in found) <= 60
 
 
+def test_an_absurd_estimate_costs_no_more_than_many_parts() -> None:
+    found = parts(Window(None, NOW), [Density(NOW - DAY, NOW, 1e15)])
+
+    assert len(found) <= 1001
+
+
 def test_a_few_events_are_one_part() -> None:
     assert len(parts(Window(NOW - 3 * DAY, NOW), [Density(NOW - 3 * DAY, NOW, 1000)])) == 1
     assert len(parts(Window(None, NOW), [])) == 1
@@ -118,7 +134,9 @@ def test_a_length_of_time(text: object, length: timedelta) -> None:
     assert parse_length("lookback", text) == length
 
 
-@pytest.mark.parametrize("value", ["", "3", "d", "-1d", "3 days", "1.5h", 3, None, timedelta(days=-1), True])
+@pytest.mark.parametrize(
+    "value", ["", "3", "d", "-1d", "3 days", "1.5h", 3, None, timedelta(days=-1), True, "999999w", timedelta.max]
+)
 def test_an_unusable_length_is_an_error_that_shows_the_form(value: object) -> None:
     with pytest.raises(InvalidInputError, match=r"lookback is .*'3d' or '12h'"):
         parse_length("lookback", value)
@@ -140,7 +158,19 @@ def test_a_time(value: object, time: datetime | None) -> None:
     assert parse_time("since", value) == time
 
 
-@pytest.mark.parametrize("value", ["", "None", "yesterday", "{{ ds }}", 1764072000000, datetime(2026, 11, 25)])  # noqa: DTZ001
+@pytest.mark.parametrize(
+    "value",
+    [
+        "0001-01-01",
+        "9999-12-31T23:00:00-05:00",
+        "",
+        "None",
+        "yesterday",
+        "{{ ds }}",
+        1764072000000,
+        datetime(2026, 11, 25),  # noqa: DTZ001
+    ],
+)
 def test_an_unusable_time_is_an_error_that_shows_the_form(value: object) -> None:
     with pytest.raises(InvalidInputError, match=r"since (is|has no time zone)"):
         parse_time("since", value)

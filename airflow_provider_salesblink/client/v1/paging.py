@@ -244,7 +244,7 @@ class _Reading(Generic[Item]):
     def _check_that_nothing_moved(self, window: Window, keys: list[Hashable | None]) -> None:
         known = sum(key in self._known for key in keys)
         repeated = max(0, self._end - window.start)
-        is_surprise = known != repeated or (window.start > 0 and len(keys) > window.size)
+        is_surprise = known != repeated or len(keys) > window.size
         if is_surprise and not self._has_moved:
             self._has_moved = True
             self._on_move()
