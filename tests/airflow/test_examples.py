@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import asyncio
+import csv
 import json
 import runpy
 import sqlite3
+import time
 from contextlib import aclosing, closing
 from importlib.util import find_spec
 from types import SimpleNamespace
@@ -115,6 +117,24 @@ def test_leads_to_campaign_burns_no_retry_on_a_wrong_key(
     assert run.state == "failed"
     assert states(run)["find_opted_out"] == states(run)["add"] == {"failed"}
     assert {task.try_number for task in run.get_task_instances() if task.state == "failed"} == {1}
+
+
+@pytest.mark.apis("v1")
+def test_weekly_report(examples: dict[str, Any], sandbox: Sandbox, run_dag: Callable[..., Any], tmp_path: Path) -> None:
+    now = int(time.time() * 1000)
+    for days, message in ((1, "Sent"), (2, "Sent"), (1, "Replied"), (20, "Sent")):
+        at = now - days * 24 * 3600 * 1000
+        sandbox.add_event(message, email=f"p{days}@x.yz", sequence_id="spring-2027", time_ms=at)
+
+    runs = [run_dag(examples["weekly_report"], run_conf={"folder": f"file://{tmp_path}"}) for _ in range(2)]
+
+    assert [run.state for run in runs] == ["success", "success"]
+    (page,) = (tmp_path / "reports").glob("*.html")
+    (total,) = [
+        row for row in csv.DictReader(page.with_suffix(".csv").read_text().splitlines()) if row["table"] == "total"
+    ]
+    assert (total["sent"], total["replies"], total["people_mailed"]) == ("2", "1", "2")
+    assert "@" not in page.read_text().split("</style>")[1]
 
 
 def test_a_person_who_wants_no_mail_in_any_row_gets_none(
