@@ -161,7 +161,7 @@ def test_the_page_says_until_when_every_feed_was_extracted(
     events = write_events(tmp_path / "events", rows)
     cursor = Cursor(CursorFiles(folder_of(events), of))
     for feed, time in until.items():
-        cursor.advance(feed, Position(datetime.fromisoformat(f"2026-11-20T{time}+00:00")))
+        cursor.advance(feed, Position(datetime.fromisoformat(f"2026-11-20T{time}+00:00")), datetime.now(UTC))
 
     report(tmp_path / "r.html", events_path=events, campaign_id=campaign_id)
 
