@@ -127,6 +127,8 @@ def serve(events: int, connection: Connection) -> None:
 
     class Handler(BaseHTTPRequestHandler):
         protocol_version = "HTTP/1.1"
+        # Headers and body leave together; apart, each answer would wait for an acknowledgment.
+        wbufsize = 64 * 1024
 
         def do_GET(self) -> None:
             nonlocal count
