@@ -57,7 +57,7 @@ class EventRows:
         return {
             **dict.fromkeys(COLUMNS),
             **{column: self._shown(text) for column, text in found.items()},
-            **{column: self._reference(found[column]) for column in ("sequence_id", "lead_id", "sender")},
+            **{column: self.reference(found[column]) for column in ("sequence_id", "lead_id", "sender")},
             "id": self._event_id(feed, event),
             "feed": feed,
             "time": time_text(event.get("time")),
@@ -69,7 +69,7 @@ class EventRows:
             ),
         }
 
-    def _reference(self, text: str | None) -> str | None:
+    def reference(self, text: str | None) -> str | None:
         """Return an id. One with an address in it, such as a mailbox's, becomes a hash, so that they stay apart."""
         if text and self._people != "address" and find_addresses(text):
             return self._hash.digest(f"reference {text}").hex()
@@ -77,7 +77,7 @@ class EventRows:
 
     def _event_id(self, feed: str, event: Row) -> str:
         """Return an event's id. One without an id gets one from its content, which is the same each time it is read."""
-        found = self._reference(_text(event.get("id")) or _text(event.get("_id")))
+        found = self.reference(_text(event.get("id")) or _text(event.get("_id")))
         # With the key: anybody could test guesses of addresses against a plain hash.
         return found or self._hash.digest(f"{feed} {json.dumps(event, sort_keys=True, default=str)}").hex()
 

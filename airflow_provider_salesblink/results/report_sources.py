@@ -89,7 +89,6 @@ def _counts(totals: Mapping[str, Any]) -> Counter[str]:
 
 
 def _mailbox(client: SalesBlinkClient, totals: Mapping[str, Any]) -> Group:
-    sender = totals["sender_id"]
-    if sender and "@" in sender:
-        sender = client.addresses.digest(sender).hex()
+    # As the files of events show it.
+    sender = EventRows(client.addresses).reference(totals["sender_id"])
     return Group(sender, clean_name(sender or ""), _counts(totals))
