@@ -91,6 +91,7 @@ class SalesBlinkClient:
         api = _APIS[str(api_version)]
         self.addresses = AddressHash(hash_key, api_key=key)
         self._root = root
+        self.api_version = str(api_version)
         self.shared = store_location(pacing_url, key=key, base_url=root)
         self.has_pacing_url = bool(pacing_url)
         self.timeout = timeout

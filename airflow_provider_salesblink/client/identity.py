@@ -133,6 +133,10 @@ class AddressHash:
         """Return the hash of ``address``, which need not be normalized."""
         return hmac.digest(self._key, normalized(address).encode(errors="surrogatepass"), "sha256")
 
+    def key_for(self, purpose: str) -> bytes:
+        """Return a key for another purpose, which does not reveal this one."""
+        return hmac.digest(self._key, f"airflow-provider-salesblink: {purpose}".encode(), "sha256")
+
 
 def former_fingerprint(address: str) -> bytes:
     """Return the fingerprint of version 0.1.0, which stored triggers still use; it differs for a few addresses only."""

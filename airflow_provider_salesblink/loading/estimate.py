@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+from dataclasses import dataclass
 from math import ceil
 from typing import TYPE_CHECKING, get_args
 
@@ -34,23 +35,47 @@ def log_plan(destination: Destination, plan: Plan, report: Report) -> None:
     )  # fmt: skip
 
 
+@dataclass(frozen=True)
+class Estimate:
+    """How many requests a load takes from here on.
+
+    :param writes: requests that change something; each may add ``batch`` people.
+    :param look_ups: reads that look people up in other campaigns.
+    :param seconds: about how long they take at the rate limit; 0 without one.
+    :param adds: requests among the writes that add people.
+    """
+
+    writes: int
+    look_ups: int
+    seconds: float
+    adds: int
+    batch: int
+
+    @classmethod
+    def of(cls, client: SalesBlinkClient, destination: Destination, plan: Plan, *, looks_up: bool) -> Estimate:
+        """Return the requests for what a plan has still to send."""
+        people, batch = plan.to_send("add"), destination.batch_size
+        adds = ceil(people / batch)
+        writes = adds + sum(plan.calls_to_send(action) for action in get_args(Action) if action != "add")
+        # With many people a call, opt-outs are read in bulk.
+        look_ups = people if looks_up and batch == 1 else 0
+        seconds = max(seconds_for(writes, client.writes_per_minute), seconds_for(look_ups, client.reads_per_minute))
+        return cls(writes, look_ups, seconds, adds, batch)
+
+
 def log_duration(
     client: SalesBlinkClient, destination: Destination, plan: Plan, report: Report, *, looks_up: bool
 ) -> None:
     """Log how many requests the plan takes, and about how long."""
-    adds, batch = plan.to_send("add"), destination.batch_size
-    others = sum(plan.calls_to_send(action) for action in get_args(Action) if action != "add")
-    writes = ceil(adds / batch) + others
+    found = Estimate.of(client, destination, plan, looks_up=looks_up)
+    writes, batch, seconds = found.writes, found.batch, found.seconds
     if client.dry_run or not writes:
         not_sent = " (dry run: not sent, and nobody is looked up in other campaigns)" if writes else ""
         log.info("Writes: %s%s. Reads of the campaign: %s.", f"{writes:,}", not_sent, report.reads)
         return
-    # With many people a call, opt-outs are read in bulk.
-    look_ups = adds if looks_up and batch == 1 else 0
-    seconds = max(seconds_for(writes, client.writes_per_minute), seconds_for(look_ups, client.reads_per_minute))
     details = [
         f"; {batch} people a call" * (batch > 1),
-        f"; look-ups in other campaigns: {look_ups:,}, {_at(client.reads_per_minute)}" * bool(look_ups),
+        f"; look-ups in other campaigns: {found.look_ups:,}, {_at(client.reads_per_minute)}" * bool(found.look_ups),
     ]
     log.info(
         "Writes to send: %s, %s%s: %s. Reads of the campaign: %s so far, %s more meanwhile, and %s.",
@@ -59,7 +84,7 @@ def log_duration(
         "".join(details),
         f"about {in_words(seconds)}" if seconds else "no waiting for the limit",
         report.reads,
-        int(seconds * ceil(adds / batch) / writes / LONGEST_UNSENT),
+        int(seconds * found.adds / writes / LONGEST_UNSENT),
         "some to see that SalesBlink has imported everybody" if destination.settling_time
         else "one for each round of adds in which answers are lost",
     )  # fmt: skip

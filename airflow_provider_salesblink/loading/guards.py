@@ -12,6 +12,8 @@ from airflow_provider_salesblink.client.errors import InvalidInputError
 from airflow_provider_salesblink.loading.report import LoadFailedError
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
+
     from airflow_provider_salesblink.loading.plan import Plan
     from airflow_provider_salesblink.loading.report import Report
 
@@ -55,12 +57,18 @@ class Guards:
 
         :raises LoadFailedError: when a mirror has no rows, or a limit is exceeded.
         """
+        for problem in self.problems(plan, report):
+            raise LoadFailedError(problem, report, permanent=True)
+
+    def problems(self, plan: Plan, report: Report) -> Iterator[str]:
+        """Yield why a load must not send anything, a sentence for each guard that stops it."""
         counts = plan.counts
         if plan.mode == "mirror":
-            _check_mirror(plan, report, self.max_unsubscribes)
+            yield from _problems_of_mirror(plan, report, self.max_unsubscribes)
         before = max(0, counts.in_campaign - report.added)
-        _check_limit("add", counts.add + report.added, before, _limit("max_adds", self.max_adds), report)
-        _check_limit("update", counts.update + report.updated, before, _limit("max_updates", self.max_updates), report)
+        adds, updates = counts.add + report.added, counts.update + report.updated
+        yield from _excess("add", adds, before, _limit("max_adds", self.max_adds), report)
+        yield from _excess("update", updates, before, _limit("max_updates", self.max_updates), report)
 
 
 @dataclass(frozen=True)
@@ -99,38 +107,33 @@ def _limit(argument: str, value: object) -> _Limit | None:
     )
 
 
-def _check_limit(action: str, people: int, in_campaign: int, limit: _Limit | None, report: Report) -> None:
-    """Raise if a load, with all its parts, would change more people than ``limit``."""
+def _excess(action: str, people: int, in_campaign: int, limit: _Limit | None, report: Report) -> Iterator[str]:
+    """Yield the problem if a load, with all its parts, would change more people than ``limit``."""
     if limit is None or people <= limit.of(in_campaign):
         return
     needs_number = limit.share is not None and not in_campaign
     remedy = "pass a number of people: a share of an empty campaign is nobody" if needs_number else "allow more"
-    raise LoadFailedError(
+    yield (
         f"The load would {action} {people:,} people, more than max_{action}s={limit.given} allows"
-        f"{limit.in_words(in_campaign)}; {_nothing_sent(report)}. Check the source, or {remedy}.",
-        report,
-        permanent=True,
+        f"{limit.in_words(in_campaign)}; {nothing_sent(report)}. Check the source, or {remedy}."
     )
 
 
-def _check_mirror(plan: Plan, report: Report, max_unsubscribes: float) -> None:
+def _problems_of_mirror(plan: Plan, report: Report, max_unsubscribes: float) -> Iterator[str]:
     counts = plan.counts
     if not counts.rows:
-        raise LoadFailedError(
-            f"The input is empty, so a mirror would unsubscribe everybody; {_nothing_sent(report)}. Check the source.",
-            report,
-            permanent=True,
+        yield (
+            f"The input is empty, so a mirror would unsubscribe everybody; {nothing_sent(report)}. Check the source."
         )
-    if counts.unsubscribe > max_unsubscribes * counts.subscribed:
-        raise LoadFailedError(
+    elif counts.unsubscribe > max_unsubscribes * counts.subscribed:
+        yield (
             f"The mirror would unsubscribe {counts.unsubscribe:,} of {counts.subscribed:,} people, more than "
-            f"max_unsubscribes={max_unsubscribes:g} allows; {_nothing_sent(report)}. Check the source, or allow more.",
-            report,
-            permanent=True,
+            f"max_unsubscribes={max_unsubscribes:g} allows; {nothing_sent(report)}. Check the source, or allow more."
         )
 
 
-def _nothing_sent(report: Report) -> str:
+def nothing_sent(report: Report) -> str:
+    """Return that nothing was sent, or nothing more than earlier parts of the load have sent."""
     is_first_part = not (report.added or report.updated or report.unsubscribed)
     return "nothing was sent" if is_first_part else "nothing more was sent"
 

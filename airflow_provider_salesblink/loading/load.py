@@ -18,6 +18,7 @@ from airflow_provider_salesblink.loading.estimate import log_duration, log_plan
 from airflow_provider_salesblink.loading.guards import Guards, hold_back_unsubscribes
 from airflow_provider_salesblink.loading.options import OptOutRules, RunOptions, SendLimits
 from airflow_provider_salesblink.loading.plan import Plan
+from airflow_provider_salesblink.loading.planned_load import PlannedLoad, options_of
 from airflow_provider_salesblink.loading.planner import Planner
 from airflow_provider_salesblink.loading.progress import Progress
 from airflow_provider_salesblink.loading.report import FIRST_REASONS, LoadFailedError, Report
@@ -52,6 +53,7 @@ def load(
     run: RunOptions = RunOptions(),  # noqa: B008
     on_rejects: Callable[[Iterable[Reject]], None] = lambda _: None,
     on_outcomes: Callable[[Iterable[Outcome]], None] | None = None,
+    on_plan: Callable[[PlannedLoad], None] = lambda _: None,
 ) -> Report:
     """Bring the people of ``source`` into a campaign, nobody twice, even if responses are lost.
 
@@ -69,6 +71,7 @@ def load(
     :param on_rejects: called once with the rejected rows, if there are any.
     :param on_outcomes: called once with the outcomes of all rows in their order, also if the load fails after it has
         read all rows. The counts of the report are then those of the outcomes.
+    :param on_plan: called with the plan before anything is sent. It may raise to stop the load.
     :raises LoadFailedError: when too many rows are rejected, or the load would add, update or unsubscribe too many
         people.
     :raises RateLimitedError: when SalesBlink, the rate limit or another load would keep the load waiting for longer
@@ -95,6 +98,7 @@ def load(
                 this.check_adds()
                 this.drop_what_is_done()
                 this.log_plan()
+                on_plan(this.planned(guards, fill_empty=fill_empty))
                 guards.check(this.plan, this.report)
                 this.log_duration()
                 everybody_added = this.send()
@@ -232,6 +236,20 @@ class _Load:
     def log_plan(self) -> None:
         """Log the plan."""
         log_plan(self._destination, self.plan, self.report)
+
+    def planned(self, guards: Guards, *, fill_empty: bool) -> PlannedLoad:
+        """Return the plan, with everything else that says what the load will do."""
+        options = options_of(self._client, self.report, fill_empty, self._opt_outs, guards, self._run)
+        return PlannedLoad(
+            self._client,
+            self._destination,
+            self.plan,
+            self.report,
+            guards,
+            self._reservations,
+            options,
+            looks_up=self._looks_up,
+        )
 
     def log_duration(self) -> None:
         """Log about how long the plan takes."""

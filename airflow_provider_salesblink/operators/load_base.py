@@ -21,10 +21,10 @@ if TYPE_CHECKING:
 
     from airflow_provider_salesblink.client import RateLimitedError, SalesBlinkClient
     from airflow_provider_salesblink.loading.outcomes import Outcome
+    from airflow_provider_salesblink.loading.planned_load import PlannedLoad
     from airflow_provider_salesblink.loading.report import Report
     from airflow_provider_salesblink.loading.rows import Reject, Row
 
-_OUTPUTS = ("rejected_path", "outcomes_path")
 _LOST = {"rows_path": "the rows", "suppression_path": "the list", "rejected_path": "the refused rows"}
 
 
@@ -48,6 +48,8 @@ class LoadOperator(SalesBlinkOperator):
         "salesblink_conn_id",
     )
     template_ext = (".sql",)
+    output_arguments: tuple[str, ...] = ("rejected_path", "outcomes_path")
+    """The arguments that name files to write."""
     template_fields_renderers: ClassVar[dict[str, str]] = {"sql": "sql"}
 
     def __init__(
@@ -127,8 +129,9 @@ class LoadOperator(SalesBlinkOperator):
         A file that cannot be written leaves the others empty all the same.
         """
         with ExitStack() as stack:
-            for number, argument in enumerate(_OUTPUTS):
-                stack.callback(self._empty_output, argument, ("rows_path", "suppression_path", *_OUTPUTS[:number]))
+            for number, argument in enumerate(self.output_arguments):
+                others = self.output_arguments[:number]
+                stack.callback(self._empty_output, argument, ("rows_path", "suppression_path", *others))
 
     def _empty_output(self, argument: str, others: Iterable[str]) -> None:
         """Empty an output file, unless it is the file of another argument.
@@ -160,8 +163,30 @@ class LoadOperator(SalesBlinkOperator):
 
     def call_salesblink(self, client: SalesBlinkClient) -> dict[str, Any]:
         """Load the people."""
+        from airflow_provider_salesblink.loading import LoadFailedError
+
+        try:
+            report = self.run_load(client)
+        except LoadFailedError as failed:
+            self._summary(failed.report)
+            done = {name: number for name, number in failed.report.when_failed().items() if isinstance(number, int)}
+            counts = ", ".join(f"{name} {number:,}" for name, number in done.items() if number)
+            self.log.error("Counts when the load failed: %s.", counts or "no rows")
+            if failed.permanent:
+                raise AirflowFailException(f"{failed}{self._where_rejects_are(failed.report)}") from failed
+            raise
+        return self._summary(report)
+
+    def look_at_plan(self, planned: PlannedLoad) -> None:
+        """Look at the plan before anything is sent; an error stops the load."""
+
+    def run_load(self, client: SalesBlinkClient) -> Report:
+        """Check the arguments, and load the people.
+
+        :raises LoadFailedError: the load did not do everything. Its ``report`` says what it did.
+        """
         from airflow_provider_salesblink.client import validation
-        from airflow_provider_salesblink.loading import Guards, LoadFailedError, OptOutRules, RunOptions, load
+        from airflow_provider_salesblink.loading import Guards, OptOutRules, RunOptions, load
 
         exactly_one(rows=self.rows, rows_path=self.rows_path, sql=self.sql)
         if self.sql is None and (self.sql_conn_id is not None or self.sql_parameters is not None):
@@ -173,38 +198,29 @@ class LoadOperator(SalesBlinkOperator):
             validation.number("settle", self.settle, 0)
         check_path(self.suppression_path, "suppression_path")
         suppression_path = None if self.suppression_path is None else ObjectStoragePath(self.suppression_path)
-        try:
-            report = load(
-                client,
-                self.target_id(client),
-                self._source(),
-                mode=self.mode,
-                fill_empty=self.fill_empty,
-                opt_outs=OptOutRules(
-                    suppression_path=suppression_path, in_campaign=self.opt_outs, scope=self.opt_out_scope
-                ),
-                guards=Guards(self.max_rejected, self.max_unsubscribes, self.max_adds, self.max_updates),
-                run=RunOptions(
-                    max_in_flight=self.max_in_flight,
-                    owner=self.owner_name,
-                    **self.target_options(),
-                    longest_wait=self.defer_after,
-                    settling_time=self.settle,
-                    done_before=self._done_before,
-                    earlier_outcomes=self._earlier_outcomes(),
-                ),
-                on_rejects=self._keep,
-                on_outcomes=self._write_outcomes if self.outcomes_path is not None else None,
-            )
-        except LoadFailedError as failed:
-            self._summary(failed.report)
-            done = {name: number for name, number in failed.report.when_failed().items() if isinstance(number, int)}
-            counts = ", ".join(f"{name} {number:,}" for name, number in done.items() if number)
-            self.log.error("Counts when the load failed: %s.", counts or "no rows")
-            if failed.permanent:
-                raise AirflowFailException(f"{failed}{self._where_rejects_are(failed.report)}") from failed
-            raise
-        return self._summary(report)
+        return load(
+            client,
+            self.target_id(client),
+            self._source(),
+            mode=self.mode,
+            fill_empty=self.fill_empty,
+            opt_outs=OptOutRules(
+                suppression_path=suppression_path, in_campaign=self.opt_outs, scope=self.opt_out_scope
+            ),
+            guards=Guards(self.max_rejected, self.max_unsubscribes, self.max_adds, self.max_updates),
+            run=RunOptions(
+                max_in_flight=self.max_in_flight,
+                owner=self.owner_name,
+                **self.target_options(),
+                longest_wait=self.defer_after,
+                settling_time=self.settle,
+                done_before=self._done_before,
+                earlier_outcomes=self._earlier_outcomes(),
+            ),
+            on_rejects=self._keep,
+            on_outcomes=self._write_outcomes if self.outcomes_path is not None else None,
+            on_plan=self.look_at_plan,
+        )
 
     def _earlier_outcomes(self) -> Iterable[dict[str, Any]]:
         return read_records(self.outcomes_path) if self.outcomes_path is not None and self._is_resumed else ()
@@ -218,11 +234,7 @@ class LoadOperator(SalesBlinkOperator):
 
         columns = json_argument("columns", self.columns, dict)
         csv_options = json_argument("csv_options", self.csv_options, dict)
-        opt_out_columns = self.opt_out_columns
-        if isinstance(opt_out_columns, str) and opt_out_columns.lstrip().startswith("["):
-            opt_out_columns = json_argument("opt_out_columns", opt_out_columns, list)
-        elif isinstance(opt_out_columns, str):
-            opt_out_columns = [opt_out_columns]
+        opt_out_columns = self.opt_out_names()
         if self.rows_path is not None:
             self.log.info("Loading %s.", self.rows_path)
             return Rows(open_rows, self.rows_path, columns, csv_options, opt_out_columns)
@@ -233,6 +245,13 @@ class LoadOperator(SalesBlinkOperator):
         given = self.rows.given if isinstance(self.rows, _OutOfSight) else self.rows
         rows = json_argument("rows", given, list)
         return Rows(lambda: nullcontext(from_mappings(rows or (), ColumnNames(columns, opt_out_columns))))
+
+    def opt_out_names(self) -> Iterable[str] | None:
+        """Return the names in ``opt_out_columns``, which may be one name, or a list as JSON text."""
+        given = self.opt_out_columns
+        if not isinstance(given, str):
+            return given
+        return json_argument("opt_out_columns", given, list) if given.lstrip().startswith("[") else [given]
 
     def _query(self) -> Query:
         if self.csv_options is not None:

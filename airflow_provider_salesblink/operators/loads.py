@@ -2,15 +2,20 @@
 
 from __future__ import annotations
 
+from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
+from airflow_provider_salesblink.argument_types import json_argument
 from airflow_provider_salesblink.links import CampaignLink
+from airflow_provider_salesblink.operators.approvals import Approval, run_of
 from airflow_provider_salesblink.operators.load_base import LoadOperator
 
 if TYPE_CHECKING:
+    from airflow.providers.common.compat.sdk import Context
     from airflow.providers.openlineage.extractors import OperatorLineage
 
     from airflow_provider_salesblink.client import SalesBlinkClient
+    from airflow_provider_salesblink.loading.planned_load import PlannedLoad
 
 
 class AddProspectsOperator(LoadOperator):
@@ -62,6 +67,8 @@ class AddProspectsOperator(LoadOperator):
     :param rejected_path: where to write the refused rows with their reasons, as JSON lines (templated).
     :param outcomes_path: where to write the outcome of every row, as JSON lines without addresses (templated). Also if
         the load fails after it has read all rows.
+    :param approved_plan: the output of :class:`ApproveLoadOperator`, a dict or its text (templated). The load makes its
+        plan again, and fails before it sends anything if it would do more than what was approved.
     :param defer_after: a task that would wait longer than this many seconds for the shared rate limit, or for people
         that another load is adding, is deferred: it holds no worker slot meanwhile, and then continues.
     :param settle: the most seconds to wait until people that SalesBlink accepted show in the campaign, before they are
@@ -70,16 +77,57 @@ class AddProspectsOperator(LoadOperator):
     :param max_wait: the most seconds to be deferred after 429s.
     """
 
-    template_fields = ("campaign_id", *LoadOperator.template_fields, "list_id")
+    template_fields = ("campaign_id", *LoadOperator.template_fields, "list_id", "approved_plan")
     operator_extra_links = (CampaignLink(),)
 
     def __init__(
-        self, *, campaign_id: str, list_id: str | None = None, allow_other_campaigns: bool = False, **kwargs: Any
+        self,
+        *,
+        campaign_id: str,
+        list_id: str | None = None,
+        allow_other_campaigns: bool = False,
+        approved_plan: Any = None,  # noqa: ANN401
+        **kwargs: Any,
     ) -> None:
         super().__init__(**kwargs)
         self.campaign_id = campaign_id
         self.list_id = list_id
         self.allow_other_campaigns = allow_other_campaigns
+        self.approved_plan = approved_plan
+        # A template that finds nothing must not turn the approval off.
+        self._needs_approval = approved_plan is not None
+        self._approval: Approval | None = None
+        self._run: str | None = None
+
+    def prepare(self, context: Context) -> None:
+        """Read the run's name too, because an approval is for one run."""
+        super().prepare(context)
+        self._run = run_of(context)
+
+    def call_salesblink(self, client: SalesBlinkClient) -> dict[str, Any]:
+        """Load the people, no more than was approved."""
+        if not self._needs_approval:
+            return super().call_salesblink(client)
+        approval = self._approval = Approval.of(self.approved_plan)
+        approval.check(self._run, datetime.now(UTC), has_begun=self._is_resumed)
+        result = super().call_salesblink(client)
+        if not client.dry_run:
+            approval.mark_used(datetime.now(UTC))
+        return {**result, "plan_digest": approval.digest, "approved_by": approval.approved_by}
+
+    def look_at_plan(self, planned: PlannedLoad) -> None:
+        """Check that the load does no more than was approved."""
+        if self._approval:
+            self._approval.check_plan(planned, self.options_of_rows())
+            self.log.info("The load does no more than the plan that %s approved.", self._approval.approved_by)
+
+    def options_of_rows(self) -> dict[str, object]:
+        """Return the arguments that say how the rows are read."""
+        columns = json_argument("columns", self.columns, dict)
+        csv_options = json_argument("csv_options", self.csv_options, dict)
+        opt_outs = self.opt_out_names()
+        names = None if opt_outs is None else list(opt_outs)
+        return {"columns": columns, "csv_options": csv_options, "opt_out_columns": names}
 
     def target_id(self, client: SalesBlinkClient) -> str:  # noqa: ARG002
         """Return the campaign's id."""

@@ -1,0 +1,337 @@
+"""Planning a load, and holding the load to what a person approved."""
+
+from __future__ import annotations
+
+import json
+from datetime import UTC, datetime, timedelta
+from typing import TYPE_CHECKING, Any
+
+import pytest
+from airflow.providers.common.compat.sdk import AirflowFailException
+
+from airflow_provider_salesblink.operators.plans import PlanLoadOperator
+from airflow_provider_salesblink.operators.prospects import AddProspectsOperator
+from tests.apis import BOTH
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from pathlib import Path
+
+    from airflow_provider_salesblink.sandbox import Sandbox
+    from tests.apis import Api, Write
+    from tests.conftest import CampaignUnderTest
+
+pytestmark = pytest.mark.apis(*BOTH)
+
+ROWS = [{"Email": f"p{number}@example.com", "First Name": f"P{number}"} for number in range(6)]
+FOREVER = (datetime.now(UTC) + timedelta(days=1)).isoformat()
+
+
+class Loads:
+    """Plans loads into one campaign, and runs them with an approval of such a plan."""
+
+    def __init__(self, campaign_id: str, folder: Path) -> None:
+        self.options: dict[str, Any] = {"campaign_id": campaign_id, "rows": ROWS}
+        self.plan_path = folder / "plan.txt"
+
+    def plan(self, **changed: Any) -> dict[str, Any]:
+        options = {"plan_path": f"file://{self.plan_path}", **self.options, **changed}
+        return PlanLoadOperator(task_id="plan", **options).execute({})
+
+    def approved(self, plan: dict[str, Any], **changed: Any) -> dict[str, Any]:
+        """Return what the approve task leaves in XCom; test_approve_load tests that it does."""
+        bound = {name: plan[name] for name in ("campaign_id", "digest", "plan_path", "planned_at")}
+        answer = {"approved_by": "Ana (id 1)", "approved_at": "2026-11-26T12:00:00+00:00", "expires_at": FOREVER}
+        return {"outcome": "approved", **bound, **answer, "run": None, **changed}
+
+    def load(self, approved: Any, **changed: Any) -> dict[str, Any]:
+        options = {**self.options, **changed}
+        return AddProspectsOperator(task_id="load", approved_plan=approved, **options).execute({})
+
+    def refused(self, approved: Any, **changed: Any) -> str:
+        with pytest.raises(AirflowFailException) as failed:
+            self.load(approved, **changed)
+        return str(failed.value)
+
+
+@pytest.fixture
+def loads(campaign: CampaignUnderTest, tmp_path: Path) -> Loads:
+    return Loads(campaign.id, tmp_path)
+
+
+def test_a_plan_says_what_the_load_would_do_and_writes_nothing(
+    loads: Loads, sandbox: Sandbox, campaign: CampaignUnderTest, writes: Callable[[], list[Write]]
+) -> None:
+    sandbox.add_person(campaign.id, {"Email": "there@example.com", "First Name": "Same"})
+    sandbox.add_person(campaign.id, {"Email": "old@example.com", "First Name": "Old"})
+    sandbox.add_person(campaign.id, {"Email": "out@example.com"}, unsubscribed=True)
+    rows = [
+        *ROWS,
+        {"Email": "there@example.com", "First Name": "Same"},
+        {"Email": "old@example.com", "First Name": "New"},
+        {"Email": "out@example.com", "First Name": "Out"},
+        {"Email": "P1@example.com"},
+        {"Email": "nobody"},
+    ]
+
+    plan = loads.plan(rows=rows, mode="upsert")
+
+    counts = {name: plan[name] for name in ("add", "update", "there", "opted_out", "repeats", "rejected", "rows")}
+    assert counts == {"add": 6, "update": 1, "there": 1, "opted_out": 1, "repeats": 1, "rejected": 1, "rows": 11}
+    assert plan["outcome"] == "planned"
+    assert plan["stops"] == [
+        "1 of 11 rows are refused, more than max_rejected=0: the load sends the other rows, and then fails."
+    ]
+    assert writes() == []
+
+
+def test_a_plan_shows_a_sample_and_no_address(loads: Loads) -> None:
+    plan = loads.plan(mode="upsert")
+
+    assert plan["sample"][0] == {
+        "action": "add", "row": 1, "address": "p*** at e***.com", "columns": ["First Name"],
+    }  # fmt: skip
+    for row in ROWS:
+        assert row["Email"] not in json.dumps(plan) + loads.plan_path.read_text()
+        assert "example" not in json.dumps(plan["sample"]) + loads.plan_path.read_text()
+
+
+def test_a_plan_estimates_requests_and_hours(loads: Loads, api: Api, connection: Callable[..., None]) -> None:
+    connection(extra={"writes_per_minute": 2, "reads_per_minute": 0})
+
+    plan = loads.plan()
+
+    assert plan["writes"] == (1 if api.is_v1 else 6)
+    assert plan["look_ups"] == (0 if api.is_v1 else 6)
+    assert plan["hours"] == (0 if api.is_v1 else pytest.approx(2 / 60, abs=0.01))
+
+
+@pytest.mark.parametrize(("guard", "sentence"), [
+    ({"max_adds": 5}, "The load would add 6 people, more than max_adds=5 allows"),
+    ({"mode": "mirror", "rows": []}, "The input is empty, so a mirror would unsubscribe everybody"),
+])  # fmt: skip
+def test_a_plan_says_which_guard_would_stop_the_load(loads: Loads, guard: dict[str, Any], sentence: str) -> None:
+    (stop,) = loads.plan(**guard)["stops"]
+
+    assert stop.startswith(sentence)
+
+
+def test_a_plan_without_a_path_can_be_looked_at(loads: Loads) -> None:
+    plan = loads.plan(plan_path=None)
+
+    assert (plan["add"], plan["plan_path"]) == (6, None)
+
+
+def test_the_digest_does_not_depend_on_the_order_of_rows(loads: Loads) -> None:
+    assert loads.plan()["digest"] == loads.plan(rows=ROWS[::-1])["digest"]
+    assert loads.plan()["digest"] != loads.plan(rows=ROWS[1:])["digest"]
+
+
+def test_an_approved_load_runs(loads: Loads, sandbox: Sandbox) -> None:
+    xcom = loads.load(loads.approved(loads.plan()))
+
+    assert (xcom["added"], xcom["approved_by"]) == (6, "Ana (id 1)")
+    assert len(sandbox.people()) == 6
+
+
+@pytest.mark.parametrize("as_text", [str, json.dumps])
+def test_a_template_may_make_a_text_of_the_approval(loads: Loads, as_text: Callable[[Any], str]) -> None:
+    assert loads.load(as_text(loads.approved(loads.plan())))["added"] == 6
+
+
+@pytest.mark.parametrize("mode", ["insert", "upsert", "mirror"])
+@pytest.mark.parametrize("rows", [
+    [*ROWS, {"Email": "new@example.com", "First Name": "New"}],
+    [*ROWS[1:], {"Email": "new@example.com", "First Name": "New"}],
+    [*ROWS[1:], {**ROWS[0], "First Name": "Other"}],
+    [{"Email": f"p{number}@example.com", "First Name": f"P{number}"} for number in range(600)],
+], ids=["one more", "another person", "other columns", "a hundred times as many"])  # fmt: skip
+def test_a_load_of_more_stops_before_the_first_write(
+    loads: Loads, mode: str, rows: list[dict[str, str]], writes: Callable[[], list[Write]]
+) -> None:
+    approved = loads.approved(loads.plan(mode=mode))
+
+    refused = loads.refused(approved, mode=mode, rows=rows)
+
+    assert refused.startswith("The load would do more than was approved: add ")
+    assert refused.endswith("Nothing was sent.")
+    assert writes() == []
+
+
+def test_an_update_of_more_stops_before_the_first_write(
+    loads: Loads, sandbox: Sandbox, campaign: CampaignUnderTest, writes: Callable[[], list[Write]]
+) -> None:
+    for row in ROWS:
+        sandbox.add_person(campaign.id, {**row, "Company": "Old"})
+    rows = [{**row, "First Name": "New"} for row in ROWS]
+    approved = loads.approved(loads.plan(mode="upsert", rows=rows[:3]))
+
+    refused = loads.refused(approved, mode="upsert", rows=[{**rows[0], "Company": "New"}, *rows[1:4]])
+
+    assert "The load would do more than was approved: update 2 people (row 1, 4)." in refused
+    assert writes() == []
+    assert loads.load(approved, mode="upsert", rows=rows[:2])["updated"] == 2
+
+
+def test_a_mirror_unsubscribes_only_who_was_approved(
+    loads: Loads, sandbox: Sandbox, campaign: CampaignUnderTest, writes: Callable[[], list[Write]]
+) -> None:
+    for row in ROWS:
+        sandbox.add_person(campaign.id, row)
+    options = {"mode": "mirror", "max_unsubscribes": 1.0}
+    approved = loads.approved(loads.plan(rows=ROWS[2:], **options))
+
+    assert "unsubscribe 1 person." in loads.refused(approved, rows=ROWS[3:], **options)
+    assert writes() == []
+    assert loads.load(approved, rows=ROWS[1:], **options)["unsubscribed"] == 1
+
+
+def test_a_load_goes_on_without_those_who_opted_out_meanwhile(
+    loads: Loads, sandbox: Sandbox, campaign: CampaignUnderTest
+) -> None:
+    rows = [{**row, "Out": ""} for row in ROWS]
+    approved = loads.approved(loads.plan(rows=rows, opt_out_columns=["Out"], mode="upsert"))
+    sandbox.add_person(campaign.id, ROWS[0], unsubscribed=True)
+    rows[1]["Out"] = "yes"
+
+    xcom = loads.load(approved, rows=rows, opt_out_columns=["Out"], mode="upsert")
+
+    assert (xcom["added"], xcom["opted_out"]) == (4, 2)
+    assert sorted(each.email for each in sandbox.people() if not each.unsubscribed) == [
+        row["Email"] for row in ROWS[2:]
+    ]
+
+
+@pytest.mark.parametrize("mode", ["insert", "upsert", "mirror"])
+def test_a_load_goes_on_with_those_who_were_added_meanwhile(
+    loads: Loads, mode: str, sandbox: Sandbox, campaign: CampaignUnderTest
+) -> None:
+    approved = loads.approved(loads.plan(mode=mode))
+    sandbox.add_person(campaign.id, {**ROWS[0], "First Name": "Other"})
+
+    xcom = loads.load(approved, mode=mode)
+
+    assert (xcom["added"], xcom["updated"]) == (5, 0 if mode == "insert" else 1)
+    assert len(sandbox.people()) == 6
+
+
+def test_people_who_opted_out_in_the_source_need_no_approval(
+    loads: Loads, sandbox: Sandbox, campaign: CampaignUnderTest
+) -> None:
+    sandbox.add_person(campaign.id, ROWS[0])
+    rows = [{**row, "Out": ""} for row in ROWS]
+    approved = loads.approved(loads.plan(rows=rows, opt_out_columns=["Out"], mode="upsert"))
+    rows[0]["Out"] = "yes"
+
+    assert loads.load(approved, rows=rows, opt_out_columns=["Out"], mode="upsert")["unsubscribed"] == 1
+
+
+@pytest.mark.parametrize("changed", [
+    {"mode": "upsert"}, {"opt_out_scope": "campaign"}, {"max_adds": 1000}, {"max_rejected": 5},
+    {"columns": {"Email": "Email", "First Name": "First Name"}}, {"opt_out_columns": []},
+], ids=str)  # fmt: skip
+def test_other_options_stop_the_load(
+    loads: Loads, changed: dict[str, Any], writes: Callable[[], list[Write]]
+) -> None:
+    refused = loads.refused(loads.approved(loads.plan()), **changed)
+
+    (name,) = changed
+    assert refused.startswith(f"The load has other options than the approved plan: {name}.")
+    assert writes() == []
+
+
+def test_another_campaign_stops_the_load(loads: Loads, sandbox: Sandbox, writes: Callable[[], list[Write]]) -> None:
+    refused = loads.refused(loads.approved(loads.plan()), campaign_id=sandbox.add_campaign("Summer"))
+
+    assert refused.startswith("The load has other options than the approved plan: campaign_id.")
+    assert writes() == []
+
+
+def test_another_connection_stops_the_load(
+    loads: Loads, sandbox: Sandbox, connection: Callable[..., None], writes: Callable[[], list[Write]]
+) -> None:
+    approved = loads.approved(loads.plan())
+    connection(host=sandbox.url.replace("127.0.0.1", "localhost"))
+
+    refused = loads.refused(approved)
+
+    assert refused.startswith("The load has other options than the approved plan: connection, API key or hash_key.")
+    assert writes() == []
+
+
+def test_an_approval_is_for_one_load(loads: Loads, sandbox: Sandbox, writes: Callable[[], list[Write]]) -> None:
+    approved = loads.approved(loads.plan())
+    loads.load(approved)
+    before = writes()
+    sandbox.clear_people() if hasattr(sandbox, "clear_people") else None
+
+    refused = loads.refused(approved)
+
+    assert refused.startswith("The approval was used: a load finished with it at 20")
+    assert writes() == before
+
+
+def test_a_load_that_was_cut_off_goes_on_with_its_approval(
+    loads: Loads, api: Api, sandbox: Sandbox
+) -> None:
+    api.batch_size = 1
+    approved = loads.approved(loads.plan())
+    api.fault("prospect-add", "status", status=401, after=3) if False else None
+    loads.load(approved, rows=ROWS[:0], mode="insert") if False else None
+
+    assert loads.load(approved)["added"] == 6
+    assert len(sandbox.people()) == 6
+
+
+def test_a_dry_run_leaves_the_approval_valid(loads: Loads, connection: Callable[..., None]) -> None:
+    approved = loads.approved(loads.plan())
+    connection(extra={"dry_run": True})
+    loads.load(approved)
+    connection()
+
+    assert loads.load(approved)["added"] == 6
+
+
+def test_a_plan_that_is_made_again_ends_the_approval(loads: Loads, writes: Callable[[], list[Write]]) -> None:
+    approved = loads.approved(loads.plan())
+    again = loads.plan()
+
+    assert again["digest"] == approved["digest"]
+    assert loads.refused(approved).startswith("The plan was made again after the approval")
+    assert writes() == []
+    assert loads.load(loads.approved(again))["added"] == 6
+
+
+def test_a_plan_file_that_was_changed_stops_the_load(loads: Loads, writes: Callable[[], list[Write]]) -> None:
+    approved = loads.approved(loads.plan(rows=ROWS[:5]))
+    few = loads.plan_path.read_text()
+    loads.plan()
+    head = few.splitlines()[0]
+    loads.plan_path.write_text("\n".join([head, *loads.plan_path.read_text().splitlines()[1:]]) + "\n")
+
+    assert loads.refused(approved).startswith("The plan file of the approval has changed since")
+    assert writes() == []
+
+
+@pytest.mark.parametrize(("changed", "sentence"), [
+    ({"run": "dag/yesterday"}, "approved_plan was approved for the run 'dag/yesterday', and this is None"),
+    ({"expires_at": "2026-01-01T00:00:00+00:00"}, "The approval expired at 2026-01-01T00:00:00+00:00; nothing was"),
+    ({"outcome": "planned"}, "approved_plan is a plan that nobody has approved; nothing was sent."),
+    ({"outcome": "rejected"}, "approved_plan is not what ApproveLoadOperator leaves in XCom; nothing was sent."),
+    ({"digest": None}, "approved_plan has no valid digest; nothing was sent."),
+    ({"expires_at": "soon"}, "expires_at of approved_plan is not a time"),
+    ({"plan_path": "file:///no/such/plan.txt"}, "plan_path 'file:///no/such/plan.txt' cannot be used"),
+], ids=lambda value: next(iter(value)) if isinstance(value, dict) else "")  # fmt: skip
+def test_an_approval_that_is_not_valid_stops_the_load(
+    loads: Loads, changed: dict[str, Any], sentence: str, writes: Callable[[], list[Write]]
+) -> None:
+    assert loads.refused(loads.approved(loads.plan(), **changed)).startswith(sentence)
+    assert writes() == []
+
+
+@pytest.mark.parametrize("nothing", ["None", "", "[]", "{}", 7, []])
+def test_a_template_that_finds_nothing_stops_the_load(
+    loads: Loads, nothing: Any, writes: Callable[[], list[Write]]
+) -> None:
+    assert "approved_plan is not what ApproveLoadOperator leaves in XCom" in loads.refused(nothing)
+    assert writes() == []
