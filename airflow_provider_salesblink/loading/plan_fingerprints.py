@@ -204,7 +204,7 @@ def _named(people: int, first_rows: list[int]) -> str:
     """Return how many people that is, and their first rows; people without a row in a mirror have none."""
     word = "person" if people == 1 else "people"
     rows = ", ".join(f"{number:,}" for number in first_rows) + ", ..." * (people > len(first_rows))
-    return f" {word} (row {rows})" if first_rows else f" {word}"
+    return f" {word} (row{'s' * (people > 1)} {rows})" if first_rows else f" {word}"
 
 
 def _steps(planned: PlannedLoad) -> Iterator[Step]:

@@ -274,13 +274,14 @@ def _publish_to_outlets(outlets: Sequence[Any], result: dict[str, Any], events: 
     """Put ``result`` into the events of the outlets that are SalesBlink's: assets, references to them, aliases.
 
     :param events: the context's ``outlet_events``; None outside a run.
-    :return: the outlets to keep. After a dry run, those that are SalesBlink's are left out: nothing happened to them.
+    :return: the outlets to keep. After a dry run or a plan, those that are SalesBlink's are left out: nothing
+        happened to them.
     """
     if events is None:
         return list(outlets)
     ours = [_is_salesblink_uri(_outlet_uri(outlet, events)) for outlet in outlets]
     alias_events = [each for outlet in outlets for each in _alias_events(outlet, events)]
-    if result.get("outcome") == "dry_run":
+    if result.get("outcome") in ("dry_run", "planned"):
         for added, event in alias_events:
             added.remove(event)
         return [outlet for outlet, is_ours in zip(outlets, ours, strict=True) if not is_ours]

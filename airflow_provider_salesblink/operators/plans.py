@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from contextlib import closing, suppress
+from contextlib import closing
 from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Any, ClassVar
 
@@ -41,8 +41,8 @@ except (ImportError, AirflowOptionalProviderFeatureException):
         def __init__(self, **_: Any) -> None:
             raise AirflowOptionalProviderFeatureException(
                 "ApproveLoadOperator needs Airflow 3.1 or later, with apache-airflow-providers-standard: older "
-                "versions cannot ask a person. On this one, look at the output of PlanLoadOperator, and guard the load with "
-                "max_adds and max_updates."
+                "versions cannot ask a person. On this one, look at the output of PlanLoadOperator, and guard the load "
+                "with max_adds and max_updates."
             )
 
 
@@ -79,12 +79,16 @@ class PlanLoadOperator(AddProspectsOperator):
             # A dry run would do without.
             self.check_reservations_are_shared(client)
         connection = self.hook.get_connection(self.salesblink_conn_id)
-        # The plan is kept before a guard stops the load: what would stop it is part of the plan.
-        with closing(self.hook.client_of(connection, dry_run=True)) as dry_client, suppress(LoadFailedError):
-            self.run_load(dry_client)
+        with closing(self.hook.client_of(connection, dry_run=True)) as dry_client:
+            try:
+                report = self.run_load(dry_client)
+            except LoadFailedError as stopped:
+                # The plan is made by then, and what stops the load is part of it.
+                report = stopped.report
         for sentence in self._planned["stops"]:
             self.log.warning("The load would stop: %s", sentence)
-        return self._planned
+        paths = {name: path for name, path in self._summary(report).items() if name in self.output_arguments}
+        return {**self._planned, **paths}
 
     def look_at_plan(self, planned: PlannedLoad) -> None:
         """Keep the plan, and write its fingerprints."""
@@ -106,9 +110,9 @@ class PlanLoadOperator(AddProspectsOperator):
             "fingerprints": file.fingerprints,
             "planned_at": planned_at.isoformat(),
             "plan_path": self.plan_path,
-            "rejected_path": self.rejected_path,
-            "outcomes_path": self.outcomes_path,
         }
+        # A guard may stop the load before that.
+        self._keep(planned.plan.rejects())
 
 
 class ApproveLoadOperator(PrivateTemplates, HITLOperator):

@@ -3,12 +3,19 @@
 from __future__ import annotations
 
 import json
+import sqlite3
+from contextlib import closing
 from datetime import UTC, datetime, timedelta
+from types import SimpleNamespace
 from typing import TYPE_CHECKING, Any
 
+import pyarrow as pa
 import pytest
-from airflow.providers.common.compat.sdk import AirflowFailException
+from airflow.providers.common.compat.sdk import AirflowFailException, TaskDeferred, task
+from pyarrow import parquet
 
+from airflow_provider_salesblink.client.identity import fingerprint
+from airflow_provider_salesblink.loading.reservations_retry import open_reservations
 from airflow_provider_salesblink.operators.plans import PlanLoadOperator
 from airflow_provider_salesblink.operators.prospects import AddProspectsOperator
 from tests.apis import BOTH
@@ -17,6 +24,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
     from pathlib import Path
 
+    from airflow_provider_salesblink.client import SalesBlinkClient
     from airflow_provider_salesblink.sandbox import Sandbox
     from tests.apis import Api, Write
     from tests.conftest import CampaignUnderTest
@@ -33,6 +41,7 @@ class Loads:
     def __init__(self, campaign_id: str, folder: Path) -> None:
         self.options: dict[str, Any] = {"campaign_id": campaign_id, "rows": ROWS}
         self.plan_path = folder / "plan.txt"
+        self.context: Any = {}
 
     def plan(self, **changed: Any) -> dict[str, Any]:
         options = {"plan_path": f"file://{self.plan_path}", **self.options, **changed}
@@ -46,7 +55,7 @@ class Loads:
 
     def load(self, approved: Any, **changed: Any) -> dict[str, Any]:
         options = {**self.options, **changed}
-        return AddProspectsOperator(task_id="load", approved_plan=approved, **options).execute({})
+        return AddProspectsOperator(task_id="load", approved_plan=approved, **options).execute(self.context)
 
     def refused(self, approved: Any, **changed: Any) -> str:
         with pytest.raises(AirflowFailException) as failed:
@@ -168,7 +177,7 @@ def test_an_update_of_more_stops_before_the_first_write(
 
     refused = loads.refused(approved, mode="upsert", rows=[{**rows[0], "Company": "New"}, *rows[1:4]])
 
-    assert "The load would do more than was approved: update 2 people (row 1, 4)." in refused
+    assert "The load would do more than was approved: update 2 people (rows 1, 4)." in refused
     assert writes() == []
     assert loads.load(approved, mode="upsert", rows=rows[:2])["updated"] == 2
 
@@ -230,9 +239,7 @@ def test_people_who_opted_out_in_the_source_need_no_approval(
     {"mode": "upsert"}, {"opt_out_scope": "campaign"}, {"max_adds": 1000}, {"max_rejected": 5},
     {"columns": {"Email": "Email", "First Name": "First Name"}}, {"opt_out_columns": []},
 ], ids=str)  # fmt: skip
-def test_other_options_stop_the_load(
-    loads: Loads, changed: dict[str, Any], writes: Callable[[], list[Write]]
-) -> None:
+def test_other_options_stop_the_load(loads: Loads, changed: dict[str, Any], writes: Callable[[], list[Write]]) -> None:
     refused = loads.refused(loads.approved(loads.plan()), **changed)
 
     (name,) = changed
@@ -259,27 +266,138 @@ def test_another_connection_stops_the_load(
     assert writes() == []
 
 
-def test_an_approval_is_for_one_load(loads: Loads, sandbox: Sandbox, writes: Callable[[], list[Write]]) -> None:
+def test_an_approval_is_for_one_load(loads: Loads, sandbox: Sandbox) -> None:
     approved = loads.approved(loads.plan())
     loads.load(approved)
-    before = writes()
-    sandbox.clear_people() if hasattr(sandbox, "clear_people") else None
+    requests = len(sandbox.requests)
 
     refused = loads.refused(approved)
 
     assert refused.startswith("The approval was used: a load finished with it at 20")
-    assert writes() == before
+    assert {request.method for request in sandbox.requests[requests:]} == {"GET"}
 
 
-def test_a_load_that_was_cut_off_goes_on_with_its_approval(
-    loads: Loads, api: Api, sandbox: Sandbox
+def test_a_load_that_failed_midway_goes_on_with_its_approval(loads: Loads, api: Api, sandbox: Sandbox) -> None:
+    rows = [{"Email": f"p{number}@example.com"} for number in range(600 if api.is_v1 else 6)]
+    approved = loads.approved(loads.plan(rows=rows), run="d/r")
+    loads.context = {"ti": SimpleNamespace(dag_id="d", run_id="r", task_id="load", map_index=-1)}
+    api.fault("prospect-add", "slow", seconds=0.0, times=1)
+    api.fault("prospect-add", "status", status=401)
+
+    with pytest.raises(AirflowFailException, match="SalesBlink refused the key"):
+        loads.load(approved, rows=rows, max_in_flight=1)
+
+    before = len(sandbox.people())
+    assert 0 < before < len(rows)
+    assert loads.load(approved, rows=rows)["added"] == len(rows) - before
+    assert sorted(each.email for each in sandbox.people()) == sorted(row["Email"] for row in rows)
+
+
+@pytest.mark.apis("classic")  # on v1, one call adds them all
+def test_a_deferred_load_goes_on_after_the_approval_expired_and_is_checked_again(
+    loads: Loads, sandbox: Sandbox, connection: Callable[..., None], tmp_path: Path
 ) -> None:
-    api.batch_size = 1
     approved = loads.approved(loads.plan())
-    api.fault("prospect-add", "status", status=401, after=3) if False else None
-    loads.load(approved, rows=ROWS[:0], mode="insert") if False else None
+    connection(extra={"writes_per_minute": 2, "pacing_url": f"file://{tmp_path}/pace.sqlite"})
+    options = {**loads.options, "task_id": "load", "approved_plan": approved, "defer_after": 5}
+    with pytest.raises(TaskDeferred) as deferred:
+        AddProspectsOperator(**options).execute({})
+    assert len(sandbox.people()) == 2
+    connection()  # a minute later
+    options["approved_plan"] = {**approved, "expires_at": "2026-01-01T00:00:00+00:00"}
 
-    assert loads.load(approved)["added"] == 6
+    with pytest.raises(AirflowFailException, match=r"add 1 person \(row 7\).* Nothing more was sent"):
+        AddProspectsOperator(**{**options, "rows": [*ROWS, {"Email": "new@example.com"}]}).resume(
+            {}, None, **deferred.value.kwargs
+        )
+
+    assert len(sandbox.people()) == 2
+    assert AddProspectsOperator(**options).resume({}, None, **deferred.value.kwargs)["added"] == 6
+
+
+def test_a_query_is_planned_and_loaded(loads: Loads, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    with closing(sqlite3.connect(tmp_path / "leads.sqlite")) as database:
+        database.execute("CREATE TABLE lead (email TEXT, region TEXT)")
+        database.executemany("INSERT INTO lead VALUES (?, ?)", [("a@example.com", "eu"), ("b@example.com", "us")])
+        database.commit()
+    warehouse = {"conn_type": "sqlite", "host": f"{tmp_path}/leads.sqlite"}
+    monkeypatch.setenv("AIRFLOW_CONN_WAREHOUSE", json.dumps(warehouse))
+    query = {"rows": None, "sql": "SELECT email FROM lead WHERE region = ?", "sql_conn_id": "warehouse"}
+    approved = loads.approved(loads.plan(**query, sql_parameters=["eu"]))
+
+    assert "add 1 person" in loads.refused(approved, **query, sql_parameters=["us"])
+    assert loads.load(approved, **query, sql_parameters=["eu"])["added"] == 1
+
+
+@pytest.mark.parametrize("kind", ["csv", "jsonl", "parquet"])
+def test_a_file_that_changed_stops_the_load(
+    loads: Loads, kind: str, tmp_path: Path, writes: Callable[[], list[Write]]
+) -> None:
+    path = tmp_path / f"people.{kind}"
+    options = {"rows": None, "rows_path": f"file://{path}"}
+    write_rows(path, ROWS[:5])
+    approved = loads.approved(loads.plan(**options))
+
+    write_rows(path, ROWS)
+
+    assert "The load would do more than was approved: add 1 person" in loads.refused(approved, **options)
+    assert writes() == []
+    write_rows(path, ROWS[1:5])
+    assert loads.load(approved, **options)["added"] == 4
+
+
+def write_rows(path: Path, rows: list[dict[str, str]]) -> None:
+    if path.suffix == ".parquet":
+        parquet.write_table(pa.Table.from_pylist(rows), path)
+    elif path.suffix == ".csv":
+        path.write_text("\n".join(["Email,First Name", *(",".join(row.values()) for row in rows)]))
+    else:
+        path.write_text("\n".join(map(json.dumps, rows)))
+
+
+def test_a_plan_counts_people_that_another_load_is_adding(
+    loads: Loads, campaign: CampaignUnderTest, client: SalesBlinkClient
+) -> None:
+    scope = client.prospects.reservation_scope(campaign.id)
+    other = open_reservations(client.shared, scope, "another load", settling_time=0.0)
+    other.acquire([fingerprint(row["Email"]) for row in ROWS[:2]])
+
+    plan = loads.plan()
+
+    assert (plan["add"], plan["held_by_others"]) == (6, 2)
+    other.finish()
+    assert loads.plan()["held_by_others"] == 0
+
+
+def test_a_plan_writes_the_refused_rows_also_if_a_guard_would_stop_the_load(loads: Loads, tmp_path: Path) -> None:
+    rejected = tmp_path / "rejected.jsonl"
+
+    plan = loads.plan(rows=[*ROWS, {"Email": "nobody"}], max_adds=1, rejected_path=f"file://{rejected}")
+
+    assert len(plan["stops"]) == 2
+    assert plan["rejected_path"] == f"file://{rejected}"
+    assert json.loads(rejected.read_text())["row"] == 7
+
+
+def test_an_approval_that_comes_through_xcom_is_for_its_run(
+    loads: Loads, sandbox: Sandbox, dag: Any, run_dag: Callable[..., Any]
+) -> None:
+    def approve(plan: dict[str, Any], dag_run: Any) -> dict[str, Any]:
+        return loads.approved(plan, run=f"{dag_run.dag_id}/{dag_run.run_id}")
+
+    with dag:
+        plan = PlanLoadOperator(task_id="plan", plan_path=f"file://{loads.plan_path}", **loads.options)
+        approved = task(approve)(plan.output)
+        template = "{{ ti.xcom_pull('approve') }}"
+        load = AddProspectsOperator(task_id="load", approved_plan=template, **loads.options)
+        again = AddProspectsOperator(task_id="again", approved_plan=approved, trigger_rule="all_done", **loads.options)
+        approved >> load >> again
+
+    run = run_dag(dag)
+
+    assert {each.task_id: each.state for each in run.get_task_instances()} == {
+        "plan": "success", "approve": "success", "load": "success", "again": "failed",
+    }  # fmt: skip
     assert len(sandbox.people()) == 6
 
 
