@@ -20,7 +20,7 @@ from demo.real_airflow import AIRFLOW_3, RealAirflow
 ROOT = Path(__file__).parents[1]
 HOME = Path(os.environ.get("DEMO_STATE", ROOT / ".demo")) / "ui"
 CONN_ID = "salesblink_default"
-AIRFLOW_3_ONLY = ("results_by_day.py", "unsubscribes_to_warehouse.py")
+AIRFLOW_3_ONLY = ("plan_approve_load.py", "results_by_day.py", "unsubscribes_to_warehouse.py")
 """Examples without a DAG for Airflow 2."""
 
 

@@ -22,7 +22,7 @@ PACKAGE = "airflow_provider_salesblink"
 PUBLIC = {
     f"{PACKAGE}.{module}"
     for module in (
-        *("operators.campaigns", "operators.prospects", "operators.team"),
+        *("operators.campaigns", "operators.prospects", "operators.plans", "operators.team"),
         *("operators.lists", "operators.leads", "operators.sequences", "operators.blocklist"),
         *("operators.results", "operators.api"),
         *("sensors.campaigns", "sensors.prospects", "triggers.events", "notifications.campaigns", "assets"),

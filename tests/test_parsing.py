@@ -11,6 +11,10 @@ import json, sys
 from airflow.providers.common.compat.sdk import (
     AirflowFailException, BaseHook, BaseNotifier, BaseOperator, BaseOperatorLink, BaseSensorOperator, ObjectStoragePath,
     XCom, conf, mask_secret)
+try:
+    import airflow.providers.standard.operators.hitl
+except Exception:  # an Airflow below 3.1
+    pass
 before = set(sys.modules)
 import airflow_provider_salesblink.provider_info
 airflow_provider_salesblink.provider_info.get_provider_info()
@@ -22,6 +26,7 @@ import airflow_provider_salesblink.operators.campaigns
 import airflow_provider_salesblink.operators.leads
 import airflow_provider_salesblink.operators.lists
 import airflow_provider_salesblink.operators.loads
+import airflow_provider_salesblink.operators.plans
 import airflow_provider_salesblink.operators.prospects
 import airflow_provider_salesblink.operators.reports
 import airflow_provider_salesblink.operators.results

@@ -60,7 +60,7 @@ class PlanLoadOperator(AddProspectsOperator):
         storage, a new one for each run (templated). It holds no address. Default: none, to look only.
     """
 
-    template_fields = (*AddProspectsOperator.template_fields, "plan_path")
+    template_fields = (*(name for name in AddProspectsOperator.template_fields if name != "approved_plan"), "plan_path")
     output_arguments = (*AddProspectsOperator.output_arguments, "plan_path")
 
     def __init__(self, *, plan_path: str | os.PathLike[str] | None = None, **kwargs: Any) -> None:

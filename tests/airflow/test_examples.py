@@ -9,6 +9,7 @@ import runpy
 import sqlite3
 import time
 from contextlib import aclosing, closing
+from datetime import UTC, datetime
 from importlib.util import find_spec
 from types import SimpleNamespace
 from typing import TYPE_CHECKING, Any
@@ -378,6 +379,34 @@ def test_answered_to_crm(examples: dict[str, Any], api: Api, sandbox: Sandbox, r
     assert run.state == "success"
     (after,) = [person for person in sandbox.people("spring-2027") if person.id == lead.id]
     assert api.columns({"Stage": "With sales"}).items() <= after.fields.items()
+
+
+@pytest.mark.generation(3)  # from Airflow 3.1 on, a task can ask a person
+def test_plan_approve_load(sandbox: Sandbox, connection: Callable[..., None], tmp_path: Path) -> None:
+    connection()
+    params = {"campaign_id": "spring-2027", "people": f"file://{EXAMPLES}/people.csv", "plans": f"file://{tmp_path}"}
+    (dag,) = airflow_home.dags_of(EXAMPLES / "plan_approve_load.py").values()
+    ti = SimpleNamespace(dag_id=dag.dag_id, run_id="manual", task_id="plan", map_index=-1)
+    context: Any = {"params": params, "run_id": "manual", "ti": ti}
+    before = len(sandbox.people())
+
+    # tests/airflow/test_approvals.py runs the whole DAG in a real Airflow. Here a person approves at once.
+    plan = rendered(dag.get_task("plan"), context).execute(context)
+    approve = dag.get_task("approve")
+    approve.plan = plan
+    answer = {"responded_by_user": {"id": "1", "name": "ana"}, "responded_at": datetime.now(UTC)}
+    approved = approve.execute_complete(context, {**answer, "chosen_options": [f"Approve {plan['digest'][:12]}"]})
+    load = dag.get_task("load")
+    load.approved_plan = approved
+    xcom = rendered(load, context).execute(context)
+
+    assert plan["add"] == xcom["added"] > 0
+    assert len(sandbox.people()) == before + xcom["added"]
+
+
+def rendered(task: Any, context: Any) -> Any:
+    task.render_template_fields(context)
+    return task
 
 
 @pytest.mark.generation(3)  # from Airflow 3.0 on, an asset can be watched

@@ -117,7 +117,7 @@ def test_a_guard_that_would_stop_the_load_comes_first(run: Run) -> None:
     assert question.body.startswith("**The load would stop:** The load would add 6 people, more than max\\_adds=5")
 
 
-def test_the_rejection_fails_the_task_and_says_by_whom(run: Run) -> None:
+def test_a_rejection_fails_the_task_and_says_who_rejected(run: Run) -> None:
     plan = run.plan()
     run.ask(plan)
 

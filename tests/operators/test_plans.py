@@ -287,6 +287,7 @@ def test_a_load_that_failed_midway_goes_on_with_its_approval(loads: Loads, api: 
     with pytest.raises(AirflowFailException, match="SalesBlink refused the key"):
         loads.load(approved, rows=rows, max_in_flight=1)
 
+    sandbox.finish_imports()
     before = len(sandbox.people())
     assert 0 < before < len(rows)
     assert loads.load(approved, rows=rows)["added"] == len(rows) - before

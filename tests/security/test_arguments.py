@@ -25,6 +25,7 @@ import airflow_provider_salesblink
 from airflow_provider_salesblink.client import SalesBlinkClient, SalesBlinkError
 from airflow_provider_salesblink.client.retry import Policy
 from airflow_provider_salesblink.operators.load_base import LoadOperator
+from airflow_provider_salesblink.operators.plans import ApproveLoadOperator
 from airflow_provider_salesblink.operators.results import CampaignReportOperator, ExtractEventsOperator
 from tests.client.raw_server import answer
 
@@ -55,6 +56,7 @@ MEANT: dict[str, Any] = {
     "columns": {"Email": "Email"},
     "csv_options": {"delimiter": ","},
     "opt_out_columns": ["Unsubscribed"],
+    "approved_plan": None,
     "max_adds": 1000,
     "max_updates": 0.5,
     "ignore_ids": (),
@@ -76,7 +78,7 @@ MEANT: dict[str, Any] = {
 """A valid value for each argument. Add one for each new argument."""
 
 PATHS = (
-    "events_path", "outcomes_path", "output_path", "path", "previous_path", "rejected_path", "rows_path",
+    "events_path", "outcomes_path", "output_path", "path", "plan_path", "previous_path", "rejected_path", "rows_path",
     "suppression_path",
 )  # fmt: skip
 """Paths of the user's files, which are never sent."""
@@ -269,12 +271,13 @@ def tasks() -> list[tuple[type, str]]:
         for module in pkgutil.iter_modules(package.__path__, f"{package.__name__}."):
             for name, kind in vars(importlib.import_module(module.name)).items():
                 is_ours = inspect.isclass(kind) and kind.__module__ == module.name and not name.startswith("_")
-                if is_ours and issubclass(kind, BaseOperator | BaseNotifier) and kind is not LoadOperator:
+                if is_ours and issubclass(kind, BaseOperator | BaseNotifier) and kind not in CALLS_NOTHING:
                     arguments = set(kind.template_fields) - {"salesblink_conn_id", *PATHS}
                     found += [(kind, argument) for argument in sorted(arguments)]
     return found
 
 
+CALLS_NOTHING = (LoadOperator, ApproveLoadOperator)
 FROM_SQL = {"insert_sql", "sql", "sql_conn_id", "sql_parameters"}
 PAIRS = [
     ("campaign_id", "campaign_name"), ("prospect_id", "email"), ("rows", "rows_path"), ("list_id", "list_name"),
