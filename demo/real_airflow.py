@@ -162,13 +162,13 @@ class RealAirflow:
         with closing(sqlite3.connect(f"file:{self.home}/airflow.db?mode=ro", uri=True, timeout=30)) as database:
             return database.execute(statement, values).fetchall()
 
-    def api(self, path: str, body: object = None) -> Any:
-        """Call Airflow 3's REST API and return its JSON. With a body, the call is a POST.
+    def api(self, path: str, body: object = None, *, method: str | None = None) -> Any:
+        """Call Airflow 3's REST API and return its JSON. With a body, the call is a POST, unless ``method`` says more.
 
         :raises HTTPError: Airflow returns an error. Errors from a locked database are retried a few times first.
         """
         data = None if body is None else json.dumps(body).encode()
-        request = Request(f"{self.url}/api/v2/{path}", data, {"Content-Type": "application/json"})  # noqa: S310
+        request = Request(f"{self.url}/api/v2/{path}", data, {"Content-Type": "application/json"}, method=method)  # noqa: S310
         with urlopen(f"{self.url}/auth/token", timeout=30) as answer:  # noqa: S310
             request.add_header("Authorization", f"Bearer {json.load(answer)['access_token']}")
         return _answer_to(request)

@@ -30,6 +30,7 @@ ATTEMPTS = 20
 
 RUN_ID = "first_run"
 LEADS = "leads_to_campaign"
+APPROVED = "plan_approve_load"
 REFUSED = "add_with_an_old_key"
 ADDRESS = "gita@example.com"
 OLD_KEY = "a-key-that-was-deleted"
@@ -125,7 +126,7 @@ def open_studio(home: Path) -> Iterator[Studio]:
 
 def _airflow(home: Path, sandbox: Sandbox) -> RealAirflow:
     airflow = RealAirflow(home, {})
-    for name in (f"{LEADS}.py", "leads.csv"):
+    for name in (f"{LEADS}.py", "leads.csv", f"{APPROVED}.py", "suppressed.txt"):
         shutil.copy(ROOT / "dags_examples" / name, airflow.dags)
     (airflow.dags / f"{REFUSED}.py").write_text(FAILING_DAG)
     airflow.environment["AIRFLOW_CONN_OLD_ACCOUNT"] = (

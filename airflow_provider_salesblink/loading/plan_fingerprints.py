@@ -9,10 +9,11 @@ from __future__ import annotations
 import hashlib
 import json
 from collections import Counter
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, get_args
 
 from airflow_provider_salesblink.client.columns import EMAIL
 from airflow_provider_salesblink.loading.guards import nothing_sent
+from airflow_provider_salesblink.loading.plan_steps import Action
 from airflow_provider_salesblink.loading.report import LoadFailedError
 
 if TYPE_CHECKING:
@@ -20,7 +21,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping
     from datetime import datetime
 
-    from airflow_provider_salesblink.loading.plan_steps import Action, Step
+    from airflow_provider_salesblink.loading.plan_steps import Step
     from airflow_provider_salesblink.loading.planned_load import PlannedLoad
 
 FORMAT = "airflow-provider-salesblink plan 1"
@@ -28,7 +29,7 @@ _SIZE = 12
 """Bytes of a fingerprint. Two of 10,000,000 are the same with a probability of 1 to 10^15."""
 _ROWS_NAMED = 5
 _NEEDS_APPROVAL: tuple[Action, ...] = ("add", "update", "unsubscribe")
-"""The source says of people in ``opt_out`` steps that they opted out: they are unsubscribed without an approval."""
+"""``opt_out`` is not among them: people who opted out according to the source are unsubscribed without an approval."""
 
 
 class _Fingerprints:
@@ -46,7 +47,7 @@ class _Fingerprints:
 
     def of_step(self, step: Step) -> list[bytes]:
         """Return the fingerprints of what a step does: adding a person, writing a cell, unsubscribing a person."""
-        if step.action == "unsubscribe":
+        if step.action in ("unsubscribe", "opt_out"):
             return [self._make("unsubscribe", step.who, "")]
         if step.action == "update":
             return self._of_cells(step)
@@ -93,7 +94,9 @@ class PlanFile:
         database = self._planned.plan.database
         database.execute("DROP TABLE IF EXISTS made")
         database.execute("CREATE TABLE made (fingerprint BLOB)")
-        _insert(database, "made", (each for step in _steps(self._planned) for each in made.of_step(step)))
+        _insert(
+            database, "made", (each for step in _steps(self._planned, get_args(Action)) for each in made.of_step(step))
+        )
         # In order, the digest does not depend on that of the rows, and the load can store them fast.
         for (fingerprint,) in database.execute("SELECT DISTINCT fingerprint FROM made ORDER BY fingerprint"):
             self.fingerprints += 1
@@ -186,7 +189,7 @@ def _more_than_approved(planned: PlannedLoad, made: _Fingerprints) -> str:
     database, counts = planned.plan.database, Counter[str]()
     first_rows: dict[str, list[int]] = {action: [] for action in _NEEDS_APPROVAL}
     is_approved = "SELECT 1 FROM approved WHERE fingerprint = ?"
-    for step in _steps(planned):
+    for step in _steps(planned, _NEEDS_APPROVAL):
         if not all(database.execute(is_approved, (each,)).fetchone() for each in made.must_be_approved(step)):
             counts[step.action] += 1
             if step.number and len(first_rows[step.action]) < _ROWS_NAMED:
@@ -207,8 +210,8 @@ def _named(people: int, first_rows: list[int]) -> str:
     return f" {word} (row{'s' * (people > 1)} {rows})" if first_rows else f" {word}"
 
 
-def _steps(planned: PlannedLoad) -> Iterator[Step]:
-    for action in _NEEDS_APPROVAL:
+def _steps(planned: PlannedLoad, actions: Iterable[Action]) -> Iterator[Step]:
+    for action in actions:
         yield from planned.plan.steps(action)
 
 

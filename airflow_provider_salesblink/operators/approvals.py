@@ -134,10 +134,19 @@ class Approval:
             ApprovedPlan(lines, self.digest, self.planned_at).check(planned, options)
 
     def mark_used(self, now: datetime) -> None:
-        """Note in the plan file that the load has finished, so that no other load begins with this approval."""
+        """Note in the plan file that the load has finished, so that no other load begins with this approval.
+
+        :raises AirflowFailException: the file cannot be written.
+        """
         from airflow_provider_salesblink.loading.plan_fingerprints import head
 
-        write_lines(self.plan_path, [head(self.planned_at, used_at=now.isoformat(timespec="seconds"))], "plan_path")
+        first = head(self.planned_at, used_at=now.isoformat(timespec="seconds"))
+        try:
+            write_lines(self.plan_path, [first], "plan_path")
+        except AirflowFailException as error:
+            raise AirflowFailException(
+                f"The load is done, but its approval could not be marked as used: {error}"
+            ) from None
 
 
 def _time(text: str) -> datetime:
@@ -153,9 +162,10 @@ def _time(text: str) -> datetime:
 
 def subject(plan: Mapping[str, Any]) -> str:
     """Return the headline of a plan."""
-    changes = sum(plan.get(name) or 0 for name in ("update", "unsubscribe", "opt_out"))
+    adds, changes = plan.get("add", 0), sum(plan.get(name) or 0 for name in ("update", "unsubscribe", "opt_out"))
+    people = "1 person" if adds == 1 else f"{adds:,} people"
     return (
-        f"Add {plan.get('add', 0):,} people to campaign {plan.get('campaign_id')}, and change {changes:,}? "
+        f"Add {people} to campaign {plan.get('campaign_id')}, and change {changes:,}? "
         f"(plan {plan['digest'][:DIGITS_SHOWN]})"
     )
 

@@ -157,8 +157,8 @@ class ApproveLoadOperator(PrivateTemplates, HITLOperator):
         :raises AirflowFailException: the plan cannot be approved, or Airflow would show another one.
         """
         plan = self._read_plan()
-        length = self._valid_for()
-        self.subject, self.body = approvals.subject(plan), approvals.body(plan, str(length))
+        self._valid_for()
+        self.subject, self.body = approvals.subject(plan), approvals.body(plan, str(self.valid_for))
         kept = self._ask(context)
         if kept is not None and list(kept) != self.options:
             raise AirflowFailException(
@@ -224,8 +224,14 @@ class ApproveLoadOperator(PrivateTemplates, HITLOperator):
         from airflow.sdk.execution_time.comms import CreateHITLDetailPayload
         from airflow.sdk.execution_time.task_runner import SUPERVISOR_COMMS
 
+        # All of the question, because Airflow keeps this one, and not the same one that the base class stores next.
         question = CreateHITLDetailPayload(
-            ti_id=context["ti"].id, options=self.options, subject=self.subject, body=self.body, params={}
+            ti_id=context["ti"].id,
+            options=self.options,
+            subject=self.subject,
+            body=self.body,
+            params={},
+            assigned_users=self.assigned_users or [],
         )
         return getattr(SUPERVISOR_COMMS.send(msg=question), "options", None)
 

@@ -35,8 +35,10 @@ if TYPE_CHECKING:
 
     Check = Callable[["Bench", Block], None]
 
+NEWER = ("AssetWatcher", "ApproveLoadOperator")
+"""What Airflow 2 does not have."""
 BLOCKS = [
-    pytest.param(block, marks=[pytest.mark.generation(3)] if "AssetWatcher" in block.text else [])
+    pytest.param(block, marks=[pytest.mark.generation(3)] if any(name in block.text for name in NEWER) else [])
     for page in PAGES
     for block in blocks(page)
 ]

@@ -34,6 +34,7 @@ class Questions:
         self.kept: dict[Any, Any] = {}
 
     def send(self, msg: Any) -> Any:
+        assert msg.assigned_users is not None, "Airflow answers 422"
         return self.kept.setdefault(msg.ti_id, msg)
 
 
@@ -196,13 +197,14 @@ def test_the_notifiers_are_called_and_the_users_are_passed_on(run: Run) -> None:
         def notify(self, context: Any) -> None:  # noqa: ARG002
             Noted.calls += 1
 
-    plan = run.plan()
-    task = ApproveLoadOperator(task_id="t", plan=plan, notifiers=[Noted()], assigned_users=[ANA])  # type: ignore[list-item]
-    run.ask(plan, notifiers=[Noted()])
+    question = run.ask(run.plan(), notifiers=[Noted()], assigned_users=[ANA])
 
     assert Noted.calls == 1
-    assert task.assigned_users == [ANA]
-    assert task.response_timeout == timedelta(hours=24)
+    assert [user.id for user in question.assigned_users] == ["1"]
+
+
+def test_the_task_waits_for_a_day_unless_the_dag_says_more(run: Run) -> None:
+    assert ApproveLoadOperator(task_id="t", plan=run.plan()).response_timeout == timedelta(hours=24)
 
 
 @pytest.mark.parametrize(("plan", "sentence"), [
