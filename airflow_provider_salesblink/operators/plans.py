@@ -231,7 +231,7 @@ class ApproveLoadOperator(PrivateTemplates, HITLOperator):
             subject=self.subject,
             body=self.body,
             params={},
-            assigned_users=self.assigned_users or [],
+            assigned_users=self.assigned_users or [],  # type: ignore[arg-type]  # converted to objects
         )
         return getattr(SUPERVISOR_COMMS.send(msg=question), "options", None)
 
