@@ -14,6 +14,7 @@ from airflow.providers.common.compat.sdk import Asset, task
 
 from airflow_provider_salesblink.assets import campaign_asset
 from airflow_provider_salesblink.operators.campaigns import PauseCampaignOperator
+from airflow_provider_salesblink.operators.plans import PlanLoadOperator
 from airflow_provider_salesblink.operators.prospects import AddProspectOperator, AddProspectsOperator
 from tests.apis import BOTH
 
@@ -136,6 +137,14 @@ def test_a_dry_run_gives_campaigns_no_event(
     assert [uri for uri, _ in run()] == ["x-crm://leads"]
     connection()
     assert sorted(uri for uri, _ in run()) == [f"salesblink://acme/campaign/{campaign.id}", "x-crm://leads"]
+
+
+def test_a_plan_gives_campaigns_no_event(campaign: Any, dag: Any, run: Callable[[], Any]) -> None:
+    outlets = [campaign_asset("acme", campaign.id), Asset(uri="x-crm://plans")]
+    with dag:
+        PlanLoadOperator(task_id="plan", campaign_id=campaign.id, rows=[], outlets=outlets)
+
+    assert [uri for uri, _ in run()] == ["x-crm://plans"]
 
 
 def test_what_the_user_put_into_the_event_stays(campaign: Any, dag: Any, run: Callable[[], Any]) -> None:

@@ -16,6 +16,7 @@ from pyarrow import parquet
 
 from airflow_provider_salesblink.client.identity import fingerprint
 from airflow_provider_salesblink.loading.reservations_retry import open_reservations
+from airflow_provider_salesblink.operators.approvals import Approval
 from airflow_provider_salesblink.operators.plans import PlanLoadOperator
 from airflow_provider_salesblink.operators.prospects import AddProspectsOperator
 from tests.apis import BOTH
@@ -193,6 +194,34 @@ def test_a_mirror_unsubscribes_only_who_was_approved(
     assert "unsubscribe 1 person." in loads.refused(approved, rows=ROWS[3:], **options)
     assert writes() == []
     assert loads.load(approved, rows=ROWS[1:], **options)["unsubscribed"] == 1
+
+
+def test_an_opt_out_of_the_plan_may_become_an_unsubscribe_of_the_mirror(
+    loads: Loads, sandbox: Sandbox, campaign: CampaignUnderTest
+) -> None:
+    for row in ROWS:
+        sandbox.add_person(campaign.id, row)
+    options = {"mode": "mirror", "max_unsubscribes": 1.0, "opt_out_columns": ["Out"]}
+    rows = [{**row, "Out": "yes" if row is ROWS[0] else ""} for row in ROWS]
+    plan = loads.plan(rows=rows, **options)
+
+    assert (plan["opt_out"], plan["unsubscribe"]) == (1, 0)
+    assert loads.load(loads.approved(plan), rows=rows[1:], **options)["unsubscribed"] == 1
+
+
+def test_a_plan_names_no_campaign_as_its_output(loads: Loads) -> None:
+    pytest.importorskip("airflow.providers.openlineage")
+    plan = PlanLoadOperator(task_id="plan", **{**loads.options, "rows": []})
+    plan.execute({})
+
+    assert plan.get_openlineage_facets_on_complete(None).outputs == []
+
+
+def test_an_approval_that_cannot_be_marked_as_used_is_an_error(loads: Loads, tmp_path: Path) -> None:
+    approval = Approval.of(loads.approved(loads.plan(), plan_path=f"file://{tmp_path}"))
+
+    with pytest.raises(AirflowFailException, match="The load is done, but its approval could not be marked as used"):
+        approval.mark_used(datetime.now(UTC))
 
 
 def test_a_load_goes_on_without_those_who_opted_out_meanwhile(
