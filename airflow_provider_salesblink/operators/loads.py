@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
@@ -126,7 +127,7 @@ class AddProspectsOperator(LoadOperator):
         columns = json_argument("columns", self.columns, dict)
         csv_options = json_argument("csv_options", self.csv_options, dict)
         opt_outs = self.opt_out_names()
-        names = None if opt_outs is None else list(opt_outs)
+        names = list(opt_outs) if isinstance(opt_outs, Iterable) else opt_outs
         return {"columns": columns, "csv_options": csv_options, "opt_out_columns": names}
 
     def target_id(self, client: SalesBlinkClient) -> str:  # noqa: ARG002
