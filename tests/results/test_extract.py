@@ -20,7 +20,8 @@ from airflow_provider_salesblink.client import (
 )
 from airflow_provider_salesblink.results.cursor import CursorFiles
 from airflow_provider_salesblink.results.extract import Extraction, ExtractOptions
-from airflow_provider_salesblink.results.windows import Plan
+from airflow_provider_salesblink.results.report_sources import campaign_events
+from airflow_provider_salesblink.results.windows import Plan, Window
 from airflow_provider_salesblink.sandbox.v1.rules import V1Rules
 from tests.client.raw_server import RawServer, answer
 from tests.results.extracting import END, NOW, add_events, digests, extract, folder_of, ids, ms, rows, truth
@@ -392,6 +393,18 @@ def test_an_event_without_a_readable_time_is_kept_apart(feed: Callable[..., Sale
         ("e1", None),
     ]
     assert (tmp_path / "sent" / "undated.jsonl").exists()
+
+
+def test_an_event_that_shows_no_campaign_is_of_the_one_that_was_asked_for(
+    feed: Callable[..., SalesBlinkClient], tmp_path: Path
+) -> None:
+    client = feed({"id": "e1", "time": ms(END - HOUR), "sequence": ""}, {"id": "e2", "time": ms(END), "sequence": "s2"})
+    window = Window(NOW - DAY, NOW)
+
+    extract(client, tmp_path, campaign_id="s1", now=NOW + HOUR)
+
+    assert {row["id"]: row["sequence_id"] for row in rows(tmp_path)} == {"e1": "s1", "e2": "s2"}
+    assert {row["id"]: row["sequence_id"] for row in campaign_events(client, "s1", window)} == {"e1": "s1", "e2": "s2"}
 
 
 def test_an_id_whose_time_changed_is_not_written_again(feed: Callable[..., SalesBlinkClient], tmp_path: Path) -> None:
