@@ -16,6 +16,8 @@ from tests.conftest import ROOT
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
+    from tests.postgres_server import Postgres
+
 pytestmark = [pytest.mark.generation(3), pytest.mark.timeout(400), pytest.mark.xdist_group("real-airflow")]
 
 EXAMPLE = ROOT / "dags_examples" / "plan_approve_load.py"
@@ -54,10 +56,13 @@ class Run:
         self.run_id = ""
 
     def write(self, numbers: range) -> None:
+        """Write the file: people with these numbers."""
         lines = [f"p{number}@{self.campaign_id}.example.com,P{number}," for number in numbers]
         self.file.write_text("\n".join(["Email,First Name,Unsubscribed", *lines]))
 
     def wait_for(self, task_id: str, *states: str) -> str:
+        """Wait until a task has one of these states, and return it."""
+
         def reached() -> bool:
             return self.office.airflow.tasks(self.dag_id, self.run_id).get(task_id, ("", 0))[0] in states
 
@@ -67,14 +72,15 @@ class Run:
     def asked(self) -> dict[str, Any]:
         """Wait until a person is asked, and return the question."""
         self.wait_for("approve", "awaiting_input", "deferred")
-        return self._question()
+        return self.question()
 
     def answer(self, option: int) -> None:
         """Choose the first option, which approves, or the second one, which rejects."""
-        chosen = {"chosen_options": [self._question()["options"][option]], "params_input": {}}
+        chosen = {"chosen_options": [self.question()["options"][option]], "params_input": {}}
         self.office.airflow.api(f"{self._task('approve')}/-1/hitlDetails", chosen, method="PATCH")
 
-    def _question(self) -> dict[str, Any]:
+    def question(self) -> dict[str, Any]:
+        """Return the question as Airflow keeps it."""
         return self.office.airflow.api(f"{self._task('approve')}/-1/hitlDetails")
 
     def clear(self, *task_ids: str) -> None:
@@ -97,8 +103,8 @@ class Run:
 
 
 @pytest.fixture(scope="module")
-def office(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Office]:
-    airflow = RealAirflow(tmp_path_factory.mktemp("airflow"), {})
+def office(postgres: Postgres, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Office]:
+    airflow = RealAirflow(tmp_path_factory.mktemp("airflow"), {}, postgres.new_database())
     for path in (EXAMPLE, EXAMPLE.with_name("suppressed.txt")):
         shutil.copy(path, airflow.dags)
     text = EXAMPLE.read_text().replace('"plan_approve_load"', f'"{SHORT}"')
@@ -131,7 +137,7 @@ def test_what_was_approved_is_loaded_once(office: Office) -> None:
     assert (run.people(), run.writes()) == (3, writes)
 
 
-@pytest.mark.parametrize("people", [range(4), range(1, 4), range(300)], ids=["one more", "another", "a hundred times"])
+@pytest.mark.parametrize("people", [range(1, 4), range(300)], ids=["another", "a hundred times"])
 def test_a_file_that_changes_after_the_plan_stops_the_load_before_the_first_write(
     office: Office, people: range
 ) -> None:
@@ -187,7 +193,7 @@ def test_after_a_clear_the_text_of_the_first_plan_cannot_be_approved(office: Off
     run.wait_for("approve", "failed")
 
     assert "Airflow still shows the text of an earlier plan of this run" in run.log("approve")
-    assert run._question()["subject"] == first["subject"]
+    assert run.question()["subject"] == first["subject"]
     assert run.people() == 0
 
 
