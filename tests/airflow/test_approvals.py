@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import json
 import shutil
+from collections import Counter
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -54,6 +56,7 @@ class Run:
         self.folder.mkdir()
         self.file = self.folder / "people.csv"
         self.run_id = ""
+        self._workers: Counter[str] = Counter()
 
     def write(self, numbers: range) -> None:
         """Write the file: people with these numbers."""
@@ -67,7 +70,21 @@ class Run:
             return self.office.airflow.tasks(self.dag_id, self.run_id).get(task_id, ("", 0))[0] in states
 
         self.office.airflow.wait_until(f"{task_id} of {self.dag_id} is {states}", reached, 120)
-        return str(self.office.airflow.tasks(self.dag_id, self.run_id)[task_id][0])
+        state = str(self.office.airflow.tasks(self.dag_id, self.run_id)[task_id][0])
+        self._workers[task_id] += state != "upstream_failed"
+        return state
+
+    def _let_workers_end(self) -> None:
+        """Wait until the scheduler knows that the workers ended: it takes a task that starts again too soon for dead."""
+        for task_id, workers in self._workers.items():
+            line = f"task_id='{task_id}', run_id='{self.run_id}'"
+            self.office.airflow.wait_until(
+                f"the workers of {task_id} ended", partial(self._has_ended, line, workers), 120
+            )
+
+    def _has_ended(self, line: str, workers: int) -> bool:
+        lines = self.office.airflow.log("scheduler").splitlines()
+        return sum("Received executor event" in each and line in each for each in lines) >= workers
 
     def asked(self) -> dict[str, Any]:
         """Wait until a person is asked, and return the question."""
@@ -76,14 +93,17 @@ class Run:
 
     def answer(self, option: int) -> None:
         """Choose the first option, which approves, or the second one, which rejects."""
+        self._let_workers_end()
         chosen = {"chosen_options": [self.question()["options"][option]], "params_input": {}}
         self.office.airflow.api(f"{self._task('approve')}/-1/hitlDetails", chosen, method="PATCH")
+        self._workers["approve"] += 1
 
     def question(self) -> dict[str, Any]:
         """Return the question as Airflow keeps it."""
         return self.office.airflow.api(f"{self._task('approve')}/-1/hitlDetails")
 
     def clear(self, *task_ids: str) -> None:
+        self._let_workers_end()
         body = {"dry_run": False, "dag_run_id": self.run_id, "task_ids": task_ids, "only_failed": False}
         self.office.airflow.api(f"dags/{self.dag_id}/clearTaskInstances", {**body, "reset_dag_runs": True})
 
