@@ -75,7 +75,7 @@ class Run:
         return state
 
     def _let_workers_end(self) -> None:
-        """Wait until the scheduler knows that the workers ended: it takes a task that starts again too soon for dead."""
+        """Wait until the scheduler knows that the workers ended: it takes a task that starts too soon for dead."""
         for task_id, workers in self._workers.items():
             line = f"task_id='{task_id}', run_id='{self.run_id}'"
             self.office.airflow.wait_until(
