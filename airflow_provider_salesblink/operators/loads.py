@@ -68,7 +68,7 @@ class AddProspectsOperator(LoadOperator):
     :param rejected_path: where to write the refused rows with their reasons, as JSON lines (templated).
     :param outcomes_path: where to write the outcome of every row, as JSON lines without addresses (templated). Also if
         the load fails after it has read all rows.
-    :param approved_plan: the output of :class:`ApproveLoadOperator`, a dict or its text (templated). The load makes its
+    :param approved_plan: the output of ``ApproveLoadOperator``, a dict or its text (templated). The load makes its
         plan again, and fails before it sends anything if it would do more than what was approved.
     :param defer_after: a task that would wait longer than this many seconds for the shared rate limit, or for people
         that another load is adding, is deferred: it holds no worker slot meanwhile, and then continues.

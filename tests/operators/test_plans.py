@@ -4,6 +4,9 @@ from __future__ import annotations
 
 import json
 import sqlite3
+import subprocess
+import sys
+import time
 from contextlib import closing
 from datetime import UTC, datetime, timedelta
 from types import SimpleNamespace
@@ -320,6 +323,41 @@ def test_a_load_that_failed_midway_goes_on_with_its_approval(loads: Loads, api: 
     before = len(sandbox.people())
     assert 0 < before < len(rows)
     assert loads.load(approved, rows=rows)["added"] == len(rows) - before
+    assert sorted(each.email for each in sandbox.people()) == sorted(row["Email"] for row in rows)
+
+
+LOAD = """
+import sys, json
+from types import SimpleNamespace
+from airflow_provider_salesblink.operators.prospects import AddProspectsOperator
+
+ti = SimpleNamespace(dag_id="d", run_id="r", task_id="load", map_index=-1)
+AddProspectsOperator(task_id="load", max_in_flight=1, **json.load(sys.stdin)).execute({"ti": ti})
+"""
+
+
+def test_a_load_whose_worker_was_killed_goes_on_with_its_approval(loads: Loads, api: Api, sandbox: Sandbox) -> None:
+    rows = [{"Email": f"p{number}@example.com"} for number in range(1200 if api.is_v1 else 6)]
+    approved = loads.approved(loads.plan(rows=rows), run="d/r")
+    options = {**loads.options, "rows": rows, "approved_plan": approved}
+    api.fault("prospect-add", "slow", seconds=0.0, times=1)
+    api.fault("prospect-add", "slow", seconds=30.0, times=1)
+    with subprocess.Popen([sys.executable, "-W", "ignore", "-c", LOAD], stdin=subprocess.PIPE, text=True) as worker:
+        assert worker.stdin
+        worker.stdin.write(json.dumps(options))
+        worker.stdin.close()
+        deadline = time.monotonic() + 60
+        while not sandbox.people() and time.monotonic() < deadline:
+            time.sleep(0.05)  # noqa: TID251  # waits for no request
+        worker.kill()
+
+    sandbox.clear_faults()
+    sandbox.finish_imports()
+    assert 0 < len(sandbox.people()) < len(rows)
+    loads.context = {"ti": SimpleNamespace(dag_id="d", run_id="r", task_id="load", map_index=-1)}
+    # The worker's last request may be under way for as long as the connection's timeout.
+    xcom = loads.load(approved, rows=rows, max_in_flight=1)
+    assert xcom["added"] + xcom["there"] == len(rows)
     assert sorted(each.email for each in sandbox.people()) == sorted(row["Email"] for row in rows)
 
 
