@@ -74,6 +74,13 @@ class Run:
         self._workers[task_id] += state != "upstream_failed"
         return state
 
+    def end(self) -> None:
+        """Wait until the run is over. A task that is cleared at that moment may stay behind."""
+        over = {"success", "failed"}
+        self.office.airflow.wait_until(
+            "the run ends", lambda: self.office.airflow.run_state(self.dag_id, self.run_id) in over, 120
+        )
+
     def _let_workers_end(self) -> None:
         """Wait until the scheduler knows that the workers ended: it takes a task that starts too soon for dead."""
         for task_id, workers in self._workers.items():
@@ -150,6 +157,7 @@ def test_what_was_approved_is_loaded_once(office: Office) -> None:
 
     run.write(range(4))
     writes = run.writes()
+    run.end()
     run.clear("load")
 
     run.wait_for("load", "failed")
@@ -223,8 +231,10 @@ def test_an_approval_is_void_after_the_plan_is_made_again(office: Office) -> Non
     run.answer(0)
     assert run.wait_for("load", "success", "failed") == "success"
     run.write(range(30))
+    run.end()
     run.clear("plan")
     run.wait_for("plan", "success")
+    run.end()
     run.clear("load")
 
     run.wait_for("load", "failed")
