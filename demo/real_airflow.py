@@ -8,7 +8,6 @@ import os
 import secrets
 import signal
 import socket
-import sqlite3
 import subprocess
 import sys
 import time
@@ -21,6 +20,7 @@ from typing import TYPE_CHECKING, Any, Self
 from urllib.error import HTTPError
 from urllib.request import Request, urlopen
 
+from sqlalchemy import create_engine, text
 from tenacity import retry, retry_if_exception, stop_after_attempt, wait_fixed
 
 if TYPE_CHECKING:
@@ -42,8 +42,11 @@ if AIRFLOW_3:
 # The API server's event loop can wait for a SQLite lock whose holder waits for the loop. A short time-out ends this.
 _LOCKED_SECONDS = {"api-server": 1}
 _JOBS = {"scheduler": "SchedulerJob", "triggerer": "TriggererJob", "dag-processor": "DagProcessorJob"}
+_RETURNED = (
+    "SELECT value FROM xcom WHERE dag_id = :dag_id AND run_id = :run_id AND task_id = :task_id AND key = 'return_value'"
+)
 _EVENTS_OF_ASSET = (
-    "SELECT event.extra FROM {0}_event event JOIN {0} ON {0}.id = event.{0}_id WHERE {0}.uri = ? ORDER BY event.id"
+    "SELECT event.extra FROM {0}_event event JOIN {0} ON {0}.id = event.{0}_id WHERE {0}.uri = :uri ORDER BY event.id"
 )
 
 
@@ -52,15 +55,18 @@ class RealAirflow:
 
     :param home: its AIRFLOW_HOME. Put DAG files into its folder ``dags`` before the start.
     :param environment: additional environment variables, such as ``AIRFLOW_CONN_...`` and ``AIRFLOW__...``.
+    :param database: the URL of an empty database. None is SQLite, on which Airflow is slow while the machine is busy.
     """
 
-    def __init__(self, home: Path, environment: Mapping[str, str]) -> None:
+    def __init__(self, home: Path, environment: Mapping[str, str], database: str | None = None) -> None:
         self.home = home
         self.dags = home / "dags"
         self.dags.mkdir(parents=True, exist_ok=True)
         (home / "components").mkdir(exist_ok=True)
         self.url = f"http://127.0.0.1:{_free_port()}"
-        self.environment = _own_environment(home, self.url) | dict(environment)
+        self.environment = _own_environment(home, self.url, database) | dict(environment)
+        self._on_sqlite = database is None
+        self._database = create_engine(self.environment["AIRFLOW__DATABASE__SQL_ALCHEMY_CONN"])
         self._running: dict[str, subprocess.Popen[bytes]] = {}
 
     def __enter__(self) -> Self:
@@ -80,6 +86,7 @@ class RealAirflow:
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         self._end_all()
+        self._database.dispose()
 
     # Components
 
@@ -129,38 +136,38 @@ class RealAirflow:
 
     def set_connection(self, conn_id: str, connection: Mapping[str, Any]) -> None:
         """Store a connection in the database, replacing one with the same id."""
-        if self.query("SELECT 1 FROM connection WHERE conn_id = ?", conn_id):
+        if self.query("SELECT 1 FROM connection WHERE conn_id = :conn_id", conn_id=conn_id):
             self._python("-m", "airflow", "connections", "delete", conn_id)
         self._python("-m", "airflow", "connections", "add", conn_id, "--conn-json", json.dumps(connection))
 
     def run_state(self, dag_id: str, run_id: str) -> str | None:
         """Return the state of a run, or None if there is no such run."""
-        rows = self.query("SELECT state FROM dag_run WHERE dag_id = ? AND run_id = ?", dag_id, run_id)
+        state = "SELECT state FROM dag_run WHERE dag_id = :dag_id AND run_id = :run_id"
+        rows = self.query(state, dag_id=dag_id, run_id=run_id)
         return rows[0][0] if rows else None
 
     def tasks(self, dag_id: str, run_id: str) -> dict[str, tuple[str | None, int]]:
         """Return the state and try number of each task of a run."""
-        rows = self.query(
-            "SELECT task_id, state, try_number FROM task_instance WHERE dag_id = ? AND run_id = ?", dag_id, run_id
-        )
+        tasks = "SELECT task_id, state, try_number FROM task_instance WHERE dag_id = :dag_id AND run_id = :run_id"
+        rows = self.query(tasks, dag_id=dag_id, run_id=run_id)
         return {task_id: (state, try_number) for task_id, state, try_number in rows}
 
     def xcom(self, dag_id: str, run_id: str, task_id: str) -> Any:
         """Return what a task returned."""
-        which = "dag_id = ? AND run_id = ? AND task_id = ? AND key = 'return_value'"
-        ((value,),) = self.query(f"SELECT value FROM xcom WHERE {which}", dag_id, run_id, task_id)  # noqa: S608
-        value = json.loads(value)
-        return json.loads(value) if isinstance(value, str) else value
+        ((value,),) = self.query(_RETURNED, dag_id=dag_id, run_id=run_id, task_id=task_id)
+        while isinstance(value, (str, bytes, memoryview)):
+            value = json.loads(bytes(value) if isinstance(value, memoryview) else value)
+        return value
 
     def asset_events(self, uri: str) -> list[dict[str, Any]]:
         """Return the extras of an asset's events, oldest first."""
-        rows = self.query(_EVENTS_OF_ASSET.format("asset" if AIRFLOW_3 else "dataset"), uri)
-        return [json.loads(extra) for (extra,) in rows]
+        rows = self.query(_EVENTS_OF_ASSET.format("asset" if AIRFLOW_3 else "dataset"), uri=uri)
+        return [json.loads(extra) if isinstance(extra, str) else extra for (extra,) in rows]
 
-    def query(self, statement: str, *values: Any) -> list[Any]:
-        """Return rows of the database."""
-        with closing(sqlite3.connect(f"file:{self.home}/airflow.db?mode=ro", uri=True, timeout=30)) as database:
-            return database.execute(statement, values).fetchall()
+    def query(self, statement: str, **values: Any) -> list[Any]:
+        """Return rows of the database. ``:name`` in the statement stands for the value of that name."""
+        with self._database.connect() as connection:
+            return [tuple(row) for row in connection.execute(text(statement), values)]
 
     def api(self, path: str, body: object = None) -> Any:
         """Call Airflow 3's REST API and return its JSON. With a body, the call is a POST.
@@ -192,8 +199,8 @@ class RealAirflow:
     def _spawn(self, component: str) -> None:
         assert component not in self._running, f"{component} is already running"
         environment = dict(self.environment)
-        if seconds := _LOCKED_SECONDS.get(component):
-            environment["AIRFLOW__DATABASE__SQL_ALCHEMY_CONN"] = _database(self.home, seconds=seconds)
+        if self._on_sqlite and (seconds := _LOCKED_SECONDS.get(component)):
+            environment["AIRFLOW__DATABASE__SQL_ALCHEMY_CONN"] = _sqlite(self.home, seconds=seconds)
         with self._log_of(component).open("ab") as log:
             # A separate session identifies the component's child processes.
             self._running[component] = subprocess.Popen(
@@ -216,7 +223,7 @@ class RealAirflow:
         self.wait_until(f"{component} starts", works, STARTUP_SECONDS)
 
     def _latest_job(self, component: str) -> int:
-        ((newest,),) = self.query("SELECT coalesce(max(id), 0) FROM job WHERE job_type = ?", _JOBS[component])
+        ((newest,),) = self.query("SELECT coalesce(max(id), 0) FROM job WHERE job_type = :kind", kind=_JOBS[component])
         return int(newest)
 
     def _answers(self) -> bool:
@@ -246,15 +253,14 @@ class RealAirflow:
         return "\n".join(f"== {name}\n" + "\n".join(_tail(text)) for name, text in self.logs().items())
 
 
-def _own_environment(home: Path, url: str) -> dict[str, str]:
+def _own_environment(home: Path, url: str, database: str | None) -> dict[str, str]:
     ours = {name: value for name, value in os.environ.items() if not name.startswith(("AIRFLOW", "PYTHONDONTWRITE"))}
     settings = {
         "CORE__LOAD_EXAMPLES": "False",
         "CORE__DAGS_FOLDER": str(home / "dags"),
         "CORE__DAGS_ARE_PAUSED_AT_CREATION": "False",
-        "CORE__EXECUTOR": "LocalExecutor"
-        if AIRFLOW_3
-        else "SequentialExecutor",  # the only one that 2.11 allows with SQLite
+        # The only one that 2.11 allows with SQLite.
+        "CORE__EXECUTOR": "LocalExecutor" if AIRFLOW_3 or database else "SequentialExecutor",
         "CORE__PARALLELISM": "4",
         "CORE__TEST_CONNECTION": "Enabled",
         "CORE__SIMPLE_AUTH_MANAGER_ALL_ADMINS": "True",
@@ -266,7 +272,7 @@ def _own_environment(home: Path, url: str) -> dict[str, str]:
         "API__BASE_URL": url,
         "API__HOST": "127.0.0.1",
         "API__PORT": url.rpartition(":")[2],
-        "DATABASE__SQL_ALCHEMY_CONN": _database(home, seconds=30),
+        "DATABASE__SQL_ALCHEMY_CONN": database or _sqlite(home, seconds=30),
         "LOGGING__BASE_LOG_FOLDER": str(home / "logs"),
         "DAG_PROCESSOR__REFRESH_INTERVAL": "2",
         # On a busy machine the API server with SQLite is slow. A time-out would start a task twice, which fails it.
@@ -295,7 +301,7 @@ def _answer_to(request: Request) -> Any:
         return json.load(answer)
 
 
-def _database(home: Path, *, seconds: int) -> str:
+def _sqlite(home: Path, *, seconds: int) -> str:
     """Return the database URL with a time-out for SQLite's lock, in seconds."""
     return f"sqlite:///{home}/airflow.db?timeout={seconds}"
 

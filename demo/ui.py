@@ -57,9 +57,9 @@ def main() -> int:
     return 0
 
 
-def with_examples(home: Path) -> RealAirflow:
+def with_examples(home: Path, database: str | None = None) -> RealAirflow:
     """Return an Airflow, not started yet, with the example DAGs and their files."""
-    airflow = RealAirflow(home, {})
+    airflow = RealAirflow(home, {}, database)
     shutil.copytree(ROOT / "dags_examples", airflow.dags, dirs_exist_ok=True)
     for name in () if AIRFLOW_3 else AIRFLOW_3_ONLY:
         (airflow.dags / name).unlink()

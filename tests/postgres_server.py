@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import secrets
 import shutil
 import signal
 import socket
@@ -54,6 +55,12 @@ class Postgres:
                 cursor.execute(statement)
             return list(cursor.fetchall()) if cursor.description else []
 
+    def new_database(self) -> str:
+        """Make an empty database, and return its URL."""
+        name = f"airflow_{secrets.token_hex(4)}"
+        self.run(f"CREATE DATABASE {name}")
+        return f"postgresql+psycopg2://{USER}:{PASSWORD}@127.0.0.1:{self.port}/{name}"
+
     def airflow_connection(self, **changed: Any) -> dict[str, Any]:
         """Return the server as a connection of Airflow."""
         made = {"conn_type": "postgres", "host": "127.0.0.1", "port": self.port, "login": USER, "password": PASSWORD}
@@ -88,7 +95,10 @@ def running_postgres() -> Iterator[Postgres]:
     with closing(socket.socket()) as listener:
         listener.bind(("127.0.0.1", 0))
         port = listener.getsockname()[1]
-    settings = {"listen_addresses": "127.0.0.1", "port": port, "unix_socket_directories": "", "fsync": "off"}
+    settings = {
+        "listen_addresses": "127.0.0.1", "port": port, "unix_socket_directories": "", "fsync": "off",
+        "max_connections": 300,
+    }  # fmt: skip
     options = [part for name, value in settings.items() for part in ("-c", f"{name}={value}")]
     with (folder / "log").open("wb") as log:
         process = subprocess.Popen([programs / "postgres", "-D", data, *options], stderr=log, **as_user)

@@ -23,6 +23,8 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
     from pathlib import Path
 
+    from tests.postgres_server import Postgres
+
 pytestmark = [pytest.mark.timeout(400), pytest.mark.xdist_group("real-airflow")]
 
 EXAMPLES = ("leads_to_campaign", "campaign_maintenance_window", "regions_fan_out", "team_report", "pause_on_failure")
@@ -35,11 +37,11 @@ def sandbox() -> Iterator[Sandbox]:
 
 
 @pytest.fixture(scope="module")
-def airflow(sandbox: Sandbox, tmp_path_factory: pytest.TempPathFactory) -> Iterator[RealAirflow]:
+def airflow(sandbox: Sandbox, postgres: Postgres, tmp_path_factory: pytest.TempPathFactory) -> Iterator[RealAirflow]:
     home = tmp_path_factory.mktemp("airflow")
     made = ui.connection(sandbox.url, sandbox.key)
     made.pop("connection_id")
-    airflow = ui.with_examples(home)
+    airflow = ui.with_examples(home, postgres.new_database())
     if not AIRFLOW_3:
         airflow.environment["AIRFLOW_CONN_SALESBLINK_DEFAULT"] = json.dumps(made)
     with airflow:

@@ -52,6 +52,7 @@ def airflow(sandbox: Sandbox, postgres: Postgres, tmp_path_factory: pytest.TempP
             "AIRFLOW_CONN_SALESBLINK_DEFAULT": json.dumps(salesblink),
             "AIRFLOW_CONN_WAREHOUSE": json.dumps(postgres.airflow_connection()),
         },
+        postgres.new_database(),
     )
     extracts = (ROOT / "dags_examples" / "results_to_warehouse.py").read_text()
     assert extracts.count('schedule="@hourly"') == 1

@@ -19,10 +19,12 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
     from pathlib import Path
 
+    from tests.postgres_server import Postgres
+
 pytestmark = [
     pytest.mark.timeout(400),
     pytest.mark.xdist_group("real-airflow"),
-    pytest.mark.generation(3),  # Airflow 2.11 has no LocalExecutor on SQLite
+    pytest.mark.generation(3),  # one of the two is enough: what is shared is not Airflow's
 ]
 
 CAMPAIGN, DAG_ID = "spring-2027", "regions_fan_out"
@@ -47,12 +49,13 @@ def busy() -> Iterator[Sandbox]:
 
 
 @pytest.fixture
-def airflow(busy: Sandbox, redis_url: str, tmp_path: Path) -> Iterator[RealAirflow]:
+def airflow(busy: Sandbox, redis_url: str, postgres: Postgres, tmp_path: Path) -> Iterator[RealAirflow]:
     connection = {
         "conn_type": "salesblink", "host": busy.url, "password": busy.key,
         "extra": {"writes_per_minute": WRITES, "pacing_url": redis_url},
     }  # fmt: skip
-    airflow = RealAirflow(tmp_path / "airflow", {"AIRFLOW_CONN_SALESBLINK_DEFAULT": json.dumps(connection)})
+    connections = {"AIRFLOW_CONN_SALESBLINK_DEFAULT": json.dumps(connection)}
+    airflow = RealAirflow(tmp_path / "airflow", connections, postgres.new_database())
     shutil.copy(ROOT / "dags_examples" / f"{DAG_ID}.py", airflow.dags)
     with airflow:
         yield airflow
@@ -81,7 +84,5 @@ def test_mapped_loads_run_side_by_side_within_one_budget(airflow: RealAirflow, b
 
 def at_work(airflow: RealAirflow, run: str) -> int:
     """How many loads run right now."""
-    query = (
-        "SELECT count(*) FROM task_instance WHERE dag_id = ? AND run_id = ? AND task_id = 'load' AND state = 'running'"
-    )
-    return int(airflow.query(query, DAG_ID, run)[0][0])
+    query = "SELECT count(*) FROM task_instance WHERE run_id = :run AND task_id = 'load' AND state = 'running'"
+    return int(airflow.query(query, run=run)[0][0])

@@ -20,10 +20,12 @@ from tests.loading.processes import written
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
+    from tests.postgres_server import Postgres
+
 pytestmark = [
     pytest.mark.timeout(400),
     pytest.mark.xdist_group("real-airflow"),
-    pytest.mark.generation(3),  # Airflow 2.11 has no LocalExecutor on SQLite
+    pytest.mark.generation(3),  # one of the two is enough: what is shared is not Airflow's
 ]
 
 CAMPAIGN, EVERYBODY, HEARTBEAT_TIMEOUT = "spring-2027", people(12), 15
@@ -50,7 +52,7 @@ def slow() -> Iterator[Sandbox]:
 
 
 @pytest.fixture
-def airflow(slow: Sandbox, tmp_path: Path) -> Iterator[RealAirflow]:
+def airflow(slow: Sandbox, postgres: Postgres, tmp_path: Path) -> Iterator[RealAirflow]:
     connection = {
         "conn_type": "salesblink", "host": slow.url, "password": slow.key,
         "extra": {"writes_per_minute": 0, "reads_per_minute": 0, "timeout": 5,
@@ -67,6 +69,7 @@ def airflow(slow: Sandbox, tmp_path: Path) -> Iterator[RealAirflow]:
             "AIRFLOW_CONN_SALESBLINK_DEFAULT": json.dumps(connection),
             **{f"AIRFLOW__SCHEDULER__{name}": value for name, value in settings.items()},
         },
+        postgres.new_database(),
     )
     rows = written(tmp_path / "rows.csv", EVERYBODY)
     (airflow.dags / "loads.py").write_text(LOADS.format(campaign=CAMPAIGN, rows=rows))
@@ -92,7 +95,9 @@ def test_a_load_that_waits_for_a_dead_one_leaves_it_the_slot(airflow: RealAirflo
 
 def kill_task(airflow: RealAirflow, run: str, task: str) -> None:
     """Kill what runs a task, and what supervises it, on the spot."""
-    ((pid,),) = airflow.query("SELECT pid FROM task_instance WHERE run_id = ? AND task_id = ?", run, task)
+    ((pid,),) = airflow.query(
+        "SELECT pid FROM task_instance WHERE run_id = :run AND task_id = :task", run=run, task=task
+    )
     parent = int(Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[1])
     for each in (parent, int(pid)):
         with suppress(ProcessLookupError):
