@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import html
+import logging
 import re
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
@@ -13,12 +14,15 @@ from typing import Any
 
 from airflow.providers.common.compat.sdk import ObjectStoragePath
 
+from airflow_provider_salesblink.client.redaction import redacted
 from airflow_provider_salesblink.results.report_page import GENERATOR, TITLE_END
 
 MOST = 200
 """Reports that the list shows, the newest first."""
 LARGEST = 10_000_000
 """Bytes. A report is much smaller, so a larger file is something else."""
+
+log = logging.getLogger(__name__)
 
 _HEAD = 4096
 _MARK = f'<meta name="generator" content="{GENERATOR}">'
@@ -60,7 +64,7 @@ def newest(folder: str) -> list[Report]:
     pages = [file for file in _files(folder) if _is_page(file.name)]
     pages.sort(key=lambda file: (_seconds(file.written), file.name), reverse=True)
     with ThreadPoolExecutor(_READERS) as readers:
-        titles = readers.map(lambda file: _title(folder, file), pages[:MOST])
+        titles = readers.map(lambda file: _readable_title(folder, file), pages[:MOST])
         found = [(file, title) for file, title in zip(pages, titles, strict=False) if title is not None]
     return [Report(file.name, title, file.written) for file, title in found]
 
@@ -75,7 +79,7 @@ def content(folder: str, name: str) -> bytes | None:
     files = {file.name: file for file in _files(folder)}
     stem = PurePosixPath(name).stem
     pages = [name] if _is_page(name) else [f"{stem}.html", f"{stem}.htm"]
-    is_report = any(page in files and _title(folder, files[page]) is not None for page in pages)
+    is_report = any(page in files and _readable_title(folder, files[page]) is not None for page in pages)
     if name not in files or not is_report:
         return None
     found: bytes = _storage(folder).cat_file(files[name].path)
@@ -114,6 +118,15 @@ def _written(info: dict[str, Any]) -> datetime | None:
 
 def _seconds(time: datetime | None) -> float:
     return time.timestamp() if time else 0.0
+
+
+def _readable_title(folder: str, file: _File) -> str | None:
+    """Return a report's title; None also if the file cannot be read. One such file must not hide all others."""
+    try:
+        return _title(folder, file)
+    except (FileNotFoundError, PermissionError) as error:
+        log.warning("The report %s is not shown (%s).", redacted(file.name), type(error).__name__)
+        return None
 
 
 @lru_cache(maxsize=4 * MOST)

@@ -244,6 +244,8 @@ def test_only_files_that_the_operator_wrote_are_shown(get: Get, write_report: Wr
     (folder / "report.txt").write_text(page)
     (folder / ".hidden.html").write_text(page)
     (folder / "empty.html").touch()
+    (folder / "dangling.html").symlink_to(folder / "nowhere.html")
+    os.mkfifo(folder / "pipe.html")
     (folder / "below").mkdir()
     (folder / "below" / "inner.html").write_text(page)
     (folder / "large.html").write_bytes(page.encode() + b" " * 10_000_000)
@@ -316,6 +318,27 @@ def test_an_empty_folder_and_a_missing_one_say_what_fills_them(get: Get, folder:
     assert answer.status == 404
     assert "does not exist yet. The first report creates it." in answer.text
     assert str(folder) not in answer.text
+
+
+class _Gone(MemoryFileSystem):  # type: ignore[misc]
+    def cat_file(self, path: str, *arguments: Any, **options: Any) -> bytes:
+        if path.endswith("gone.html"):
+            raise FileNotFoundError(path)
+        found: bytes = super().cat_file(path, *arguments, **options)
+        return found
+
+
+def test_a_report_that_is_removed_meanwhile_does_not_hide_the_others(
+    get: Get, write_report: Write, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    attach(protocol="memory", conn_id="gone", fs=_Gone())
+    monkeypatch.setenv(SETTING, "memory://gone@some-reports")
+    for name in ("spring", "gone"):
+        write_report(f"memory://gone@some-reports/{name}.html")
+
+    assert get("/salesblink/reports").names == ["spring.html"]
+    assert get("/salesblink/reports/gone.html").status == 404
+    assert "The report gone.html is not shown (FileNotFoundError)." in caplog.text
 
 
 class _Broken(MemoryFileSystem):  # type: ignore[misc]
