@@ -6,15 +6,12 @@ from contextlib import closing
 from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Any, ClassVar
 
-from airflow.providers.common.compat.sdk import (
-    AirflowFailException,
-    AirflowOptionalProviderFeatureException,
-    BaseOperator,
-)
+from airflow.providers.common.compat.sdk import AirflowFailException
 
 from airflow_provider_salesblink.argument_types import path_text
 from airflow_provider_salesblink.operators import approvals
 from airflow_provider_salesblink.operators.files import check_path, write_lines
+from airflow_provider_salesblink.operators.hitl import HITLOperator
 from airflow_provider_salesblink.operators.loads import AddProspectsOperator
 from airflow_provider_salesblink.template_rendering import PrivateTemplates
 
@@ -30,20 +27,6 @@ if TYPE_CHECKING:
 __all__ = ["ApproveLoadOperator", "PlanLoadOperator"]
 
 REJECT = "Reject"
-
-try:
-    from airflow.providers.standard.operators.hitl import HITLOperator
-except (ImportError, AirflowOptionalProviderFeatureException):
-
-    class HITLOperator(BaseOperator):  # type: ignore[no-redef]
-        """Stands for the operator that Airflow has from 3.1 on."""
-
-        def __init__(self, **_: Any) -> None:
-            raise AirflowOptionalProviderFeatureException(
-                "ApproveLoadOperator needs Airflow 3.1 or later, with apache-airflow-providers-standard: older "
-                "versions cannot ask a person. On this one, look at the output of PlanLoadOperator, and guard the load "
-                "with max_adds and max_updates."
-            )
 
 
 class PlanLoadOperator(AddProspectsOperator):
