@@ -17,6 +17,7 @@ from airflow_provider_salesblink.argument_types import json_argument, normalize_
 from airflow_provider_salesblink.assets import SCHEME
 from airflow_provider_salesblink.connection_form import DEFAULT_CONN_ID, InvalidConnectionError
 from airflow_provider_salesblink.executor_check import why_adds_are_refused
+from airflow_provider_salesblink.metrics import count_wait
 from airflow_provider_salesblink.task_mixins import (
     USUAL_WAIT,
     PersonEmailMixin,
@@ -127,6 +128,7 @@ class SalesBlinkOperator(SalesBlinkTaskMixin, BaseOperator):
             )
             raise limited
         self.log.info("%s The task is deferred for %.0f s.", limited, wait)
+        count_wait(self.hook.get_conn().observer, "deferrals", wait)
         self.defer(
             trigger=TimeDeltaTrigger(timedelta(seconds=wait)),
             method_name="resume",
