@@ -79,14 +79,12 @@ class Report:
     def count_added(self, people: int) -> None:
         """Count people that the load added."""
         self.added += people
-        if people:
-            self.observer.count(ADDS, number=people)
+        self.observer.count(ADDS, number=people)
 
     def count_ambiguous(self, word: Literal["lost", "carried_out", "not_carried_out"], people: int) -> None:
         """Count people whose response was lost, or what the campaign showed of them afterwards."""
         setattr(self.ambiguous, word, getattr(self.ambiguous, word) + people)
-        if people:
-            self.observer.count(AMBIGUOUS, word, number=people)
+        self.observer.count(AMBIGUOUS, word, number=people)
 
     def count_rejects(self, rows: int) -> None:
         """Count the rejected rows for the metrics. The plan counts them for everything else."""
