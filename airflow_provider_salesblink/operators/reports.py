@@ -9,10 +9,11 @@ from pathlib import PurePosixPath
 from typing import TYPE_CHECKING, Any, get_args
 
 from airflow.providers.common.compat.sdk import AirflowFailException, ObjectStoragePath
+from airflow.providers.common.compat.version_compat import AIRFLOW_V_3_1_PLUS
 
 from airflow_provider_salesblink.argument_types import path_text
 from airflow_provider_salesblink.choices import FeedName
-from airflow_provider_salesblink.links import ALL, CampaignLink, campaign_page
+from airflow_provider_salesblink.links import ALL, CampaignLink, ReportLink, campaign_page
 from airflow_provider_salesblink.operators.base import SalesBlinkOperator, outcome
 from airflow_provider_salesblink.operators.files import check_path, fail_for_good, open_bytes, write_lines
 
@@ -67,7 +68,7 @@ class CampaignReportOperator(SalesBlinkOperator):
         "until",
         "salesblink_conn_id",
     )
-    operator_extra_links = (CampaignLink(),)
+    operator_extra_links = (CampaignLink(), *((ReportLink(),) if AIRFLOW_V_3_1_PLUS else ()))
 
     def __init__(
         self,
@@ -148,9 +149,10 @@ class CampaignReportOperator(SalesBlinkOperator):
         self, client: SalesBlinkClient, wanted: str | None, window: Window, now: datetime
     ) -> tuple[Figures, str]:
         from airflow_provider_salesblink.results.event_files import OUTCOME_COLUMNS
+        from airflow_provider_salesblink.results.events import EventRows
         from airflow_provider_salesblink.results.figures import EventTally
 
-        tally = EventTally(window, wanted, lambda address: client.addresses.digest(address).hex())
+        tally = EventTally(window, wanted, EventRows(client.addresses).reference)
         with closing(tally):
             if self.events_path is not None:
                 tally.add(self._from_files(window), now)
