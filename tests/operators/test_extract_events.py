@@ -266,6 +266,9 @@ def test_days_that_a_failed_run_wrote_are_reported_by_the_next_one(
         ({"feeds": None}, "feeds is None; it takes a list of 'sent'"),
         ({"file_format": "csv"}, "file_format is 'csv'; it takes 'jsonl', 'parquet'"),
         ({"people": "names"}, "people is 'names'; it takes 'hash', 'address', 'none'"),
+        ({"bodies": "False"}, "bodies is 'False'; it takes True or False"),
+        ({"bodies": 1}, "bodies is 1; it takes True or False"),
+        ({"max_wait": -1}, "max_wait is -1; give a number of seconds, 0 or more"),
     ],
 )
 def test_a_wrong_word_is_an_error_when_the_dag_is_parsed(tmp_path: Path, options: Any, words: str) -> None:
@@ -278,13 +281,17 @@ def test_a_wrong_word_is_an_error_when_the_dag_is_parsed(tmp_path: Path, options
     [
         ({"since": "2099-01-01"}, "in the future"),
         ({"since": "yesterday"}, "since is 'yesterday'"),
-        ({"since": datetime(2026, 1, 1)}, "since has no time zone"),  # noqa: DTZ001
-        ({"since": "2026-01-02", "until": "2026-01-01"}, "since is after until"),
+        (
+            {"since": datetime(2026, 1, 1)},  # noqa: DTZ001
+            "since is the datetime 2026-01-01T00:00:00, which has no time zone: add one .tzinfo., or pass text",
+        ),
+        ({"since": "2026-01-02", "until": "2026-01-01"}, "since is 2026-01-02.*until is 2026-01-01.*swap them"),
         ({"lookback": "a while"}, "lookback is 'a while'"),
         ({"output_path": ""}, "output_path is ''"),
         ({"output_path": "None"}, "its template found nothing"),
         ({"output_path": "nowhere://bucket/events"}, "output_path 'nowhere://bucket/events' cannot be used"),
-        ({"campaign_id": ""}, "campaign_id|sequence_id"),
+        ({"campaign_id": ""}, "campaign_id is empty"),
+        ({"output_path": "/proc/events"}, "output_path '/proc/events' cannot be used"),
     ],
 )
 def test_a_wrong_argument_is_an_error_before_a_feed_is_read(

@@ -224,6 +224,7 @@ def test_a_call_that_fails_now_and_then_loses_no_event(
 
 
 def test_only_the_events_of_a_campaign(client: SalesBlinkClient, sandbox: Sandbox, tmp_path: Path) -> None:
+    sandbox.add_campaign("Spring", id="s/1", paused=True)
     for sequence in ("s/1", "s2"):
         for message in ("Sent", "Bounced"):
             sandbox.add_event(message, sequence_id=sequence, time_ms=ms(NOW - HOUR), arrives_ms=0)
