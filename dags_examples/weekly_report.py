@@ -27,7 +27,7 @@ with DAG(
     default_args={"retries": 3, "retry_delay": timedelta(minutes=5)},
     params={
         "folder": Param(
-            f"file://{HERE.parent}/.demo",
+            f"file://{HERE.parent}/.demo/weekly",
             type="string",
             description="Folder for the events and the reports; all workers must share it",
         ),

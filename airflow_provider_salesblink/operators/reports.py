@@ -162,9 +162,10 @@ class CampaignReportOperator(SalesBlinkOperator):
         self, client: SalesBlinkClient, wanted: str | None, window: Window, now: datetime
     ) -> tuple[Figures, dict[str, str]]:
         from airflow_provider_salesblink.results.event_files import OUTCOME_COLUMNS
+        from airflow_provider_salesblink.results.events import EventRows
         from airflow_provider_salesblink.results.figures import EventTally, measures_of
 
-        tally = EventTally(window, wanted, lambda address: client.addresses.digest(address).hex())
+        tally = EventTally(window, wanted, EventRows(client.addresses).reference)
         with closing(tally):
             if self.events_path is not None:
                 tally.add(self._from_files(wanted, window), now)

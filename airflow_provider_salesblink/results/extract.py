@@ -206,7 +206,7 @@ class Extraction:
     def _extract(self, feed: FeedName, window: Window, expected: list[Density]) -> None:
         options = self._options
         is_whole = self.reports[feed].done_until is None
-        rows = EventRows(self._client.addresses, options.people, bodies=options.bodies)
+        rows = EventRows(self._client.addresses, options.people, bodies=options.bodies, campaign_id=options.campaign_id)
         reader = FeedReader(self._client, feed, options.campaign_id)
         with DayFiles(self._folder, feed, options.file_format) as files:
             whole = parts(window, expected)

@@ -137,6 +137,15 @@ def test_weekly_report(examples: dict[str, Any], sandbox: Sandbox, run_dag: Call
     assert "@" not in page.read_text().split("</style>")[1]
 
 
+def test_two_examples_do_not_extract_to_the_same_folder(examples: dict[str, Any]) -> None:
+    folders = []
+    for name in ("results_to_warehouse", "weekly_report"):
+        template = examples[name].get_task("extract").output_path
+        folders.append(template.replace("{{ params.folder }}", examples[name].params["folder"]))
+
+    assert folders[0] != folders[1]
+
+
 def test_a_person_who_wants_no_mail_in_any_row_gets_none(
     examples: dict[str, Any], sandbox: Sandbox, run_dag: Callable[..., Any], tmp_path: Path
 ) -> None:

@@ -330,6 +330,27 @@ def test_without_files_all_campaigns_come_from_salesblinks_totals(sandbox: Sandb
 
 
 @pytest.mark.apis("v1")
+def test_a_mailbox_has_the_same_hash_in_all_files_and_reports(sandbox: Sandbox, tmp_path: Path) -> None:
+    at = int((datetime.now(UTC) - timedelta(hours=5)).timestamp() * 1000)
+    sandbox.add_event("Sent", email="ana@example.com", sequence_id="c1", time_ms=at, sender="box@example.com")
+    for people in ("hash", "address", "none"):
+        ExtractEventsOperator(
+            task_id="e", feeds="sent", output_path=tmp_path / people, people=people, until=datetime.now(UTC)
+        ).execute({})
+        report(tmp_path / f"{people}.html", events_path=tmp_path / people)
+    report(tmp_path / "totals.html")
+
+    found = {
+        path.stem: [each["key"] for each in figures_in(path) if each["table"] == "mailbox"]
+        for path in tmp_path.glob("*.csv")
+    }
+    (file,) = (tmp_path / "hash" / "sent").glob("2*.jsonl")
+    sender = json.loads(file.read_text())["sender"]
+    assert found == {name: [sender] for name in ("hash", "address", "none", "totals")}
+    assert "@" not in sender
+
+
+@pytest.mark.apis("v1")
 def test_without_files_a_campaign_comes_from_its_events(
     sandbox: Sandbox, tmp_path: Path, task_log: Callable[[], list[str]]
 ) -> None:
