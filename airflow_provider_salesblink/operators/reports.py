@@ -1,4 +1,4 @@
-"""The operator that writes what came of a campaign as a page for people to read."""
+"""The operator that writes the results of a campaign as a page for people to read."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 from airflow.providers.common.compat.sdk import ObjectStoragePath
 
 from airflow_provider_salesblink.argument_types import path_text
-from airflow_provider_salesblink.links import ALL, CampaignLink, campaign_page
+from airflow_provider_salesblink.links import ALL, CampaignLink, campaign_page_of
 from airflow_provider_salesblink.operators.base import SalesBlinkOperator, outcome
 from airflow_provider_salesblink.operators.files import check_path, write_lines
 from airflow_provider_salesblink.operators.report_files import (
@@ -110,7 +110,7 @@ class CampaignReportOperator(SalesBlinkOperator):
             figures = self._of_workspace(client, _before(window, now))
         else:
             figures, names = self._of_events(client, wanted, window, now)
-        self._write(figures, wanted, names, csv_path)
+        self._write(client, figures, wanted, names, csv_path)
         campaign = {} if wanted is None else {"campaign_id": wanted}
         return outcome("reported", **{"path": self.output_path, "csv_path": csv_path, **campaign, **_counts(figures)})
 
@@ -221,7 +221,9 @@ class CampaignReportOperator(SalesBlinkOperator):
 
     # Writing.
 
-    def _write(self, figures: Figures, campaign_id: str | None, names: dict[str, str], csv_path: str) -> None:
+    def _write(
+        self, client: SalesBlinkClient, figures: Figures, campaign_id: str | None, names: dict[str, str], csv_path: str
+    ) -> None:
         from airflow_provider_salesblink.results.report_csv import csv_lines
         from airflow_provider_salesblink.results.report_notes import notes_of, title_of
         from airflow_provider_salesblink.results.report_page import Heading, page
@@ -239,7 +241,7 @@ class CampaignReportOperator(SalesBlinkOperator):
         )
         # The page last: anyone who sees it finds the CSV file that it names.
         write_lines(csv_path, csv_lines(figures, heading.title), "output_path (its CSV file)")
-        write_lines(self.output_path, [page(figures, heading, _link)])
+        write_lines(self.output_path, [page(figures, heading, campaign_page_of(client.base_url))])
 
     def _data_until(self, campaign_id: str | None) -> datetime | None:
         from airflow_provider_salesblink.results.event_files import extracted_until
@@ -260,10 +262,6 @@ def _counts(figures: Figures) -> dict[str, Any]:
 
 def _before(window: Window, now: datetime) -> Window:
     return replace(window, until=min(window.until, now))
-
-
-def _link(campaign_id: str) -> str:
-    return "" if "@" in campaign_id else campaign_page(campaign_id)
 
 
 @contextmanager

@@ -162,6 +162,8 @@ class ExtractEventsOperator(SalesBlinkOperator):
 
         since, until = parse_time("since", self.since), parse_time("until", self.until)
         lookback = parse_length("lookback", self.lookback)
+        if not lookback:
+            self.log.warning("lookback is 0, so events that arrive late are missed. The default is 3d.")
         if since is not None and until is not None:
             return Plan(since, until, lookback, is_fixed=True)
         start, end = (

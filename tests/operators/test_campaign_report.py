@@ -84,14 +84,16 @@ def test_the_report_of_a_campaign_from_files_needs_no_request(sandbox: Sandbox, 
     page = (tmp_path / "out" / "spring.html").read_text(encoding="utf-8")
     assert page.startswith("<!doctype html>")
     assert '<h1 dir="auto">Spring</h1>' in page
-    assert "https://run.salesblink.io/campaigns/c1" in page
     assert "Autumn" not in page
     assert figures_in(tmp_path / "out" / "spring.csv")[0]["sent"] == "1"
     assert not sandbox.requests
 
 
 @pytest.mark.parametrize("campaign_id", [None, "all"])
-def test_the_report_of_all_campaigns_has_a_row_for_each(campaign_id: str | None, tmp_path: Path) -> None:
+def test_the_report_of_all_campaigns_has_a_row_for_each(
+    campaign_id: str | None, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("AIRFLOW__SALESBLINK__CAMPAIGN_PAGE_ROOT", "https://app.example.com/campaigns/")
     events = write_events(tmp_path / "events", [*EVENTS, row("sent", 20, sequence_id="c2", sequence_name="Autumn")])
 
     result = report(tmp_path / "all.html", campaign_id=campaign_id, events_path=events)
@@ -100,7 +102,20 @@ def test_the_report_of_all_campaigns_has_a_row_for_each(campaign_id: str | None,
     assert "campaign_id" not in result
     page = (tmp_path / "all.html").read_text(encoding="utf-8")
     assert '<h1 dir="auto">All campaigns</h1>' in page
-    assert page.count("https://run.salesblink.io/campaigns/") == 2
+    assert page.count("https://app.example.com/campaigns/") == 2
+
+
+@pytest.mark.parametrize(("host", "has_link"), [("https://run.salesblink.io", True), ("http://127.0.0.1:1", False)])
+def test_a_campaign_of_another_host_has_no_page_in_salesblink(
+    host: str, has_link: bool, connection: Callable[..., None], tmp_path: Path
+) -> None:
+    connection(host=host)
+
+    report(tmp_path / "r.html", campaign_id="c1", events_path=write_events(tmp_path / "events", EVENTS))
+
+    page = (tmp_path / "r.html").read_text(encoding="utf-8")
+    assert ("https://run.salesblink.io/campaigns/c1" in page) is has_link
+    assert ("Open the campaign in SalesBlink" in page) is has_link
 
 
 @pytest.mark.parametrize("suffix", [".jsonl", ".jsonl.gz", ".parquet"])

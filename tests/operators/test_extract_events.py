@@ -304,6 +304,27 @@ def test_a_wrong_argument_is_an_error_before_a_feed_is_read(
     assert list(tmp_path.iterdir()) in ([], [tmp_path / "_lock"])
 
 
+@pytest.mark.parametrize(("lookback", "warns"), [("0d", True), ("1s", False)])
+def test_no_lookback_is_a_warning(
+    lookback: str,
+    warns: bool,
+    sandbox: Sandbox,
+    tmp_path: Path,
+    task_log: Callable[[], list[str]],
+) -> None:
+    operator(tmp_path, lookback=lookback).execute({})
+
+    assert any("lookback is 0, so events that arrive late are missed" in line for line in task_log()) is warns
+
+
+def test_a_template_that_needs_a_logical_date_says_so(tmp_path: Path) -> None:
+    with DAG("no_logical_date", schedule=None):
+        extract = operator(f"{tmp_path}/{{{{ ds }}}}")
+
+    with pytest.raises(AirflowFailException, match=r"ds is undefined: this run has no logical date.*{{ run_id }}"):
+        extract.render_template_fields({})  # type: ignore[typeddict-item]
+
+
 def test_output_path_may_not_be_a_file(tmp_path: Path) -> None:
     (tmp_path / "events").write_text("")
 
