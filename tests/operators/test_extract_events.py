@@ -304,13 +304,10 @@ def test_a_wrong_argument_is_an_error_before_a_feed_is_read(
     assert list(tmp_path.iterdir()) in ([], [tmp_path / "_lock"])
 
 
+@pytest.mark.usefixtures("sandbox")
 @pytest.mark.parametrize(("lookback", "warns"), [("0d", True), ("1s", False)])
 def test_no_lookback_is_a_warning(
-    lookback: str,
-    warns: bool,
-    sandbox: Sandbox,
-    tmp_path: Path,
-    task_log: Callable[[], list[str]],
+    lookback: str, warns: bool, tmp_path: Path, task_log: Callable[[], list[str]]
 ) -> None:
     operator(tmp_path, lookback=lookback).execute({})
 
