@@ -1,4 +1,4 @@
-"""A link from a task to the page of its campaign (on v1: its sequence) in SalesBlink's web app."""
+"""Links from a task: to its campaign (on v1: its sequence) in SalesBlink, and to its report in Airflow's UI."""
 
 from __future__ import annotations
 
@@ -9,7 +9,12 @@ from urllib.parse import quote, urlsplit
 
 from airflow.providers.common.compat.sdk import BaseOperatorLink, XCom, conf, redact
 
-from airflow_provider_salesblink.airflow_config import CAMPAIGN_PAGE_ROOT, CAMPAIGN_PAGE_ROOT_DEFAULT, SECTION
+from airflow_provider_salesblink.airflow_config import (
+    CAMPAIGN_PAGE_ROOT,
+    CAMPAIGN_PAGE_ROOT_DEFAULT,
+    REPORTS_PATH,
+    SECTION,
+)
 from airflow_provider_salesblink.argument_types import digits
 
 if TYPE_CHECKING:
@@ -43,6 +48,28 @@ class CampaignLink(BaseOperatorLink):
         if not campaign_id or campaign_id == ALL or "@" in campaign_id or redact(campaign_id) != campaign_id:
             return ""
         return campaign_page(campaign_id)
+
+
+class ReportLink(BaseOperatorLink):
+    """A button "Report" on a task's page in Airflow's UI, from 3.1.
+
+    It opens the report that the task wrote. There is no link if the report is not in the folder of Airflow's setting
+    ``[salesblink] reports_path``, because the UI shows only that folder.
+    """
+
+    name = "Report"
+
+    def get_link(self, operator: BaseOperator, *, ti_key: Any) -> str:  # noqa: ANN401, ARG002
+        """Return the URL of the task's report; empty if Airflow's UI does not show it."""
+        result = XCom.get_value(ti_key=ti_key, key="return_value")
+        folder, _, name = str(result.get("path") if isinstance(result, dict) else "").rpartition("/")
+        if not name or _plain(folder) != _plain(conf.get(SECTION, REPORTS_PATH, fallback="")):
+            return ""
+        return f"{conf.get('api', 'base_url', fallback='').rstrip('/')}/salesblink/reports/{quote(name, safe='')}"
+
+
+def _plain(folder: str) -> str:
+    return folder.removeprefix("file://").rstrip("/")
 
 
 def campaign_page(campaign_id: str) -> str:

@@ -9,9 +9,10 @@ from pathlib import PurePosixPath
 from typing import TYPE_CHECKING, Any
 
 from airflow.providers.common.compat.sdk import ObjectStoragePath
+from airflow.providers.common.compat.version_compat import AIRFLOW_V_3_1_PLUS
 
 from airflow_provider_salesblink.argument_types import path_text
-from airflow_provider_salesblink.links import ALL, CampaignLink, campaign_page_of
+from airflow_provider_salesblink.links import ALL, CampaignLink, ReportLink, campaign_page_of
 from airflow_provider_salesblink.operators.base import SalesBlinkOperator, outcome
 from airflow_provider_salesblink.operators.files import check_path, write_lines
 from airflow_provider_salesblink.operators.report_files import (
@@ -74,7 +75,7 @@ class CampaignReportOperator(SalesBlinkOperator):
         "until",
         "salesblink_conn_id",
     )
-    operator_extra_links = (CampaignLink(),)
+    operator_extra_links = (CampaignLink(), *((ReportLink(),) if AIRFLOW_V_3_1_PLUS else ()))
 
     def __init__(
         self,

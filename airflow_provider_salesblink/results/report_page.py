@@ -23,6 +23,11 @@ if TYPE_CHECKING:
 MOST_ROWS = 100
 """Mailboxes or campaigns that the page shows. The CSV file has all."""
 
+GENERATOR = "airflow-provider-salesblink CampaignReportOperator"
+"""What the head of each page names as its writer. Airflow's UI shows only such pages."""
+TITLE_END = " \u2013 campaign report"
+"""The end of each page's title."""
+
 _TITLES = {
     "sent": "Mails sent",
     "opens": "Opens",
@@ -86,6 +91,8 @@ def page(figures: Figures, heading: Heading, link: Callable[[str], str]) -> str:
     titles = {measure: title for measure, title in titles.items() if measure not in figures.missing}
     over_time = steps(figures.days)
     return _template().render(
+        generator=GENERATOR,
+        title_end=TITLE_END,
         figures=figures,
         over_time=over_time,
         heading=heading,
