@@ -16,14 +16,12 @@ from airflow_provider_salesblink.airflow_config import (
     SECTION,
 )
 from airflow_provider_salesblink.argument_types import digits
+from airflow_provider_salesblink.choices import ALL
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
     from airflow.providers.common.compat.sdk import BaseOperator
-
-ALL = "all"
-"""The ``campaign_id`` of tasks that are about all campaigns."""
 
 _ID_NAMES = ("campaign_id", "sequence_id")
 

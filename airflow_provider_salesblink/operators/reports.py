@@ -12,7 +12,8 @@ from airflow.providers.common.compat.sdk import ObjectStoragePath
 from airflow.providers.common.compat.version_compat import AIRFLOW_V_3_1_PLUS
 
 from airflow_provider_salesblink.argument_types import path_text
-from airflow_provider_salesblink.links import ALL, CampaignLink, ReportLink, campaign_page_of
+from airflow_provider_salesblink.choices import ALL
+from airflow_provider_salesblink.links import CampaignLink, ReportLink, campaign_page_of
 from airflow_provider_salesblink.operators.base import SalesBlinkOperator, outcome
 from airflow_provider_salesblink.operators.files import check_path, write_lines
 from airflow_provider_salesblink.operators.report_files import (

@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING, Any, get_args
 from airflow.providers.common.compat.sdk import AirflowFailException, ObjectStoragePath
 
 from airflow_provider_salesblink.argument_types import check_flag, path_text
-from airflow_provider_salesblink.choices import FeedName, FileFormat, PeopleAs
-from airflow_provider_salesblink.links import ALL, CampaignLink
+from airflow_provider_salesblink.choices import ALL, FeedName, FileFormat, PeopleAs
+from airflow_provider_salesblink.links import CampaignLink
 from airflow_provider_salesblink.operators.asset_cursors import AssetCursors
 from airflow_provider_salesblink.operators.base import SalesBlinkOperator, one_of, outcome
 from airflow_provider_salesblink.operators.files import fail_for_good

@@ -13,8 +13,8 @@ from typing import TYPE_CHECKING, Any, Protocol
 from airflow.providers.common.compat.triggers import BaseEventTrigger
 
 from airflow_provider_salesblink.argument_types import digits
+from airflow_provider_salesblink.choices import ALL
 from airflow_provider_salesblink.connection_form import DEFAULT_CONN_ID
-from airflow_provider_salesblink.links import ALL
 from airflow_provider_salesblink.triggers.base import event, import_waiting, shared_client_for
 from airflow_provider_salesblink.triggers.merging import merged
 from airflow_provider_salesblink.waiting.changes import KINDS, SHELVES, Cursor, of_kinds
