@@ -19,7 +19,9 @@ HERE = Path(__file__).parent
 
 def day(run: Any, before: int = 0) -> str:  # noqa: ANN401
     """Return the UTC day of a run, or an earlier one. It stays the same when the run is cleared."""
-    time = getattr(run, "run_after", None) or run.data_interval_end
+    # Airflow 2 has no run_after, and the interval of a manual run ends at the last time of the schedule.
+    before_3 = run.logical_date if run.run_type == "manual" else run.data_interval_end
+    time = getattr(run, "run_after", None) or before_3
     return str(time.astimezone(UTC).date() - timedelta(days=before))
 
 
