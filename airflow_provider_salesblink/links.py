@@ -16,12 +16,12 @@ from airflow_provider_salesblink.airflow_config import (
     SECTION,
 )
 from airflow_provider_salesblink.argument_types import digits
+from airflow_provider_salesblink.choices import ALL
 
 if TYPE_CHECKING:
-    from airflow.providers.common.compat.sdk import BaseOperator
+    from collections.abc import Callable
 
-ALL = "all"
-"""The ``campaign_id`` of tasks that are about all campaigns."""
+    from airflow.providers.common.compat.sdk import BaseOperator
 
 _ID_NAMES = ("campaign_id", "sequence_id")
 
@@ -78,6 +78,18 @@ def campaign_page(campaign_id: str) -> str:
         log.warning("[%s] %s is not an http(s) URL: tasks do not link to their campaign.", SECTION, CAMPAIGN_PAGE_ROOT)
         return ""
     return f"{root}{quote(campaign_id, safe='')}"
+
+
+def campaign_page_of(base_url: str) -> Callable[[str], str]:
+    """Return a function that returns the URL of a campaign's page; empty if there is none.
+
+    :param base_url: the root URL of the connection. If it is not SalesBlink's own, as with the sandbox, only a
+        configured root has pages.
+    """
+    is_theirs = urlsplit(base_url).hostname == urlsplit(CAMPAIGN_PAGE_ROOT_DEFAULT).hostname
+    root = conf.get(SECTION, CAMPAIGN_PAGE_ROOT, fallback=CAMPAIGN_PAGE_ROOT_DEFAULT)
+    has_pages = is_theirs or root != CAMPAIGN_PAGE_ROOT_DEFAULT
+    return lambda campaign_id: campaign_page(campaign_id) if has_pages and "@" not in campaign_id else ""
 
 
 def _rendered_id(operator: BaseOperator) -> str | None:

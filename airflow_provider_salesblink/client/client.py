@@ -14,10 +14,13 @@ from airflow_provider_salesblink.client.rate_limit import RequestKind, rate_limi
 from airflow_provider_salesblink.client.requestor import Requestor
 from airflow_provider_salesblink.client.retry import Policy
 from airflow_provider_salesblink.client.shared_store import store_location
+from airflow_provider_salesblink.metrics import NO_METRICS
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
     from types import TracebackType
+
+    from airflow_provider_salesblink.metrics import Observer
 
 DEFAULT_BASE_URL = "https://run.salesblink.io"
 LONGEST_TIMEOUT = 86_400
@@ -48,6 +51,7 @@ class SalesBlinkClient:
     :param key_name: the key's name in errors.
     :param adds_refused: the reason why this client must not add people; empty if it may.
     :param policy: a retry policy in place of ``Policy(max_attempts, settling_time=timeout)``.
+    :param observer: takes the metrics.
     :raises InvalidInputError: an argument is invalid.
 
     ``campaigns``, ``prospects`` and ``team`` have the calls, with the same records on both APIs. The other attributes
@@ -75,6 +79,7 @@ class SalesBlinkClient:
         key_name: str = "the key",
         adds_refused: str = "",
         policy: Policy | None = None,
+        observer: Observer = NO_METRICS,
     ) -> None:
         key, root = validation.api_key(api_key), validation.root_url(base_url)
         if str(api_version) not in _APIS:
@@ -90,12 +95,13 @@ class SalesBlinkClient:
             raise InvalidInputError(f"hash_key is a {type(hash_key).__name__}: pass a text.")
         api = _APIS[str(api_version)]
         self.addresses = AddressHash(hash_key, api_key=key)
-        self._root = root
+        self.base_url = root
         self.api_version = str(api_version)
         self.shared = store_location(pacing_url, key=key, base_url=root)
         self.has_pacing_url = bool(pacing_url)
         self.timeout = timeout
         self.dry_run = dry_run
+        self.observer = observer
         self.reads_per_minute = per_minute["reads"]
         self.writes_per_minute = per_minute["writes"]
         self._requestor = Requestor(
@@ -111,6 +117,7 @@ class SalesBlinkClient:
             explain=OtherApi(
                 str(api_version), partial(probe, key, root, timeout=min(timeout, PROBE_TIMEOUT), verify_tls=verify_tls)
             ).explain,
+            observer=observer,
         )
         calls: classic.Api | v1.Api = api.Api(self._requestor)
         self.campaigns = calls.campaigns
@@ -132,7 +139,7 @@ class SalesBlinkClient:
         self.prospects.adds_refused = "" if dry_run else adds_refused
 
     def __repr__(self) -> str:
-        return f"SalesBlinkClient(base_url={self._root!r})"
+        return f"SalesBlinkClient(base_url={self.base_url!r})"
 
     def __enter__(self) -> Self:
         return self

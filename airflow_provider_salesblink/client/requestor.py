@@ -9,7 +9,6 @@ import threading
 import time
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
-from http import HTTPStatus
 from typing import TYPE_CHECKING, Any, TypeVar
 from urllib.parse import quote, urlencode
 
@@ -22,14 +21,16 @@ from airflow_provider_salesblink.client.errors import (
 from airflow_provider_salesblink.client.http_transport import Call, HttpTransport
 from airflow_provider_salesblink.client.rate_limit import MINUTE, Pauses, end_of_wait, note_sent
 from airflow_provider_salesblink.client.redaction import redacted
-from airflow_provider_salesblink.client.retry import Again, Answered, Attempt, Done, Final, Policy, ReadBack
-from airflow_provider_salesblink.client.validation import encoded
+from airflow_provider_salesblink.client.retry import Again, Answered, Attempt, Done, Final, Policy, ReadBack, word_of
+from airflow_provider_salesblink.client.validation import encoded, split_root
 from airflow_provider_salesblink.client.write_once import Existing, UntilGone, WriteOnce, stop_when_in_doubt
+from airflow_provider_salesblink.metrics import NO_METRICS, REQUESTS, count_wait
 
 if TYPE_CHECKING:
     from airflow_provider_salesblink.client.rate_limit import RateLimiter, RequestKind
     from airflow_provider_salesblink.client.response_content import ContentKind
     from airflow_provider_salesblink.client.retry import Outcome, Verdict
+    from airflow_provider_salesblink.metrics import Observer
 
 log = logging.getLogger(__name__)
 
@@ -92,6 +93,7 @@ class Requestor:
     :param explain: returns a sentence to add to the error of a call that ended in this outcome. Not asked after a call
         has succeeded: then both key and API are right.
     :param sleep: waits for a number of seconds.
+    :param observer: takes the metrics.
 
     ``longest_wait``: the most seconds that a call waits for the rate limit, over all its attempts; not set at first.
     """
@@ -110,8 +112,9 @@ class Requestor:
         key_name: str = "the key",
         explain: Callable[[Outcome], str] | None = None,
         sleep: Callable[[float], None] = time.sleep,
+        observer: Observer = NO_METRICS,
     ) -> None:
-        origin, slash, path = _split_root(root)
+        origin, slash, path = split_root(root)
         self._transport = HttpTransport(origin, key, timeout=timeout, verify_tls=verify_tls)
         self._prefix = slash + path + prefix
         self._error_details = {"key_name": key_name, "root_url": root}
@@ -120,6 +123,7 @@ class Requestor:
         self._dry_run = dry_run
         self._explain = explain
         self._sleep = sleep
+        self._observer = observer
         self._pauses = Pauses()
         self._quiet_until: dict[str, float] = {}
         self._log_lock = threading.Lock()
@@ -173,7 +177,7 @@ class Requestor:
         call = self._write_call(method, parts, body, repeatable=False)
         if self._dry_run:
             return _not_sent(call, body)
-        once = WriteOnce(call, self._attempts(call), find_existing)
+        once = WriteOnce(call, self._attempts(call), find_existing, self._observer)
         attempt = self._retrying(once.attempt)
         if isinstance(attempt.verdict, ReadBack):
             self._sleep(min(attempt.verdict.at_least, self._policy.settling_time))
@@ -251,13 +255,14 @@ class Requestor:
             with call.named_in_errors():
                 self._wait_for_permission(call, waited)
             outcome = self._transport.send(call)
-            return Attempt(outcome, self._judge(call, outcome), str(call))
+            self._observer.count(REQUESTS, call.kind, word_of(outcome))
+            return Attempt(outcome, self._judge(call, outcome), str(call), call.kind)
 
         return attempt
 
     def _judge(self, call: Call, outcome: Outcome) -> Verdict:
         verdict = self._policy.judge(outcome, repeatable=call.repeatable)
-        if isinstance(verdict, Again) and getattr(outcome, "status", None) == HTTPStatus.TOO_MANY_REQUESTS:
+        if isinstance(verdict, Again) and word_of(outcome) == "rate_limited":
             self._pauses.start(call.kind, verdict.at_least)
         return verdict
 
@@ -285,14 +290,14 @@ class Requestor:
                 )  # fmt: skip
             self._log_wait(f"429 {call.kind}", "SalesBlink answered 429: no %s for %.0f s.", call.kind, wait)
             # A random time more, so that threads do not send at the same moment.
-            self._sleep(wait + random.uniform(0, self._policy.backoff))
+            self._wait(call.kind, wait + random.uniform(0, self._policy.backoff))
             self._pauses.mark_waited(call.kind, until)
 
     def _wait_for_rate_limit(self, call: Call, wait: float, waited: _WaitTime) -> None:
         waited.total += wait
         if waited.total > self.longest_wait:
             stopped = end_of_wait()
-            if stopped is not None and not stopped.wait(wait):
+            if stopped is not None and not self._wait(call.kind, wait, stopped.wait):
                 return
             raise BudgetSpentError(
                 f"The rate limit of {call.kind} is used up for longer than {self.longest_wait:g} s; nothing was sent.",
@@ -301,7 +306,11 @@ class Requestor:
             )
         if wait > 1:
             self._log_wait(call.kind, "The rate limit of %s is used up; waiting %.0f s.", call.kind, wait)
-        self._sleep(wait)
+        self._wait(call.kind, wait)
+
+    def _wait(self, kind: RequestKind, seconds: float, sleep: Callable[[float], object] | None = None) -> object:
+        count_wait(self._observer, kind, seconds)
+        return (sleep or self._sleep)(seconds)
 
     def _log_wait(self, reason: str, sentence: str, kind: RequestKind, wait: float) -> None:
         """Log a wait, unless this client has logged one for the same reason within the minute."""
@@ -313,6 +322,8 @@ class Requestor:
         log.info(sentence, kind, wait)
 
     def _log_retry(self, attempt: Attempt, number: int, wait: float) -> None:
+        if word_of(attempt.outcome) == "rate_limited":
+            count_wait(self._observer, attempt.kind, wait)
         log.warning(
             "%s: %s (attempt %d of %d); %s in %.1f s.",
             attempt.call,
@@ -331,9 +342,3 @@ def _not_sent(call: Call, body: Mapping[str, Any] | None) -> Answer:
     columns = {name for each in nested if isinstance(each, Mapping) for name in each}
     log.info("Dry run, not sent: %s with %s.", call, redacted(", ".join(sorted(given.keys() | columns))) or "no body")
     return Answer(call, {}, dry_run=True)
-
-
-def _split_root(root: str) -> tuple[str, str, str]:
-    scheme, _, rest = root.partition("://")
-    host, slash, path = rest.partition("/")
-    return f"{scheme}://{host}", slash, path

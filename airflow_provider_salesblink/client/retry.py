@@ -72,6 +72,29 @@ class RefusedInBody:
 Outcome = NeverSent | LostAnswer | Answered | Unreadable | RefusedInBody
 
 
+def word_of(outcome: Outcome) -> str:
+    """Return one word for an outcome, as the metric of requests has it."""
+    match outcome:
+        case Answered(status=status):
+            return _word_of_status(status)
+        case NeverSent():
+            return "not_sent"
+        case LostAnswer():
+            return "lost"
+        case Unreadable():
+            return "unreadable"
+        case RefusedInBody():
+            return "refused"
+
+
+def _word_of_status(status: int) -> str:
+    if status == HTTPStatus.TOO_MANY_REQUESTS:
+        return "rate_limited"
+    if status >= HTTPStatus.INTERNAL_SERVER_ERROR:
+        return "server_error"
+    return "ok" if status < HTTPStatus.MULTIPLE_CHOICES else "refused"
+
+
 @dataclass(frozen=True)
 class Done:
     """The call did what was asked."""
@@ -106,11 +129,12 @@ Verdict = Done | Final | Again | ReadBack
 
 @dataclass(frozen=True)
 class Attempt:
-    """One attempt at a call: its outcome, the verdict on it, and the call's name for logs."""
+    """One attempt at a call: its outcome, the verdict on it, and the call's name for logs and its kind."""
 
     outcome: Outcome
     verdict: Verdict
     call: str = ""
+    kind: str = ""
 
 
 class _WaitForVerdict(wait_base):

@@ -234,6 +234,13 @@ def root_url(value: object) -> str:
     return url._replace(netloc=f"{host}{port}").geturl().rstrip("/")
 
 
+def split_root(root: str) -> tuple[str, str, str]:
+    """Return the scheme and host of a root URL, a slash if there is a path, and the path."""
+    scheme, _, rest = root.partition("://")
+    host, slash, path = rest.partition("/")
+    return f"{scheme}://{host}", slash, path
+
+
 def _is_loopback(host: str) -> bool:
     try:
         return ipaddress.ip_address(host).is_loopback

@@ -11,11 +11,13 @@ from airflow_provider_salesblink.client import error_messages
 from airflow_provider_salesblink.client.errors import AmbiguousWriteError, SalesBlinkError
 from airflow_provider_salesblink.client.redaction import redacted
 from airflow_provider_salesblink.client.retry import Answered, Attempt, Done, Final, NeverSent, ReadBack
+from airflow_provider_salesblink.metrics import AMBIGUOUS
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
     from airflow_provider_salesblink.client.http_transport import Call
+    from airflow_provider_salesblink.metrics import Observer
 
 log = logging.getLogger(__name__)
 
@@ -32,11 +34,16 @@ class WriteOnce(Generic[Existing]):
     """A write that must not happen twice: after a lost answer, it is read back before it is sent again."""
 
     def __init__(
-        self, call: Call, attempt: Callable[[], Attempt], find_existing: Callable[[], Existing | None]
+        self,
+        call: Call,
+        attempt: Callable[[], Attempt],
+        find_existing: Callable[[], Existing | None],
+        observer: Observer,
     ) -> None:
         self._call = call
         self._attempt = attempt
         self._find_existing = find_existing
+        self._observer = observer
         self._in_doubt: Attempt | None = None
         self.found: Existing | None = None
 
@@ -46,6 +53,8 @@ class WriteOnce(Generic[Existing]):
             return replace(self._in_doubt, verdict=Done())
         attempt = self._attempt()
         self._in_doubt = attempt if isinstance(attempt.verdict, ReadBack) else None
+        if self._in_doubt:
+            self._observer.count(AMBIGUOUS, "lost")
         return attempt
 
     def read_back(self) -> Existing | None:
@@ -61,6 +70,7 @@ class WriteOnce(Generic[Existing]):
                 f"{error} Check SalesBlink before sending it again, or a person may be mailed twice.",
                 status=getattr(self._in_doubt.outcome, "status", None), method=call.method, path=call.path,
             ) from error  # fmt: skip
+        self._observer.count(AMBIGUOUS, "not_carried_out" if self.found is None else "carried_out")
         log.info("%s: %s; it was %scarried out.", call, reason, "" if self.found is not None else "not ")
         return self.found
 

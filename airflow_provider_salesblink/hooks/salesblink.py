@@ -66,11 +66,13 @@ class SalesBlinkHook(BaseHook):
         :param changed: arguments of the client that replace those from the connection.
         :raises InvalidConnectionError: see :meth:`get_conn`.
         """
+        from airflow_provider_salesblink.airflow_metrics import AirflowMetrics
         from airflow_provider_salesblink.client import InvalidInputError, SalesBlinkClient
 
         arguments = self._client_arguments(connection)
+        observer = AirflowMetrics(arguments.get("api_version", "classic"))
         try:
-            return SalesBlinkClient(**{**arguments, **changed})
+            return SalesBlinkClient(**{"observer": observer, **arguments, **changed})
         except InvalidInputError as error:
             raise InvalidConnectionError(f"Connection {self.salesblink_conn_id!r}: {error}") from error
 

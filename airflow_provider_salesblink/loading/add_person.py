@@ -24,6 +24,7 @@ from airflow_provider_salesblink.loading.other_loads import HeldByOthersError, w
 from airflow_provider_salesblink.loading.reservations_retry import open_reservations, wait_for_earlier_run
 from airflow_provider_salesblink.loading.reserved_columns import ReservedColumns
 from airflow_provider_salesblink.loading.rows import ColumnNames, Reject
+from airflow_provider_salesblink.metrics import ADDS
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Collection, Mapping
@@ -137,12 +138,15 @@ class _Person:
         return self.client.prospects.in_campaign(self.campaign_id, self.address, self.list_choice.list_id)
 
     def add(self, ignore_ids: Collection[str | None] = ()) -> Prospect:
-        return self.client.prospects.add(
+        added = self.client.prospects.add(
             self.campaign_id,
             self.columns,
             **self.list_choice.as_arguments(),
             ignore_ids=ignore_ids,
         )
+        if not self.client.dry_run:
+            self.client.observer.count(ADDS)
+        return added
 
     def keep_existing(self, found: LookUp, on_existing: OnExisting) -> tuple[AddOutcome, Prospect] | None:
         """Handle a person who opted out or is in the campaign; return None if they are to be added."""

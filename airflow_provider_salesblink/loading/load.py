@@ -154,7 +154,7 @@ class _Load:
             one_call_per_update=client.prospects.sets_all_fields_at_once,
             address_hash=client.addresses if keeps_outcomes else None,
         )
-        self.report = Report(campaign_id, mode, self.plan.counts, dry_run=client.dry_run)
+        self.report = Report(campaign_id, mode, self.plan.counts, dry_run=client.dry_run, observer=client.observer)
         self.report.resume(run.done_before)
         self._reader = CampaignReader(self._destination, self.plan, self.report)
         self._reservations = open_reservations(
@@ -291,6 +291,7 @@ class _Load:
         rejected = self.plan.counts.rejected + self.plan.counts.not_unsubscribed
         if not rejected:
             return
+        self.report.count_rejects(rejected)
         on_rejects(self.plan.rejects())
         for reject, _ in zip(self.plan.rejects(), range(FIRST_REASONS), strict=False):
             self.report.first_rejects.append(f"row {reject.number}: {reject.reason.rstrip('.')}")

@@ -122,11 +122,12 @@ class ReadBack:
         was_lost = was_sent and step.key not in self._accepted
         if is_there:
             self._mark_done(step, "added" if was_sent else "taken_by_others")
-            self._report.added += was_sent
             self._report.taken_by_others += not was_sent
             self._accepted.discard(step.key)
-        self._report.ambiguous.carried_out += was_lost and is_there
-        self._report.ambiguous.not_carried_out += was_lost and not is_there and is_final
+        if is_there and was_sent:
+            self._report.count_added(1)
+        if was_lost and (is_there or is_final):
+            self._report.count_ambiguous("carried_out" if is_there else "not_carried_out", 1)
         if is_there or is_final:
             self._doubtful.discard(step.key)
         return step.key not in self._accepted

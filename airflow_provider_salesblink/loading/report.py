@@ -3,16 +3,18 @@
 from __future__ import annotations
 
 from dataclasses import asdict, dataclass, field
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Literal
 
 from airflow_provider_salesblink.json_text import json_line
 from airflow_provider_salesblink.loading.row_types import MAY_HAVE_OPTED_OUT
+from airflow_provider_salesblink.metrics import ADDS, AMBIGUOUS, NO_METRICS, REJECTS
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping
 
     from airflow_provider_salesblink.loading.plan_steps import Counts
     from airflow_provider_salesblink.loading.rows import Reject
+    from airflow_provider_salesblink.metrics import Observer
 
 FIRST_REASONS = 3
 
@@ -53,6 +55,7 @@ class Report:
         there.
     :param resends: how often people were sent again that SalesBlink accepted and the campaign did not show.
     :param row_outcomes: how many rows have each outcome, if the load keeps outcomes.
+    :param observer: takes the metrics.
     """
 
     campaign_id: str
@@ -71,6 +74,21 @@ class Report:
     row_outcomes: dict[str, int] | None = None
     ambiguous: Ambiguous = field(default_factory=Ambiguous)
     first_rejects: list[str] = field(default_factory=list)
+    observer: Observer = field(default=NO_METRICS, repr=False)
+
+    def count_added(self, people: int) -> None:
+        """Count people that the load added."""
+        self.added += people
+        self.observer.count(ADDS, number=people)
+
+    def count_ambiguous(self, word: Literal["lost", "carried_out", "not_carried_out"], people: int) -> None:
+        """Count people whose response was lost, or what the campaign showed of them afterwards."""
+        setattr(self.ambiguous, word, getattr(self.ambiguous, word) + people)
+        self.observer.count(AMBIGUOUS, word, number=people)
+
+    def count_rejects(self, rows: int) -> None:
+        """Count the rejected rows for the metrics. The plan counts them for everything else."""
+        self.observer.count(REJECTS, number=rows)
 
     def done(self) -> dict[str, Any]:
         """Return what was sent and found so far, for the next part of the same load."""

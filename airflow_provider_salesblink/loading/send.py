@@ -307,7 +307,7 @@ class Sender:
                 self._read_back.note_accepted(steps)
                 current.refusals = 0
             else:
-                self._report.ambiguous.lost += len(steps)
+                self._report.count_ambiguous("lost", len(steps))
             return
         except (ApiRefusedError, InvalidRequestError) as error:
             self._refuse(group, error, current)
@@ -320,7 +320,7 @@ class Sender:
         else:
             for step, prospect_id in zip(steps, ids, strict=True):
                 self._mark_done(step, "added", prospect_id)
-            self._report.added += len(steps)
+            self._report.count_added(len(steps))
         self._read_back.note_decided(steps)
 
     def _refuse(self, group: Group, error: SalesBlinkError, current: Round) -> None:

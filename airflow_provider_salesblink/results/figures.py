@@ -71,6 +71,7 @@ class Figures:
     :param future: events that are left out because their time has not come yet.
     :param undated: events that are left out because they have no time.
     :param is_by_salesblink: whether SalesBlink itself counted, so that nothing is known of single events.
+    :param missing: the measures that are not known, because their feeds were not extracted.
     """
 
     total: Group
@@ -83,6 +84,7 @@ class Figures:
     future: int = 0
     undated: int = 0
     is_by_salesblink: bool = False
+    missing: frozenset[str] = frozenset()
 
     @property
     def is_empty(self) -> bool:
@@ -269,6 +271,11 @@ def measure_of(row: Row) -> str | None:
     if row["feed"] == "reports":
         return _OF_REPORT.get(str(row.get("message") or "").casefold())
     return _OF_FEED.get(row["feed"])
+
+
+def measures_of(feed: str) -> tuple[str, ...]:
+    """Return the measures that come from a feed."""
+    return tuple(_OF_REPORT.values()) if feed == "reports" else (_OF_FEED[feed],)
 
 
 def by_size(group: Group) -> tuple[int, str, str]:

@@ -18,6 +18,7 @@ from weakref import WeakKeyDictionary
 from airflow_provider_salesblink.client.errors import BudgetSpentError, RateLimitedError, SalesBlinkError
 from airflow_provider_salesblink.client.rate_limit import waiting_for_later_pages
 from airflow_provider_salesblink.client.redaction import redacted
+from airflow_provider_salesblink.metrics import count_wait
 from airflow_provider_salesblink.waiting.connection_reload import ReloadingClient
 from airflow_provider_salesblink.waiting.poller import Poller
 
@@ -107,7 +108,9 @@ class SharedClient:
                     try:
                         return await self._look_with_current_client(resource, conditions)
                     except BudgetSpentError as spent:
-                        await asyncio.sleep((spent.retry_after or 1.0) + random.uniform(0, 0.1))
+                        wait = (spent.retry_after or 1.0) + random.uniform(0, 0.1)
+                        count_wait(self._current.client.observer, "polls", wait)
+                        await asyncio.sleep(wait)
         finally:
             self._in_queue -= 1
 
@@ -166,8 +169,10 @@ class SharedClient:
             if rest <= 0:
                 return
             # With jitter, so that not all requests come at the same moment.
+            wait = rest + random.uniform(0, 1)
+            count_wait(self._current.client.observer, "polls", wait)
             with suppress(TimeoutError):
-                async with asyncio.timeout(rest + random.uniform(0, 1)):
+                async with asyncio.timeout(wait):
                     await self._unblocked.wait()
 
     def _log_spent_budget(self, spent: BudgetSpentError) -> None:

@@ -75,7 +75,7 @@ def _is_resource(found: object) -> bool:
 
 
 def test_the_code_on_the_page_on_waiting_shows_a_sensor_and_a_payload() -> None:
-    sensor_code, _, payload, of_feed = re.findall(r"(?:^    .*\n)+", WAITING, flags=re.MULTILINE)
+    sensor_code, *_, payload, of_feed = re.findall(r"(?:^    .*\n)+", WAITING, flags=re.MULTILINE)
 
     sensor = eval(dedent(sensor_code), {"ProspectSensor": ProspectSensor})  # noqa: S307
     sensor.email = "ana@example.com"

@@ -18,7 +18,7 @@ from airflow_provider_salesblink.client import (
     SalesBlinkError,
     UnsupportedByApiError,
 )
-from airflow_provider_salesblink.results.cursor import CursorFiles
+from airflow_provider_salesblink.results.cursor import Cursor, CursorFiles, Position
 from airflow_provider_salesblink.results.extract import Extraction, ExtractOptions
 from airflow_provider_salesblink.results.report_sources import campaign_events
 from airflow_provider_salesblink.results.windows import Plan, Window
@@ -230,6 +230,7 @@ def test_a_call_that_fails_now_and_then_loses_no_event(
 
 
 def test_only_the_events_of_a_campaign(client: SalesBlinkClient, sandbox: Sandbox, tmp_path: Path) -> None:
+    sandbox.add_campaign("Spring", id="s/1", paused=True)
     for sequence in ("s/1", "s2"):
         for message in ("Sent", "Bounced"):
             sandbox.add_event(message, sequence_id=sequence, time_ms=ms(NOW - HOUR), arrives_ms=0)
@@ -400,6 +401,8 @@ def test_an_event_that_shows_no_campaign_is_of_the_one_that_was_asked_for(
 ) -> None:
     client = feed({"id": "e1", "time": ms(END - HOUR), "sequence": ""}, {"id": "e2", "time": ms(END), "sequence": "s2"})
     window = Window(NOW - DAY, NOW)
+    # A first run would look the campaign up.
+    Cursor(CursorFiles(folder_of(tmp_path), "s1")).advance("sent", Position(NOW - DAY), NOW)
 
     extract(client, tmp_path, campaign_id="s1", now=NOW + HOUR)
 
