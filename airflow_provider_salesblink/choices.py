@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Literal
 
 CampaignState = Literal["paused", "running", "completed", "needs-attention", "archived"]
+OnTrip = Literal["pause", "fail", "succeed"]
 Mode = Literal["insert", "upsert", "update", "mirror"]
 OnExisting = Literal["skip", "update", "add"]
 OptOuts = Literal["unsubscribe", "skip"]

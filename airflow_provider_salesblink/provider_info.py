@@ -38,7 +38,7 @@ def get_provider_info() -> dict[str, Any]:
             *("reports", "results", "sequences", "snapshots", "team"),
         ),
         "sensors": _modules("sensors", "campaigns", "prospects"),
-        "triggers": _modules("triggers", "campaigns", "events", "prospects"),
+        "triggers": _modules("triggers", "campaigns", "events", "health", "prospects"),
         "notifications": ["airflow_provider_salesblink.notifications.campaigns.PauseCampaignNotifier"],
         "extra-links": ["airflow_provider_salesblink.links.CampaignLink"],
         "config": airflow_config.config_sections(),
