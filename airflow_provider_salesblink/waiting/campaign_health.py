@@ -93,9 +93,7 @@ class CampaignHealth:
         events = _Events.read(client, self.campaign_id, now - int(longest * 1000), now)
         state = _state(client, self.campaign_id, is_silent=not events.sent)
         for condition in conditions:
-            limits = condition.limits
-            sample = events.sample(now - int(limits.window * 1000))
-            health = Health(self.campaign_id, state, sample, limits.exceeded(sample))
+            health = Health(self.campaign_id, state, *events.judge(condition.limits, now))
             if isinstance(condition, EveryHealth):
                 yield condition, health
             elif health.exceeded or state:
@@ -146,6 +144,12 @@ class _Events:
             feed.read(lambda on_move: events.replies(campaign_id, *window, on_move=on_move)),
             feed.read(lambda on_move: events.sent(campaign_id, *window, on_move=on_move)),
         )
+
+    def judge(self, limits: HealthLimits, now: int) -> tuple[Sample, list[str]]:
+        """Return the sample that decides, and the rates that are beyond their limits."""
+        start = now - int(limits.window * 1000)
+        times_sent = sorted((event.time for event in self.sent if event.time >= start), reverse=True)
+        return limits.decide(self.sample(start), lambda size: self.sample(times_sent[size - 1]))
 
     def sample(self, since: int) -> Sample:
         """Return the counts of the mails sent since a time, and of what the people who got them did since then.

@@ -10,7 +10,10 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
-from typing import Any
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
 
 CHANCE = 0.01
 """The probability with which a campaign that is exactly at a limit may count as beyond it, in one look."""
@@ -75,14 +78,33 @@ class HealthLimits:
         if type(self.min_sample) is not int or self.min_sample < 1:
             raise ValueError(f"min_sample is {self.min_sample!r}: give a number of mails, at least 1.")
 
-    def exceeded(self, sample: Sample) -> list[str]:
+    def decide(self, whole: Sample, newest: Callable[[int], Sample]) -> tuple[Sample, list[str]]:
+        """Return the rates that are beyond their limits for sure, none if there are none, and the sample that shows it.
+
+        It looks at the whole window, and then at its newest mails: the good mails before them must not hide that a list
+        has turned bad.
+
+        :param newest: returns the sample of that many newest mails in the window.
+        """
+        if exceeded := self.exceeded(whole):
+            return whole, exceeded
+        size = self.min_sample
+        while size < whole.sent:
+            # Replies come days later, so the newest mails have few of them.
+            part = newest(size)
+            if exceeded := self.exceeded(part, with_replies=False):
+                return part, exceeded
+            size *= 2
+        return whole, []
+
+    def exceeded(self, sample: Sample, *, with_replies: bool = True) -> list[str]:
         """Return the names of the rates that are beyond their limits for sure; none below the minimum sample."""
         if sample.sent < self.min_sample:
             return []
         beyond = {
             "bounce_rate": _is_above(sample.bounced, sample.sent, self.max_bounce_rate),
             "unsubscribe_rate": _is_above(sample.unsubscribed, sample.sent, self.max_unsubscribe_rate),
-            "reply_rate": _is_below(sample.replied, sample.sent, self.min_reply_rate),
+            "reply_rate": with_replies and _is_below(sample.replied, sample.sent, self.min_reply_rate),
         }
         return [name for name, is_beyond in beyond.items() if is_beyond]
 
