@@ -227,9 +227,17 @@ class CampaignHealthSensor(SalesBlinkSensor):
         )
         raise AssertionError("defer() does not return")
 
-    def try_again(self, context: Context, found: dict[str, Any], failures: int, event: Any = None) -> dict[str, Any]:  # noqa: ANN401, ARG002
+    def try_again(
+        self,
+        context: Context,
+        event: Any = None,  # noqa: ANN401, ARG002
+        found: dict[str, Any] | None = None,
+        failures: int = 0,
+    ) -> dict[str, Any]:
         """Act on what the trigger found, after an attempt that failed."""
-        return self.resume(context, found, failures)
+        # dag.test() passes only the event. Then the next poll finds it again.
+        found_again: dict[str, Any] = self.resume(context, found, failures) if found else self.execute(context)
+        return found_again
 
 
 def _in_words(found: dict[str, Any]) -> str:

@@ -10,7 +10,6 @@ import pytest
 
 from airflow_provider_salesblink.waiting.health import HealthLimits, Sample, chance_of_at_least
 
-
 DAY = 24 * 3600.0
 LIMITS = HealthLimits(DAY)
 
