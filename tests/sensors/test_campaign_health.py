@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import logging
 from datetime import timedelta
 from typing import TYPE_CHECKING, Any
 
@@ -219,8 +220,12 @@ def test_a_pause_that_did_not_arrive_is_sent_again(
 
 
 def test_a_pause_that_never_works_fails_the_try_and_the_log_says_that_mails_may_go_on(
-    unhealthy: CampaignUnderTest, sandbox: Sandbox, caplog: pytest.LogCaptureFixture
+    unhealthy: CampaignUnderTest,
+    sandbox: Sandbox,
+    caplog: pytest.LogCaptureFixture,
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
+    monkeypatch.setattr(CampaignHealthSensor, "log", logging.getLogger("tests.task"))
     sandbox.fault("v1.setSequenceStatus", "status", status=503, times=None)
 
     with pytest.raises(ServerError, match="503"):
