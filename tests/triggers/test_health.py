@@ -152,6 +152,28 @@ def test_watchers_and_deferred_sensors_of_a_campaign_share_their_polls(
     assert all(each["outcome"] == "unhealthy" and each["bounced"] == 10 for each in found)
 
 
+def test_a_wait_continues_in_the_next_triggerer_and_forgets_nothing(
+    sandbox: Sandbox, campaign: CampaignUnderTest
+) -> None:
+    mails(sandbox, campaign.id, 19, bounced=10)
+    trigger = CampaignHealthTrigger(campaign_id=campaign.id, limits=LIMITS, **USUAL)
+
+    async def first_triggerer() -> None:
+        waiting = asyncio.create_task(event_of(made_again(trigger)))
+        async with asyncio.timeout(SOON):
+            while sum(request.path.endswith("/sent") for request in sandbox.requests) < 3:  # noqa: ASYNC110
+                await asyncio.sleep(0.01)
+        assert not waiting.done()
+        waiting.cancel()
+        await asyncio.gather(waiting, return_exceptions=True)
+
+    asyncio.run(first_triggerer())
+    mails(sandbox, campaign.id, 1, prefix="last")
+    found = result_of(made_again(trigger))["found"]
+
+    assert (found["sent"], found["bounced"]) == (20, 10)
+
+
 def test_an_unknown_campaign_is_hopeless() -> None:
     ended = result_of(CampaignHealthTrigger(campaign_id="nobody", limits=LIMITS, **USUAL))
 
