@@ -10,6 +10,8 @@ CAMPAIGN_PAGE_ROOT = "campaign_page_root"
 CAMPAIGN_PAGE_ROOT_DEFAULT = "https://run.salesblink.io/campaigns/"
 """A guess: SalesBlink does not document the URL of a campaign's page."""
 
+REPORTS_PATH = "reports_path"
+
 
 def config_sections() -> dict[str, Any]:
     """Return the section as the provider info describes it to Airflow."""
@@ -26,7 +28,18 @@ def config_sections() -> dict[str, Any]:
                     "type": "string",
                     "example": "https://app.example.com/campaigns/",
                     "default": CAMPAIGN_PAGE_ROOT_DEFAULT,
-                }
+                },
+                REPORTS_PATH: {
+                    "description": (
+                        "The folder to which CampaignReportOperator writes, on any object storage. Airflow's UI (3.1 "
+                        "and later) shows the reports in it, without its subfolders, to everybody who may use the UI. "
+                        "Empty for no reports in the UI."
+                    ),
+                    "version_added": "0.2.0",
+                    "type": "string",
+                    "example": "s3://aws_default@reports/salesblink",
+                    "default": "",
+                },
             },
         }
     }

@@ -59,6 +59,24 @@ def _text(name: str, value: object) -> object:
     return value
 
 
+def check_flag(name: str, value: object) -> None:
+    """Raise unless the value of an argument is True or False. The text "False" would count as true.
+
+    :raises ValueError: it is anything else.
+    """
+    if not isinstance(value, bool):
+        raise ValueError(f"{name} is {value!r}; it takes True or False, and no template.")
+
+
+def check_seconds(name: str, value: object) -> None:
+    """Raise unless the value of an argument is a number of seconds, 0 or more.
+
+    :raises ValueError: it is anything else.
+    """
+    if isinstance(value, bool) or not isinstance(value, int | float) or value < 0:
+        raise ValueError(f"{name} is {value!r}; give a number of seconds, 0 or more.")
+
+
 def json_argument(name: str, value: Any, kind: type[dict[Any, Any] | list[Any]]) -> Any:  # noqa: ANN401
     """Return the value of an argument that takes a dict or a list; parse it if it is JSON text.
 

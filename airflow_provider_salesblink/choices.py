@@ -4,6 +4,9 @@ from __future__ import annotations
 
 from typing import Literal
 
+ALL = "all"
+"""The ``campaign_id`` of tasks that are about all campaigns."""
+
 CampaignState = Literal["paused", "running", "completed", "needs-attention", "archived"]
 OnTrip = Literal["pause", "fail", "succeed"]
 Mode = Literal["insert", "upsert", "update", "mirror"]

@@ -1,4 +1,4 @@
-"""A link from a task to the page of its campaign (on v1: its sequence) in SalesBlink's web app."""
+"""Links from a task: to its campaign (on v1: its sequence) in SalesBlink, and to its report in Airflow's UI."""
 
 from __future__ import annotations
 
@@ -9,14 +9,19 @@ from urllib.parse import quote, urlsplit
 
 from airflow.providers.common.compat.sdk import BaseOperatorLink, XCom, conf, redact
 
-from airflow_provider_salesblink.airflow_config import CAMPAIGN_PAGE_ROOT, CAMPAIGN_PAGE_ROOT_DEFAULT, SECTION
+from airflow_provider_salesblink.airflow_config import (
+    CAMPAIGN_PAGE_ROOT,
+    CAMPAIGN_PAGE_ROOT_DEFAULT,
+    REPORTS_PATH,
+    SECTION,
+)
 from airflow_provider_salesblink.argument_types import digits
+from airflow_provider_salesblink.choices import ALL
 
 if TYPE_CHECKING:
-    from airflow.providers.common.compat.sdk import BaseOperator
+    from collections.abc import Callable
 
-ALL = "all"
-"""The ``campaign_id`` of tasks that are about all campaigns."""
+    from airflow.providers.common.compat.sdk import BaseOperator
 
 _ID_NAMES = ("campaign_id", "sequence_id")
 
@@ -43,6 +48,28 @@ class CampaignLink(BaseOperatorLink):
         return campaign_page(campaign_id)
 
 
+class ReportLink(BaseOperatorLink):
+    """A button "Report" on a task's page in Airflow's UI, from 3.1.
+
+    It opens the report that the task wrote. There is no link if the report is not in the folder of Airflow's setting
+    ``[salesblink] reports_path``, because the UI shows only that folder.
+    """
+
+    name = "Report"
+
+    def get_link(self, operator: BaseOperator, *, ti_key: Any) -> str:  # noqa: ANN401, ARG002
+        """Return the URL of the task's report; empty if Airflow's UI does not show it."""
+        result = XCom.get_value(ti_key=ti_key, key="return_value")
+        folder, _, name = str(result.get("path") if isinstance(result, dict) else "").rpartition("/")
+        if not name or _plain(folder) != _plain(conf.get(SECTION, REPORTS_PATH, fallback="")):
+            return ""
+        return f"{conf.get('api', 'base_url', fallback='').rstrip('/')}/salesblink/reports/{quote(name, safe='')}"
+
+
+def _plain(folder: str) -> str:
+    return folder.removeprefix("file://").rstrip("/")
+
+
 def campaign_page(campaign_id: str) -> str:
     """Return the URL of a campaign's page; empty if the configured root is not an http or https URL."""
     root: str = conf.get(SECTION, CAMPAIGN_PAGE_ROOT, fallback=CAMPAIGN_PAGE_ROOT_DEFAULT)
@@ -51,6 +78,18 @@ def campaign_page(campaign_id: str) -> str:
         log.warning("[%s] %s is not an http(s) URL: tasks do not link to their campaign.", SECTION, CAMPAIGN_PAGE_ROOT)
         return ""
     return f"{root}{quote(campaign_id, safe='')}"
+
+
+def campaign_page_of(base_url: str) -> Callable[[str], str]:
+    """Return a function that returns the URL of a campaign's page; empty if there is none.
+
+    :param base_url: the root URL of the connection. If it is not SalesBlink's own, as with the sandbox, only a
+        configured root has pages.
+    """
+    is_theirs = urlsplit(base_url).hostname == urlsplit(CAMPAIGN_PAGE_ROOT_DEFAULT).hostname
+    root = conf.get(SECTION, CAMPAIGN_PAGE_ROOT, fallback=CAMPAIGN_PAGE_ROOT_DEFAULT)
+    has_pages = is_theirs or root != CAMPAIGN_PAGE_ROOT_DEFAULT
+    return lambda campaign_id: campaign_page(campaign_id) if has_pages and "@" not in campaign_id else ""
 
 
 def _rendered_id(operator: BaseOperator) -> str | None:

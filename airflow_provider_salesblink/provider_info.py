@@ -40,7 +40,7 @@ def get_provider_info() -> dict[str, Any]:
         "sensors": _modules("sensors", "campaigns", "prospects"),
         "triggers": _modules("triggers", "campaigns", "events", "health", "prospects"),
         "notifications": ["airflow_provider_salesblink.notifications.campaigns.PauseCampaignNotifier"],
-        "extra-links": ["airflow_provider_salesblink.links.CampaignLink"],
+        "extra-links": [f"airflow_provider_salesblink.links.{name}" for name in ("CampaignLink", "ReportLink")],
         "config": airflow_config.config_sections(),
         # Airflow 3 reads the first, Airflow 2 the second.
         "asset-uris": [_ASSET_URIS],

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from typing import TYPE_CHECKING, Any
 
 from airflow.providers.common.compat.sdk import AirflowFailException
@@ -15,6 +16,11 @@ if TYPE_CHECKING:
 
 _MAY_NAME_A_FILE = ("sql", "insert_sql")
 """The arguments that a template file may hold, if its name ends in one of the task's ``template_ext``."""
+
+
+_UNDEFINED = re.compile(
+    r"'((?:ds|ts)(?:_nodash)?|ts_nodash_with_tz|logical_date|data_interval_(?:start|end))' is undefined"
+)
 
 
 class RenderingError(RuntimeError):
@@ -125,10 +131,22 @@ def _without_personal_data(error: Exception, argument: str, value: object, faile
     what = f"{where} cannot be rendered as a Jinja template ({type(error).__name__})."
     if package != "jinja2":
         return RenderingError(what)
+    if word := _undefined_date(error):
+        # Airflow's own word: naming it shows nothing of the argument.
+        return AirflowFailException(
+            f"{what} {word} is undefined: this run has no logical date, as a manual run may have on Airflow 3. Use "
+            "{{ run_id }} instead, or trigger the DAG with a logical date."
+        )
     return AirflowFailException(
         f"{what} Check its names and brackets. If the text must be sent as it is, like a placeholder of SalesBlink, "
         "write {{ '{{first_name}}' }} for {{first_name}}, or put the data into a file: files are not rendered."
     )
+
+
+def _undefined_date(error: Exception) -> str | None:
+    """Return the word of Airflow that is undefined without a logical date; None if the error has another cause."""
+    found = _UNDEFINED.fullmatch(str(error))
+    return found[1] if found else None
 
 
 def _path_to(wanted: object, value: object) -> str | None:

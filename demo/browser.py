@@ -11,7 +11,7 @@ from urllib.parse import quote
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from playwright.sync_api import Browser, Locator, Page
+    from playwright.sync_api import Browser, FrameLocator, Locator, Page
 
     from demo.real_airflow import RealAirflow
 
@@ -89,6 +89,13 @@ def graph(page: Page, airflow: RealAirflow, dag_id: str, run_id: str) -> Locator
     shown = page.get_by_role("application")
     shown.get_by_role("link").first.wait_for()
     return shown
+
+
+def reports(page: Page, airflow: RealAirflow) -> FrameLocator:
+    """Open the list of reports from Airflow's navigation, and return the frame that shows it."""
+    visit(page, airflow, "/")
+    page.get_by_role("link", name="SalesBlink reports").click()
+    return page.frame_locator("iframe[title='SalesBlink reports']")
 
 
 def task_log(page: Page, airflow: RealAirflow, dag_id: str, run_id: str, task_id: str) -> Locator:

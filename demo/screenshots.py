@@ -5,16 +5,17 @@ Only times and ids differ from one run to the next.
 
 from __future__ import annotations
 
+import json
 import os
 import shutil
 import sys
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from airflow_provider_salesblink.client import SalesBlinkClient
-from airflow_provider_salesblink.sandbox import Sandbox
+from airflow_provider_salesblink.sandbox import History, Sandbox
 from demo import browser, ui
 from demo.real_airflow import AIRFLOW_3, RealAirflow
 
@@ -41,6 +42,19 @@ from airflow_provider_salesblink.operators.prospects import AddProspectOperator
 with DAG("{REFUSED}", schedule=None, start_date=datetime(2026, 1, 1)):
     AddProspectOperator(
         task_id="add", campaign_id="spring-2027", data={{"Email": "{ADDRESS}"}}, salesblink_conn_id="old_account"
+    )
+"""
+REPORT = "campaign_report"
+CAMPAIGN = "spring-2027"
+REPORT_DAG = f"""
+from datetime import datetime
+from airflow.providers.common.compat.sdk import DAG, conf
+from airflow_provider_salesblink.operators.results import CampaignReportOperator
+
+with DAG("{REPORT}", schedule=None, start_date=datetime(2026, 1, 1)):
+    CampaignReportOperator(
+        task_id="write", campaign_id="{CAMPAIGN}", output_path=conf.get("salesblink", "reports_path") + "/spring.html",
+        salesblink_conn_id="results",
     )
 """
 
@@ -114,11 +128,12 @@ def main() -> int:
 
 @contextmanager
 def open_studio(home: Path) -> Iterator[Studio]:
-    """Run Airflow and the sandboxes, and start two DAGs: one succeeds, and one fails because its key is wrong."""
+    """Run Airflow and the sandboxes, and start three DAGs: one fails because its key is wrong."""
     with Sandbox(seed="demo") as sandbox, Sandbox(seed="demo") as other, _airflow(home, sandbox) as airflow:
         ui.connect(airflow, sandbox)
+        sandbox.fill_events(History(events=2_000, late=0, future=0))
         there = Studio(airflow, sandbox, other)
-        for dag_id in (LEADS, REFUSED):
+        for dag_id in (LEADS, REFUSED, REPORT):
             there.start(dag_id)
         yield there
 
@@ -127,11 +142,18 @@ def _airflow(home: Path, sandbox: Sandbox) -> RealAirflow:
     airflow = RealAirflow(home, {})
     for name in (f"{LEADS}.py", "leads.csv"):
         shutil.copy(ROOT / "dags_examples" / name, airflow.dags)
-    (airflow.dags / f"{REFUSED}.py").write_text(FAILING_DAG)
-    airflow.environment["AIRFLOW_CONN_OLD_ACCOUNT"] = (
-        f'{{"conn_type": "salesblink", "host": "{sandbox.url}", "password": "{OLD_KEY}"}}'
-    )
+    for name, text in ((REFUSED, FAILING_DAG), (REPORT, REPORT_DAG)):
+        (airflow.dags / f"{name}.py").write_text(text)
+    airflow.environment |= {
+        "AIRFLOW_CONN_OLD_ACCOUNT": _connection(sandbox.url, OLD_KEY),
+        "AIRFLOW_CONN_RESULTS": _connection(sandbox.url, sandbox.key, api_version="v1", reads_per_minute=0),
+        "AIRFLOW__SALESBLINK__REPORTS_PATH": f"file://{home}/reports",
+    }
     return airflow
+
+
+def _connection(url: str, key: str, **extra: Any) -> str:
+    return json.dumps({"conn_type": "salesblink", "host": url, "password": key, "extra": extra})
 
 
 def _connection_form(page: Page, studio: Studio) -> Locator:
@@ -158,6 +180,14 @@ def _failed_log(page: Page, studio: Studio) -> Page:
     # Tracebacks contain paths of this machine.
     log.locator("details").evaluate_all("tracebacks => tracebacks.forEach(each => each.open = false)")
     page.get_by_text("Log message source details").scroll_into_view_if_needed()
+    return page
+
+
+def _report(page: Page, studio: Studio) -> Page:
+    studio.ended(REPORT)
+    shown = browser.reports(page, studio.airflow)
+    shown.get_by_role("link", name="Spring").click()
+    shown.get_by_role("heading", name="Over time").wait_for()
     return page
 
 
@@ -193,6 +223,7 @@ PICTURES = (
     Picture("sandbox-page.png", _sandbox_page, 1120, 900),
     Picture("example-graph.png", _example_graph, 1440, 700),
     Picture("failed-task.png", _failed_log, 1280, 600),
+    Picture("report.png", _report, 1280, 900),
 )
 
 

@@ -9,8 +9,9 @@ import sys
 _LOADED = """
 import json, sys
 from airflow.providers.common.compat.sdk import (
-    AirflowFailException, BaseHook, BaseNotifier, BaseOperator, BaseOperatorLink, BaseSensorOperator, ObjectStoragePath,
-    XCom, conf, mask_secret)
+    AirflowFailException, AirflowPlugin, BaseHook, BaseNotifier, BaseOperator, BaseOperatorLink, BaseSensorOperator,
+    ObjectStoragePath, XCom, conf, mask_secret)
+from airflow.providers.common.compat import version_compat
 before = set(sys.modules)
 import airflow_provider_salesblink.provider_info
 airflow_provider_salesblink.provider_info.get_provider_info()
@@ -28,6 +29,7 @@ import airflow_provider_salesblink.operators.results
 import airflow_provider_salesblink.operators.sequences
 import airflow_provider_salesblink.operators.snapshots
 import airflow_provider_salesblink.operators.team
+import airflow_provider_salesblink.plugins.reports
 import airflow_provider_salesblink.sensors.campaigns
 import airflow_provider_salesblink.sensors.prospects
 print(json.dumps(sorted(set(sys.modules) - before)))

@@ -46,7 +46,8 @@ def test_airflows_providers_manager_offers_the_rest(airflow_database: None) -> N
 
     manager = ProvidersManager()
 
-    assert "airflow_provider_salesblink.links.CampaignLink" in manager.extra_links_class_names
+    links = {f"airflow_provider_salesblink.links.{name}" for name in ("CampaignLink", "ReportLink")}
+    assert links <= set(manager.extra_links_class_names)
     assert "airflow_provider_salesblink.notifications.campaigns.PauseCampaignNotifier" in manager.notification
     assert {f"airflow_provider_salesblink.triggers.{name}" for name in ("campaigns", "events", "prospects")} <= {
         info.trigger_class_name for info in manager.trigger

@@ -90,7 +90,7 @@ class SalesBlinkClient:
             raise InvalidInputError(f"hash_key is a {type(hash_key).__name__}: pass a text.")
         api = _APIS[str(api_version)]
         self.addresses = AddressHash(hash_key, api_key=key)
-        self._root = root
+        self.base_url = root
         self.shared = store_location(pacing_url, key=key, base_url=root)
         self.has_pacing_url = bool(pacing_url)
         self.timeout = timeout
@@ -131,7 +131,7 @@ class SalesBlinkClient:
         self.prospects.adds_refused = "" if dry_run else adds_refused
 
     def __repr__(self) -> str:
-        return f"SalesBlinkClient(base_url={self._root!r})"
+        return f"SalesBlinkClient(base_url={self.base_url!r})"
 
     def __enter__(self) -> Self:
         return self

@@ -13,7 +13,7 @@ from airflow.providers.common.compat.sdk import (
     BaseOperator,
 )
 
-from airflow_provider_salesblink.argument_types import json_argument, normalize_arguments
+from airflow_provider_salesblink.argument_types import check_seconds, json_argument, normalize_arguments
 from airflow_provider_salesblink.assets import SCHEME
 from airflow_provider_salesblink.connection_form import DEFAULT_CONN_ID, InvalidConnectionError
 from airflow_provider_salesblink.executor_check import why_adds_are_refused
@@ -63,6 +63,7 @@ class SalesBlinkOperator(SalesBlinkTaskMixin, BaseOperator):
 
     def __init__(self, *, salesblink_conn_id: str = DEFAULT_CONN_ID, max_wait: float = 3600, **kwargs: Any) -> None:
         super().__init__(**kwargs)
+        check_seconds("max_wait", max_wait)
         self.salesblink_conn_id = salesblink_conn_id
         self.max_wait = max_wait
         self.owner_name: str | None = None

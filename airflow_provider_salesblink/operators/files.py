@@ -84,7 +84,7 @@ def write_lines(path: str, lines: Iterable[str], argument: str = "output_path") 
     :raises AirflowFailException: the file cannot be written, and a retry would not help.
     """
     with ExitStack() as stack:
-        with fail_for_good(argument, path):
+        with fail_for_good(argument, path, is_new=True):
             file = stack.enter_context(_new_file(path))
         for line in lines:
             file.write(line)
@@ -299,13 +299,17 @@ def read_columns(data: object) -> object:
 
 
 @contextmanager
-def fail_for_good(argument: str, path: str) -> Iterator[None]:
-    """Raise AirflowFailException, with the argument's name, for file errors that a retry would repeat."""
+def fail_for_good(argument: str, path: str, *, is_new: bool = False) -> Iterator[None]:
+    """Raise AirflowFailException, with the argument's name, for file errors that a retry would repeat.
+
+    :param is_new: whether the file is to be written.
+    """
     try:
         yield
     except FileNotFoundError:
         where = " on this worker" if _is_local(ObjectStoragePath(path)) else ""
-        why = f"FileNotFoundError); it does not exist{where}, and every worker must be able to use this path"
+        what = "no file can be created there" if is_new else f"it does not exist{where}"
+        why = f"FileNotFoundError); {what}, and every worker must be able to use this path"
     except (PermissionError, IsADirectoryError, NotADirectoryError) as error:
         why = f"{type(error).__name__}); every worker must be able to use this path"
     except (ImportError, ValueError) as error:

@@ -1,4 +1,4 @@
-"""The operator that writes what came of a campaign as a page for people to read."""
+"""The operator that writes the results of a campaign as a page for people to read."""
 
 from __future__ import annotations
 
@@ -6,22 +6,31 @@ from contextlib import closing, contextmanager
 from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import PurePosixPath
-from typing import TYPE_CHECKING, Any, get_args
+from typing import TYPE_CHECKING, Any
 
-from airflow.providers.common.compat.sdk import AirflowFailException, ObjectStoragePath
+from airflow.providers.common.compat.sdk import ObjectStoragePath
+from airflow.providers.common.compat.version_compat import AIRFLOW_V_3_1_PLUS
 
 from airflow_provider_salesblink.argument_types import path_text
-from airflow_provider_salesblink.choices import FeedName
-from airflow_provider_salesblink.links import ALL, CampaignLink, campaign_page
+from airflow_provider_salesblink.choices import ALL
+from airflow_provider_salesblink.links import CampaignLink, ReportLink, campaign_page_of
 from airflow_provider_salesblink.operators.base import SalesBlinkOperator, outcome
-from airflow_provider_salesblink.operators.files import check_path, fail_for_good, open_bytes, write_lines
+from airflow_provider_salesblink.operators.files import check_path, write_lines
+from airflow_provider_salesblink.operators.report_files import (
+    csv_path_of,
+    data_files,
+    events_folder,
+    outcome_files,
+    rows_of,
+)
 
 if TYPE_CHECKING:
     import os
     from collections.abc import Iterator, Sequence
 
     from airflow_provider_salesblink.client import SalesBlinkClient
-    from airflow_provider_salesblink.results.figures import EventTally, Figures
+    from airflow_provider_salesblink.results.figures import Added, EventTally, Figures
+    from airflow_provider_salesblink.results.folder_contents import FolderContents
     from airflow_provider_salesblink.results.windows import Window
 
     Row = dict[str, Any]
@@ -41,8 +50,8 @@ class CampaignReportOperator(SalesBlinkOperator):
     campaign's name is not in them. Without it they come from SalesBlink's API v1: for all campaigns its own totals, in
     a few requests; for one campaign its events, 100 a request.
 
-    XCom: ``outcome`` "reported", ``path``, ``csv_path``, ``campaign_id`` if there is one, the counts ``sent``,
-    ``opens``, ``clicks``, ``replies``, ``bounces`` and ``unsubscribes``, and where they are known ``people_mailed`` and
+    XCom: ``outcome`` "reported", ``path``, ``csv_path``, ``campaign_id`` if there is one, and where they are known the
+    counts ``sent``, ``opens``, ``clicks``, ``replies``, ``bounces``, ``unsubscribes``, ``people_mailed`` and
     ``people_added``.
 
     :param output_path: the page to write, whose name ends in ``.html`` (any object storage; templated). The CSV file
@@ -67,7 +76,7 @@ class CampaignReportOperator(SalesBlinkOperator):
         "until",
         "salesblink_conn_id",
     )
-    operator_extra_links = (CampaignLink(),)
+    operator_extra_links = (CampaignLink(), *((ReportLink(),) if AIRFLOW_V_3_1_PLUS else ()))
 
     def __init__(
         self,
@@ -84,6 +93,7 @@ class CampaignReportOperator(SalesBlinkOperator):
         self.output_path: str = path_text(output_path)
         self.campaign_id = campaign_id
         self.events_path: str | None = path_text(events_path)
+        self._contents: FolderContents | None = None
         self.outcomes_path: str | None = path_text(outcomes_path)
         self.since = since
         self.until = until
@@ -93,15 +103,16 @@ class CampaignReportOperator(SalesBlinkOperator):
         from airflow_provider_salesblink.client import validation
 
         check_path(self.output_path)
-        csv_path = _csv_path(self.output_path)
+        csv_path = csv_path_of(self.output_path)
         wanted = None if self.campaign_id in (None, ALL) else validation.identifier("campaign_id", self.campaign_id)
         now = datetime.now(UTC)
         window = self._window(now)
         if wanted is None and self.events_path is None:
-            figures, title = self._of_workspace(client, _before(window, now)), "All campaigns"
+            names: dict[str, str] = {}
+            figures = self._of_workspace(client, _before(window, now))
         else:
-            figures, title = self._of_events(client, wanted, window, now)
-        self._write(figures, wanted, title, csv_path)
+            figures, names = self._of_events(client, wanted, window, now)
+        self._write(client, figures, wanted, names, csv_path)
         campaign = {} if wanted is None else {"campaign_id": wanted}
         return outcome("reported", **{"path": self.output_path, "csv_path": csv_path, **campaign, **_counts(figures)})
 
@@ -113,7 +124,10 @@ class CampaignReportOperator(SalesBlinkOperator):
         if since and since > now:
             raise InvalidInputError(f"since is {since.isoformat()}, which is in the future: give a time before now.")
         if since and until and since >= until:
-            raise InvalidInputError("since is not before until, so the report would have no time: swap or change them.")
+            raise InvalidInputError(
+                f"since is {since.isoformat()}, and until is {until.isoformat()}: since must be before until, "
+                "which is not included."
+            )
         return Window(since, until or _FOREVER)
 
     # Figures from SalesBlink itself.
@@ -129,10 +143,12 @@ class CampaignReportOperator(SalesBlinkOperator):
 
     def _from_feeds(self, client: SalesBlinkClient, campaign_id: str, window: Window) -> Iterator[Row]:
         from airflow_provider_salesblink.loading.progress import in_words, seconds_for
+        from airflow_provider_salesblink.results.known_campaign import naming_campaign
         from airflow_provider_salesblink.results.report_sources import campaign_events, requests_for
 
         with _explained():
-            requests = requests_for(client, campaign_id)
+            with naming_campaign(campaign_id):
+                requests = requests_for(client, campaign_id)
             rate = client.reads_per_minute
             self.log.info(
                 "Reading the events of campaign %s takes up to about %s requests%s. To read them once for all reports, "
@@ -146,51 +162,58 @@ class CampaignReportOperator(SalesBlinkOperator):
 
     def _of_events(
         self, client: SalesBlinkClient, wanted: str | None, window: Window, now: datetime
-    ) -> tuple[Figures, str]:
+    ) -> tuple[Figures, dict[str, str]]:
         from airflow_provider_salesblink.results.event_files import OUTCOME_COLUMNS
-        from airflow_provider_salesblink.results.figures import EventTally
+        from airflow_provider_salesblink.results.events import EventRows
+        from airflow_provider_salesblink.results.figures import EventTally, measures_of
 
-        tally = EventTally(window, wanted, lambda address: client.addresses.digest(address).hex())
+        tally = EventTally(window, wanted, EventRows(client.addresses).reference)
         with closing(tally):
             if self.events_path is not None:
-                tally.add(self._from_files(window), now)
+                tally.add(self._from_files(wanted, window), now)
             elif wanted is not None:
                 tally.add(self._from_feeds(client, wanted, _before(window, now)), now)
             if self.outcomes_path is not None:
-                outcomes = _files("outcomes_path", self.outcomes_path)
-                tally.add_outcomes(_rows("outcomes_path", outcomes, OUTCOME_COLUMNS))
+                files = outcome_files(self.outcomes_path)
+                tally.add_outcomes(rows_of("outcomes_path", files, OUTCOME_COLUMNS))
             names = self._names(client, wanted, tally)
-            figures = tally.figures(names, "first_mails" if self.outcomes_path is None else "outcomes")
-            return figures, "All campaigns" if wanted is None else tally.name(wanted) or names[wanted]
+            missing = self._contents.missing(wanted) if self._contents else []
+            added: Added | None = "outcomes" if self.outcomes_path is not None else "first_mails"
+            figures = tally.figures(names, None if added == "first_mails" and "sent" in missing else added)
+            unknown = frozenset(measure for feed in missing for measure in measures_of(feed))
+            return replace(figures, missing=unknown), names
 
-    def _from_files(self, window: Window) -> Iterator[Row]:
+    def _from_files(self, wanted: str | None, window: Window) -> Iterator[Row]:
         from airflow_provider_salesblink.results.event_files import EVENT_COLUMNS, may_overlap
+        from airflow_provider_salesblink.results.folder_contents import contents_of
 
         path = str(self.events_path)
-        if not _is_folder(path, "events_path"):
-            raise AirflowFailException(
-                f"events_path {path!r} is not a folder that this worker can see. Pass the output_path of "
-                "ExtractEventsOperator, or leave events_path out to read SalesBlink itself (API v1)."
-            )
-        folders = [ObjectStoragePath(path) / feed for feed in get_args(FeedName)]
-        files = [file for folder in folders if folder.is_dir() for file in _data_files(folder)]
+        self._contents = contents_of(events_folder(path), path)
+        if wanted is not None:
+            self._contents.check_campaign(wanted)
+        folders = [ObjectStoragePath(path) / feed for feed in self._contents.feeds(wanted)]
+        files = [file for folder in folders if folder.is_dir() for file in data_files(folder)]
         files = [file for file in files if may_overlap(file.name, window)]
         self.log.info("Event files to read: %s.", f"{len(files):,}")
-        return _rows("events_path", files, EVENT_COLUMNS)
+        return rows_of("events_path", files, EVENT_COLUMNS)
 
     def _names(self, client: SalesBlinkClient, wanted: str | None, tally: EventTally) -> dict[str, str]:
-        """Return the names of the campaigns to show, where their events have none."""
+        """Return the names of the campaigns to show; those that neither the events nor SalesBlink show are missing."""
         from airflow_provider_salesblink.client import NotFoundError
         from airflow_provider_salesblink.results.figures import clean_name
+        from airflow_provider_salesblink.results.known_campaign import naming_campaign
         from airflow_provider_salesblink.results.report_sources import campaign_names
 
         unnamed = tally.unnamed()
+        only = (self._contents and self._contents.only_campaigns) or ()
+        named = {each: name for each in (*only, wanted) if each and (name := tally.name(each))}
         if wanted is None:
-            return campaign_names(client, unnamed)
-        if tally.name(wanted):
-            return {}
+            return named | campaign_names(client, {*unnamed, *only} - named.keys())
+        if wanted in named:
+            return named
         try:
-            name = client.campaigns.get(wanted)["name"]
+            with naming_campaign(wanted):
+                name = client.campaigns.get(wanted)["name"]
         except NotFoundError:
             # It was deleted, but what it did remains.
             if wanted not in unnamed:
@@ -200,49 +223,39 @@ class CampaignReportOperator(SalesBlinkOperator):
 
     # Writing.
 
-    def _write(self, figures: Figures, campaign_id: str | None, title: str, csv_path: str) -> None:
+    def _write(
+        self, client: SalesBlinkClient, figures: Figures, campaign_id: str | None, names: dict[str, str], csv_path: str
+    ) -> None:
         from airflow_provider_salesblink.results.report_csv import csv_lines
+        from airflow_provider_salesblink.results.report_notes import notes_of, title_of
         from airflow_provider_salesblink.results.report_page import Heading, page
         from airflow_provider_salesblink.results.windows import parse_time
 
+        contents, since = self._contents, parse_time("since", self.since)
         heading = Heading(
-            title=title,
+            title=title_of(campaign_id, contents, names),
             campaign_id=campaign_id,
-            since=parse_time("since", self.since),
+            since=since,
             until=parse_time("until", self.until),
             csv_name=PurePosixPath(csv_path).name,
             data_until=self._data_until(campaign_id),
+            notes=notes_of(contents, campaign_id, since, names) if contents else [],
         )
         # The page last: anyone who sees it finds the CSV file that it names.
-        write_lines(csv_path, csv_lines(figures, title))
-        write_lines(self.output_path, [page(figures, heading, _link)])
+        write_lines(csv_path, csv_lines(figures, heading.title), "output_path (its CSV file)")
+        write_lines(self.output_path, [page(figures, heading, campaign_page_of(client.base_url))])
 
     def _data_until(self, campaign_id: str | None) -> datetime | None:
         from airflow_provider_salesblink.results.event_files import extracted_until
-        from airflow_provider_salesblink.results.folder import Folder
 
-        if self.events_path is None:
-            return None
-        found = ObjectStoragePath(self.events_path)
-        return extracted_until(Folder(found.fs, found.path), campaign_id)
-
-
-def _csv_path(path: str) -> str:
-    """Return the path of the CSV file next to a page.
-
-    :raises AirflowFailException: the page's name does not end as one.
-    """
-    stem, dot, end = path.rpartition(".")
-    if not dot or end.lower() not in ("html", "htm"):
-        raise AirflowFailException(f"output_path {path!r} is the path of the page: let it end in '.html'.")
-    return f"{stem}.csv"
+        return None if self.events_path is None else extracted_until(events_folder(self.events_path), campaign_id)
 
 
 def _counts(figures: Figures) -> dict[str, Any]:
     from airflow_provider_salesblink.results.figures import ADDED, MEASURES
 
-    found = {name: figures.total.events[name] for name in MEASURES}
-    if figures.total.people is not None:
+    found = {name: figures.total.events[name] for name in MEASURES if name not in figures.missing}
+    if figures.total.people is not None and "sent" in found:
         found["people_mailed"] = figures.total.people["sent"]
     if figures.added == "outcomes":
         found["people_added"] = figures.total.events[ADDED]
@@ -251,45 +264,6 @@ def _counts(figures: Figures) -> dict[str, Any]:
 
 def _before(window: Window, now: datetime) -> Window:
     return replace(window, until=min(window.until, now))
-
-
-def _link(campaign_id: str) -> str:
-    return "" if "@" in campaign_id else campaign_page(campaign_id)
-
-
-def _is_folder(path: str, argument: str) -> bool:
-    if path.strip() in ("", "None"):
-        raise AirflowFailException(
-            f"{argument} is {path!r}: its template found nothing. Leave it out if there is none."
-        )
-    with fail_for_good(argument, path):
-        return bool(ObjectStoragePath(path).is_dir())
-
-
-def _files(argument: str, path: str) -> list[ObjectStoragePath]:
-    """Return a file, or the data files of a folder."""
-    found = ObjectStoragePath(path)
-    return _data_files(found) if _is_folder(path, argument) else [found]
-
-
-def _data_files(folder: ObjectStoragePath) -> list[ObjectStoragePath]:
-    from airflow_provider_salesblink.results.event_files import is_data_file
-
-    return sorted((each for each in folder.iterdir() if is_data_file(each.name)), key=lambda each: each.name)
-
-
-def _rows(argument: str, files: list[ObjectStoragePath], columns: tuple[str, ...]) -> Iterator[Row]:
-    """Yield the rows of files. Errors about their content name the file."""
-    from airflow_provider_salesblink.client import InvalidInputError
-    from airflow_provider_salesblink.client.redaction import redacted
-    from airflow_provider_salesblink.results.event_files import read_rows
-
-    for each in files:
-        with open_bytes(str(each), argument) as file:
-            try:
-                yield from read_rows(file, each.name, columns)
-            except InvalidInputError as error:
-                raise InvalidInputError(f"{argument}: {redacted(str(each))!r} cannot be read. {error}") from None
 
 
 @contextmanager

@@ -6,8 +6,8 @@ from typing import TYPE_CHECKING, Any, get_args
 
 from airflow.providers.common.compat.sdk import AirflowFailException, ObjectStoragePath
 
-from airflow_provider_salesblink.argument_types import path_text
-from airflow_provider_salesblink.choices import FeedName, FileFormat, PeopleAs
+from airflow_provider_salesblink.argument_types import check_flag, path_text
+from airflow_provider_salesblink.choices import ALL, FeedName, FileFormat, PeopleAs
 from airflow_provider_salesblink.links import CampaignLink
 from airflow_provider_salesblink.operators.asset_cursors import AssetCursors
 from airflow_provider_salesblink.operators.base import SalesBlinkOperator, one_of, outcome
@@ -55,7 +55,7 @@ class ExtractEventsOperator(SalesBlinkOperator):
 
     :param feeds: some of "sent", "opens", "clicks", "replies" and "reports" (bounces, unsubscribes and errors), or one.
     :param output_path: the folder for the files (any object storage; templated).
-    :param campaign_id: the sequence whose events to extract (templated); None for all.
+    :param campaign_id: the campaign (sequence) whose events to extract (templated); None or "all" for all.
     :param since: where the first run begins: ISO text (templated) or a ``datetime`` with a time zone.
     :param until: the end of the time to extract, not included, in the same forms; None for now.
     :param lookback: how late an event may arrive, as text such as "3d" or "12h", or as a ``timedelta``.
@@ -65,7 +65,7 @@ class ExtractEventsOperator(SalesBlinkOperator):
     :param bodies: write the texts of replies too.
     :param salesblink_conn_id: the Airflow connection that holds the key (templated).
     :param max_wait: the most seconds that the task may be deferred after 429s.
-    :raises ValueError: ``feeds``, ``file_format`` or ``people`` is not one of the words.
+    :raises ValueError: ``feeds``, ``file_format`` or ``people`` is not one of the words, or ``bodies`` not a boolean.
     """
 
     template_fields: Sequence[str] = ("output_path", "campaign_id", "since", "until", "salesblink_conn_id")
@@ -88,6 +88,7 @@ class ExtractEventsOperator(SalesBlinkOperator):
         super().__init__(**kwargs)
         one_of("file_format", file_format, get_args(FileFormat))
         one_of("people", people, get_args(PeopleAs))
+        check_flag("bodies", bodies)
         self.feeds = _feeds(feeds)
         self.output_path: str = path_text(output_path)
         self.campaign_id = campaign_id
@@ -111,14 +112,14 @@ class ExtractEventsOperator(SalesBlinkOperator):
         """Extract the events."""
         from airflow_provider_salesblink.results.extract import Extraction, ExtractOptions
 
-        folder = _folder(self.output_path)
+        folder, campaign_id = _folder(self.output_path), self._wanted()
         options = ExtractOptions(
-            self.feeds, self._plan(), self.campaign_id, self.file_format, self.people, bodies=self.bodies
+            self.feeds, self._plan(), campaign_id, self.file_format, self.people, bodies=self.bodies
         )
-        self._extraction = Extraction(client, folder, self._store(folder), options, self._earlier)
+        self._extraction = Extraction(client, folder, self._store(folder, campaign_id), options, self._earlier)
         try:
             self._extraction.run(self._now)
-        except (FileExistsError, IsADirectoryError, NotADirectoryError, PermissionError) as error:
+        except (FileExistsError, FileNotFoundError, IsADirectoryError, NotADirectoryError, PermissionError) as error:
             raise AirflowFailException(
                 f"output_path {self.output_path!r} cannot be used ({type(error).__name__}: {error.filename}): every "
                 "worker must be able to write files there."
@@ -161,6 +162,8 @@ class ExtractEventsOperator(SalesBlinkOperator):
 
         since, until = parse_time("since", self.since), parse_time("until", self.until)
         lookback = parse_length("lookback", self.lookback)
+        if not lookback:
+            self.log.warning("lookback is 0, so events that arrive late are missed. The default is 3d.")
         if since is not None and until is not None:
             return Plan(since, until, lookback, is_fixed=True)
         start, end = (
@@ -178,17 +181,23 @@ class ExtractEventsOperator(SalesBlinkOperator):
             return Plan(since, min(end, until or end), lookback, redo_from=start)
         return Plan(since, until, lookback)
 
-    def _store(self, folder: Folder) -> CursorStore:
+    def _wanted(self) -> str | None:
+        """Return the id of the only campaign to extract; None for all."""
+        from airflow_provider_salesblink.client import validation
+
+        return None if self.campaign_id in (None, ALL) else validation.identifier("campaign_id", self.campaign_id)
+
+    def _store(self, folder: Folder, campaign_id: str | None) -> CursorStore:
         from airflow_provider_salesblink.results.cursor import CursorFiles
 
         stores: Any = self._context.get("asset_state_store")
         for outlet in self.outlets if stores is not None else ():
             try:
-                return AssetCursors(stores[outlet], self.output_path.rstrip("/"), self.campaign_id)
+                return AssetCursors(stores[outlet], self.output_path.rstrip("/"), campaign_id)
             except (KeyError, TypeError):
                 # An alias has no state.
                 continue
-        return CursorFiles(folder, self.campaign_id)
+        return CursorFiles(folder, campaign_id)
 
 
 def _folder(path: str | None) -> Folder:

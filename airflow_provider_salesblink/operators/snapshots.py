@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any, get_args
 
 from airflow.providers.common.compat.sdk import AirflowFailException
 
-from airflow_provider_salesblink.argument_types import path_text
+from airflow_provider_salesblink.argument_types import check_flag, path_text
 from airflow_provider_salesblink.choices import FileFormat
 from airflow_provider_salesblink.links import CampaignLink
 from airflow_provider_salesblink.operators.base import SalesBlinkOperator, one_of, outcome
@@ -67,6 +67,7 @@ class ListProspectsOperator(SalesBlinkOperator):
         super().__init__(**kwargs)
         if file_format is not None:
             one_of("file_format", file_format, get_args(FileFormat))
+        check_flag("changes_only", changes_only)
         self.campaign_id = campaign_id
         self.output_path: str | None = path_text(output_path)
         self.file_format = file_format
@@ -100,13 +101,15 @@ class ListProspectsOperator(SalesBlinkOperator):
 
     def _write(self, client: SalesBlinkClient, path: str, file_format: FileFormat) -> dict[str, Any]:
         from airflow_provider_salesblink.client import validation
+        from airflow_provider_salesblink.results.known_campaign import naming_campaign
         from airflow_provider_salesblink.results.row_files import check_installed
 
         campaign_id = validation.identifier("campaign_id", self.campaign_id)
         check_ending(path, file_format)
         check_installed(file_format)
         write = self._write_changes if self.changes_only else self._write_snapshot
-        found = write(client, campaign_id, path, file_format)
+        with naming_campaign(campaign_id):
+            found = write(client, campaign_id, path, file_format)
         return outcome("found", campaign_id=campaign_id, **found, path=path)
 
     def _write_snapshot(

@@ -60,6 +60,11 @@ class DayFiles:
     ) -> None:
         self._database.close()
 
+    @property
+    def has_events(self) -> bool:
+        """Return whether there are events to be written."""
+        return bool(self._database.execute("SELECT EXISTS (SELECT * FROM event)").fetchone()[0])
+
     def add(self, row: Row) -> bool:
         """Keep an event to be written; return whether it was not kept yet."""
         line = json_line(row).encode()
@@ -84,7 +89,7 @@ class DayFiles:
 
     def _drop_what_is_there(self, window: Window) -> None:
         """Forget the events that the files have. All days count, because an event's time may have changed."""
-        if not self._database.execute("SELECT EXISTS (SELECT * FROM event)").fetchone()[0]:
+        if not self.has_events:
             return
         # Once is enough: later writes know the events of earlier ones, and each file is read again when it changes.
         for day in () if self._has_read else self._days(window):

@@ -67,7 +67,7 @@ def read_rows(file: IO[bytes], name: str, columns: tuple[str, ...]) -> Iterator[
 
     :param name: the file's name, which says how it is written.
     :param columns: the columns that each row must have. Others need not be there, and are not read from Parquet.
-    :raises InvalidInputError: the file is damaged, or a row has not these columns. The error shows nothing of a row.
+    :raises InvalidInputError: the file is damaged, or a row lacks one of these columns. The error does not show a row.
     """
     try:
         if name.endswith(".parquet"):
@@ -79,15 +79,15 @@ def read_rows(file: IO[bytes], name: str, columns: tuple[str, ...]) -> Iterator[
 
 
 def _of_lines(lines: IO[bytes] | gzip.GzipFile, columns: tuple[str, ...]) -> Iterator[Row]:
-    required = set(columns)
     # On Airflow 2, a file of a storage cannot be iterated over.
     for number, line in enumerate(iter(lines.readline, b""), start=1):
         try:
             row = json.loads(line)
         except ValueError:
             raise InvalidInputError(f"Its line {number} is not JSON, so it may be damaged or cut off.") from None
-        if not isinstance(row, dict) or not required <= row.keys():
-            raise InvalidInputError(f"Its line {number} has not the columns {', '.join(columns)}.")
+        missing = [each for each in columns if not isinstance(row, dict) or each not in row]
+        if missing:
+            raise InvalidInputError(f"Its line {number} lacks the columns {', '.join(missing)}.")
         yield row
 
 
@@ -102,7 +102,7 @@ def _of_parquet(file: IO[bytes], columns: tuple[str, ...]) -> Iterator[Row]:
         table = ParquetFile(file, pre_buffer=False)
     except ValueError as error:
         raise InvalidInputError(f"It is not Parquet, or damaged or cut off ({type(error).__name__}).") from None
-    if not set(columns) <= set(table.schema_arrow.names):
-        raise InvalidInputError(f"It has not the columns {', '.join(columns)}.")
+    if missing := [each for each in columns if each not in table.schema_arrow.names]:
+        raise InvalidInputError(f"It lacks the columns {', '.join(missing)}.")
     for batch in table.iter_batches(batch_size=_BATCH, columns=list(columns), use_threads=False):
         yield from batch.to_pylist()

@@ -40,18 +40,28 @@ class EventRows:
     :param people: ``hash`` for a person's hash, ``address`` for the address too, ``none`` for neither. Unless it is
         ``address``, addresses in all other texts are replaced.
     :param bodies: whether the texts of replies are kept.
+    :param campaign_id: the campaign whose events were asked for. An event that shows no campaign is of this one.
     """
 
-    def __init__(self, address_hash: AddressHash, people: PeopleAs = "hash", *, bodies: bool = False) -> None:
+    def __init__(
+        self,
+        address_hash: AddressHash,
+        people: PeopleAs = "hash",
+        *,
+        bodies: bool = False,
+        campaign_id: str | None = None,
+    ) -> None:
         self._hash = address_hash
         self._people = people
         self._bodies = bodies
+        self._campaign_id = campaign_id
 
     def row(self, feed: FeedName, event: Row) -> Row:
         """Return the row of an event, with the columns in :data:`COLUMNS`."""
         email = _text(event.get("email"))
         taken = {column: _first_name(event, names) for column, names in _SOURCES.items()}
         found = {column: _text(event.get(name or "")) for column, name in taken.items()}
+        found["sequence_id"] = found["sequence_id"] or self._campaign_id
         used = {"time", *taken.values(), *(name for name in ("id", "_id", "email", "body") if _text(event.get(name)))}
         may_have_body = self._bodies if feed == "replies" else self._bodies or _is_reported(event)
         return {

@@ -7,19 +7,28 @@ from dataclasses import asdict, dataclass, field
 from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Any
 
-from airflow_provider_salesblink.client.errors import RateLimitedError, SalesBlinkError, UnsupportedByApiError
+from airflow_provider_salesblink.client.errors import (
+    AuthenticationError,
+    RateLimitedError,
+    SalesBlinkError,
+    UnsupportedByApiError,
+)
 from airflow_provider_salesblink.loading.progress import in_words, seconds_for
 from airflow_provider_salesblink.results.changed_days import ChangedDays
 from airflow_provider_salesblink.results.cursor import Cursor, Position
 from airflow_provider_salesblink.results.day_files import DayFiles
+from airflow_provider_salesblink.results.event_files import is_data_file
 from airflow_provider_salesblink.results.events import REPORTED, EventRows
 from airflow_provider_salesblink.results.feed_reader import FeedReader
+from airflow_provider_salesblink.results.feed_record import load_record, record_of, save_record
+from airflow_provider_salesblink.results.known_campaign import naming_campaign
 from airflow_provider_salesblink.results.windows import (
     EVENTS_PER_PAGE,
     Density,
     Plan,
     Window,
     expected_pages,
+    in_utc,
     is_trusted,
     parts,
 )
@@ -30,6 +39,7 @@ if TYPE_CHECKING:
     from airflow_provider_salesblink.choices import FeedName, FileFormat, PeopleAs
     from airflow_provider_salesblink.client import SalesBlinkClient
     from airflow_provider_salesblink.results.cursor import CursorStore
+    from airflow_provider_salesblink.results.feed_record import FeedRecord
     from airflow_provider_salesblink.results.folder import Folder
 
 log = logging.getLogger(__name__)
@@ -118,7 +128,7 @@ class Extraction:
         :raises InvalidInputError: an option, the cursor or a file cannot be used.
         :raises SalesBlinkError: a call failed. What was read before is written.
         """
-        _require_feeds(self._client)
+        _require_feeds(self._client, self._options.feeds)
         if not self._folder.is_atomic:
             log.warning(
                 "The storage of output_path may not replace a file in one step. So each file is first written "
@@ -130,6 +140,7 @@ class Extraction:
                 self._folder.repair(feed)
         self.now = now = now or datetime.now(UTC)
         windows = {feed: self._window(feed, now) for feed in self.reports}
+        self._check_records()
         expected = self._expected(windows)
         self._log_estimate(windows, expected)
         for feed, window in windows.items():
@@ -137,7 +148,7 @@ class Extraction:
                 self._extract(feed, window, expected[feed])
             log.info(
                 "%s from %s to %s: %s events read, %s of them new.",
-                feed, window.since or "the first event", window.until,
+                feed, in_utc(window.since) if window.since else "the first event", in_utc(window.until),
                 f"{self.reports[feed].read:,}", f"{self.reports[feed].new:,}",
             )  # fmt: skip
 
@@ -158,7 +169,7 @@ class Extraction:
             log.warning(
                 "The cursor of %s is in the future, at %s: a clock was wrong. So it is not known what has been "
                 "extracted, and everything since the beginning is read again. Nothing is written twice.",
-                feed, position.until,
+                feed, in_utc(position.until),
             )  # fmt: skip
         window = self._options.plan.window(now, position.until if position else None)
         done = self.reports[feed].done_until
@@ -167,10 +178,35 @@ class Extraction:
         # An earlier part of this run has written everything before.
         return Window(max(datetime.fromisoformat(done), window.since or datetime.min.replace(tzinfo=UTC)), window.until)
 
+    def _check_records(self) -> None:
+        """Check that the files are of the same key, and that a campaign that they do not hold yet exists."""
+        wanted, own = self._options.campaign_id, self._own_record()
+        records = {feed: load_record(self._folder, feed) for feed in self.reports}
+        for feed, earlier in records.items():
+            if earlier is not None:
+                own.check(earlier, feed)
+        known = {each for earlier in records.values() if earlier for each in earlier.campaigns or ()}
+        if wanted is None or wanted in known or self._has_cursor():
+            return
+        # SalesBlink returns no events for an unknown campaign, and no error.
+        with naming_campaign(wanted):
+            self._client.campaigns.get(wanted)
+
+    def _has_cursor(self) -> bool:
+        return not self._options.plan.is_fixed and any(map(self._cursor.position, self.reports))
+
+    def _own_record(self) -> FeedRecord:
+        return record_of(self._client.addresses, self._options.people, self._options.campaign_id)
+
+    def _save_record(self, feed: FeedName) -> None:
+        with self._folder.locked():
+            has_files = any(is_data_file(name) or name == "_cursor.json" for name in self._folder.names(feed))
+            save_record(self._folder, feed, self._own_record(), has_files=has_files)
+
     def _extract(self, feed: FeedName, window: Window, expected: list[Density]) -> None:
         options = self._options
         is_whole = self.reports[feed].done_until is None
-        rows = EventRows(self._client.addresses, options.people, bodies=options.bodies)
+        rows = EventRows(self._client.addresses, options.people, bodies=options.bodies, campaign_id=options.campaign_id)
         reader = FeedReader(self._client, feed, options.campaign_id)
         with DayFiles(self._folder, feed, options.file_format) as files:
             whole = parts(window, expected)
@@ -194,6 +230,8 @@ class Extraction:
             self._remember(feed, window)
 
     def _write(self, feed: FeedName, files: DayFiles, window: Window, done: datetime | None, read: int) -> None:
+        if done is not None or files.has_events:
+            self._save_record(feed)
         days = files.write(window)
         if done is not None:
             self.reports[feed].add(read, days, done)
@@ -235,7 +273,7 @@ class Extraction:
         since = None if None in starts else min(each for each in starts if each is not None)
         try:
             return self._client.analytics.daily(since, max(each.until for each in windows), "UTC")
-        except RateLimitedError:
+        except (RateLimitedError, AuthenticationError):
             raise
         except SalesBlinkError as error:
             log.info("SalesBlink's totals by day cannot be read, so the time that this takes is unknown: %s", error)
@@ -250,8 +288,10 @@ class Extraction:
         per_minute = self._client.reads_per_minute
         seconds = seconds_for(requests, per_minute)
         log.info(
-            "Reading %s takes about %s requests of up to %s events: %s.",
-            ", ".join(windows), f"{requests:,}", EVENTS_PER_PAGE,
+            "Reading %s takes %s %s requests of up to %s events: %s.",
+            ", ".join(windows),
+            # SalesBlink's totals are those of all campaigns.
+            "about" if self._options.campaign_id is None else "at most about", f"{requests:,}", EVENTS_PER_PAGE,
             f"about {in_words(seconds)} at {per_minute} a minute" if seconds else "no waiting for the limit",
         )  # fmt: skip
 
@@ -270,11 +310,12 @@ def _densities(totals: list[dict[str, Any]], feed: FeedName, until: datetime) ->
     return found
 
 
-def _require_feeds(client: SalesBlinkClient) -> None:
+def _require_feeds(client: SalesBlinkClient, feeds: Sequence[FeedName]) -> None:
     try:
         _ = client.events.sent
-    except UnsupportedByApiError as error:
+    except UnsupportedByApiError:
         raise UnsupportedByApiError(
-            f"{error} What works on the classic API: ListProspectsOperator with changes_only=True, which writes whose "
-            "state changed in a campaign."
+            f"The connection uses SalesBlink's classic API, which does not report events ({', '.join(feeds)}); nothing "
+            "was sent. Set the connection's extra api_version to 'v1'. What works on the classic API: "
+            "ListProspectsOperator with changes_only=True, which writes whose state changed in a campaign."
         ) from None

@@ -12,7 +12,7 @@ from itertools import islice
 from typing import TYPE_CHECKING, Any, Literal
 
 from airflow_provider_salesblink.client.errors import InvalidInputError
-from airflow_provider_salesblink.client.redaction import find_addresses, redacted
+from airflow_provider_salesblink.client.redaction import redacted
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Mapping
@@ -71,6 +71,7 @@ class Figures:
     :param future: events that are left out because their time has not come yet.
     :param undated: events that are left out because they have no time.
     :param is_by_salesblink: whether SalesBlink itself counted, so that nothing is known of single events.
+    :param missing: the measures that are not known, because their feeds were not extracted.
     """
 
     total: Group
@@ -83,6 +84,7 @@ class Figures:
     future: int = 0
     undated: int = 0
     is_by_salesblink: bool = False
+    missing: frozenset[str] = frozenset()
 
     @property
     def is_empty(self) -> bool:
@@ -98,13 +100,13 @@ class EventTally:
 
     :param window: only events in it count.
     :param campaign_id: only this campaign's events count; None for all campaigns.
-    :param hash_address: returns what to show in place of an address that names a mailbox.
+    :param reference: returns what to show as the id of a mailbox, which may be an address.
     """
 
-    def __init__(self, window: Window, campaign_id: str | None, hash_address: Callable[[str], str]) -> None:
+    def __init__(self, window: Window, campaign_id: str | None, reference: Callable[[str | None], str | None]) -> None:
         self._window = window
         self._campaign_id = campaign_id
-        self._hash_address = hash_address
+        self._reference = reference
         self._numbers: dict[str | None, int] = {None: 0}
         self._names: dict[str, tuple[int, str]] = {}
         self._mailboxes: dict[str | None, int] = {}
@@ -191,8 +193,7 @@ class EventTally:
 
     def _number_of_mailbox(self, sender: str | None) -> int:
         if sender not in self._mailboxes:
-            has_address = sender is not None and bool(find_addresses(sender))
-            self._mailboxes[sender] = self._number(self._hash_address(str(sender)) if has_address else sender)
+            self._mailboxes[sender] = self._number(self._reference(sender))
         return self._mailboxes[sender]
 
     def _number(self, text: str | None) -> int:
@@ -270,6 +271,11 @@ def measure_of(row: Row) -> str | None:
     if row["feed"] == "reports":
         return _OF_REPORT.get(str(row.get("message") or "").casefold())
     return _OF_FEED.get(row["feed"])
+
+
+def measures_of(feed: str) -> tuple[str, ...]:
+    """Return the measures that come from a feed."""
+    return tuple(_OF_REPORT.values()) if feed == "reports" else (_OF_FEED[feed],)
 
 
 def by_size(group: Group) -> tuple[int, str, str]:

@@ -54,12 +54,15 @@ def _cells(
     table: str, key: str, name: str, events: Counter[str], people: Counter[str] | None, figures: Figures
 ) -> list[Any]:
     added = "" if figures.added is None else events[ADDED]
-    rates = [share(events[measure], events["sent"]) for measure in ("bounces", "unsubscribes")]
+    rates = [
+        None if figures.missing & {measure, "sent"} else share(events[measure], events["sent"])
+        for measure in ("bounces", "unsubscribes")
+    ]
     return [
         *(table, _plain(key), _plain(name), added),
-        *(events[measure] for measure in MEASURES),
+        *("" if measure in figures.missing else events[measure] for measure in MEASURES),
         *("" if rate is None else f"{rate:.4f}" for rate in rates),
-        *("" if people is None else people[measure] for measure in PEOPLE),
+        *("" if people is None or measure in figures.missing else people[measure] for measure in PEOPLE),
     ]
 
 

@@ -13,7 +13,7 @@ from airflow_provider_salesblink.results.figures import ADDED
 from airflow_provider_salesblink.results.report_charts import HEIGHT, WIDTH, charts, steps
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Sequence
     from datetime import date, datetime
 
     from jinja2 import Template
@@ -22,6 +22,11 @@ if TYPE_CHECKING:
 
 MOST_ROWS = 100
 """Mailboxes or campaigns that the page shows. The CSV file has all."""
+
+GENERATOR = "airflow-provider-salesblink CampaignReportOperator"
+"""What the head of each page names as its writer. Airflow's UI shows only such pages."""
+TITLE_END = " \u2013 campaign report"
+"""The end of each page's title."""
 
 _TITLES = {
     "sent": "Mails sent",
@@ -49,6 +54,7 @@ class Heading:
     :param until: where it ends; None for the newest event.
     :param csv_name: the name of the file with the same figures, in the page's folder.
     :param data_until: until when everything has been extracted; None if that is not known.
+    :param notes: sentences about the files that the figures come from.
     """
 
     title: str
@@ -57,18 +63,20 @@ class Heading:
     until: datetime | None
     csv_name: str
     data_until: datetime | None = None
+    notes: Sequence[str] = ()
 
 
 @dataclass(frozen=True)
 class Stage:
     """A bar of the funnel.
 
+    :param count: None if it is not known.
     :param share: its length, from 0 to 100.
     :param rate: the number in percent of those who were mailed; empty for none.
     """
 
     title: str
-    count: int
+    count: int | None
     share: float
     rate: str
     is_unreliable: bool
@@ -80,8 +88,11 @@ def page(figures: Figures, heading: Heading, link: Callable[[str], str]) -> str:
     :param link: returns the URL of a campaign's page in SalesBlink; empty where there is none.
     """
     titles = ({ADDED: "People added"} if figures.added else {}) | _TITLES
+    titles = {measure: title for measure, title in titles.items() if measure not in figures.missing}
     over_time = steps(figures.days)
     return _template().render(
+        generator=GENERATOR,
+        title_end=TITLE_END,
         figures=figures,
         over_time=over_time,
         heading=heading,
@@ -134,17 +145,18 @@ def _funnel(figures: Figures) -> list[Stage]:
     """Return the funnel's bars: people if it is known who they are, events otherwise."""
     people = figures.total.people
     counts, titles = (figures.total.events, _TITLES) if people is None else (people, _PEOPLE)
-    added = figures.total.events[ADDED]
-    stages: dict[str, tuple[str, int]] = {ADDED: ("People added", added)} if figures.added == "outcomes" else {}
-    stages |= {measure: (titles[measure], counts[measure]) for measure in _PEOPLE}
-    widest = max((count for _, count in stages.values()), default=0) or 1
+    known = {measure: counts[measure] for measure in _PEOPLE if measure not in figures.missing}
+    # Outcomes that cover only a part of the people would make a funnel that widens.
+    if figures.added == "outcomes" and figures.total.events[ADDED] >= known.get("sent", 0):
+        known, titles = {ADDED: figures.total.events[ADDED], **known}, {ADDED: "People added", **titles}
+    widest, mailed = max(known.values(), default=0) or 1, known.get("sent", 0)
     return [
-        Stage(
-            title,
-            count,
-            round(100 * count / widest, 2),
-            "" if measure in (ADDED, "sent") else numbers.percent(count, counts["sent"]),
-            measure == "opens",
-        )
-        for measure, (title, count) in stages.items()
+        _stage(measure, titles[measure], known.get(measure), widest, mailed)
+        for measure in (ADDED, *_PEOPLE)
+        if measure in known or measure in figures.missing
     ]
+
+
+def _stage(measure: str, title: str, count: int | None, widest: int, mailed: int) -> Stage:
+    rate = "" if measure in (ADDED, "sent") or count is None else numbers.percent(count, mailed)
+    return Stage(title, count, round(100 * (count or 0) / widest, 2), rate, measure == "opens")

@@ -52,7 +52,7 @@ def campaign_events(client: SalesBlinkClient, campaign_id: str, window: Window) 
 
     :raises UnsupportedByApiError: the connection uses the classic API.
     """
-    rows = EventRows(client.addresses)
+    rows = EventRows(client.addresses, campaign_id=campaign_id)
     for feed in FEEDS:
         found: dict[str, dict[str, Any]] = {}
         FeedReader(client, feed, campaign_id).read(window, lambda event: _keep(rows.row(feed, event), found))  # noqa: B023

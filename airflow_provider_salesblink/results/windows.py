@@ -124,7 +124,7 @@ class Plan:
     def window(self, now: datetime, cursor: datetime | None) -> Window:
         """Return the window. It ends before now: times in the future never move a cursor.
 
-        :raises InvalidInputError: ``since`` is in the future, or after ``until``.
+        :raises InvalidInputError: ``since`` is in the future, or not before ``until``.
         """
         latest = _in_milliseconds(now - SETTLING_TIME)
         if self.since is not None and self.since > now:
@@ -132,7 +132,9 @@ class Plan:
                 f"since is {self.since.isoformat()}, which is in the future: give a time before now."
             )
         if self.is_fixed and self.since is not None and self.until is not None and self.since > self.until:
-            raise InvalidInputError("since is after until: swap them.")
+            raise InvalidInputError(f"{_both(self.since, self.until)}, which is before: swap them.")
+        if self.is_fixed and self.since is not None and self.since == self.until:
+            raise InvalidInputError(f"{_both(self.since, self.until)}: until is not included, so make it later.")
         until = latest if self.until is None else min(latest, self.until)
         if self.is_fixed or cursor is None or not is_trusted(cursor, now):
             return Window(self.since, until)
@@ -174,13 +176,26 @@ def parse_time(argument: str, value: object) -> datetime | None:
     time = _from_text(value) if isinstance(value, str) else value
     if not isinstance(time, datetime):
         raise InvalidInputError(
-            f"{argument} is {value!r}: give a time in ISO form with a time zone, such as 2026-11-25T08:00:00+00:00."
+            f"{argument} is {value!r}: give a time in ISO form, such as 2026-11-25T08:00:00+00:00 (in UTC without "
+            "a time zone)."
         )
     if time.utcoffset() is None:
-        raise InvalidInputError(f"{argument} has no time zone: {time.isoformat()}. Add one, such as +00:00.")
+        raise InvalidInputError(
+            f"{argument} is the datetime {time.isoformat()}, which has no time zone: add one (tzinfo), or pass text, "
+            "which is in UTC unless it has a time zone."
+        )
     if time.year <= _FIRST_YEAR or time.year >= _LAST_YEAR:
         raise InvalidInputError(f"{argument} is {time.isoformat()}: give a time after {_FIRST_YEAR}.")
     return _in_milliseconds(time.astimezone(UTC))
+
+
+def _both(since: datetime, until: datetime) -> str:
+    return f"since is {since.isoformat()}, and until is {until.isoformat()}"
+
+
+def in_utc(time: datetime) -> str:
+    """Return a time as a log shows it."""
+    return f"{time.astimezone(UTC):%Y-%m-%d %H:%M:%S} UTC"
 
 
 def _from_text(value: str) -> datetime | None:

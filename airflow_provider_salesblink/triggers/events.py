@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any, Protocol
 from airflow.providers.common.compat.triggers import BaseEventTrigger
 
 from airflow_provider_salesblink.argument_types import digits
+from airflow_provider_salesblink.choices import ALL
 from airflow_provider_salesblink.connection_form import DEFAULT_CONN_ID
 from airflow_provider_salesblink.triggers.base import event, import_waiting, shared_client_for
 from airflow_provider_salesblink.triggers.merging import merged
@@ -63,7 +64,7 @@ class ProspectEventTrigger(BaseEventTrigger):
     one is killed. It may then repeat its last changes, with the same ``key``. On 3.0 to 3.2 it reports changes from its
     start on. When it starts for the first time, it takes everybody in the campaign and all events so far as known.
 
-    :param campaign_id: the campaign's id.
+    :param campaign_id: the campaign's id. A trigger watches one campaign, so "all" is refused.
     :param events: the kinds to report, in any order; by default the three that work on both APIs.
     :param salesblink_conn_id: the Airflow connection that holds the key.
     :param poll_interval: seconds between two polls, at least 5.
@@ -94,6 +95,8 @@ class ProspectEventTrigger(BaseEventTrigger):
             raise ValueError(f"events is {shown}; it takes some of {', '.join(map(repr, ALL_KINDS))}.")
         if not campaign_id:
             raise ValueError("campaign_id is empty.")
+        if campaign_id == ALL:
+            raise ValueError(f"campaign_id is {ALL!r}, but a trigger watches one campaign: pass the id of a campaign.")
         if poll_interval < SHORTEST_INTERVAL:
             raise ValueError(f"poll_interval is {poll_interval}; it must be at least {SHORTEST_INTERVAL:g} seconds.")
         if not _is_lookback(lookback):

@@ -9,12 +9,14 @@ import runpy
 import sqlite3
 import time
 from contextlib import aclosing, closing
+from datetime import UTC, datetime, timedelta
 from importlib.util import find_spec
 from types import SimpleNamespace
 from typing import TYPE_CHECKING, Any
 
 import pytest
 
+from airflow_provider_salesblink.results import report_numbers as numbers
 from airflow_provider_salesblink.sandbox import Sandbox
 from airflow_provider_salesblink.triggers import events
 from airflow_provider_salesblink.triggers.events import ProspectEventTrigger
@@ -122,7 +124,7 @@ def test_leads_to_campaign_burns_no_retry_on_a_wrong_key(
 @pytest.mark.apis("v1")
 def test_weekly_report(examples: dict[str, Any], sandbox: Sandbox, run_dag: Callable[..., Any], tmp_path: Path) -> None:
     now = int(time.time() * 1000)
-    for days, message in ((1, "Sent"), (2, "Sent"), (1, "Replied"), (20, "Sent")):
+    for days, message in ((1, "Sent"), (7, "Sent"), (1, "Replied"), (8, "Sent"), (0, "Sent")):
         at = now - days * 24 * 3600 * 1000
         sandbox.add_event(message, email=f"p{days}@x.yz", sequence_id="spring-2027", time_ms=at)
 
@@ -135,6 +137,20 @@ def test_weekly_report(examples: dict[str, Any], sandbox: Sandbox, run_dag: Call
     ]
     assert (total["sent"], total["replies"], total["people_mailed"]) == ("2", "1", "2")
     assert "@" not in page.read_text().split("</style>")[1]
+    day = datetime.now(UTC).date()
+    assert page.stem == day.isoformat()
+    first, last = (numbers.day(day - timedelta(days=each)) for each in (7, 1))
+    assert first.rpartition(" ")[0] in page.read_text()
+    assert f"to {last}. " in page.read_text()
+
+
+def test_two_examples_do_not_extract_to_the_same_folder(examples: dict[str, Any]) -> None:
+    folders = []
+    for name in ("results_to_warehouse", "weekly_report"):
+        template = examples[name].get_task("extract").output_path
+        folders.append(template.replace("{{ params.folder }}", examples[name].params["folder"]))
+
+    assert folders[0] != folders[1]
 
 
 def test_a_person_who_wants_no_mail_in_any_row_gets_none(

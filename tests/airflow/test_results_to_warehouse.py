@@ -167,27 +167,34 @@ def test_what_one_run_could_not_load_the_next_one_loads(
     assert stored(warehouse) == keys(sandbox.events)
 
 
-def test_the_events_join_with_outcomes_on_the_person(
+def test_the_events_join_with_the_outcomes_of_the_last_load_into_the_campaign(
     sandbox: Sandbox, warehouse: Postgres, run: Callable[[], Any], tmp_path: Path
 ) -> None:
     campaign = sandbox.add_campaign("Spring", lists=[sandbox.add_list("People")], paused=True)
+    other = sandbox.add_campaign("Autumn", paused=True)
     AddProspectsOperator(
         task_id="load", campaign_id=campaign, rows=[{"Email": "Ana@Example.com"}, {"Email": "ben@example.com"}],
         outcomes_path=f"{tmp_path}/outcomes.jsonl", settle=1,
     ).execute({})  # fmt: skip
     outcomes = [json.loads(line) for line in (tmp_path / "outcomes.jsonl").read_text().splitlines()]
-    sandbox.add_event("Sent", email="ana@example.com", time_ms=days_ago(1))
-    sandbox.add_event("Bounced", email="cleo@example.com", time_ms=days_ago(1))
+    for sequence, days in ((campaign, 1), (other, 1), (campaign, 5)):
+        sandbox.add_event("Sent", email="ana@example.com", sequence_id=sequence, time_ms=days_ago(days))
+    sandbox.add_event("Bounced", email="cleo@example.com", sequence_id=campaign, time_ms=days_ago(1))
 
     run()
 
-    rows = ", ".join(f"('run 1', {each['row']}, '{each['person']}', '{each['outcome']}')" for each in outcomes)
+    outcomes.append({**outcomes[0], "row": 3, "outcome": "repeats"})
+    rows = ", ".join(
+        f"('run {run}', {each['row']}, '{each['person']}', '{each['outcome']}', now() - interval '{5 - run} days')"
+        for run in (1, 2)
+        for each in outcomes
+    )
     (view,) = blocks(DOCS / "results.md", "sql")
     joined = warehouse.run(
         "DROP TABLE IF EXISTS salesblink_outcome",
-        "CREATE TABLE salesblink_outcome (run text, row int, person text, outcome text)",
+        "CREATE TABLE salesblink_outcome (run text, row int, person text, outcome text, time timestamptz)",
         f"INSERT INTO salesblink_outcome VALUES {rows}",  # noqa: S608
-        view.text,
+        view.text.replace("spring-2027", campaign),
         "SELECT row, outcome, message FROM salesblink_result ORDER BY row",
     )
     assert joined == [(1, "added", "Sent"), (2, "added", None)]

@@ -1,15 +1,21 @@
-"""The table of a load's arguments has the arguments and defaults of its operator."""
+"""The tables of arguments have the arguments and defaults of their operators, and the table of columns their order."""
 
 from __future__ import annotations
 
 import ast
+import json
 import re
+from importlib.resources import files
 from inspect import Parameter, signature
 from typing import Any
+
+import pytest
 
 from airflow_provider_salesblink.operators.base import SalesBlinkOperator
 from airflow_provider_salesblink.operators.load_base import LoadOperator
 from airflow_provider_salesblink.operators.loads import AddProspectsOperator
+from airflow_provider_salesblink.operators.results import ExtractEventsOperator
+from airflow_provider_salesblink.results.events import COLUMNS
 from tests.docs.pages import DOCS
 
 
@@ -36,8 +42,31 @@ def test_the_table_has_each_argument_and_its_default() -> None:
     assert documented(page) == accepted
 
 
-def test_the_templated_ones_are_named() -> None:
-    line = re.search(r"^Templated: (.*)\.$", (DOCS / "loading.md").read_text(), re.MULTILINE)
+def test_the_table_of_an_extraction_has_each_argument_and_its_default() -> None:
+    page = (DOCS / "results.md").read_text()
+    accepted = {
+        name: None if parameter.default is Parameter.empty else parameter.default
+        for operator in (SalesBlinkOperator, ExtractEventsOperator)
+        for name, parameter in signature(operator.__init__).parameters.items()
+        if parameter.kind is Parameter.KEYWORD_ONLY
+    }
+
+    assert documented(page) == accepted
+
+
+@pytest.mark.parametrize(
+    ("page", "operator"), [("loading.md", AddProspectsOperator), ("results.md", ExtractEventsOperator)]
+)
+def test_the_templated_ones_are_named(page: str, operator: Any) -> None:
+    line = re.search(r"^Templated: (.*)\.$", (DOCS / page).read_text(), re.MULTILINE)
 
     assert line is not None
-    assert tuple(line[1].replace("`", "").split(", ")) == tuple(AddProspectsOperator.template_fields)
+    assert tuple(line[1].replace("`", "").split(", ")) == tuple(operator.template_fields)
+
+
+def test_the_table_of_columns_has_the_order_of_the_files_and_of_the_schema() -> None:
+    rows = re.findall(r"^\| (`.*?`) \|", (DOCS / "results.md").read_text().partition("## The columns")[2], re.MULTILINE)
+    schema = files("airflow_provider_salesblink.results").joinpath("event.schema.json").read_text()
+
+    assert [name for row in rows for name in re.findall(r"`(\w+)`", row)] == list(COLUMNS)
+    assert list(json.loads(schema)["properties"]) == list(COLUMNS)

@@ -76,7 +76,7 @@ def _is_resource(found: object) -> bool:
 
 
 def test_the_code_on_the_page_on_waiting_shows_a_sensor_and_a_payload() -> None:
-    sensor_code, health_code, _, _, payload, of_feed = re.findall(r"(?:^    .*\n)+", WAITING, flags=re.MULTILINE)
+    sensor_code, health_code, *_, payload, of_feed = re.findall(r"(?:^    .*\n)+", WAITING, flags=re.MULTILINE)
 
     health = eval(dedent(health_code), {"CampaignHealthSensor": CampaignHealthSensor})  # noqa: S307
     health.trigger().condition()

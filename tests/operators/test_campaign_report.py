@@ -44,7 +44,7 @@ EVENTS = [
 ]
 
 
-def report(output_path: Path, **arguments: Any) -> dict[str, Any]:
+def report(output_path: Path | None, **arguments: Any) -> dict[str, Any]:
     return CampaignReportOperator(task_id="t", output_path=output_path, **arguments).execute({})
 
 
@@ -59,6 +59,13 @@ def live(sandbox: Sandbox, campaign_id: str, email: str = "ana@example.com", *, 
     at = int((datetime.now(UTC) - timedelta(hours=hours)).timestamp() * 1000)
     for message in ("Sent", "Opened", "Clicked", "Replied", "Bounced", "Unsubscribed"):
         sandbox.add_event(message, lead_id=lead, sequence_id=campaign_id, time_ms=at)
+
+
+def extracted_without_events(folder: Path) -> Path:
+    """Return a folder as an extraction of all feeds leaves it that found no event."""
+    for feed in FEEDS:
+        Cursor(CursorFiles(folder_of(folder))).advance(feed, Position(MONDAY), NOW)
+    return folder
 
 
 # From files
@@ -77,14 +84,16 @@ def test_the_report_of_a_campaign_from_files_needs_no_request(sandbox: Sandbox, 
     page = (tmp_path / "out" / "spring.html").read_text(encoding="utf-8")
     assert page.startswith("<!doctype html>")
     assert '<h1 dir="auto">Spring</h1>' in page
-    assert "https://run.salesblink.io/campaigns/c1" in page
     assert "Autumn" not in page
     assert figures_in(tmp_path / "out" / "spring.csv")[0]["sent"] == "1"
     assert not sandbox.requests
 
 
 @pytest.mark.parametrize("campaign_id", [None, "all"])
-def test_the_report_of_all_campaigns_has_a_row_for_each(campaign_id: str | None, tmp_path: Path) -> None:
+def test_the_report_of_all_campaigns_has_a_row_for_each(
+    campaign_id: str | None, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("AIRFLOW__SALESBLINK__CAMPAIGN_PAGE_ROOT", "https://app.example.com/campaigns/")
     events = write_events(tmp_path / "events", [*EVENTS, row("sent", 20, sequence_id="c2", sequence_name="Autumn")])
 
     result = report(tmp_path / "all.html", campaign_id=campaign_id, events_path=events)
@@ -93,7 +102,20 @@ def test_the_report_of_all_campaigns_has_a_row_for_each(campaign_id: str | None,
     assert "campaign_id" not in result
     page = (tmp_path / "all.html").read_text(encoding="utf-8")
     assert '<h1 dir="auto">All campaigns</h1>' in page
-    assert page.count("https://run.salesblink.io/campaigns/") == 2
+    assert page.count("https://app.example.com/campaigns/") == 2
+
+
+@pytest.mark.parametrize(("host", "has_link"), [("https://run.salesblink.io", True), ("http://127.0.0.1:1", False)])
+def test_a_campaign_of_another_host_has_no_page_in_salesblink(
+    host: str, has_link: bool, connection: Callable[..., None], tmp_path: Path
+) -> None:
+    connection(host=host)
+
+    report(tmp_path / "r.html", campaign_id="c1", events_path=write_events(tmp_path / "events", EVENTS))
+
+    page = (tmp_path / "r.html").read_text(encoding="utf-8")
+    assert ("https://run.salesblink.io/campaigns/c1" in page) is has_link
+    assert ("Open the campaign in SalesBlink" in page) is has_link
 
 
 @pytest.mark.parametrize("suffix", [".jsonl", ".jsonl.gz", ".parquet"])
@@ -194,9 +216,9 @@ def test_a_campaign_without_events_has_its_name_and_zeros(
     api: Any,  # noqa: ARG001
     tmp_path: Path,
 ) -> None:
-    (tmp_path / "events").mkdir()
+    events = extracted_without_events(tmp_path / "events")
 
-    result = report(tmp_path / "r.html", campaign_id=campaign.id, events_path=tmp_path / "events")
+    result = report(tmp_path / "r.html", campaign_id=campaign.id, events_path=events)
 
     assert {name: result[name] for name in ONE_OF_EACH} == dict.fromkeys(ONE_OF_EACH, 0)
     page = (tmp_path / "r.html").read_text()
@@ -323,6 +345,27 @@ def test_without_files_all_campaigns_come_from_salesblinks_totals(sandbox: Sandb
 
 
 @pytest.mark.apis("v1")
+def test_a_mailbox_has_the_same_hash_in_all_files_and_reports(sandbox: Sandbox, tmp_path: Path) -> None:
+    at = int((datetime.now(UTC) - timedelta(hours=5)).timestamp() * 1000)
+    sandbox.add_event("Sent", email="ana@example.com", sequence_id="c1", time_ms=at, sender="box@example.com")
+    for people in ("hash", "address", "none"):
+        ExtractEventsOperator(
+            task_id="e", feeds="sent", output_path=tmp_path / people, people=people, until=datetime.now(UTC)
+        ).execute({})
+        report(tmp_path / f"{people}.html", events_path=tmp_path / people)
+    report(tmp_path / "totals.html")
+
+    found = {
+        path.stem: [each["key"] for each in figures_in(path) if each["table"] == "mailbox"]
+        for path in tmp_path.glob("*.csv")
+    }
+    (file,) = (tmp_path / "hash" / "sent").glob("2*.jsonl")
+    sender = json.loads(file.read_text())["sender"]
+    assert found == {name: [sender] for name in ("hash", "address", "none", "totals")}
+    assert "@" not in sender
+
+
+@pytest.mark.apis("v1")
 def test_without_files_a_campaign_comes_from_its_events(
     sandbox: Sandbox, tmp_path: Path, task_log: Callable[[], list[str]]
 ) -> None:
@@ -344,9 +387,8 @@ def test_without_files_a_campaign_comes_from_its_events(
 
 @pytest.mark.apis("v1")
 def test_an_unknown_campaign_is_an_error(tmp_path: Path) -> None:
-    (tmp_path / "events").mkdir()
-    for events in (None, tmp_path / "events"):
-        with pytest.raises(AirflowFailException, match="404"):
+    for events in (None, extracted_without_events(tmp_path / "events")):
+        with pytest.raises(AirflowFailException, match=r"404.*The campaign_id is 'nobody'.*name, pass its id"):
             report(tmp_path / "r.html", campaign_id="nobody", events_path=events)
 
     assert not list(tmp_path.glob("r.*"))
@@ -373,14 +415,19 @@ def test_on_the_classic_api_the_error_says_what_works(
         ({"events_path": "None"}, "events_path is 'None': its template found nothing"),
         ({"events_path": "s9://bucket/events"}, "events_path 's9://bucket/events' cannot be used"),
         ({"since": "yesterday"}, "since is 'yesterday': give a time in ISO form"),
-        ({"until": datetime(2026, 11, 1)}, "until has no time zone"),  # noqa: DTZ001
+        ({"until": datetime(2026, 11, 1)}, "until is the datetime .* which has no time zone"),  # noqa: DTZ001
         ({"since": NOW + timedelta(days=9_000)}, "since is .* in the future"),
-        ({"since": MONDAY, "until": MONDAY}, "since is not before until"),
+        ({"since": MONDAY, "until": MONDAY}, "since is 2026-11-02.*until is 2026-11-02.*since must be before until"),
         ({"campaign_id": "ana@example.com"}, "campaign_id contains an @"),
         ({"campaign_id": "None"}, "campaign_id is the text 'None'"),
         ({"campaign_id": ""}, "campaign_id"),
         ({"outcomes_path": "/no/such/file.jsonl"}, "outcomes_path"),
         ({"outcomes_path": "/no/such/file.jsonl", "events_path": None}, "outcomes_path needs a campaign_id or"),
+        ({"output_path": None}, "output_path is None: pass the path of the page"),
+        (
+            {"output_path": "/proc/r.html"},
+            r"output_path \(its CSV file\) '/proc/r.csv' .* no file can be created there",
+        ),
     ],
 )
 def test_bad_input_is_an_error_before_anything_is_sent_or_written(
@@ -389,7 +436,7 @@ def test_bad_input_is_an_error_before_anything_is_sent_or_written(
     events = write_events(tmp_path / "events", EVENTS)
 
     with pytest.raises(AirflowFailException, match=what):
-        report(tmp_path / "out" / "r.html", **{"events_path": events, **arguments})
+        report(**{"output_path": tmp_path / "out" / "r.html", "events_path": events, **arguments})
 
     assert not sandbox.requests
     assert not (tmp_path / "out").exists()
@@ -407,7 +454,9 @@ def test_a_damaged_file_is_named_and_the_old_report_stays(tmp_path: Path) -> Non
     before = (tmp_path / "r.html").read_bytes()
     (events / "opens" / "2026-11-03.jsonl").write_text('{"id": "e1", "email": "ana@example.com"')
 
-    with pytest.raises(AirflowFailException, match=r"opens/2026-11-03.jsonl.*line 1 is not JSON") as raised:
+    with pytest.raises(
+        AirflowFailException, match=r"opens/2026-11-03.jsonl.*line 1 is not JSON.*extract its day again"
+    ) as raised:
         report(tmp_path / "r.html", events_path=events)
 
     assert "ana" not in str(raised.value)

@@ -266,6 +266,9 @@ def test_days_that_a_failed_run_wrote_are_reported_by_the_next_one(
         ({"feeds": None}, "feeds is None; it takes a list of 'sent'"),
         ({"file_format": "csv"}, "file_format is 'csv'; it takes 'jsonl', 'parquet'"),
         ({"people": "names"}, "people is 'names'; it takes 'hash', 'address', 'none'"),
+        ({"bodies": "False"}, "bodies is 'False'; it takes True or False"),
+        ({"bodies": 1}, "bodies is 1; it takes True or False"),
+        ({"max_wait": -1}, "max_wait is -1; give a number of seconds, 0 or more"),
     ],
 )
 def test_a_wrong_word_is_an_error_when_the_dag_is_parsed(tmp_path: Path, options: Any, words: str) -> None:
@@ -278,13 +281,17 @@ def test_a_wrong_word_is_an_error_when_the_dag_is_parsed(tmp_path: Path, options
     [
         ({"since": "2099-01-01"}, "in the future"),
         ({"since": "yesterday"}, "since is 'yesterday'"),
-        ({"since": datetime(2026, 1, 1)}, "since has no time zone"),  # noqa: DTZ001
-        ({"since": "2026-01-02", "until": "2026-01-01"}, "since is after until"),
+        (
+            {"since": datetime(2026, 1, 1)},  # noqa: DTZ001
+            "since is the datetime 2026-01-01T00:00:00, which has no time zone: add one .tzinfo., or pass text",
+        ),
+        ({"since": "2026-01-02", "until": "2026-01-01"}, "since is 2026-01-02.*until is 2026-01-01.*swap them"),
         ({"lookback": "a while"}, "lookback is 'a while'"),
         ({"output_path": ""}, "output_path is ''"),
         ({"output_path": "None"}, "its template found nothing"),
         ({"output_path": "nowhere://bucket/events"}, "output_path 'nowhere://bucket/events' cannot be used"),
-        ({"campaign_id": ""}, "campaign_id|sequence_id"),
+        ({"campaign_id": ""}, "campaign_id is empty"),
+        ({"output_path": "/proc/events"}, "output_path '/proc/events' cannot be used"),
     ],
 )
 def test_a_wrong_argument_is_an_error_before_a_feed_is_read(
@@ -295,6 +302,24 @@ def test_a_wrong_argument_is_an_error_before_a_feed_is_read(
 
     assert not [request for request in sandbox.requests if request.path.endswith("/sent")]
     assert list(tmp_path.iterdir()) in ([], [tmp_path / "_lock"])
+
+
+@pytest.mark.usefixtures("sandbox")
+@pytest.mark.parametrize(("lookback", "warns"), [("0d", True), ("1s", False)])
+def test_no_lookback_is_a_warning(
+    lookback: str, warns: bool, tmp_path: Path, task_log: Callable[[], list[str]]
+) -> None:
+    operator(tmp_path, lookback=lookback).execute({})
+
+    assert any("lookback is 0, so events that arrive late are missed" in line for line in task_log()) is warns
+
+
+def test_a_template_that_needs_a_logical_date_says_so(tmp_path: Path) -> None:
+    with DAG("no_logical_date", schedule=None):
+        extract = operator(f"{tmp_path}/{{{{ ds }}}}")
+
+    with pytest.raises(AirflowFailException, match=r"ds is undefined: this run has no logical date.*{{ run_id }}"):
+        extract.render_template_fields({})  # type: ignore[typeddict-item]
 
 
 def test_output_path_may_not_be_a_file(tmp_path: Path) -> None:

@@ -1,4 +1,4 @@
-"""The link from a task to its campaign's page."""
+"""The links from a task: to its campaign's page, and to its report."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 from airflow.providers.common.compat.sdk import Asset, mask_secret
 
-from airflow_provider_salesblink.links import CampaignLink, campaign_page
+from airflow_provider_salesblink.links import CampaignLink, ReportLink, campaign_page
 from airflow_provider_salesblink.operators.campaigns import GetCampaignOperator, PauseCampaignOperator
 from airflow_provider_salesblink.operators.prospects import (
     AddProspectOperator,
@@ -20,10 +20,12 @@ from airflow_provider_salesblink.operators.prospects import (
     GetProspectOperator,
     ListProspectsOperator,
 )
+from airflow_provider_salesblink.operators.reports import CampaignReportOperator
 from airflow_provider_salesblink.operators.sequences import GetSequenceStatsOperator, SetSequenceStatusOperator
 from airflow_provider_salesblink.operators.team import ListMembersOperator
 from airflow_provider_salesblink.sensors.campaigns import CampaignSensor
 from airflow_provider_salesblink.sensors.prospects import ProspectSensor
+from tests.results.report_events import row, write_events
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -131,14 +133,33 @@ def test_after_a_run_a_task_links_to_its_sequence(
     assert sandbox.campaigns()[0].paused
 
 
-def link_of(operator: Any, instance: Any) -> str:
+@pytest.mark.generation(3)
+@pytest.mark.parametrize("prefix", ["", "file://"])
+def test_a_report_in_the_folder_of_the_ui_has_a_link(
+    tmp_path: Path, run_dag: Callable[..., Any], dag: Any, monkeypatch: pytest.MonkeyPatch, prefix: str
+) -> None:
+    monkeypatch.setenv("AIRFLOW__SALESBLINK__REPORTS_PATH", f"{prefix}{tmp_path}/shown/")
+    monkeypatch.setenv("AIRFLOW__API__BASE_URL", "https://airflow.example.com/team/")
+    events = write_events(tmp_path / "events", [row("sent", 1)])
+    with dag:
+        for task_id, folder in (("shown", "shown"), ("elsewhere", "shown/below")):
+            CampaignReportOperator(task_id=task_id, events_path=events, output_path=f"{tmp_path}/{folder}/all #1.html")
+
+    run = run_dag(dag)
+
+    links = {task.task_id: link_of(dag.get_task(task.task_id), task, ReportLink) for task in run.get_task_instances()}
+    assert links == {"shown": "https://airflow.example.com/team/salesblink/reports/all%20%231.html", "elsewhere": ""}
+
+
+def link_of(operator: Any, instance: Any, link: type = CampaignLink) -> str:
     """Return the link in Airflow's UI: from Airflow 3 on the worker's, before that the webserver's."""
     key = instance.key
     if AIRFLOW_2:
         return CampaignLink().get_link(operator, ti_key=key)
+    stored = f"_link_{link.__name__}"
     with closing(sqlite3.connect(Path(os.environ["AIRFLOW_HOME"]) / "airflow.db")) as database:
         ((value,),) = database.execute(
-            "SELECT value FROM xcom WHERE key = '_link_CampaignLink' AND run_id = ? AND task_id = ? AND map_index = ?",
-            (key.run_id, key.task_id, key.map_index),
+            "SELECT value FROM xcom WHERE key = ? AND run_id = ? AND task_id = ? AND map_index = ?",
+            (stored, key.run_id, key.task_id, key.map_index),
         ).fetchall()
     return str(json.loads(value))

@@ -307,6 +307,22 @@ def test_bad_arguments_fail_the_task_before_anything_is_read(
     assert list(tmp_path.iterdir()) == []
 
 
+def test_a_flag_as_text_is_refused_when_the_dag_is_parsed() -> None:
+    with pytest.raises(ValueError, match="changes_only is 'False'; it takes True or False"):
+        ListProspectsOperator(task_id="t", campaign_id="c", changes_only="False")  # type: ignore[arg-type]
+
+
+@pytest.mark.usefixtures("api")
+def test_the_error_of_an_unknown_campaign_names_it(connection: Callable[..., None], tmp_path: Path) -> None:
+    connection()
+    people = ListProspectsOperator(
+        task_id="t", campaign_id="Spring 2027", output_path=tmp_path / "p.jsonl", file_format="jsonl"
+    )
+
+    with pytest.raises(AirflowFailException, match=r"campaign_id is 'Spring 2027'.*name, pass its id"):
+        people.execute({})
+
+
 def test_an_unknown_format_is_refused_when_the_dag_is_parsed() -> None:
     with pytest.raises(ValueError, match="file_format is 'csv'; it takes 'jsonl', 'parquet'"):
         ListProspectsOperator(task_id="t", campaign_id="c", output_path="p.csv", file_format="csv")  # type: ignore[arg-type]

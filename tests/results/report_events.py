@@ -10,7 +10,8 @@ from typing import TYPE_CHECKING, Any
 import pyarrow
 from pyarrow.parquet import write_table
 
-from airflow_provider_salesblink.results.events import COLUMNS
+from airflow_provider_salesblink.client.identity import AddressHash
+from airflow_provider_salesblink.results.events import COLUMNS, EventRows
 from airflow_provider_salesblink.results.figures import Added, EventTally, Figures
 from airflow_provider_salesblink.results.windows import Window
 
@@ -65,7 +66,7 @@ def figures_of(
     now: datetime = NOW,
 ) -> Figures:
     """Return the figures of rows."""
-    tally = EventTally(window, campaign_id, lambda address: f"hash of {len(address)}")
+    tally = EventTally(window, campaign_id, EventRows(AddressHash("", api_key="key")).reference)
     tally.add(rows, now)
     found = tally.figures({}, added)
     tally.close()

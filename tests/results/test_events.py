@@ -8,7 +8,7 @@ from importlib.resources import files
 from typing import Any
 
 import pytest
-from hypothesis import given
+from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from jsonschema import Draft202012Validator
 
@@ -183,6 +183,8 @@ json_values = st.recursive(
 )
 
 
+# In a new clone, the first text takes seconds: hypothesis then builds its table of characters.
+@settings(suppress_health_check=[HealthCheck.too_slow])
 @given(event=st.dictionaries(st.sampled_from([*EVENT, "_id", "body", "x"]), json_values), bodies=st.booleans())
 def test_any_event_is_a_row_that_can_be_written(event: dict[str, Any], *, bodies: bool) -> None:
     event = {**event, "time": TIME if event.get("time") else None}

@@ -6,7 +6,7 @@ import logging
 import threading
 from collections import Counter
 from contextlib import ExitStack
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
 from math import ceil
 from typing import TYPE_CHECKING, Any
 
@@ -18,9 +18,10 @@ from airflow_provider_salesblink.client import (
     SalesBlinkError,
     UnsupportedByApiError,
 )
-from airflow_provider_salesblink.results.cursor import CursorFiles
+from airflow_provider_salesblink.results.cursor import Cursor, CursorFiles, Position
 from airflow_provider_salesblink.results.extract import Extraction, ExtractOptions
-from airflow_provider_salesblink.results.windows import Plan
+from airflow_provider_salesblink.results.report_sources import campaign_events
+from airflow_provider_salesblink.results.windows import Plan, Window
 from airflow_provider_salesblink.sandbox.v1.rules import V1Rules
 from tests.client.raw_server import RawServer, answer
 from tests.results.extracting import END, NOW, add_events, digests, extract, folder_of, ids, ms, rows, truth
@@ -40,6 +41,11 @@ HOUR, DAY = timedelta(hours=1), timedelta(days=1)
 
 def pages(sandbox: Sandbox, path: str = "/sent") -> int:
     return sum(request.path.endswith(path) for request in sandbox.requests)
+
+
+def tomorrow() -> int:
+    # By the sandbox's clock, which decides what has arrived: NOW is a day that has passed.
+    return ms(datetime.now(UTC) + DAY)
 
 
 def test_each_feed_has_a_file_for_each_day(client: SalesBlinkClient, sandbox: Sandbox, tmp_path: Path) -> None:
@@ -150,7 +156,7 @@ def test_events_that_arrive_while_pages_are_read_are_read_too(
     message = "Sent" if feed == "sent" else "Bounced"
     add_events(sandbox, 950, every=200, message=message)
     for number in range(4):
-        sandbox.add_event(message, time_ms=ms(NOW - 30 * HOUR) + number, arrives_ms=ms(NOW + 365 * DAY))
+        sandbox.add_event(message, time_ms=ms(NOW - 30 * HOUR) + number, arrives_ms=tomorrow())
     sandbox.v1 = V1Rules(feed_moves=2, feed_order=order)
 
     extract(client, tmp_path, [feed])
@@ -188,7 +194,7 @@ def test_pages_that_never_stand_still_end_with_a_warning(
 ) -> None:
     add_events(sandbox, 450)
     for number in range(100):
-        sandbox.add_event("Sent", time_ms=ms(NOW - HOUR) + number, arrives_ms=ms(NOW + 365 * DAY))
+        sandbox.add_event("Sent", time_ms=ms(NOW - HOUR) + number, arrives_ms=tomorrow())
     sandbox.v1 = V1Rules(feed_moves=1, feed_order="newest")
     with caplog.at_level(logging.WARNING):
         extract(client, tmp_path)
@@ -198,7 +204,7 @@ def test_pages_that_never_stand_still_end_with_a_warning(
     assert arrived < 30
     sandbox.v1 = V1Rules()
     extract(client, tmp_path, now=NOW + HOUR)
-    visible = [event for event in sandbox.events if event.arrives < ms(NOW + DAY)]
+    visible = [event for event in sandbox.events if event.arrives <= ms(datetime.now(UTC))]
     assert Counter(ids(tmp_path)) == truth(visible, ["sent"], None, END + HOUR)
 
 
@@ -224,6 +230,7 @@ def test_a_call_that_fails_now_and_then_loses_no_event(
 
 
 def test_only_the_events_of_a_campaign(client: SalesBlinkClient, sandbox: Sandbox, tmp_path: Path) -> None:
+    sandbox.add_campaign("Spring", id="s/1", paused=True)
     for sequence in ("s/1", "s2"):
         for message in ("Sent", "Bounced"):
             sandbox.add_event(message, sequence_id=sequence, time_ms=ms(NOW - HOUR), arrives_ms=0)
@@ -387,6 +394,20 @@ def test_an_event_without_a_readable_time_is_kept_apart(feed: Callable[..., Sale
         ("e1", None),
     ]
     assert (tmp_path / "sent" / "undated.jsonl").exists()
+
+
+def test_an_event_that_shows_no_campaign_is_of_the_one_that_was_asked_for(
+    feed: Callable[..., SalesBlinkClient], tmp_path: Path
+) -> None:
+    client = feed({"id": "e1", "time": ms(END - HOUR), "sequence": ""}, {"id": "e2", "time": ms(END), "sequence": "s2"})
+    window = Window(NOW - DAY, NOW)
+    # A first run would look the campaign up.
+    Cursor(CursorFiles(folder_of(tmp_path), "s1")).advance("sent", Position(NOW - DAY), NOW)
+
+    extract(client, tmp_path, campaign_id="s1", now=NOW + HOUR)
+
+    assert {row["id"]: row["sequence_id"] for row in rows(tmp_path)} == {"e1": "s1", "e2": "s2"}
+    assert {row["id"]: row["sequence_id"] for row in campaign_events(client, "s1", window)} == {"e1": "s1", "e2": "s2"}
 
 
 def test_an_id_whose_time_changed_is_not_written_again(feed: Callable[..., SalesBlinkClient], tmp_path: Path) -> None:

@@ -86,7 +86,8 @@ def test_a_swap_that_breaks_is_finished_by_the_next_run(
     extract(client, folder, now=NOW + 40 * HOUR)
     assert broken >= 4
     assert ids(folder) == truth(sandbox.events, ["sent"], None, END)
-    assert [name for name in folder.names("sent") if name.startswith("_")] == ["_changed.json", "_cursor.json"]
+    bookkeeping = ["_changed.json", "_cursor.json", "_extracted.json"]
+    assert [name for name in folder.names("sent") if name.startswith("_")] == bookkeeping
 
 
 def test_a_storage_that_cannot_swap_in_one_step_says_how_it_is_made_safe(

@@ -103,7 +103,10 @@ def test_a_mailbox_that_is_named_by_an_address_is_shown_as_its_hash() -> None:
 
     found = figures_of(*rows)
 
-    assert {group.id for group in found.mailboxes} == {"hash of 14", "m1", None}
+    (hashed,) = {group.id for group in found.mailboxes} - {"m1", None}
+    assert hashed is not None
+    assert len(hashed) == 64
+    assert "@" not in str(found.mailboxes)
 
 
 def test_a_name_loses_addresses_control_characters_and_what_is_too_long() -> None:

@@ -60,13 +60,15 @@ def test_a_file_of_something_else_is_an_error(suffix: str, tmp_path: Path) -> No
     assert "ana" not in str(raised.value)
 
 
-@pytest.mark.parametrize("content", ["[]", "{}", '{"id": "e1"}', "7"])
-def test_a_line_that_is_not_an_event_is_named(content: str, tmp_path: Path) -> None:
+@pytest.mark.parametrize(
+    ("content", "missing"), [("[]", "id, feed"), ("{}", "id, feed"), ('{"id": "e1"}', "feed, time"), ("7", "id, feed")]
+)
+def test_a_line_that_is_not_an_event_is_named(content: str, missing: str, tmp_path: Path) -> None:
     path = tmp_path / "2026-11-02.jsonl"
     write_rows(path, [row("sent", 1)])
     path.write_text(path.read_text() + content)
 
-    with pytest.raises(InvalidInputError, match="line 2 has not the columns id, feed, time"):
+    with pytest.raises(InvalidInputError, match=f"line 2 lacks the columns {missing}"):
         read(path)
 
 

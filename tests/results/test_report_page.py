@@ -5,6 +5,7 @@ from __future__ import annotations
 import csv
 import re
 from collections import Counter
+from dataclasses import replace
 from datetime import UTC, date, datetime, timedelta
 from html.parser import HTMLParser
 from typing import Any
@@ -221,6 +222,27 @@ def test_many_mailboxes_are_cut_on_the_page_but_not_in_the_csv() -> None:
 
     assert "And 50 more, in the CSV file." in text(page(figures, heading(), str))
     assert sum(line.startswith("mailbox,") for line in csv_lines(figures, "Spring")) == 150
+
+
+def test_long_ids_of_mailboxes_differ_on_the_page() -> None:
+    ids = ["5d0b1c1e-2a7e-4f51-9b0a-0000000000aa", "5d0b1c1e-2a7e-4f51-9b0a-0000000000bb"]
+
+    shown = text(rendered(*(row("sent", number, sender=each) for number, each in enumerate(ids))))
+
+    assert "5d0b1c1e-2a7…000000000aa" in shown
+    assert "5d0b1c1e-2a7…000000000bb" in shown
+
+
+@pytest.mark.parametrize(("added", "is_shown"), [(1, False), (2, True), (5, True)])
+def test_a_funnel_never_widens(added: int, is_shown: bool) -> None:
+    figures = figures_of(row("sent", 1), row("sent", 2))
+    events = figures.total.events + Counter(added=added - figures.total.events["added"])
+    figures = replace(figures, added="outcomes", total=replace(figures.total, events=events))
+
+    shown = text(page(figures, heading(), str)).partition("From the first mail")[2].partition("Over time")[0]
+
+    assert (f"People added {added}" in shown) is is_shown
+    assert "People mailed 2" in shown
 
 
 # Charts

@@ -77,7 +77,11 @@ def test_a_fixed_window_does_not_depend_on_the_cursor() -> None:
     ("plan", "words"),
     [
         (Plan(since=NOW + DAY), "in the future"),
-        (Plan(since=NOW - DAY, until=NOW - 2 * DAY, is_fixed=True), "since is after until"),
+        (
+            Plan(since=NOW - DAY, until=NOW - 2 * DAY, is_fixed=True),
+            "since is 2026-11-24.*until is 2026-11-23.*swap them",
+        ),
+        (Plan(since=NOW - DAY, until=NOW - DAY, is_fixed=True), "until is not included, so make it later"),
     ],
 )
 def test_an_impossible_window_is_an_error(plan: Plan, words: str) -> None:
@@ -172,5 +176,5 @@ def test_a_time(value: object, time: datetime | None) -> None:
     ],
 )
 def test_an_unusable_time_is_an_error_that_shows_the_form(value: object) -> None:
-    with pytest.raises(InvalidInputError, match=r"since (is|has no time zone)"):
+    with pytest.raises(InvalidInputError, match=r"since is"):
         parse_time("since", value)

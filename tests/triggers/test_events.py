@@ -358,6 +358,7 @@ def test_it_survives_airflows_serialization(watch: Callable[..., ProspectEventTr
         ({"lookback": 0}, "lookback is 0; give seconds, more than 0 and at most 31622400"),
         ({"lookback": "1d"}, "lookback is '1d'; give seconds"),
         ({"campaign_id": ""}, "campaign_id is empty"),
+        ({"campaign_id": "all"}, "campaign_id is 'all', but a trigger watches one campaign"),
         ({"poll_interval": 1}, "poll_interval is 1; it must be at least 5 seconds"),
     ],
 )

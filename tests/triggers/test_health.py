@@ -36,10 +36,10 @@ def _quick(monkeypatch: pytest.MonkeyPatch) -> None:
 class Watching:
     """An event trigger that runs, and the payloads of its events."""
 
-    def __init__(self, sandbox: Sandbox, campaign_id: str, store: Any = None) -> None:
+    def __init__(self, sandbox: Sandbox, campaign_id: str, store: Any = None, interval: float = 0.05) -> None:
         self._sandbox = sandbox
         self.payloads: list[dict[str, Any]] = []
-        trigger = CampaignHealthEventTrigger(campaign_id=campaign_id, min_sample=20, poll_interval=0.05)
+        trigger = CampaignHealthEventTrigger(campaign_id=campaign_id, min_sample=20, poll_interval=interval)
         trigger.asset_state_store = store
         self._task = asyncio.create_task(self._collect(trigger.run()))
 
@@ -104,7 +104,7 @@ def test_after_a_restart_it_reports_again_only_what_may_not_have_arrived(
     mails(sandbox, campaign.id, 20, bounced=10)
 
     async def run(polls_after: bool) -> int:
-        watching = Watching(sandbox, campaign.id, store)
+        watching = Watching(sandbox, campaign.id, store, interval=0.05 if polls_after else 5.0)
         if polls_after:
             await watching.more_polls()
         else:

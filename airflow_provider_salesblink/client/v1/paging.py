@@ -8,6 +8,7 @@ Items may move between two requests, when others are added or removed before the
 paginators starts with the last item of the page before it. If it starts with an unknown item, items were removed, and
 others may have moved to a page that was read already: the reader goes back. Pages by number cannot overlap. There an
 added item is noticed, because another one repeats; a removed one is not. Their resources are logs, which only grow.
+Pages by number are also read to their end from a server whose maximum is lower than documented.
 """
 
 from __future__ import annotations
@@ -32,6 +33,8 @@ Item = TypeVar("Item")
 
 _PATIENCE = 5
 """Pages in a row that may bring nothing new before the reader gives up."""
+_LOWER_MAXIMA = frozenset({10, 20, 25, 50})
+"""Sizes of a first page that may be a maximum of the server, and not all that there is."""
 
 
 @dataclass(frozen=True)
@@ -42,31 +45,30 @@ class Window:
     size: int
 
 
+@dataclass(frozen=True)
 class Paginator(ABC):
-    """Says how to ask for a page."""
+    """Says how to ask for a page.
 
+    :param limit: items to ask for.
+    """
+
+    limit: int
     overlaps: ClassVar[bool] = False
     """Whether a page may start at any position, so that it can overlap the page before it."""
 
-    @abstractmethod
     def window(self, position: int) -> Window:
         """Return the window of the page that contains ``position`` and extends furthest."""
+        return Window(position, self.limit)
 
     @abstractmethod
     def query(self, window: Window) -> dict[str, str]:
         """Return the query that asks for a page."""
 
 
-@dataclass(frozen=True)
 class RecordOffset(Paginator):
     """``limit`` and ``skip``, where ``skip`` counts items."""
 
-    limit: int
     overlaps = True
-
-    def window(self, position: int) -> Window:
-        """Return the window that starts at ``position``."""
-        return Window(position, self.limit)
 
     def query(self, window: Window) -> dict[str, str]:
         """Return the query that asks for a page."""
@@ -86,30 +88,16 @@ class BlocklistOffset(RecordOffset):
         return Window(position // size * size, size)
 
 
-@dataclass(frozen=True)
 class PageInSkip(Paginator):
     """``limit`` and ``skip``, where ``skip`` is the page's number, from 0."""
-
-    limit: int
-
-    def window(self, position: int) -> Window:
-        """Return the window of the page that starts at ``position``."""
-        return Window(position, self.limit)
 
     def query(self, window: Window) -> dict[str, str]:
         """Return the query that asks for a page."""
         return {"limit": str(window.size), "skip": str(window.start // window.size)}
 
 
-@dataclass(frozen=True)
 class PageNumber(Paginator):
     """``per_page`` and ``page``, which is the page's number, from 1."""
-
-    per_page: int
-
-    def window(self, position: int) -> Window:
-        """Return the window of the page that starts at ``position``."""
-        return Window(position, self.per_page)
 
     def query(self, window: Window) -> dict[str, str]:
         """Return the query that asks for a page."""
@@ -183,6 +171,7 @@ class _Reading(Generic[Item]):
         self._last_items: list[Item] = []
         self._position = 0
         self._end = 0
+        self._full = 0
         self._idle = 0
         self._has_moved = False
         self.is_over = False
@@ -235,11 +224,17 @@ class _Reading(Generic[Item]):
     def _move_on(self, window: Window, keys: list[Hashable | None], *, has_new: bool) -> None:
         self._idle = 0 if has_new else self._idle + 1
         stands_still = not has_new and (self._last_page.issuperset(keys) or self._idle > _PATIENCE)
-        self.is_over = len(keys) != window.size or stands_still
+        self.is_over = len(keys) != self._full_size(window, len(keys)) or stands_still
         self._last_page = set(keys)
         self._end = window.start + window.size
         # An item without a key cannot be recognized when a page repeats it.
         self._position = self._end - (self._paginator.overlaps and None not in keys)
+
+    def _full_size(self, window: Window, found: int) -> int:
+        """Return how many items a full page has: as many as asked for, or the server's lower maximum."""
+        if window.start == 0 and not self._paginator.overlaps:
+            self._full = found if found in _LOWER_MAXIMA else window.size
+        return self._full or window.size
 
     def _check_that_nothing_moved(self, window: Window, keys: list[Hashable | None]) -> None:
         known = sum(key in self._known for key in keys)

@@ -203,6 +203,23 @@ def test_a_server_that_ignores_the_page_is_read_once(
     assert "Some may be missing" in caplog.text
 
 
+@pytest.mark.parametrize("reader", sorted(BY_NUMBER))
+@pytest.mark.parametrize("most", [10, 20, 25, 50])
+@pytest.mark.parametrize("count", [100, 123])
+def test_a_log_is_read_whole_from_a_server_with_smaller_pages(
+    resources: NewResources, reader: str, most: int, count: int, caplog: pytest.LogCaptureFixture
+) -> None:
+    class SmallPages(Items):
+        def _page(self, path: str, query: dict[str, int]) -> list[str]:
+            return super()._page(path, {**query, **{name: most for name in ("per_page", "limit") if name in query}})
+
+    api = resources(script=SmallPages(numbered(count)))
+
+    assert ids(READERS[reader](api)) == numbered(count)
+    assert len(api.server.requests) == count // most + 1
+    assert caplog.records == []
+
+
 @every_reader
 def test_a_server_that_sends_everything_at_once_is_asked_once(resources: NewResources, reader: str) -> None:
     class Everything(Items):

@@ -1,0 +1,24 @@
+"""The pinned requirements of the two Airflows."""
+
+from __future__ import annotations
+
+import re
+
+import pytest
+
+from tests.conftest import ROOT
+
+PINS = {
+    version: dict(
+        re.findall(r"^([a-z0-9-]+)==(\S+)", (ROOT / f"requirements/airflow-{version}.txt").read_text(), re.MULTILINE)
+    )
+    for version in ("2.11", "3.3")
+}
+
+
+@pytest.mark.parametrize(
+    "library", ["requests", "urllib3", "certifi", "charset-normalizer", "idna", "tenacity", "redis", "pyrate-limiter"]
+)
+def test_the_client_uses_the_same_libraries_next_to_both_airflows(library: str) -> None:
+    """Its tests run next to one of them only, in ``.ci/run``."""
+    assert PINS["2.11"][library] == PINS["3.3"][library]
