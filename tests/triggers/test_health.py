@@ -59,8 +59,9 @@ class Watching:
                 await asyncio.sleep(0.01)
 
     async def more_polls(self) -> None:
+        # A poll may take two requests: SalesBlink may have more mails than a first page of 20 shows.
         polls = self.polls()
-        await self.until(lambda: self.polls() >= polls + 4)
+        await self.until(lambda: self.polls() >= polls + 8)
 
     async def stop(self) -> None:
         self._task.cancel()
