@@ -8,6 +8,7 @@ ALL = "all"
 """The ``campaign_id`` of tasks that are about all campaigns."""
 
 CampaignState = Literal["paused", "running", "completed", "needs-attention", "archived"]
+OnTrip = Literal["pause", "fail", "succeed"]
 Mode = Literal["insert", "upsert", "update", "mirror"]
 OnExisting = Literal["skip", "update", "add"]
 OptOuts = Literal["unsubscribe", "skip"]

@@ -38,7 +38,7 @@ def get_provider_info() -> dict[str, Any]:
             *("reports", "results", "sequences", "snapshots", "team"),
         ),
         "sensors": _modules("sensors", "campaigns", "prospects"),
-        "triggers": _modules("triggers", "campaigns", "events", "prospects"),
+        "triggers": _modules("triggers", "campaigns", "events", "health", "prospects"),
         "notifications": ["airflow_provider_salesblink.notifications.campaigns.PauseCampaignNotifier"],
         "extra-links": [f"airflow_provider_salesblink.links.{name}" for name in ("CampaignLink", "ReportLink")],
         "config": airflow_config.config_sections(),

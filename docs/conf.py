@@ -25,7 +25,8 @@ PUBLIC = {
         *("operators.campaigns", "operators.prospects", "operators.plans", "operators.team"),
         *("operators.lists", "operators.leads", "operators.sequences", "operators.blocklist"),
         *("operators.results", "operators.api"),
-        *("sensors.campaigns", "sensors.prospects", "triggers.events", "notifications.campaigns", "assets"),
+        *("sensors.campaigns", "sensors.prospects", "triggers.events", "triggers.health"),
+        *("notifications.campaigns", "assets"),
         *("hooks.salesblink", "client", "client.classic", "loading", "loading.rows", "sandbox"),
     )
 }

@@ -47,6 +47,7 @@ import airflow.providers.common.compat.triggers
 before = set(sys.modules)
 import airflow_provider_salesblink.triggers.campaigns
 import airflow_provider_salesblink.triggers.events
+import airflow_provider_salesblink.triggers.health
 import airflow_provider_salesblink.triggers.prospects
 print(json.dumps(sorted(set(sys.modules) - before)))
 """

@@ -80,6 +80,10 @@ class SalesBlinkSensor(SalesBlinkTaskMixin, BaseSensorOperator):
     def describe_condition(self) -> str:
         """Return the condition in words, without an address."""
 
+    def finish(self, found: dict[str, Any]) -> dict[str, Any]:
+        """Do what the task does once its condition is met, on a worker. Return what goes to XCom."""
+        return found
+
     def polling_arguments(self) -> dict[str, Any]:
         """Return the arguments that all triggers take."""
         return {
@@ -131,7 +135,7 @@ class SalesBlinkSensor(SalesBlinkTaskMixin, BaseSensorOperator):
         if event["status"] == "met":
             found: dict[str, Any] = event["found"]
             self.log.info("Condition met: %s.", summary(found))
-            return found
+            return self.finish(found)
         if event["status"] == "hopeless":
             raise AirflowFailException(event["reason"])
         raise ConnectionFailedError(event["reason"])
@@ -169,7 +173,7 @@ class SalesBlinkSensor(SalesBlinkTaskMixin, BaseSensorOperator):
         if time.monotonic() < self._not_before:
             return PokeReturnValue(is_done=False)
         try:
-            verdict = self._look()
+            poked = self._as_poke(self._look())
         except SalesBlinkError as error:
             if error.permanent:
                 raise AirflowFailException(str(error)) from error
@@ -177,7 +181,7 @@ class SalesBlinkSensor(SalesBlinkTaskMixin, BaseSensorOperator):
         except (InvalidConnectionError, AirflowNotFoundException) as error:
             raise AirflowFailException(permanent_error_message(error, self.salesblink_conn_id)) from error
         self._failures = 0
-        return self._as_poke(verdict)
+        return poked
 
     def _look(self) -> Verdict:
         resource, condition = self._checked_trigger().condition()
@@ -197,7 +201,7 @@ class SalesBlinkSensor(SalesBlinkTaskMixin, BaseSensorOperator):
 
         if isinstance(verdict, Hopeless):
             raise AirflowFailException(verdict.reason)
-        return PokeReturnValue(is_done=verdict is not None, xcom_value=verdict.found if verdict else None)
+        return PokeReturnValue(is_done=verdict is not None, xcom_value=self.finish(verdict.found) if verdict else None)
 
     def _note_passing_error(self, error: SalesBlinkError) -> PokeReturnValue:
         from airflow_provider_salesblink.client import RateLimitedError

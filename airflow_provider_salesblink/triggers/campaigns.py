@@ -42,3 +42,32 @@ class CampaignTrigger(SalesBlinkTrigger):
 
         resource = AllCampaigns() if self.state in ("paused", "running") else CampaignsInState(self.state)
         return resource, CampaignIs(self.state, self.campaign_id, self.campaign_name)
+
+
+class CampaignHealthTrigger(SalesBlinkTrigger):
+    """Wait until a campaign is beyond one of its limits, or no longer runs.
+
+    It only reports; the task that waits decides what to do.
+
+    :param campaign_id: the campaign's id.
+    :param limits: the arguments of :class:`waiting.health.HealthLimits`.
+    :param salesblink_conn_id: the Airflow connection that holds the key.
+    :param poll_interval: maximum seconds between two polls.
+    :param max_consecutive_failures: number of failed polls in a row before it gives up.
+    """
+
+    def __init__(self, *, campaign_id: str, limits: dict[str, Any], **kwargs: Any) -> None:
+        super().__init__(**kwargs)
+        self.campaign_id = digits(campaign_id)
+        self.limits = limits
+
+    def arguments(self) -> dict[str, Any]:
+        """Return this trigger's own arguments."""
+        return {"campaign_id": self.campaign_id, "limits": self.limits}
+
+    def condition(self) -> tuple[Resource, object]:
+        """Return the campaign's health, and the condition that it is beyond the limits."""
+        from airflow_provider_salesblink.waiting.campaign_health import CampaignHealth, Unhealthy
+        from airflow_provider_salesblink.waiting.health import HealthLimits
+
+        return CampaignHealth(self.campaign_id), Unhealthy(HealthLimits(**self.limits))

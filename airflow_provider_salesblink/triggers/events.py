@@ -114,7 +114,7 @@ class ProspectEventTrigger(BaseEventTrigger):
 
         Airflow 3.3 calls this only for triggers of feeds, earlier versions for all.
         """
-        store = await self._usable_store()
+        store = await usable_store(self)
         async with aclosing(merged([each async for each in self._streams(store)])) as events:
             async for each in events:
                 yield each
@@ -131,34 +131,19 @@ class ProspectEventTrigger(BaseEventTrigger):
     async def open_shared_stream(cls, kwargs: dict[str, Any]) -> AsyncIterator[Snapshot]:
         """Yield a snapshot from each poll."""
         conn_id, campaign_id, interval = (kwargs[name] for name in _OF_STREAM)
-        async with aclosing(_looks(conn_id, campaign_id, interval, _people(campaign_id))) as looks:
+        async with aclosing(polled(conn_id, campaign_id, interval, _people(campaign_id))) as looks:
             async for snapshot in looks:
                 yield snapshot
 
     async def filter_shared_stream(self, shared_stream: AsyncIterator[Snapshot]) -> AsyncIterator[TriggerEvent]:
         """Yield events with the changes."""
-        memory = self._memory(await self._usable_store(), SHELVES)
+        memory = self._memory(await usable_store(self), SHELVES)
         async for each in self._reported(shared_stream, Cursor(await memory.shelves()), memory):
             yield each
 
     @property
     def _feeds(self) -> list[FeedKind]:
         return [kind for kind in FEED_KINDS if kind in self.events]
-
-    async def _usable_store(self) -> Any:  # noqa: ANN401  # Airflow's, from 3.3 on
-        """Return the asset's state; None if there is none to use."""
-        store = getattr(self, "asset_state_store", None)
-        try:
-            if store is not None:
-                await store.aget("salesblink")
-        except ValueError:
-            # Airflow runs one trigger for several assets if all its arguments are equal.
-            log.warning(
-                "Several assets share the same trigger, so it cannot remember what it saw: changes while no triggerer "
-                "runs are not reported. Give each asset's trigger a different poll_interval."
-            )
-            return None
-        return store
 
     async def _streams(self, store: Any) -> AsyncIterator[AsyncGenerator[TriggerEvent, None]]:  # noqa: ANN401
         """Yield a stream of events for each feed, and one for the comparison of people."""
@@ -171,7 +156,7 @@ class ProspectEventTrigger(BaseEventTrigger):
             yield self._watch(_feed(kind, self.campaign_id, cursor), cursor, memory)
 
     async def _watch(self, watched: Watched, cursor: _Cursor, memory: _Memory) -> AsyncGenerator[TriggerEvent, None]:
-        looks = _looks(self.salesblink_conn_id, self.campaign_id, self.poll_interval, watched)
+        looks = polled(self.salesblink_conn_id, self.campaign_id, self.poll_interval, watched)
         async with aclosing(looks):
             async for each in self._reported(looks, cursor, memory):
                 yield each
@@ -198,6 +183,22 @@ class ProspectEventTrigger(BaseEventTrigger):
             await memory.keep(cursor)
             for batch in _in_batches(of_kinds(cursor.advance(look), self.events)):
                 yield event(campaign_id=self.campaign_id, changes=batch)
+
+
+async def usable_store(trigger: BaseEventTrigger) -> Any:  # noqa: ANN401  # Airflow's, from 3.3 on
+    """Return the state of a trigger's asset; None if there is none to use."""
+    store = getattr(trigger, "asset_state_store", None)
+    try:
+        if store is not None:
+            await store.aget("salesblink")
+    except ValueError:
+        # Airflow runs one trigger for several assets if all its arguments are equal.
+        log.warning(
+            "Several assets share the same trigger, so it cannot remember what it saw: changes while no triggerer "
+            "runs are not reported. Give each asset's trigger a different poll_interval."
+        )
+        return None
+    return store
 
 
 def _is_lookback(value: object) -> bool:
@@ -236,7 +237,11 @@ def _feed(kind: FeedKind, campaign_id: str, cursor: FeedCursor) -> Watched:
     return watched
 
 
-async def _looks(conn_id: str, campaign_id: str, interval: float, watched: Watched) -> AsyncGenerator[Any, None]:
+async def polled(conn_id: str, campaign_id: str, interval: float, watched: Watched) -> AsyncGenerator[Any, None]:
+    """Yield what each poll shows, without end. While the connection cannot be used, log why and try again later.
+
+    :param watched: returns what to poll and what to look for.
+    """
     await import_waiting()
     from airflow_provider_salesblink.waiting.connection_reload import UnusableConnectionError
 

@@ -18,11 +18,12 @@ from airflow_provider_salesblink.waiting.conditions import Hopeless
 if TYPE_CHECKING:
     from collections.abc import AsyncGenerator, Awaitable, Callable
 
+    from airflow_provider_salesblink.waiting.campaign_health import Health
     from airflow_provider_salesblink.waiting.changes import Snapshot
     from airflow_provider_salesblink.waiting.conditions import Met
     from airflow_provider_salesblink.waiting.feed_cursor import FoundEvents
 
-    Look = Snapshot | FoundEvents
+    Look = Snapshot | FoundEvents | Health
 
 log = logging.getLogger(__name__)
 

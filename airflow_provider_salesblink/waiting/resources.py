@@ -15,6 +15,7 @@ if TYPE_CHECKING:
 
     from airflow_provider_salesblink.choices import CampaignState
     from airflow_provider_salesblink.client import Campaign, Prospect, SalesBlinkClient
+    from airflow_provider_salesblink.waiting.campaign_health import Health
     from airflow_provider_salesblink.waiting.conditions import CampaignIs, ProspectIs, Verdict
     from airflow_provider_salesblink.waiting.feed_cursor import FoundEvents
 
@@ -44,7 +45,7 @@ class Resource(Protocol):
 
     def look(
         self, client: SalesBlinkClient, conditions: Iterable[Any]
-    ) -> Iterator[tuple[Any, Verdict | Snapshot | FoundEvents]]:
+    ) -> Iterator[tuple[Any, Verdict | Snapshot | FoundEvents | Health]]:
         """Poll once, and yield each condition that this decides with the verdict, or with what a watcher asked for.
 
         :raises SalesBlinkError: the request failed.

@@ -225,7 +225,8 @@ def _public_names() -> dict[str, Any]:
     info = get_provider_info()
     modules = [name for kind in ("operators", "sensors") for name in info[kind][0]["python-modules"]]
     package = "airflow_provider_salesblink"
-    modules += [f"{package}.assets", f"{package}.triggers.events", f"{package}.notifications.campaigns"]
+    modules += [f"{package}.{name}" for name in ("assets", "triggers.events", "triggers.health")]
+    modules += [f"{package}.notifications.campaigns"]
     names: dict[str, Any] = {}
     for module in modules:
         names |= {name: thing for name, thing in vars(import_module(module)).items() if not name.startswith("_")}

@@ -9,6 +9,7 @@ from textwrap import dedent
 import yaml
 
 from airflow_provider_salesblink import client, connection_form
+from airflow_provider_salesblink.sensors.campaigns import CampaignHealthSensor
 from airflow_provider_salesblink.sensors.prospects import ProspectSensor
 from tests.conftest import ROOT
 from tests.docs.pages import DOCS, classes_of
@@ -75,8 +76,10 @@ def _is_resource(found: object) -> bool:
 
 
 def test_the_code_on_the_page_on_waiting_shows_a_sensor_and_a_payload() -> None:
-    sensor_code, *_, payload, of_feed = re.findall(r"(?:^    .*\n)+", WAITING, flags=re.MULTILINE)
+    sensor_code, health_code, *_, payload, of_feed = re.findall(r"(?:^    .*\n)+", WAITING, flags=re.MULTILINE)
 
+    health = eval(dedent(health_code), {"CampaignHealthSensor": CampaignHealthSensor})  # noqa: S307
+    health.trigger().condition()
     sensor = eval(dedent(sensor_code), {"ProspectSensor": ProspectSensor})  # noqa: S307
     sensor.email = "ana@example.com"
     sensor.trigger().condition()

@@ -27,6 +27,7 @@ from airflow_provider_salesblink.client.retry import Policy
 from airflow_provider_salesblink.operators.load_base import LoadOperator
 from airflow_provider_salesblink.operators.plans import ApproveLoadOperator
 from airflow_provider_salesblink.operators.results import CampaignReportOperator, ExtractEventsOperator
+from airflow_provider_salesblink.sensors.campaigns import CampaignHealthSensor
 from tests.client.raw_server import answer
 
 if TYPE_CHECKING:
@@ -137,7 +138,8 @@ def always_successful(request: Received) -> Iterator[Piece]:
 SHAPES = {"campaigns": 2, "campaign": 3, "campaign-status": 2, "prospect": 3, "prospects": 3, "prospect-add": 2,
           "prospect-unsubscribe": 2, "my-team": 2}  # fmt: skip
 """The fixed segment of each documented path, and the most segments that such a path has."""
-SHAPES_OF_V1 = {"analytics": 3, "lists": 4, "leads": 4, "contacts": 3, "sent": 2, "sequences": 4, "unsubscribe": 3}
+SHAPES_OF_V1 = {"analytics": 3, "lists": 4, "leads": 4, "contacts": 3, "replies": 2, "reports": 2, "sent": 2,
+                "sequences": 4, "unsubscribe": 3}  # fmt: skip
 """The same below the root of API v1."""
 NEVER_SENT = ("allow_other_campaigns", "learn", "list_id", "with_columns")
 """Arguments of calls that the classic API does not get."""
@@ -150,6 +152,7 @@ COMPARING = ("in_campaign", "look_up", "opted_out_elsewhere")
 """Calls that compare an argument with the answers, and need not send it."""
 V1_ONLY = ("api", "blocklist", "leads", "lists", "reports", "results", "sequences")
 """The modules of the operators that need API v1."""
+V1_SENSORS = (CampaignHealthSensor,)
 HEADERS = {
     "host",
     "user-agent",
@@ -330,7 +333,7 @@ def test_no_argument_of_a_task_leaves_its_place(
     monkeypatch.setenv(
         "AIRFLOW_CONN_WAREHOUSE", json.dumps({"conn_type": "sqlite", "host": f"{tmp_path}/leads.sqlite"})
     )
-    api = "v1" if kind.__module__.rpartition(".")[2] in V1_ONLY else "classic"
+    api = "v1" if kind.__module__.rpartition(".")[2] in V1_ONLY or kind in V1_SENSORS else "classic"
     extra = {"pacing_url": f"file://{tmp_path}/pace.sqlite", "max_attempts": 1, "deletes_per_minute": 0}
     connection(host=server.url, password=KEY, extra={**extra, "api_version": api})
     others = needed(kind, argument, tmp_path)
