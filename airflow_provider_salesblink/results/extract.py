@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from airflow_provider_salesblink.client.errors import (
     AuthenticationError,
+    NotFoundError,
     RateLimitedError,
     SalesBlinkError,
     UnsupportedByApiError,
@@ -189,8 +190,14 @@ class Extraction:
         if wanted is None or wanted in known or self._has_cursor():
             return
         # SalesBlink returns no events for an unknown campaign, and no error.
-        with naming_campaign(wanted):
-            self._client.campaigns.get(wanted)
+        try:
+            with naming_campaign(wanted):
+                self._client.campaigns.get(wanted)
+        except NotFoundError:
+            # A campaign that was deleted may still have events.
+            everything = Window(None, self.now)
+            if not any(FeedReader(self._client, feed, wanted).finds_any(everything) for feed in self.reports):
+                raise
 
     def _has_cursor(self) -> bool:
         return not self._options.plan.is_fixed and any(map(self._cursor.position, self.reports))

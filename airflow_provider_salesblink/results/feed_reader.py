@@ -61,6 +61,10 @@ class FeedReader:
         )
         return new
 
+    def finds_any(self, window: Window) -> bool:
+        """Return whether the window has an event."""
+        return next(self._each(window), None) is not None
+
     def _note_move(self) -> None:
         self._has_moved = True
 

@@ -11,12 +11,13 @@ import pytest
 
 from airflow_provider_salesblink.client import AuthenticationError, InvalidInputError, NotFoundError, SalesBlinkClient
 from airflow_provider_salesblink.results.windows import Plan
-from tests.results.extracting import NOW, add_events, extract, ids
+from tests.results.extracting import NOW, add_events, extract, ids, ms
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
     from pathlib import Path
 
+    from airflow_provider_salesblink.choices import FeedName
     from airflow_provider_salesblink.sandbox import Sandbox
 
 pytestmark = pytest.mark.apis("v1")
@@ -118,6 +119,21 @@ def test_an_unknown_campaign_is_an_error_in_each_run(
             extract(client, tmp_path, plan=plan, campaign_id="Spring")
 
     assert ids(tmp_path) == []
+
+
+@pytest.mark.parametrize("feed", ["sent", "reports"])
+def test_a_campaign_that_was_deleted_may_still_have_events(
+    feed: FeedName, client: SalesBlinkClient, sandbox: Sandbox, tmp_path: Path
+) -> None:
+    message = {"sent": "Sent", "reports": "Unsubscribed"}[feed]
+    event, _ = (
+        sandbox.add_event(message, email="ana@example.com", sequence_id=of, time_ms=ms(NOW - timedelta(hours=1)))
+        for of in ("deleted", "another")
+    )
+
+    extract(client, tmp_path, [feed], campaign_id="deleted")
+
+    assert ids(tmp_path) == [event.id]
 
 
 def test_a_campaign_is_looked_up_once(client: SalesBlinkClient, sandbox: Sandbox, tmp_path: Path) -> None:
