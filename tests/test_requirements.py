@@ -22,3 +22,11 @@ PINS = {
 def test_the_client_uses_the_same_libraries_next_to_both_airflows(library: str) -> None:
     """Its tests run next to one of them only, in ``.ci/run``."""
     assert PINS["2.11"][library] == PINS["3.3"][library]
+
+
+@pytest.mark.xdist_group("one")
+def test_pytest_xdist_groups_tests(request: pytest.FixtureRequest) -> None:
+    """Otherwise several real Airflows run at once, which is too much for a small machine."""
+    groups = getattr(request.config.option, "loadgroup", False)
+
+    assert request.node.nodeid.endswith("@one") is groups
