@@ -175,6 +175,7 @@ def encrypted(*, has_plain_footer: bool) -> bytes:
         (encrypted(has_plain_footer=False), "The Parquet file is encrypted: write it without encryption."),
         (encrypted(has_plain_footer=True), "The Parquet file is encrypted: write it without encryption."),
     ],
+    ids=["empty", "text", "gzip", "workbook", "mark only", "cut off", "encrypted", "encrypted columns"],
 )
 def test_another_file_is_an_error_that_says_what_it_is(content: bytes, problem: str) -> None:
     with pytest.raises(InvalidInputError) as raised:
