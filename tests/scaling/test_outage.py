@@ -160,7 +160,8 @@ def test_a_server_that_is_killed_and_comes_back_empty_makes_nobody_get_mail_twic
     assert (
         max(most_within(each, WINDOW - LATE) for each in ([m for m in moments if m < killed], since_restart)) <= WRITES
     )
-    assert most_within(moments, WINDOW - LATE) <= WRITES + SHARE
+    # Around the kill, each machine may still send its share, for those who were reserved before.
+    assert most_within(moments, WINDOW - LATE) <= WRITES + SHARE * len(MACHINES)
     for worker in workers:
         log = worker.log.read_text()
         _, outage, after = log.partition("People cannot be reserved in the Redis server of pacing_url")
