@@ -61,9 +61,10 @@ layers: $(TOOLS)/.ready $(ENV)/.ready
 dependencies: $(TOOLS)/.ready
 	$(TOOLS)/bin/deptry .
 
+wheel: AIRFLOWS = 3.3 2.11
 wheel: $(TOOLS)/.ready ## Build the wheel, install it next to each Airflow, and check what Airflow lists
 	rm -rf dist && $(TOOLS)/bin/python -m build --no-isolation --outdir dist .
-	for version in 3.3 2.11; do .ci/installed-wheel $(TOOLS)/bin/uv $$version $(PYTHON_FOUND) || exit 1; done
+	for version in $(AIRFLOWS); do .ci/installed-wheel $(TOOLS)/bin/uv $$version $(PYTHON_FOUND) || exit 1; done
 
 bench: $(ENV)/.ready ## Measure against what users would use instead
 	for file in benchmarks/bench_*.py; do $(ENV)/bin/python $$file || exit 1; done

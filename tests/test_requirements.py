@@ -16,11 +16,12 @@ PINS = {
 }
 
 
-@pytest.mark.parametrize(
-    "library", ["requests", "urllib3", "certifi", "charset-normalizer", "idna", "tenacity", "redis", "pyrate-limiter"]
-)
-def test_the_client_uses_the_same_libraries_next_to_both_airflows(library: str) -> None:
-    """Its tests run next to one of them only, in ``.ci/run``."""
+@pytest.mark.parametrize("library", [
+    "requests", "urllib3", "certifi", "charset-normalizer", "idna", "tenacity", "redis", "pyrate-limiter", "filelock",
+    "pyarrow", "jinja2", "fsspec", "email-validator",
+])  # fmt: skip
+def test_the_layers_without_airflow_use_the_same_libraries_next_to_both_airflows(library: str) -> None:
+    """``.ci/run`` runs the tests of these layers next to one of them only."""
     assert PINS["2.11"][library] == PINS["3.3"][library]
 
 

@@ -37,10 +37,11 @@ def changed(many: int) -> list[dict[str, str]]:
 
 
 @pytest.mark.usefixtures("inhabited")
-@pytest.mark.parametrize("mode", ["insert", "upsert", "mirror"])
-@pytest.mark.parametrize(("limit", "allowed"), [
-    (3, 3), ("3", 3), (" 3 ", 3), (0, 0), (0.15, 3), ("0.15", 3), (".15", 3), (Decimal("0.15"), 3), (0.19, 3), (0.0, 0),
-    (1, 1), ("1", 1), (1e-05, 0),
+@pytest.mark.parametrize(("mode", "limit", "allowed"), [
+    *((mode, limit, 3) for mode in ("insert", "upsert", "mirror") for limit in (3, 0.15)),
+    ("upsert", "3", 3), ("upsert", " 3 ", 3), ("upsert", 0, 0), ("upsert", "0.15", 3), ("upsert", ".15", 3),
+    ("upsert", Decimal("0.15"), 3), ("upsert", 0.19, 3), ("upsert", 0.0, 0), ("upsert", 1, 1), ("upsert", "1", 1),
+    ("upsert", 1e-05, 0),
 ])  # fmt: skip
 def test_more_adds_than_the_limit_stop_the_load_in_any_mode(
     mode: Mode, limit: Any, allowed: int, load_rows: Callable[..., Report], sandbox: Sandbox

@@ -46,7 +46,7 @@ def test_many_people_on_a_bad_day_are_there_once_each_and_every_lost_response_is
     api: Api, sandbox: Sandbox, load_rows: Callable[..., Report]
 ) -> None:
     spoil(api)
-    many = 2000
+    many = 800
     rows = people(many)
 
     report = load_rows(rows)

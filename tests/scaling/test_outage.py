@@ -132,13 +132,13 @@ def test_a_server_that_is_killed_and_comes_back_empty_makes_nobody_get_mail_twic
     for fault in ({"kind": "reset", "when": "after"}, {"kind": "status", "status": 500, "when": "after"}):
         sandbox.fault("prospect-add", fault.pop("kind"), share=0.05, **fault)
     sandbox.fault("prospect-add", "slow", seconds=0.3, share=0.1)
-    rows = people(260)
+    rows = people(180)
     # Each worker has most of the people, in a different order.
-    pieces = [rows[:200], rows[60:], rows[::-1], rows[130:] + rows[:130]]
+    pieces = [rows[:140], rows[40:], rows[::-1], rows[90:] + rows[:90]]
     workers = [new_worker(MACHINES[number % 2], piece) for number, piece in enumerate(pieces)]
     for worker in workers:
         go(worker.process)
-    wait_until(lambda: len(sandbox.people()) > 100)
+    wait_until(lambda: len(sandbox.people()) > 60)
 
     port = server.port
     server.terminate()

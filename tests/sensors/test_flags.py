@@ -45,8 +45,10 @@ ONE_API = pytest.mark.apis("classic")
 
 
 @ONE_API
-@pytest.mark.parametrize("flag", FLAGS)
-@pytest.mark.parametrize("cause", HOPELESS)
+@pytest.mark.parametrize(
+    ("cause", "flag"),
+    [*(("an unknown campaign", flag) for flag in FLAGS), *((cause, "silent and never") for cause in HOPELESS)],
+)
 def test_what_would_never_come(
     cause: str,
     flag: str,

@@ -68,7 +68,7 @@ ADDS: list[Add] = [
 ]
 
 
-@pytest.mark.parametrize(("add", "many"), zip(ADDS, (1000, 400), strict=True), ids=["client", "add_person"])
+@pytest.mark.parametrize(("add", "many"), zip(ADDS, (500, 200), strict=True), ids=["client", "add_person"])
 def test_many_adds_with_a_fifth_of_the_requests_failing_start_everybody_once(
     later: Sandbox, new_client: NewClient, tmp_path: Path, add: Add, many: int
 ) -> None:
