@@ -41,6 +41,8 @@ def get_provider_info() -> dict[str, Any]:
         "triggers": _modules("triggers", "campaigns", "events", "health", "prospects"),
         "notifications": ["airflow_provider_salesblink.notifications.campaigns.PauseCampaignNotifier"],
         "extra-links": [f"airflow_provider_salesblink.links.{name}" for name in ("CampaignLink", "ReportLink")],
+        # Airflow 3.2 and later.
+        "cli": ["airflow_provider_salesblink.command_line.airflow_commands.get_salesblink_commands"],
         "config": airflow_config.config_sections(),
         # Airflow 3 reads the first, Airflow 2 the second.
         "asset-uris": [_ASSET_URIS],

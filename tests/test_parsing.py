@@ -16,10 +16,13 @@ try:
     import airflow.providers.standard.operators.hitl
 except Exception:  # an Airflow below 3.1
     pass
+import airflow.cli.cli_config
 before = set(sys.modules)
 import airflow_provider_salesblink.provider_info
 airflow_provider_salesblink.provider_info.get_provider_info()
 import airflow_provider_salesblink.assets
+import airflow_provider_salesblink.command_line.airflow_commands
+airflow_provider_salesblink.command_line.airflow_commands.get_salesblink_commands()
 import airflow_provider_salesblink.notifications.campaigns
 import airflow_provider_salesblink.operators.api
 import airflow_provider_salesblink.operators.blocklist

@@ -41,6 +41,13 @@ def test_the_notifiers_it_names_are_there() -> None:
         assert issubclass(getattr(importlib.import_module(module), notifier), BaseNotifier)
 
 
+def test_the_commands_it_names_are_there() -> None:
+    for path in get_provider_info()["cli"]:
+        module, _, function = path.rpartition(".")
+        (group,) = getattr(importlib.import_module(module), function)()
+        assert [command.name for command in group.subcommands] == ["test", "plan", "load", "report"]
+
+
 def test_airflows_providers_manager_offers_the_rest(airflow_database: None) -> None:  # noqa: ARG001
     from airflow.providers_manager import ProvidersManager
 

@@ -112,6 +112,18 @@ def head(planned_at: str, **more: str) -> str:
     return f"{json.dumps({'format': FORMAT, 'planned_at': planned_at, **more})}\n"
 
 
+def planned_at_and_digest(lines: Iterable[bytes]) -> tuple[str, str]:
+    """Return when the plan in a file was made, and its digest. Neither is checked: :class:`ApprovedPlan` does that.
+
+    :param lines: the lines of the file.
+    """
+    rest, digest = iter(lines), hashlib.sha256()
+    first = _object(next(rest, b"").decode(errors="replace"))
+    for line in rest:
+        digest.update(line)
+    return str(first.get("planned_at")), digest.hexdigest()
+
+
 class ApprovedPlan:
     """The plan that somebody approved, as its file holds it.
 

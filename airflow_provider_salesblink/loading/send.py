@@ -68,6 +68,7 @@ Group = list[LookedUp]
 Ids = Sequence[str | None]
 """The ids of people who were added; None where the answer shows none."""
 _Sent = tuple[Group, Future[Ids]]
+_Running = dict[Future[Ids], Group]
 
 
 class Sender:
@@ -132,7 +133,7 @@ class Sender:
             self._read_back.wait(max(0.0, settling_time - idle), polls=True)
 
     def _more_progress(self) -> str:
-        looked_up = f"{self._report.looked_up:,} looked up, " if self._limits.looks_up else ""
+        looked_up = f"{self._report.looked_up:,} looked up, " * self._limits.looks_up
         return f"; {looked_up}{self._report.ambiguous.lost:,} answers lost"
 
     def _add_all(self) -> bool:
@@ -150,7 +151,9 @@ class Sender:
         if last.in_doubt:
             last.log_doubt()
             self._wait_for_doubtful(last)
-            self._check_server_pause(last.settling_time - LONGEST_SETTLING_TIME)
+            pause = last.settling_time - LONGEST_SETTLING_TIME
+            if pause > 0 and self._plan.to_send("add"):
+                raise RateLimitedError("SalesBlink has a problem and asks for a pause.", status=None, retry_after=pause)
         elif last.held_by_others:
             self._wait_for_others(last.held_by_others)
             self._read_back.reread()
@@ -174,10 +177,6 @@ class Sender:
             # The campaign is read after this, because an owner that has finished may have added the person before.
             self._reservations.take_over(who, owner)
 
-    def _check_server_pause(self, seconds: float) -> None:
-        if seconds > 0 and self._plan.to_send("add"):
-            raise RateLimitedError("SalesBlink has a problem and asks for a pause.", status=None, retry_after=seconds)
-
     def _send_round(self) -> Round:
         current = Round()
         with ThreadPoolExecutor(self._limits.max_in_flight, thread_name_prefix="salesblink-load") as pool:
@@ -192,26 +191,31 @@ class Sender:
         return current
 
     def _in_flight(self, pool: ThreadPoolExecutor, current: Round) -> Iterator[_Sent]:
-        running: dict[Future[Ids], Group] = {}
-        with self._source() as source:
-            while not (current.error or (source.is_over and not current.refused_groups)):
-                batch = self._next_batch(source, running, current)
-                yield from self._finished(running, timeout=0)
-                if batch:
-                    yield from self._submit(pool, batch, running, current)
-                if source.is_over:
-                    # A refused call comes back in parts.
-                    yield from self._all_finished(running)
+        running: _Running = {}
+        try:
+            with self._source() as source:
+                while not (current.error or (source.is_over and not current.refused_groups)):
+                    batch = self._next_batch(source, running, current)
+                    yield from self._finished(running, timeout=0)
+                    if batch:
+                        yield from self._submit(pool, batch, running, current)
+                    if source.is_over:
+                        # A refused call comes back in parts.
+                        yield from self._all_finished(running)
+        except KeyboardInterrupt:
+            # Else these people count as in doubt, and stay reserved until that expires.
+            yield from self._all_finished(running)
+            raise
         yield from self._all_finished(running)
 
-    def _next_batch(self, source: Source, running: dict[Future[Ids], Group], current: Round) -> Group:
+    def _next_batch(self, source: Source, running: _Running, current: Round) -> Group:
         if current.refused_groups:
             return current.refused_groups.pop()
         # No more than can be sent: people who are reserved and wait cannot be added by other loads.
         most = (self._limits.max_in_flight - len(running)) * self._limits.batch_size
         return [each for each in source.ready(most, running) if self._may_be_added(each, current)]
 
-    def _all_finished(self, running: dict[Future[Ids], Group]) -> Iterator[_Sent]:
+    def _all_finished(self, running: _Running) -> Iterator[_Sent]:
         while running:
             yield from self._finished(running)
 
@@ -220,8 +224,7 @@ class Sender:
         if not limits.looks_up:
             return NoLookup(steps)
         if limits.batch_size > 1:
-            are_few = self._plan.to_send("add") <= FEW
-            return LookupInBulk(steps, self._opt_outs, self._destination, are_few=are_few)
+            return LookupInBulk(steps, self._opt_outs, self._destination, are_few=self._plan.to_send("add") <= FEW)
         # More look-ups at once would only wait for the rate limit.
         at_once = min(limits.max_in_flight, limits.reads_per_minute or limits.max_in_flight)
         return LookupAhead(steps, self._destination.opted_out_elsewhere, at_once)
@@ -255,9 +258,7 @@ class Sender:
             log.error("Row %d could not be looked up in other campaigns, so the load stops.", step.number)
         current.lookup_error = current.lookup_error or error
 
-    def _submit(
-        self, pool: ThreadPoolExecutor, batch: list[LookedUp], running: dict[Future[Ids], Group], current: Round
-    ) -> Iterator[_Sent]:
+    def _submit(self, pool: ThreadPoolExecutor, batch: Group, running: _Running, current: Round) -> Iterator[_Sent]:
         own = self._reservations.acquire([each.step.who for each in batch])
         # Checked only now, because the load may have waited for the store, or the store may have lost reservations of
         # people that others have added.
@@ -287,7 +288,7 @@ class Sender:
         self._reservations.confirm([each.step.who for each in group])
 
     @staticmethod
-    def _finished(running: dict[Future[Ids], Group], timeout: float | None = None) -> Iterator[_Sent]:
+    def _finished(running: _Running, timeout: float | None = None) -> Iterator[_Sent]:
         finished, _ = wait(running, timeout, return_when=FIRST_COMPLETED)
         for future in finished:
             yield running.pop(future), future

@@ -5,7 +5,7 @@ from __future__ import annotations
 import ast
 import json
 from dataclasses import dataclass, fields
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Any
 
 from airflow.providers.common.compat.sdk import AirflowFailException
@@ -21,8 +21,10 @@ if TYPE_CHECKING:
 
 DIGITS_SHOWN = 12
 """Hexadecimal digits of a digest that a person sees."""
+_VALID_IN_PERSON = timedelta(hours=1)
+"""The load begins right after the approval."""
 _OUTCOMES = {"plan": "planned", "approved_plan": "approved"}
-_ACTIONS = {
+ACTIONS = {
     "add": "add",
     "update": "update",
     "unsubscribe": "unsubscribe, because they have no row in the mirror",
@@ -35,6 +37,7 @@ _ACTIONS = {
     "held_by_others": "wait for, because another load is adding them now (part of those to add)",
     "held_back": "keep, because refused or unclear rows may be theirs",
 }
+"""The counts of a plan, and what the load would do with these people."""
 
 
 def run_of(context: Context) -> str | None:
@@ -157,6 +160,30 @@ def _time(text: str) -> datetime:
     return found if found.tzinfo else found.replace(tzinfo=UTC)
 
 
+def approval_in_person(plan_path: str) -> dict[str, Any]:
+    """Return the approval of the plan in a file by the person who runs a load by hand, outside a DAG run.
+
+    Its digest is that of the file as it is now: who passes the file vouches for it.
+
+    :raises AirflowFailException: the file cannot be read.
+    """
+    from airflow_provider_salesblink.loading.plan_fingerprints import planned_at_and_digest
+
+    with open_bytes(plan_path, "approved_plan") as file:
+        planned_at, digest = planned_at_and_digest(iter(file.readline, b""))
+    now = datetime.now(UTC)
+    return {
+        "outcome": _OUTCOMES["approved_plan"],
+        "digest": digest,
+        "plan_path": plan_path,
+        "planned_at": planned_at,
+        "approved_by": "the person who runs the load",
+        "approved_at": now.isoformat(),
+        "expires_at": (now + _VALID_IN_PERSON).isoformat(),
+        "run": None,
+    }
+
+
 # What a person sees.
 
 
@@ -179,14 +206,18 @@ def _lines(plan: Mapping[str, Any], valid_for: str) -> Iterator[str]:
     yield from (f"**The load would stop:** {_escaped(each)}\n" for each in plan.get("stops", ()))
     yield f"Campaign {_code(plan.get('campaign_id'))}, mode {_code(plan.get('mode'))}, {plan.get('rows', 0):,} rows.\n"
     yield "| people | what the load would do |\n|---:|---|"
-    yield from (f"| {plan[name]:,} | {words} |" for name, words in _ACTIONS.items() if plan.get(name))
-    hours = plan.get("hours") or 0
-    time = f"about {hours:,} hours at the rate limit" if hours else "no waiting for the rate limit"
-    yield f"\nRequests: {plan.get('writes', 0):,} writes, {plan.get('look_ups', 0):,} look-ups; {time}.\n"
+    yield from (f"| {plan[name]:,} | {words} |" for name, words in ACTIONS.items() if plan.get(name))
+    yield f"\nRequests: {plan.get('writes', 0):,} writes, {plan.get('look_ups', 0):,} look-ups; {duration(plan)}.\n"
     if plan.get("sample"):
         yield "Some of the people:\n\n| action | row | person | columns |\n|---|---:|---|---|"
         yield from map(_sample_row, plan["sample"])
     yield f"\nPlan {_code(plan['digest'])} of {plan['planned_at']}. An approval is valid for {valid_for}, in this run."
+
+
+def duration(plan: Mapping[str, Any]) -> str:
+    """Return about how long a planned load takes."""
+    hours = plan.get("hours") or 0
+    return f"about {hours:,} hours at the rate limit" if hours else "no waiting for the rate limit"
 
 
 def _sample_row(step: Mapping[str, Any]) -> str:

@@ -12,6 +12,7 @@ import shlex
 import shutil
 import sqlite3
 import subprocess
+import sys
 import tomllib
 from contextlib import closing
 from importlib import import_module
@@ -21,13 +22,16 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
+from airflow_provider_salesblink.command_line.main import main
 from airflow_provider_salesblink.hooks.salesblink import SalesBlinkHook
 from airflow_provider_salesblink.provider_info import get_provider_info
 from airflow_provider_salesblink.sandbox import Sandbox
 from demo import airflow_home
+from tests.command_line.conftest import Person
 from tests.conftest import ROOT
 from tests.docs.pages import DOCS, PAGES, Block, blocks
 from tests.docs.running import run_python, served, without_port_and_key
+from tests.results.report_events import row, write_events
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -56,12 +60,15 @@ class Bench:
         conf: dict[str, str],
         run_dag: Callable[..., Any],
         monkeypatch: pytest.MonkeyPatch,
+        capfd: pytest.CaptureFixture[str],
     ) -> None:
         self.place = place
         self.sandbox = sandbox
         self.conf = conf
         self.run_dag = run_dag
         self.monkeypatch = monkeypatch
+        self.capfd = capfd
+        self.printed = ""
 
 
 @pytest.fixture
@@ -71,8 +78,9 @@ def bench(
     conf: dict[str, str],
     run_dag: Callable[..., Any],
     monkeypatch: pytest.MonkeyPatch,
+    capfd: pytest.CaptureFixture[str],
 ) -> Bench:
-    return Bench(place, sandbox, conf, run_dag, monkeypatch)
+    return Bench(place, sandbox, conf, run_dag, monkeypatch, capfd)
 
 
 @pytest.mark.parametrize("block", BLOCKS, ids=str)
@@ -110,6 +118,8 @@ def test_a_block_of_an_unknown_kind_has_no_check(language: str, text: str) -> No
         ("", "default_args={'on_failure_callback': PauseCampaignNotifier()}"),
         ("", '{"campaigns": [}'),
         ("", "make tset"),
+        ("sh", "python -m airflow_provider_salesblink plan leads.csv --campaign spring-2027"),
+        ("sh", "airflow salesblink load none.csv --campaign-id spring-2027"),
         ("", "pip install airflow-provider-salesblink[all]"),
         ("", 'export AIRFLOW_CONN_SALESBLINK_DEFAULT=\'{"conn_type": "salesblink"}\''),
         ("", "python -m airflow_provider_salesblink.sandbox --sed demo"),
@@ -194,13 +204,15 @@ def check_script(bench: Bench, block: Block) -> None:
 
 
 def check_printed(bench: Bench, block: Block) -> None:  # noqa: ARG001
-    """The output below a script is checked together with the script."""
+    """The output below a script or a command is checked together with it."""
     assert _is_printed(block)
 
 
 def _is_printed(block: Block) -> bool:
     above = _neighbor(block, -1)
-    return above is not None and _check_of_fenced(above) is check_script
+    return above is not None and (
+        _check_of_fenced(above) is check_script or above.text.startswith(tuple(PROVIDER_COMMANDS))
+    )
 
 
 def _neighbor(block: Block, step: int) -> Block | None:
@@ -282,6 +294,13 @@ def check_commands(bench: Bench, block: Block) -> None:
     assert commands
     for check, words in commands:
         check(bench, words)
+    below = _neighbor(block, +1)
+    if bench.printed and below and below.language == "text":
+        assert _without_digest(bench.printed) == _without_digest(below.text)
+
+
+def _without_digest(plan: str) -> str:
+    return re.sub(r"^Plan \w{12}\.", "Plan.", plan, flags=re.MULTILINE)
 
 
 def _commands(text: str) -> list[tuple[Callable[[Bench, list[str]], None], list[str]]] | None:
@@ -334,7 +353,29 @@ def check_curl(bench: Bench, words: list[str]) -> None:
     subprocess.run([*mine, "--fail", "--silent", "--show-error", "--max-time", "10"], check=True, capture_output=True)
 
 
+def check_provider_command(bench: Bench, words: list[str]) -> None:
+    """Run a command of the provider, for a person who answers yes."""
+    bench.monkeypatch.chdir(bench.place)
+    bench.monkeypatch.setenv("_AIRFLOW_PROCESS_CONTEXT", "client")
+    bench.monkeypatch.setattr(sys, "warnoptions", ["ignore"])
+    bench.monkeypatch.setattr(sys, "stdin", Person(lambda: "y\n"))
+    write_events(bench.place / "events", [row("sent", 1, sequence_id="spring-2027")])
+    bench.capfd.readouterr()
+    try:
+        code = main(words[3:] if words[0] == "python" else words[2:])
+    except SystemExit as wrong:
+        pytest.fail(f"wrong arguments: {wrong.code}")
+    printed = bench.capfd.readouterr()
+    assert code == 0, printed.err
+    bench.printed = printed.out
+
+
+PROVIDER_COMMANDS = {
+    "python -m airflow_provider_salesblink ": check_provider_command,
+    "airflow salesblink ": check_provider_command,
+}
 COMMANDS = {
+    **PROVIDER_COMMANDS,
     "make ": check_make,
     "pip install ": check_pip,
     "export AIRFLOW_CONN_": check_export,
