@@ -4,9 +4,11 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any, cast
 
+from airflow_provider_salesblink.argument_types import check_flag
 from airflow_provider_salesblink.links import CampaignLink
 from airflow_provider_salesblink.operators.base import SalesBlinkOperator, exactly_one, outcome
 from airflow_provider_salesblink.operators.names import only_id_called
+from airflow_provider_salesblink.operators.sender_checks import check_senders, require_senders
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -93,7 +95,9 @@ class _SetPausedOperator(SalesBlinkOperator):
         from airflow_provider_salesblink.client import SalesBlinkError
 
         try:
+            self.check_api(client)
             campaign_id = chosen_campaign(client, self.campaign_id, self.campaign_name)
+            self.check_campaign(client, campaign_id)
             answer = client.campaigns.pause(campaign_id) if self.paused else client.campaigns.unpause(campaign_id)
         except SalesBlinkError:
             if self.paused:
@@ -101,6 +105,12 @@ class _SetPausedOperator(SalesBlinkOperator):
             raise
         word = "paused" if self.paused else "unpaused"
         return outcome(word, dry_run=answer.get("dry_run", False), campaign_id=campaign_id)
+
+    def check_api(self, client: SalesBlinkClient) -> None:
+        """Raise if the API lacks something that the task needs. Nothing was sent."""
+
+    def check_campaign(self, client: SalesBlinkClient, campaign_id: str) -> None:
+        """Raise if the campaign must not be paused or unpaused."""
 
 
 class PauseCampaignOperator(_SetPausedOperator):
@@ -124,15 +134,35 @@ class UnpauseCampaignOperator(_SetPausedOperator):
 
     Pass exactly one of ``campaign_id`` and ``campaign_name``. Safe to run again.
 
+    With ``check_senders``, the task fails before it unpauses the campaign if a mailbox that the campaign sends from is
+    not connected, may not send, or has an error, or if SalesBlink does not show that. If SalesBlink does not show which
+    mailboxes the campaign has, all mailboxes of the workspace are checked.
+
     XCom: ``outcome`` "unpaused" and ``campaign_id``.
 
     :param campaign_id: the campaign's id (templated).
     :param campaign_name: the campaign's full name, which must be unique (templated). Costs one more read.
+    :param check_senders: whether to check the senders first (API v1 only). Costs two reads, and one for each sender.
     :param salesblink_conn_id: the Airflow connection that holds the key (templated).
     :param max_wait: the most seconds that the task may be deferred after 429s.
     """
 
     paused = False
+
+    def __init__(self, *, check_senders: bool = False, **kwargs: Any) -> None:
+        super().__init__(**kwargs)
+        check_flag("check_senders", check_senders)
+        self.check_senders = check_senders
+
+    def check_api(self, client: SalesBlinkClient) -> None:
+        """Raise if the senders are to be checked and the API has none."""
+        if self.check_senders:
+            require_senders(client)
+
+    def check_campaign(self, client: SalesBlinkClient, campaign_id: str) -> None:
+        """Raise if the senders are to be checked and one of them may not be able to send."""
+        if self.check_senders:
+            check_senders(client, campaign_id)
 
 
 def chosen_campaign(client: SalesBlinkClient, campaign_id: str | None, campaign_name: str | None) -> str:

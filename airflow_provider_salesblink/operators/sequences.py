@@ -4,8 +4,10 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
+from airflow_provider_salesblink.argument_types import check_flag
 from airflow_provider_salesblink.links import CampaignLink
 from airflow_provider_salesblink.operators.base import SalesBlinkOperator, outcome
+from airflow_provider_salesblink.operators.sender_checks import check_senders
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -41,15 +43,18 @@ class SetSequenceStatusOperator(_SequenceOperator):
 
     :param sequence_id: the sequence's id (templated).
     :param status: "active", "paused", "stopped" or "archived", in upper or lower case (templated).
+    :param check_senders: whether to check the sequence's senders before "active", as ``UnpauseCampaignOperator`` does.
     :param salesblink_conn_id: the Airflow connection that holds the key (templated).
     :param max_wait: the most seconds that the task may be deferred after 429s.
     """
 
     template_fields: Sequence[str] = ("sequence_id", "status", "salesblink_conn_id")
 
-    def __init__(self, *, sequence_id: str, status: str, **kwargs: Any) -> None:
+    def __init__(self, *, sequence_id: str, status: str, check_senders: bool = False, **kwargs: Any) -> None:
         super().__init__(sequence_id=sequence_id, **kwargs)
+        check_flag("check_senders", check_senders)
         self.status = status
+        self.check_senders = check_senders
 
     def call_salesblink(self, client: SalesBlinkClient) -> dict[str, Any]:
         """Set the status, unless the sequence is to start and runs already."""
@@ -59,6 +64,8 @@ class SetSequenceStatusOperator(_SequenceOperator):
         if status == "active" and client.sequences.get(self.sequence_id).get("paused") is False:
             self.log.info("The sequence runs already; nothing was sent.")
         else:
+            if status == "active" and self.check_senders:
+                check_senders(client, self.sequence_id)
             self._set_status(client, status)
         return outcome(status, dry_run=client.dry_run, sequence_id=self.sequence_id)
 

@@ -59,6 +59,8 @@ class V1Rules:
     :param event_time: time of an event as Unix milliseconds, or as ISO text.
     :param from_inclusive: an event at exactly ``from`` is part of the window.
     :param to_inclusive: an event at exactly ``to`` is part of the window.
+    :param second_sender: the health that the second mailbox shows: it is healthy, not connected, not allowed to send,
+        has an error, or shows nothing of these (``unknown``).
     :param feed_envelope: feeds answer with an envelope instead of a bare array.
     :raises SandboxUsageError: a value is unknown or out of range.
     """
@@ -98,6 +100,7 @@ class V1Rules:
     from_inclusive: bool = True
     to_inclusive: bool = True
     feed_envelope: bool = False
+    second_sender: Literal["healthy", "disconnected", "disabled", "error", "unknown"] = "healthy"
 
     def __post_init__(self) -> None:
         for name, words in choices().items():

@@ -15,6 +15,15 @@ from airflow_provider_salesblink.sandbox.v1.answers import done, page_of, requir
 router = APIRouter(prefix=f"{PREFIX}/senders", route_class=V1Route, include_in_schema=False)
 
 MOST_SENDERS = 100
+_MISSING = object()
+_OTHER_HEALTH: dict[str, dict[str, Any]] = {
+    "healthy": {},
+    "disconnected": {"connected": False},
+    "disabled": {"sending_enabled": False},
+    "error": {"error": {"message": "Invalid login"}},
+    "unknown": {"connected": _MISSING, "sending_enabled": "yes"},
+}
+"""What the second mailbox shows instead, by the rule ``second_sender``."""
 WEEK = 7 * 24 * 3600 * 1000
 
 
@@ -32,8 +41,12 @@ async def get_sender_health(request: Request, sender_id: str) -> Response:
     """Return how well a mailbox does, from the events of the last seven days."""
     mailbox = require(next((mailbox for mailbox in MAILBOXES if mailbox.id == sender_id), None), "Sender")
     now = int(time.time() * 1000)
+    store = state_of(request).store
     last_week = EventFilter(sender=mailbox.id, since=now - WEEK)
-    return done(_health(mailbox, counters(state_of(request).store.events.total(last_week)), now))
+    health = _health(mailbox, counters(store.events.total(last_week)), now)
+    if mailbox == MAILBOXES[1]:
+        health |= _OTHER_HEALTH[store.rules.second_sender]
+    return done({name: value for name, value in health.items() if value is not _MISSING})
 
 
 def _shown(mailbox: Mailbox) -> dict[str, Any]:
