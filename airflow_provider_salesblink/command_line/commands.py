@@ -74,12 +74,7 @@ def test(given: Mapping[str, Any], out: TextIO) -> int:
 
 def plan(given: Mapping[str, Any], out: TextIO) -> int:
     """Show what a load would do."""
-    made = run_to_the_end(_operator(PlanLoadOperator, given, "plan"))
-    if given["json"]:
-        terminal.print_json(out, made)
-    else:
-        terminal.print_lines(out, plan_lines(made))
-    return 0
+    return _print(given, out, run_to_the_end(_operator(PlanLoadOperator, given, "plan")))
 
 
 def load(given: Mapping[str, Any], out: TextIO) -> int:
@@ -92,27 +87,21 @@ def load(given: Mapping[str, Any], out: TextIO) -> int:
             "Nobody can be asked whether to load, because the standard input is not a terminal; nothing was sent. "
             "Pass --approved-plan, or --yes to load without a question."
         )
+    if given["yes"]:
+        return _load(given, out, None)
+    if given["approved_plan"]:
+        return _load(given, out, approval_in_person(_whole_path("approved_plan", given["approved_plan"])))
     with TemporaryDirectory(prefix="salesblink-plan-") as folder:
-        approved = None if given["yes"] else _approved(given, Path(folder) / "plan")
-        if approved is None and not given["yes"]:
-            terminal.show("Nothing was sent.")
-            return 1
-        result = run_to_the_end(_operator(AddProspectsOperator, given, "load", approved_plan=approved))
-    if given["json"]:
-        terminal.print_json(out, result)
-    else:
-        terminal.print_lines(out, result_lines(result))
-    return 0
+        approved = _ask(given, Path(folder) / "plan")
+        if approved:
+            return _load(given, out, approved)
+    terminal.show("Nothing was sent.")
+    return 1
 
 
 def report(given: Mapping[str, Any], out: TextIO) -> int:
     """Write a report."""
-    result = run_to_the_end(_operator(CampaignReportOperator, given, "report"))
-    if given["json"]:
-        terminal.print_json(out, result)
-    else:
-        terminal.print_lines(out, result_lines(result))
-    return 0
+    return _print(given, out, run_to_the_end(_operator(CampaignReportOperator, given, "report")))
 
 
 COMMANDS: dict[str, Callable[[Mapping[str, Any], TextIO], int]] = {
@@ -123,17 +112,28 @@ COMMANDS: dict[str, Callable[[Mapping[str, Any], TextIO], int]] = {
 }
 
 
-def _approved(given: Mapping[str, Any], plan_path: Path) -> dict[str, Any] | None:
-    """Return what the load is held to: the plan in a file, or the one that a person agrees to now; None after a no."""
-    if given["approved_plan"]:
-        return approval_in_person(_whole_path("approved_plan", given["approved_plan"]))
+def _ask(given: Mapping[str, Any], plan_path: Path) -> dict[str, Any] | None:
+    """Show the plan of a load, and return the approval if a person agrees to it; None after a no."""
     # The load writes these files; a plan that is not carried out leaves them alone.
     without_files = {**given, **dict.fromkeys(_WRITTEN_BY_LOAD)}
     made = run_to_the_end(_operator(PlanLoadOperator, without_files, "plan", plan_path=str(plan_path)))
-    terminal.show("\n".join(["", *plan_lines(made), ""]))
+    terminal.show("\n".join(["", *plan_lines({**made, "plan_path": None}), ""]))
     if made["writes"] and not terminal.ask("Load?"):
         return None
     return approval_in_person(str(plan_path))
+
+
+def _load(given: Mapping[str, Any], out: TextIO, approved: dict[str, Any] | None) -> int:
+    result = run_to_the_end(_operator(AddProspectsOperator, given, "load", approved_plan=approved))
+    return _print(given, out, result)
+
+
+def _print(given: Mapping[str, Any], out: TextIO, result: Mapping[str, Any]) -> int:
+    if given["json"]:
+        terminal.print_json(out, result)
+    else:
+        terminal.print_lines(out, plan_lines(result) if result["outcome"] == "planned" else result_lines(result))
+    return 0
 
 
 def _operator(
