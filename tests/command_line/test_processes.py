@@ -58,6 +58,24 @@ def test_it_needs_no_database_and_prints_nothing_but_the_result(
     assert [line for line in lines if not line[:8].replace(":", "").isdigit()] == []
 
 
+_NOISE = """
+import os
+from airflow_provider_salesblink.command_line import terminal
+with terminal.results_alone_on_stdout() as out:
+    print("a warning")
+    os.write(1, b"a library\\n")
+    terminal.print_json(out, {"added": 2})
+print("after it")
+"""
+
+
+def test_whatever_prints_meanwhile_stays_out_of_the_result() -> None:
+    printed = ended([sys.executable, "-c", _NOISE])
+
+    assert printed.stdout.split() == ["{", '"added":', "2", "}", "after", "it"]
+    assert sorted(printed.stderr.splitlines()) == ["a library", "a warning"]
+
+
 def test_a_connection_that_is_nowhere_is_an_error_in_one_line(tmp_path: Path) -> None:
     test = ended([*MODULE, "test", "--conn-id", "nowhere"], home=tmp_path / "home")
 
