@@ -131,7 +131,7 @@ def test_what_cannot_be_read_stops_the_load(
     assert "@" not in caplog.text
     sandbox.clear_faults()
     added = len(sandbox.people())
-    assert load_rows(rows, owner="a", settling_time=0).added == 60 - added
+    assert load_rows(rows, owner="a").added == 60 - added
     assert_each_once(sandbox, rows)
 
 
@@ -182,14 +182,14 @@ def test_a_person_who_opts_out_while_a_load_is_deferred_is_not_added_when_it_res
     api.fault("prospect-add", "slow", seconds=0.0, times=10)
     api.fault("prospect-add", "429", retry_after=3600, times=None)
     with pytest.raises(SalesBlinkError):
-        load_rows(people(30), owner="a", settling_time=0, max_in_flight=2)
+        load_rows(people(30), owner="a", max_in_flight=2)
     sandbox.clear_faults()
     sandbox.finish_imports()
     missing = sorted({row["Email"] for row in people(30)} - set(here(sandbox, campaign)))
     elsewhere(missing[0], unsubscribed=True)
     elsewhere(missing[-1], unsubscribed=True)
 
-    report = load_rows(people(30), owner="a", settling_time=0)
+    report = load_rows(people(30), owner="a")
 
     assert sorted({row["Email"] for row in people(30)} - set(here(sandbox, campaign))) == [missing[0], missing[-1]]
     assert (report.planned.opted_out, accounted_for(report)) == (2, 30)

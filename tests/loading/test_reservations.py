@@ -432,7 +432,7 @@ def test_a_store_that_forgets_in_the_middle_makes_a_load_look_again(
     rows = people(60)
     sandbox.fault("prospect-add", "slow", seconds=0.05, times=None)
     with ThreadPoolExecutor(1) as pool:
-        loading = pool.submit(load_rows, rows, client=new_client(pacing_url=redis_url), owner="a", settling_time=0)
+        loading = pool.submit(load_rows, rows, client=new_client(pacing_url=redis_url), owner="a")
         while len(sandbox.people()) < 10:
             time.sleep(0.01)  # noqa: TID251
         # Another adds the last ones, and all that is known of it is lost.
