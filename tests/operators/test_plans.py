@@ -308,6 +308,22 @@ def test_another_campaign_stops_the_load(loads: Loads, sandbox: Sandbox, writes:
     assert writes() == []
 
 
+@pytest.mark.apis("v1")
+@pytest.mark.parametrize("mode", ["insert", "upsert"])
+def test_another_list_of_the_campaign_stops_the_load(
+    loads: Loads, mode: str, sandbox: Sandbox, campaign: CampaignUnderTest, client: SalesBlinkClient
+) -> None:
+    (list_id,) = (each.id for each in sandbox.lists(campaign.id))
+    plan = loads.plan(mode=mode)
+    client.sequences.update(campaign.id, lists=[sandbox.add_list("Everybody")])
+    requests = len(sandbox.requests)
+
+    assert plan["list_id"] == list_id
+    assert loads.refused(loads.approved(plan), mode=mode).startswith("The campaign has another list than when the plan")
+    assert {request.method for request in sandbox.requests[requests:]} == {"GET"}
+    assert loads.load(loads.approved(plan), mode=mode, rows=[])["added"] == 0
+
+
 def test_another_connection_stops_the_load(
     loads: Loads, sandbox: Sandbox, connection: Callable[..., None], writes: Callable[[], list[Write]]
 ) -> None:
