@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, ClassVar, Protocol, TypedDict
 
 if TYPE_CHECKING:
@@ -169,8 +169,13 @@ class ClientCampaign(_ClientDestination):
         return self.client.prospects.in_other_campaigns(self.target_id, **self.list_choice.as_arguments())
 
     def check_adds(self) -> str | None:
-        """Check that the campaign has a list that people may be added to, and return its id."""
-        return self.client.prospects.check_list(self.target_id, **self.list_choice.as_arguments())
+        """Check that the campaign has a list that people may be added to, and return its id.
+
+        From then on people are added to no other list, even if the campaign gets another one meanwhile.
+        """
+        list_id = self.client.prospects.check_list(self.target_id, **self.list_choice.as_arguments())
+        object.__setattr__(self, "list_choice", replace(self.list_choice, list_id=list_id))
+        return list_id
 
     def add(self, people: Sequence[dict[str, str]]) -> Sequence[str | None]:
         """Send people once, in one call, and return their ids.
