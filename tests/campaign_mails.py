@@ -36,9 +36,8 @@ def mails(
 
 def event(sandbox: Sandbox, campaign_id: str, message: str, name: str, *, at: int = -HOUR, **more: Any) -> None:
     """Add one event of a person."""
-    sandbox.add_event(
-        message, email=f"{name}@example.com", sequence_id=campaign_id, **{"time_ms": now_ms() + at, **more}
-    )
+    usual = {"email": f"{name}@example.com", "time_ms": now_ms() + at}
+    sandbox.add_event(message, sequence_id=campaign_id, **{**usual, **more})
 
 
 class Mailing:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, ClassVar, Protocol, TypedDict
 
 if TYPE_CHECKING:
@@ -46,9 +46,10 @@ class Destination(Protocol):
     def opted_out_elsewhere(self, address: str) -> bool | None:
         """Return whether a person opted out in any campaign of the account; None if SalesBlink does not show it."""
 
-    def check_adds(self) -> None:
+    def check_adds(self) -> str | None:
         """Check that people may be added at all.
 
+        :return: the id of the list that they are added to; None where there are no lists.
         :raises InvalidInputError: when they may not.
         """
 
@@ -167,9 +168,14 @@ class ClientCampaign(_ClientDestination):
         """Return everybody in the other campaigns that use the list that people are added to."""
         return self.client.prospects.in_other_campaigns(self.target_id, **self.list_choice.as_arguments())
 
-    def check_adds(self) -> None:
-        """Check that the campaign has a list that people may be added to."""
-        self.client.prospects.check_list(self.target_id, **self.list_choice.as_arguments())
+    def check_adds(self) -> str | None:
+        """Check that the campaign has a list that people may be added to, and return its id.
+
+        From then on people are added to no other list, even if the campaign gets another one meanwhile.
+        """
+        list_id = self.client.prospects.check_list(self.target_id, **self.list_choice.as_arguments())
+        object.__setattr__(self, "list_choice", replace(self.list_choice, list_id=list_id))
+        return list_id
 
     def add(self, people: Sequence[dict[str, str]]) -> Sequence[str | None]:
         """Send people once, in one call, and return their ids.
@@ -194,9 +200,10 @@ class ClientList(_ClientDestination):
         """Return everybody in the campaigns that use the list: on their other lists, or mailed and then taken off."""
         return self.client.prospects.in_campaigns_of(self.target_id)
 
-    def check_adds(self) -> None:
+    def check_adds(self) -> str | None:
         """Check that adding people to the list starts no mails, unless that is allowed."""
         self.client.prospects.check_list_alone(self.target_id, allow_running=self.choice.allow_running)
+        return self.target_id
 
     def add(self, people: Sequence[dict[str, str]]) -> Sequence[str | None]:
         """Send people once, in one call.

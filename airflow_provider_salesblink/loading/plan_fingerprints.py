@@ -28,6 +28,8 @@ FORMAT = "airflow-provider-salesblink plan 1"
 _SIZE = 12
 """Bytes of a fingerprint. Two of 10,000,000 are the same with a probability of 1 to 10^15."""
 _ROWS_NAMED = 5
+_LIST = "list of the people to add"
+"""The option that a campaign decides, where the load leaves open which of its lists it adds people to."""
 _NEEDS_APPROVAL: tuple[Action, ...] = ("add", "update", "unsubscribe")
 """``opt_out`` is not among them: people who opted out according to the source are unsubscribed without an approval."""
 
@@ -39,10 +41,12 @@ class _Fingerprints:
         self._key = planned.client.addresses.key_for("fingerprints of plans")
         # Somebody to add may be in the campaign when the load begins. It then sets the cells that differ.
         self._adds_may_become_updates = planned.plan.needs_columns
+        self._list_id = planned.list_of_adds()
 
     def of_options(self, options: Mapping[str, object]) -> dict[str, str]:
         """Return the fingerprint of each option."""
-        texts = {name: json.dumps(value, sort_keys=True, default=str) for name, value in options.items()}
+        given = {**options, _LIST: self._list_id} if self._list_id else options
+        texts = {name: json.dumps(value, sort_keys=True, default=str) for name, value in given.items()}
         return {name: self._make("option", name.encode(), text).hex() for name, text in texts.items()}
 
     def of_step(self, step: Step) -> list[bytes]:
@@ -185,15 +189,22 @@ class ApprovedPlan:
 
 
 def _other_options(approved: Mapping[str, str], wanted: Mapping[str, str]) -> str:
-    others = sorted(name for name in {**approved, **wanted} if approved.get(name) != wanted.get(name))
-    if not others:
-        return ""
-    # With another key, every fingerprint is another one.
-    what = "connection, API key or hash_key" if "connection" in others else ", ".join(others)
-    return (
-        f"The load has other options than the approved plan: {what}. Give the plan and the load the same arguments, "
-        "and plan and approve again."
-    )
+    differing = sorted(name for name in {**approved, **wanted} if approved.get(name) != wanted.get(name))
+    others = [name for name in differing if name != _LIST]
+    if others:
+        # With another key, every fingerprint is another one.
+        what = "connection, API key or hash_key" if "connection" in others else ", ".join(others)
+        return (
+            f"The load has other options than the approved plan: {what}. Give the plan and the load the same "
+            "arguments, and plan and approve again."
+        )
+    # Only one of the two has it if the other adds nobody.
+    if differing and _LIST in approved and _LIST in wanted:
+        return (
+            "The campaign has another list than when the plan was made, and people would be added to that one. Check "
+            "the campaign's lists in SalesBlink, and plan and approve again."
+        )
+    return ""
 
 
 def _more_than_approved(planned: PlannedLoad, made: _Fingerprints) -> str:

@@ -51,6 +51,7 @@ class PlannedLoad:
         counts.pop("subscribed")
         return {
             **counts,
+            "list_id": self.list_of_adds(),
             "held_back": self.report.held_back,
             "held_by_others": self.held_by_others(),
             "writes": estimate.writes,
@@ -63,6 +64,10 @@ class PlannedLoad:
     def estimate(self) -> Estimate:
         """Return how many requests the load takes, and how long."""
         return Estimate.of(self.client, self.destination, self.plan, looks_up=self.looks_up)
+
+    def list_of_adds(self) -> str | None:
+        """Return the id of the list that people are added to; None if nobody is, or where there are no lists."""
+        return self.destination.check_adds() if self.plan.to_send("add") else None
 
     def stops(self) -> Iterator[str]:
         """Yield why the load would fail, a sentence for each guard."""

@@ -204,7 +204,9 @@ def body(plan: Mapping[str, Any], valid_for: str) -> str:
 
 def _lines(plan: Mapping[str, Any], valid_for: str) -> Iterator[str]:
     yield from (f"**The load would stop:** {_escaped(each)}\n" for each in plan.get("stops", ()))
-    yield f"Campaign {_code(plan.get('campaign_id'))}, mode {_code(plan.get('mode'))}, {plan.get('rows', 0):,} rows.\n"
+    to_list = f", list {_code(plan['list_id'])}" if plan.get("list_id") else ""
+    place = f"Campaign {_code(plan.get('campaign_id'))}{to_list}"
+    yield f"{place}, mode {_code(plan.get('mode'))}, {plan.get('rows', 0):,} rows.\n"
     yield "| people | what the load would do |\n|---:|---|"
     yield from (f"| {plan[name]:,} | {words} |" for name, words in ACTIONS.items() if plan.get(name))
     yield f"\nRequests: {plan.get('writes', 0):,} writes, {plan.get('look_ups', 0):,} look-ups; {duration(plan)}.\n"

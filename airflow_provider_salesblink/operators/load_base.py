@@ -25,7 +25,12 @@ if TYPE_CHECKING:
     from airflow_provider_salesblink.loading.report import Report
     from airflow_provider_salesblink.loading.rows import Reject, Row
 
-_LOST = {"rows_path": "the rows", "suppression_path": "the list", "rejected_path": "the refused rows"}
+_LOST = {
+    "rows_path": "the rows",
+    "suppression_path": "the list",
+    "rejected_path": "the refused rows",
+    "outcomes_path": "the outcomes",
+}
 
 
 class LoadOperator(SalesBlinkOperator):

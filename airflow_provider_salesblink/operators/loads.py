@@ -19,6 +19,16 @@ if TYPE_CHECKING:
     from airflow_provider_salesblink.loading.planned_load import PlannedLoad
 
 
+class _LeftOut:
+    """Stands for None where the caller gave nothing, and not a None that came from somewhere."""
+
+    def __repr__(self) -> str:
+        return "None"
+
+
+LEFT_OUT: Any = _LeftOut()
+
+
 class AddProspectsOperator(LoadOperator):
     """Bring the people of a file, a query or a list into a campaign, nobody twice and nobody lost.
 
@@ -87,16 +97,17 @@ class AddProspectsOperator(LoadOperator):
         campaign_id: str,
         list_id: str | None = None,
         allow_other_campaigns: bool = False,
-        approved_plan: Any = None,  # noqa: ANN401
+        approved_plan: Any = LEFT_OUT,  # noqa: ANN401
         **kwargs: Any,
     ) -> None:
         super().__init__(**kwargs)
         self.campaign_id = campaign_id
         self.list_id = list_id
         self.allow_other_campaigns = allow_other_campaigns
-        self.approved_plan = approved_plan
+        self._is_none_given = approved_plan is None
+        self.approved_plan = None if approved_plan is LEFT_OUT else approved_plan
         # A template that finds nothing must not turn the approval off.
-        self._needs_approval = approved_plan is not None
+        self._needs_approval = self.approved_plan is not None
         self._approval: Approval | None = None
         self._run: str | None = None
 
@@ -104,6 +115,9 @@ class AddProspectsOperator(LoadOperator):
         """Read the run's name too, because an approval is for one run."""
         super().prepare(context)
         self._run = run_of(context)
+        if self._is_none_given and getattr(context.get("ti"), "map_index", -1) >= 0:
+            # It may come from the list that the task is mapped over.
+            self._needs_approval = True
 
     def call_salesblink(self, client: SalesBlinkClient) -> dict[str, Any]:
         """Load the people, no more than was approved."""
@@ -127,7 +141,8 @@ class AddProspectsOperator(LoadOperator):
         columns = json_argument("columns", self.columns, dict)
         csv_options = json_argument("csv_options", self.csv_options, dict)
         opt_outs = self.opt_out_names()
-        names = list(opt_outs) if isinstance(opt_outs, Iterable) else opt_outs
+        # Their order means nothing, and that of a set differs between processes.
+        names = sorted(map(str, opt_outs)) if isinstance(opt_outs, Iterable) else opt_outs
         return {"columns": columns, "csv_options": csv_options, "opt_out_columns": names}
 
     def target_id(self, client: SalesBlinkClient) -> str:  # noqa: ARG002

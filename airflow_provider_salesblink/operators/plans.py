@@ -34,8 +34,8 @@ class PlanLoadOperator(AddProspectsOperator):
 
     XCom: ``outcome`` "planned", ``campaign_id``, ``mode``, the number of people by action (``add``, ``update``,
     ``unsubscribe``, ``opt_out``, ``there``, ``opted_out``, ``rejected``, ``held_by_others``, ...), ``writes``,
-    ``look_ups`` and ``hours`` of the load, ``stops`` (why guards would stop it), a ``sample`` with masked addresses,
-    ``digest``, ``plan_path`` and ``planned_at``.
+    ``look_ups`` and ``hours`` of the load, ``list_id``, ``stops`` (why guards would stop it), a ``sample`` with masked
+    addresses, ``digest``, ``plan_path`` and ``planned_at``.
 
     All arguments of ``AddProspectsOperator`` but ``approved_plan``, and:
 
@@ -128,6 +128,10 @@ class ApproveLoadOperator(PrivateTemplates, HITLOperator):
         response_timeout: timedelta = timedelta(hours=24),
         **kwargs: Any,
     ) -> None:
+        for name in ("subject", "body", "options", "defaults", "multiple"):
+            if name in kwargs:
+                raise ValueError(f"ApproveLoadOperator takes no {name}: it asks one question, and silence rejects.")
+        _check_users(kwargs.get("assigned_users"))
         super().__init__(
             subject="Approve the load?", options=["Approve", REJECT], response_timeout=response_timeout, **kwargs
         )
@@ -162,6 +166,10 @@ class ApproveLoadOperator(PrivateTemplates, HITLOperator):
         if "error" in event:
             self._fail("Airflow could not read the answer, so the load is rejected; nothing was sent.")
         who = f"{user.get('name')} (id {user.get('id')})"
+        allowed = [str(each["id"]) for each in self.assigned_users or ()]
+        if allowed and str(user.get("id")) not in allowed:
+            # Airflow keeps those of the first question, also if the DAG names others by now.
+            self._fail(f"{who} is not among the assigned_users of the DAG, so the load is rejected; nothing was sent.")
         if chosen == [REJECT]:
             self._fail(f"Rejected by {who}; nothing was sent.")
         if chosen != self.options[:1]:
@@ -221,3 +229,12 @@ class ApproveLoadOperator(PrivateTemplates, HITLOperator):
     def _fail(self, sentence: str) -> None:
         self.log.warning("%s", sentence)
         raise AirflowFailException(sentence)
+
+
+def _check_users(given: object) -> None:
+    users = given if isinstance(given, list | tuple) else [] if given is None else [given]
+    if not all(isinstance(each, dict) and {"id", "name"} <= each.keys() for each in users):
+        raise ValueError(
+            "assigned_users has something else than users: give a dict such as {'id': '1', 'name': 'ana'}, or a list "
+            "of them. Airflow's list of users shows the ids."
+        )

@@ -173,8 +173,10 @@ class CampaignHealthSensor(SalesBlinkSensor):
 
         client = self.hook.get_conn()
         try:
-            if client.campaigns.get(self.campaign_id)["paused"]:
-                self.log.info("Campaign %s is paused already; nothing was sent.", self.campaign_id)
+            campaign = client.campaigns.get(self.campaign_id)
+            # The state "paused" might bring back what somebody has archived.
+            if campaign["paused"] or campaign["raw"].get("archived") is True:
+                self.log.info("Campaign %s no longer runs; nothing was sent.", self.campaign_id)
                 return {**found, "outcome": "paused"}
             answer = self._pause(client)
         except SalesBlinkError:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from contextlib import aclosing
 from typing import TYPE_CHECKING, Any
 
@@ -81,7 +82,7 @@ class CampaignHealthEventTrigger(BaseEventTrigger):
 
     async def run(self) -> AsyncIterator[TriggerEvent]:
         """Yield an event each time that the campaign comes to be beyond a limit. Watchers share their polls."""
-        store, key = await usable_store(self), f"salesblink:health:{self.salesblink_conn_id}:{self.campaign_id}"
+        store, key = await usable_store(self), self._key()
         reported = bool(store is not None and await store.aget(key))
         stored = reported
         polls = polled(self.salesblink_conn_id, self.campaign_id, self.poll_interval, self._watched)
@@ -94,6 +95,13 @@ class CampaignHealthEventTrigger(BaseEventTrigger):
                 if health.exceeded and not reported:
                     yield event(**health.found())
                 reported = bool(health.exceeded)
+
+    def _key(self) -> str:
+        """Return what the asset's state remembers under: watchers with other limits must not silence each other."""
+        from airflow_provider_salesblink.waiting.changes import short_hash
+
+        limits = short_hash(json.dumps(self._given_limits(), sort_keys=True), 6)
+        return f"salesblink:health:{self.salesblink_conn_id}:{self.campaign_id}:{limits}"
 
     def _watched(self) -> tuple[Resource, object]:
         from airflow_provider_salesblink.waiting.campaign_health import CampaignHealth, EveryHealth

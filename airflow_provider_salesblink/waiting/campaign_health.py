@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import json
+import logging
 import time
+from collections import Counter
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Any, NamedTuple
@@ -11,7 +13,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 from airflow_provider_salesblink.client.errors import UnsupportedByApiError
 from airflow_provider_salesblink.client.v1 import decoding, times
 from airflow_provider_salesblink.waiting.changes import short_hash
-from airflow_provider_salesblink.waiting.conditions import Met
+from airflow_provider_salesblink.waiting.conditions import Hopeless, Met
 from airflow_provider_salesblink.waiting.health import Sample
 
 if TYPE_CHECKING:
@@ -19,6 +21,8 @@ if TYPE_CHECKING:
 
     from airflow_provider_salesblink.client import SalesBlinkClient
     from airflow_provider_salesblink.waiting.health import HealthLimits
+
+log = logging.getLogger(__name__)
 
 Json = dict[str, Any]
 
@@ -35,13 +39,15 @@ class Health:
     """The health of a campaign in one poll.
 
     :param state: ``paused``, ``archived`` or ``completed``; None while the campaign runs.
-    :param exceeded: the rates that are beyond their limits.
+    :param exceeded: the rates that are beyond their limits for sure.
+    :param unclear: the rates that may be beyond them: SalesBlink does not show who all the people of the events are.
     """
 
     campaign_id: str
     state: str | None
     sample: Sample
     exceeded: list[str]
+    unclear: list[str] = field(default_factory=list)
 
     def found(self) -> dict[str, Any]:
         """Return what goes to XCom: figures, no person."""
@@ -82,7 +88,7 @@ class CampaignHealth:
 
     def look(
         self, client: SalesBlinkClient, conditions: Iterable[Unhealthy | EveryHealth]
-    ) -> Iterator[tuple[Unhealthy | EveryHealth, Met | Health]]:
+    ) -> Iterator[tuple[Unhealthy | EveryHealth, Met | Hopeless | Health]]:
         """Read the campaign and its feeds, and yield each condition that they decide.
 
         :raises UnsupportedByApiError: the connection uses the classic API.
@@ -95,9 +101,13 @@ class CampaignHealth:
         for condition in conditions:
             health = Health(self.campaign_id, state, *events.judge(condition.limits, now))
             if isinstance(condition, EveryHealth):
+                if health.unclear:
+                    log.warning("%s", _why_unclear(health))
                 yield condition, health
             elif health.exceeded or state:
                 yield condition, Met(health.found())
+            elif health.unclear:
+                yield condition, Hopeless(_why_unclear(health))
 
     def __str__(self) -> str:
         return f"the health of campaign {self.campaign_id}"
@@ -145,24 +155,43 @@ class _Events:
             feed.read(lambda on_move: events.sent(campaign_id, *window, on_move=on_move)),
         )
 
-    def judge(self, limits: HealthLimits, now: int) -> tuple[Sample, list[str]]:
-        """Return the sample that decides, and the rates that are beyond their limits."""
+    def judge(self, limits: HealthLimits, now: int) -> tuple[Sample, list[str], list[str]]:
+        """Return the sample that decides, the rates beyond their limits for sure, and those that may be beyond them."""
         start = now - int(limits.window * 1000)
         times_sent = sorted((event.time for event in self.sent if event.time >= start), reverse=True)
-        return limits.decide(self.sample(start), lambda size: self.sample(times_sent[size - 1]))
 
-    def sample(self, since: int) -> Sample:
+        def decide(*, is_sure: bool) -> tuple[Sample, list[str]]:
+            newest = lambda size: self.sample(times_sent[size - 1], is_sure=is_sure)  # noqa: E731
+            return limits.decide(self.sample(start, is_sure=is_sure), newest)
+
+        sample, exceeded = decide(is_sure=True)
+        return sample, exceeded, [] if exceeded else decide(is_sure=False)[1]
+
+    def sample(self, since: int, *, is_sure: bool = True) -> Sample:
         """Return the counts of the mails sent since a time, and of what the people who got them did since then.
 
         A bounce in the window of a mail before it belongs to that mail. Counted, it would make a campaign look bad that
-        has just ended a day's mails.
+        has just ended a day's mails. Nor does a mail count twice that SalesBlink reports as bounced several times.
+
+        :param is_sure: count only what certainly belongs to these mails; else everything that may. It is the other way
+            round for replies, which speak for a campaign.
         """
-        mailed = {event.person for event in self.sent if event.time >= since} | {None}
+        mails = Counter(event.person for event in self.sent if event.time >= since)
 
-        def count(events: list[_Event]) -> int:
-            return sum(event.time >= since and event.person in mailed for event in events)
+        def count(events: list[_Event], *, is_sure: bool, most: int | None = None) -> int:
+            found = Counter(event.person for event in events if event.time >= since)
+            nameless = found.pop(None, 0)
+            sure = sum(min(many, mails[who], most or many) for who, many in found.items())
+            if is_sure:
+                return sure
+            return min(sure + nameless + min(found.total() - sure, mails[None]), mails.total())
 
-        return Sample(count(self.sent), count(self.bounced), count(self.unsubscribed), count(self.replied))
+        return Sample(
+            mails.total(),
+            count(self.bounced, is_sure=is_sure),
+            count(self.unsubscribed, is_sure=is_sure, most=1),
+            count(self.replied, is_sure=not is_sure),
+        )
 
 
 class _Feed:
@@ -202,6 +231,14 @@ class _Feed:
 
     def _person(self, email: object) -> bytes | None:
         return self._hash.digest(email) if isinstance(email, str) and email else None
+
+
+def _why_unclear(health: Health) -> str:
+    return (
+        f"Campaign {health.campaign_id} may be beyond its limit: {', '.join(health.unclear)}. Some of its mails, or of "
+        "what came of them, have no 'email' in SalesBlink's feeds, so it is not clear which mails count. Look at the "
+        "campaign in SalesBlink."
+    )
 
 
 def _state(client: SalesBlinkClient, campaign_id: str, *, is_silent: bool) -> str | None:

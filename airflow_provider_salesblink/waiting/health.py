@@ -70,7 +70,9 @@ class HealthLimits:
         rates = {name: getattr(self, name) for name in ("max_bounce_rate", "max_unsubscribe_rate", "min_reply_rate")}
         for name, rate in rates.items():
             if rate is not None and not (_is_number(rate) and 0 < rate < 1):
-                raise ValueError(f"{name} is {rate!r}: give a share between 0 and 1, such as 0.05, or None.")
+                raise ValueError(
+                    f"{name} is {rate!r}: give a share between 0 and 1, but neither of these, such as 0.05, or None."
+                )
         if not any(rates.values()):
             raise ValueError(f"{', '.join(rates)} are all None: give at least one limit.")
         if not (_is_number(self.window) and 0 < self.window <= LONGEST_WINDOW):

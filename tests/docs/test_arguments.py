@@ -13,7 +13,7 @@ import pytest
 
 from airflow_provider_salesblink.operators.base import SalesBlinkOperator
 from airflow_provider_salesblink.operators.load_base import LoadOperator
-from airflow_provider_salesblink.operators.loads import AddProspectsOperator
+from airflow_provider_salesblink.operators.loads import LEFT_OUT, AddProspectsOperator
 from airflow_provider_salesblink.operators.results import ExtractEventsOperator
 from airflow_provider_salesblink.results.events import COLUMNS
 from tests.docs.pages import DOCS
@@ -33,7 +33,7 @@ def documented(page: str) -> dict[str, Any]:
 def test_the_table_has_each_argument_and_its_default() -> None:
     page = (DOCS / "loading.md").read_text()
     accepted = {
-        name: None if parameter.default is Parameter.empty else parameter.default
+        name: None if parameter.default in (Parameter.empty, LEFT_OUT) else parameter.default
         for operator in (SalesBlinkOperator, LoadOperator, AddProspectsOperator)
         for name, parameter in signature(operator.__init__).parameters.items()
         if parameter.kind is Parameter.KEYWORD_ONLY

@@ -192,3 +192,23 @@ def test_a_campaign_that_is_resumed_during_a_load_into_its_list_stops_it(
 
     sandbox.finish_imports()
     assert len(sandbox.leads(listed)) == 2
+
+
+def test_a_load_adds_nobody_to_a_list_that_the_campaign_gets_meanwhile(
+    sandbox: Sandbox,
+    load_rows: Callable[..., Report],
+    new_client: Callable[..., SalesBlinkClient],
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(sequence_lists, "LONGEST_RELIED_ON", 0.0)
+    first, second = sandbox.add_list("First"), sandbox.add_list("Second")
+    campaign = sandbox.add_campaign("Mails", lists=[first])
+
+    with pytest.raises(LoadFailedError, match=f"30 of 30 rows refused, .* does not use list {first}; its lists: "):
+        load_rows(
+            ROWS,
+            campaign_id=campaign,
+            on_plan=lambda _: new_client().sequences.update(campaign, lists=[second]),
+        )
+
+    assert starts(sandbox) == []

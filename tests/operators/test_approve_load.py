@@ -203,6 +203,25 @@ def test_the_notifiers_are_called_and_the_users_are_passed_on(run: Run) -> None:
     assert [user.id for user in question.assigned_users] == ["1"]
 
 
+def test_only_the_assigned_users_can_approve_even_if_airflow_lets_others_answer(run: Run) -> None:
+    plan = run.plan()
+    option = run.ask(plan).options[0]
+
+    with pytest.raises(AirflowFailException, match=r"ana \(id 1\) is not among the assigned_users of the DAG"):
+        run.answer(plan, option, assigned_users={"id": "2", "name": "bob"})
+    assert run.answer(plan, option, assigned_users=[ANA])["outcome"] == "approved"
+
+
+@pytest.mark.parametrize(("options", "sentence"), [
+    ({"assigned_users": "ana"}, "assigned_users has something else than users: give a dict such as"),
+    ({"assigned_users": [{"name": "ana"}]}, "assigned_users has something else than users: give a dict such as"),
+    ({"defaults": ["Approve"]}, "ApproveLoadOperator takes no defaults: it asks one question, and silence rejects"),
+], ids=str)  # fmt: skip
+def test_arguments_that_make_no_sense_fail_when_the_dag_is_read(options: dict[str, Any], sentence: str) -> None:
+    with pytest.raises(ValueError, match=sentence):
+        ApproveLoadOperator(task_id="t", plan={}, **options)
+
+
 def test_the_task_waits_for_a_day_unless_the_dag_says_more(run: Run) -> None:
     assert ApproveLoadOperator(task_id="t", plan=run.plan()).response_timeout == timedelta(hours=24)
 

@@ -186,6 +186,28 @@ def test_an_update_of_more_stops_before_the_first_write(
     assert loads.load(approved, mode="upsert", rows=rows[:2])["updated"] == 2
 
 
+@pytest.mark.parametrize("rows", [
+    [{"Email": "p0@example.com", "Company": "New"}, {"Email": "p3@example.com", "Company": "New"}],
+    [{"Email": "p0@example.com", "Company": "NEW"}],
+    [{"Email": "p0@example.com", "Company": "New", "First Name": "Other"}],
+], ids=["another person", "another cell", "another column"])  # fmt: skip
+def test_an_approved_update_sets_no_other_cell_and_adds_nobody(
+    loads: Loads, rows: list[dict[str, str]], sandbox: Sandbox, campaign: CampaignUnderTest, api: Api
+) -> None:
+    for row in ROWS:
+        sandbox.add_person(campaign.id, {**row, "Company": "Old"})
+    wanted = [{"Email": row["Email"], "Company": "New"} for row in ROWS[:3]]
+    approved = loads.approved(loads.plan(mode="update", rows=[*wanted, {"Email": "new@example.com"}]))
+
+    assert "The load would do more than was approved: update 1 person" in loads.refused(
+        approved, mode="update", rows=rows
+    )
+    assert api.writes() == []
+    xcom = loads.load(approved, mode="update", rows=[{"Email": "new@example.com"}, *wanted[1::-1]])
+    assert (xcom["updated"], xcom["added"], len(sandbox.people())) == (2, 0, 6)
+    assert {columns["Company"] for _, _, columns in api.writes()} == {"New"}
+
+
 def test_a_mirror_unsubscribes_only_who_was_approved(
     loads: Loads, sandbox: Sandbox, campaign: CampaignUnderTest, writes: Callable[[], list[Write]]
 ) -> None:
@@ -286,6 +308,22 @@ def test_another_campaign_stops_the_load(loads: Loads, sandbox: Sandbox, writes:
     assert writes() == []
 
 
+@pytest.mark.apis("v1")
+@pytest.mark.parametrize("mode", ["insert", "upsert"])
+def test_another_list_of_the_campaign_stops_the_load(
+    loads: Loads, mode: str, sandbox: Sandbox, campaign: CampaignUnderTest, client: SalesBlinkClient
+) -> None:
+    (list_id,) = (each.id for each in sandbox.lists(campaign.id))
+    plan = loads.plan(mode=mode)
+    client.sequences.update(campaign.id, lists=[sandbox.add_list("Everybody")])
+    requests = len(sandbox.requests)
+
+    assert plan["list_id"] == list_id
+    assert loads.refused(loads.approved(plan), mode=mode).startswith("The campaign has another list than when the plan")
+    assert {request.method for request in sandbox.requests[requests:]} == {"GET"}
+    assert loads.load(loads.approved(plan), mode=mode, rows=[])["added"] == 0
+
+
 def test_another_connection_stops_the_load(
     loads: Loads, sandbox: Sandbox, connection: Callable[..., None], writes: Callable[[], list[Write]]
 ) -> None:
@@ -383,6 +421,19 @@ def test_a_deferred_load_goes_on_after_the_approval_expired_and_is_checked_again
     assert AddProspectsOperator(**options).resume({}, None, **deferred.value.kwargs)["added"] == 6
 
 
+def test_the_order_of_the_opt_out_columns_means_nothing(loads: Loads) -> None:
+    rows = [{**row, "Out": "", "Gone": ""} for row in ROWS]
+    approved = loads.approved(loads.plan(rows=rows, opt_out_columns=["Out", "Gone"]))
+
+    assert loads.load(approved, rows=rows, opt_out_columns=["Gone", "Out"])["added"] == 6
+
+
+@pytest.mark.parametrize("argument", ["rejected_path", "outcomes_path"])
+def test_a_plan_that_would_overwrite_another_file_of_the_task_says_so(loads: Loads, argument: str) -> None:
+    with pytest.raises(AirflowFailException, match=f"plan_path is {argument}: the .* would be overwritten"):
+        loads.plan(**{argument: f"file://{loads.plan_path}"})
+
+
 def test_a_query_is_planned_and_loaded(loads: Loads, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     with closing(sqlite3.connect(tmp_path / "leads.sqlite")) as database:
         database.execute("CREATE TABLE lead (email TEXT, region TEXT)")
@@ -467,6 +518,17 @@ def test_an_approval_that_comes_through_xcom_is_for_its_run(
         "plan": "success", "approve": "success", "load": "success", "again": "failed",
     }  # fmt: skip
     assert len(sandbox.people()) == 6
+
+
+def test_a_mapped_load_whose_list_of_approvals_has_a_gap_sends_nothing(
+    loads: Loads, dag: Any, run_dag: Callable[..., Any], writes: Callable[[], list[Write]]
+) -> None:
+    with dag:
+        approvals = task(lambda: [None], task_id="approvals")()
+        AddProspectsOperator.partial(task_id="load", **loads.options).expand(approved_plan=approvals)
+
+    assert {each.state for each in run_dag(dag).get_task_instances() if each.task_id == "load"} == {"failed"}
+    assert writes() == []
 
 
 def test_a_dry_run_leaves_the_approval_valid(loads: Loads, connection: Callable[..., None]) -> None:

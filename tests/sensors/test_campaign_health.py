@@ -18,6 +18,7 @@ from tests.campaign_mails import Mailing, mails
 if TYPE_CHECKING:
     from collections.abc import Callable
 
+    from airflow_provider_salesblink.client import SalesBlinkClient
     from airflow_provider_salesblink.sandbox import Sandbox
     from tests.conftest import CampaignUnderTest
 
@@ -325,3 +326,16 @@ def first_decisive(good: int, bounced: int) -> int:
         if sent - good >= 200 and limits.decide(whole, newest)[1]:
             return sent
     raise AssertionError("never enough")
+
+
+def test_an_archived_campaign_is_not_brought_back_to_pause_it(
+    unhealthy: CampaignUnderTest, sandbox: Sandbox, client: SalesBlinkClient
+) -> None:
+    client.sequences.archive(unhealthy.id)
+    client.sequences.update(unhealthy.id, paused=False)
+    requests = len(sandbox.requests)
+
+    found = sensor(unhealthy.id, on_trip="pause").execute({})
+
+    assert (found["outcome"], found["state"], found["exceeded"]) == ("paused", "archived", "bounce_rate")
+    assert {request.method for request in sandbox.requests[requests:]} == {"GET"}

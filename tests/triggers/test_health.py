@@ -36,10 +36,13 @@ def _quick(monkeypatch: pytest.MonkeyPatch) -> None:
 class Watching:
     """An event trigger that runs, and the payloads of its events."""
 
-    def __init__(self, sandbox: Sandbox, campaign_id: str, store: Any = None, interval: float = 0.05) -> None:
+    def __init__(
+        self, sandbox: Sandbox, campaign_id: str, store: Any = None, interval: float = 0.05, **limits: Any
+    ) -> None:
         self._sandbox = sandbox
         self.payloads: list[dict[str, Any]] = []
-        trigger = CampaignHealthEventTrigger(campaign_id=campaign_id, min_sample=20, poll_interval=interval)
+        options = {"min_sample": 20, "poll_interval": interval, **limits}
+        trigger = CampaignHealthEventTrigger(campaign_id=campaign_id, **options)
         trigger.asset_state_store = store
         self._task = asyncio.create_task(self._collect(trigger.run()))
 
@@ -115,6 +118,23 @@ def test_after_a_restart_it_reports_again_only_what_may_not_have_arrived(
 
     # Killed right after the event, it repeats it. Once a poll has followed, it does not.
     assert [asyncio.run(run(polls_after)) for polls_after in (False, True, True)] == [1, 1, 0]
+
+
+def test_a_watcher_with_other_limits_of_the_same_asset_reports_too(
+    sandbox: Sandbox, campaign: CampaignUnderTest
+) -> None:
+    store = Store()
+    mails(sandbox, campaign.id, 20, bounced=10, unsubscribed=10)
+
+    async def run(**limits: Any) -> list[str]:
+        watching = Watching(sandbox, campaign.id, store, **limits)
+        await watching.more_polls()
+        await watching.stop()
+        return [each["exceeded"] for each in watching.payloads]
+
+    assert asyncio.run(run(max_unsubscribe_rate=None)) == ["bounce_rate"]
+    assert asyncio.run(run(max_bounce_rate=None)) == ["unsubscribe_rate"]
+    assert asyncio.run(run(max_bounce_rate=None)) == []
 
 
 def test_without_a_usable_state_it_still_reports(sandbox: Sandbox, campaign: CampaignUnderTest) -> None:

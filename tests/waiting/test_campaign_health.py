@@ -10,7 +10,7 @@ import pytest
 from airflow_provider_salesblink.client import NotFoundError, ServerError, UnsupportedByApiError
 from airflow_provider_salesblink.sandbox.v1.rules import V1Rules
 from airflow_provider_salesblink.waiting.campaign_health import CampaignHealth, EveryHealth, Health, Unhealthy
-from airflow_provider_salesblink.waiting.conditions import Met
+from airflow_provider_salesblink.waiting.conditions import Hopeless, Met
 from airflow_provider_salesblink.waiting.health import HealthLimits, Sample
 from tests.campaign_mails import HOUR, MINUTE, event, mails, now_ms
 
@@ -197,3 +197,43 @@ def test_on_the_classic_api_nothing_is_sent(
         verdict(client, campaign.id)
 
     assert sandbox.requests == []
+
+
+@pytest.mark.parametrize("message", ["Bounced", "Unsubscribed"])
+def test_one_person_counts_once_however_often_the_same_is_reported(
+    message: str, client: SalesBlinkClient, sandbox: Sandbox, campaign: CampaignUnderTest
+) -> None:
+    mails(sandbox, campaign.id, 20)
+    for number in range(15):
+        event(sandbox, campaign.id, message, "p0", at=-HOUR + number)
+
+    found = health(client, campaign.id)
+
+    assert (found.sample.bounced + found.sample.unsubscribed, found.exceeded, found.unclear) == (1, [], [])
+
+
+def test_each_mail_to_a_person_may_bounce_and_the_person_unsubscribes_once(
+    client: SalesBlinkClient, sandbox: Sandbox, campaign: CampaignUnderTest
+) -> None:
+    for message in ("Sent", "Sent", "Bounced", "Bounced", "Bounced", "Unsubscribed", "Unsubscribed"):
+        event(sandbox, campaign.id, message, "p0")
+
+    assert health(client, campaign.id).sample == Sample(2, bounced=2, unsubscribed=1)
+
+
+@pytest.mark.parametrize("without", ["Sent", "Bounced", "Replied"])
+def test_what_has_no_address_is_not_guessed(
+    without: str, client: SalesBlinkClient, sandbox: Sandbox, campaign: CampaignUnderTest
+) -> None:
+    limits: dict[str, Any] = {"min_reply_rate": 0.5, "max_bounce_rate": None} if without == "Replied" else {}
+    for number in range(20):
+        for message in ("Sent", "Replied" if without == "Replied" else "Bounced"):
+            event(sandbox, campaign.id, message, f"p{number}", **({"email": ""} if message == without else {}))
+
+    found = health(client, campaign.id, **limits)
+    waiting = Unhealthy(HealthLimits(DAY, min_sample=20, **limits))
+    ((_, decided),) = CampaignHealth(campaign.id).look(client, [waiting])
+
+    assert (found.exceeded, len(found.unclear)) == ([], 1)
+    assert isinstance(decided, Hopeless)
+    assert "have no 'email' in SalesBlink's feeds" in decided.reason

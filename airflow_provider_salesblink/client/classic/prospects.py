@@ -200,13 +200,21 @@ class Prospects:
         """
         raise UnsupportedByApiError(_NO_LISTS)
 
-    def check_list(self, campaign_id: str, *, list_id: str | None = None, allow_other_campaigns: bool = False) -> None:  # noqa: ARG002
+    def check_list(
+        self,
+        campaign_id: str,  # noqa: ARG002
+        *,
+        list_id: str | None = None,
+        allow_other_campaigns: bool = False,  # noqa: ARG002
+    ) -> str | None:
         """Check whether people may be added to a list of a campaign: not on the classic API, which has no lists.
 
+        :return: None, as there is no list.
         :raises UnsupportedByApiError: ``list_id`` is not None.
         """
         if list_id is not None:
             raise UnsupportedByApiError(_NO_LISTS)
+        return None
 
     def add(
         self,

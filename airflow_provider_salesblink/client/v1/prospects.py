@@ -137,12 +137,13 @@ class Prospects(ProspectSearch):
         self._imports.send(list_id, [self._checked(list_id, data)[1] for data in given])
         return [None] * len(people)
 
-    def check_list(self, campaign_id: str, *, list_id: str | None = None, allow_other_campaigns: bool = False) -> None:
+    def check_list(self, campaign_id: str, *, list_id: str | None = None, allow_other_campaigns: bool = False) -> str:
         """Check whether people may be added to a list of a campaign, as :meth:`add` does before it sends anything.
 
+        :return: the list's id.
         :raises InvalidInputError: the list is unclear, or another running campaign uses it.
         """
-        self._sequence_lists.target(campaign_id, list_id, allow_other_campaigns=allow_other_campaigns)
+        return self._sequence_lists.target(campaign_id, list_id, allow_other_campaigns=allow_other_campaigns)
 
     def add(
         self,

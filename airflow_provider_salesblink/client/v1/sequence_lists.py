@@ -113,7 +113,9 @@ class SequenceLists:
             target = _choose(sequence_id, self.of(sequence_id), list_id)
             if not allow_other_campaigns:
                 self._refuse_others(target, sequence_id)
-            self._checked[asked] = target, checked_at
+            # Who asks again, may name the list.
+            for each in (list_id, target):
+                self._checked[sequence_id, each, allow_other_campaigns] = target, checked_at
             return target
 
     def check_alone(self, list_id: str, *, allow_running: bool = False) -> None:
