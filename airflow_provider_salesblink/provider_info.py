@@ -34,7 +34,7 @@ def get_provider_info() -> dict[str, Any]:
         "hooks": _modules("hooks", "salesblink"),
         "operators": _modules(
             "operators",
-            *("api", "blocklist", "campaigns", "leads", "lists", "loads", "plans", "prospects"),
+            *("api", "blocklist", "campaigns", "forgetting", "leads", "lists", "loads", "plans", "prospects"),
             *("reports", "results", "sequences", "snapshots", "team"),
         ),
         "sensors": _modules("sensors", "campaigns", "prospects"),

@@ -1,7 +1,8 @@
-"""Run a DAG in this process: ``python -m demo.run_dag HOME DAG_ID [FOLDER]``."""
+"""Run a DAG in this process: ``python -m demo.run_dag HOME DAG_ID [FOLDER [CONF]]``."""
 
 from __future__ import annotations
 
+import json
 import sys
 from pathlib import Path
 
@@ -10,7 +11,7 @@ from demo import airflow_home
 EXAMPLES = Path(__file__).parents[1] / "dags_examples"
 
 
-def main(home: str, dag_id: str, folder: str = str(EXAMPLES)) -> int:
+def main(home: str, dag_id: str, folder: str = str(EXAMPLES), conf: str = "{}") -> int:
     """Run the DAG in the file of the same name, until it ends. Return 0 if it succeeded."""
     airflow_home.use_home(Path(home))
     airflow_home.make_database()
@@ -18,7 +19,7 @@ def main(home: str, dag_id: str, folder: str = str(EXAMPLES)) -> int:
     for task in dag.tasks:
         # A user waits for the result, so a failure must show immediately.
         task.retries = 0
-    run = airflow_home.run(dag)
+    run = airflow_home.run(dag, run_conf=json.loads(conf))
     return 0 if run.state == "success" else 1
 
 

@@ -27,6 +27,7 @@ import airflow_provider_salesblink.notifications.campaigns
 import airflow_provider_salesblink.operators.api
 import airflow_provider_salesblink.operators.blocklist
 import airflow_provider_salesblink.operators.campaigns
+import airflow_provider_salesblink.operators.forgetting
 import airflow_provider_salesblink.operators.leads
 import airflow_provider_salesblink.operators.lists
 import airflow_provider_salesblink.operators.loads

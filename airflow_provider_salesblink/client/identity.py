@@ -124,9 +124,12 @@ class AddressHash:
     Anyone can test guesses of addresses against a hash without a key, so it would be as good as the address itself.
 
     :param hash_key: the key; empty to derive one from ``api_key``.
+
+    ``is_derived`` says whether the key comes from the API key, so that another API key gives other hashes.
     """
 
     def __init__(self, hash_key: str, *, api_key: str) -> None:
+        self.is_derived = not hash_key
         self._key = hash_key.encode(errors="surrogatepass") or hmac.digest(api_key.encode(), _DERIVED_FOR, "sha256")
 
     def digest(self, address: str) -> bytes:

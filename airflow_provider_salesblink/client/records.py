@@ -11,6 +11,8 @@ from airflow_provider_salesblink.client.identity import normalized
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
+    from airflow_provider_salesblink.client.errors import SalesBlinkError
+
 
 class Campaign(TypedDict):
     """A campaign. ``paused`` is None if the API does not say; ``raw`` is the API's own object, unchanged."""
@@ -45,6 +47,17 @@ class TeamMember(TypedDict):
     name: str | None
     email: str | None
     raw: dict[str, Any]
+
+
+@dataclass(frozen=True)
+class Everywhere:
+    """Every prospect with an address that the key can see.
+
+    :param unread: the campaigns or lists that could not be read, by id, with the error of each.
+    """
+
+    found: list[Prospect] = field(repr=False)
+    unread: dict[str, SalesBlinkError] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)

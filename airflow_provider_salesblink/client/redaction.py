@@ -9,7 +9,7 @@ from threading import local
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Callable, Iterator
 
 ADDRESS_SHOWN_AS = "<address>"
 
@@ -33,6 +33,11 @@ def redacted(text: str, *private: str) -> str:
     for secret in filter(None, private):
         text = text.replace(secret, "<hidden>")
     return _ADDRESS.sub(ADDRESS_SHOWN_AS, text)
+
+
+def replace_addresses(text: str, replacement: Callable[[str], str]) -> str:
+    """Return ``text`` with everything that looks like an e-mail address replaced by what ``replacement`` returns."""
+    return _ADDRESS.sub(lambda found: replacement(found[0]), text)
 
 
 _URLLIB3_LOGGERS = ("urllib3.connectionpool", "urllib3.util.retry")

@@ -17,6 +17,7 @@ from airflow_provider_salesblink.operators.base import (
     redacted_names,
 )
 from airflow_provider_salesblink.operators.files import check_path, read_columns, write_records
+from airflow_provider_salesblink.operators.forgetting import ForgetPersonOperator
 from airflow_provider_salesblink.operators.loads import AddProspectsOperator
 from airflow_provider_salesblink.operators.snapshots import ListProspectsOperator
 
@@ -29,6 +30,7 @@ if TYPE_CHECKING:
 __all__ = [
     "AddProspectOperator",
     "AddProspectsOperator",
+    "ForgetPersonOperator",
     "GetProspectOperator",
     "ListProspectsOperator",
     "SearchProspectOperator",

@@ -12,10 +12,12 @@ from airflow.providers.common.compat.sdk import AirflowFailException, ObjectStor
 from airflow_provider_salesblink.operators.files import fail_for_good, open_bytes
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Callable, Iterable, Iterator
     from contextlib import AbstractContextManager
 
     from airflow_provider_salesblink.choices import FileFormat
+    from airflow_provider_salesblink.client import Prospect
+    from airflow_provider_salesblink.client.identity import AddressHash
     from airflow_provider_salesblink.results.folder import Folder
 
 _ENDINGS = {"jsonl": (".jsonl", ".ndjson", ".json"), "parquet": (".parquet",)}
@@ -52,6 +54,22 @@ def default_previous_path(folder: str, campaign_id: str) -> str:
     if len(name) > _LONGEST_NAME:
         name = sha256(name.encode()).hexdigest()
     return f"{folder}{'/' if folder else ''}_{name}.snapshot"
+
+
+def not_forgotten(people: Iterable[Prospect], addresses: AddressHash, *paths: str | None) -> Iterator[Prospect]:
+    """Yield people, except those that were forgotten in one of the folders of some files.
+
+    :param paths: the files; a folder ends in a slash.
+    """
+    from airflow_provider_salesblink.results.folder import Folder
+    from airflow_provider_salesblink.results.forgotten import NAME, forgotten_in
+
+    lists = []
+    for path in filter(None, paths):
+        with fail_for_good("output_path", path):
+            listed = ObjectStoragePath(f"{path}{NAME}") if path.endswith("/") else ObjectStoragePath(path).parent / NAME
+            lists.append(forgotten_in(Folder(listed.fs, listed.parent.path), addresses))
+    return (each for each in people if not any(forgotten.has(each["email"]) for forgotten in lists))
 
 
 class StoredFiles:

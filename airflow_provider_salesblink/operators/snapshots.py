@@ -16,13 +16,14 @@ from airflow_provider_salesblink.operators.snapshot_files import (
     check_ending,
     default_previous_path,
     fixed_folder,
+    not_forgotten,
 )
 
 if TYPE_CHECKING:
     import os
-    from collections.abc import Sequence
+    from collections.abc import Iterable, Iterator, Sequence
 
-    from airflow_provider_salesblink.client import SalesBlinkClient
+    from airflow_provider_salesblink.client import Prospect, SalesBlinkClient
 
 
 class ListProspectsOperator(SalesBlinkOperator):
@@ -89,7 +90,7 @@ class ListProspectsOperator(SalesBlinkOperator):
         return self._write(client, self.output_path, self.file_format or "jsonl")
 
     def _list(self, client: SalesBlinkClient) -> dict[str, Any]:
-        found = client.prospects.list(self.campaign_id)
+        found = [*self._not_forgotten(client, client.prospects.list(self.campaign_id))]
         return outcome(
             "found",
             campaign_id=self.campaign_id,
@@ -119,7 +120,7 @@ class ListProspectsOperator(SalesBlinkOperator):
         from airflow_provider_salesblink.results.snapshots import COLUMNS, People
 
         with People() as people:
-            people.read(client.prospects.each(campaign_id))
+            people.read(self._not_forgotten(client, client.prospects.each(campaign_id)))
             StoredFiles().replace(path, lambda file: write_rows(file, people.rows(), COLUMNS, file_format))
             return people.counts()
 
@@ -138,4 +139,10 @@ class ListProspectsOperator(SalesBlinkOperator):
         target = Target(path, file_format, self.owner_name, task)
         if self.previous_path is None:
             store.check_task(task)
-        return compare(lambda: client.prospects.each(campaign_id), campaign_id, target, store)
+        return compare(
+            lambda: self._not_forgotten(client, client.prospects.each(campaign_id)), campaign_id, target, store
+        )
+
+    def _not_forgotten(self, client: SalesBlinkClient, people: Iterable[Prospect]) -> Iterator[Prospect]:
+        fixed = f"{self._fixed_folder}/" if self._fixed_folder else None
+        return not_forgotten(people, client.addresses, fixed, self.output_path, self.previous_path)

@@ -8,10 +8,12 @@ from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
 from airflow_provider_salesblink.client.redaction import find_addresses, redacted
+from airflow_provider_salesblink.results.forgotten import forgotten_event
 
 if TYPE_CHECKING:
     from airflow_provider_salesblink.choices import FeedName, PeopleAs
     from airflow_provider_salesblink.client.identity import AddressHash
+    from airflow_provider_salesblink.results.forgotten import ForgottenPeople
 
 Row = dict[str, Any]
 
@@ -41,6 +43,7 @@ class EventRows:
         ``address``, addresses in all other texts are replaced.
     :param bodies: whether the texts of replies are kept.
     :param campaign_id: the campaign whose events were asked for. An event that shows no campaign is of this one.
+    :param forgotten: the people whose events are written without them.
     """
 
     def __init__(
@@ -50,7 +53,9 @@ class EventRows:
         *,
         bodies: bool = False,
         campaign_id: str | None = None,
+        forgotten: ForgottenPeople | None = None,
     ) -> None:
+        self._forgotten = forgotten
         self._hash = address_hash
         self._people = people
         self._bodies = bodies
@@ -64,7 +69,7 @@ class EventRows:
         found["sequence_id"] = found["sequence_id"] or self._campaign_id
         used = {"time", *taken.values(), *(name for name in ("id", "_id", "email", "body") if _text(event.get(name)))}
         may_have_body = self._bodies if feed == "replies" else self._bodies or _is_reported(event)
-        return {
+        row = {
             **dict.fromkeys(COLUMNS),
             **{column: self._shown(text) for column, text in found.items()},
             **{column: self.reference(found[column]) for column in ("sequence_id", "lead_id", "sender")},
@@ -78,6 +83,8 @@ class EventRows:
                 {name: value for name, value in event.items() if name not in used and (name != "body" or may_have_body)}
             ),
         }
+        is_forgotten = self._forgotten is not None and self._forgotten.has(email)
+        return forgotten_event(row, self._hash, None) if is_forgotten else row
 
     def reference(self, text: str | None) -> str | None:
         """Return an id. One with an address in it, such as a mailbox's, becomes a hash, so that they stay apart."""

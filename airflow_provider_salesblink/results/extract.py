@@ -22,6 +22,7 @@ from airflow_provider_salesblink.results.event_files import is_data_file
 from airflow_provider_salesblink.results.events import REPORTED, EventRows
 from airflow_provider_salesblink.results.feed_reader import FeedReader
 from airflow_provider_salesblink.results.feed_record import load_record, record_of, save_record
+from airflow_provider_salesblink.results.forgotten import forgotten_in
 from airflow_provider_salesblink.results.known_campaign import naming_campaign
 from airflow_provider_salesblink.results.windows import (
     EVENTS_PER_PAGE,
@@ -213,7 +214,13 @@ class Extraction:
     def _extract(self, feed: FeedName, window: Window, expected: list[Density]) -> None:
         options = self._options
         is_whole = self.reports[feed].done_until is None
-        rows = EventRows(self._client.addresses, options.people, bodies=options.bodies, campaign_id=options.campaign_id)
+        rows = EventRows(
+            self._client.addresses,
+            options.people,
+            bodies=options.bodies,
+            campaign_id=options.campaign_id,
+            forgotten=forgotten_in(self._folder, self._client.addresses),
+        )
         reader = FeedReader(self._client, feed, options.campaign_id)
         with DayFiles(self._folder, feed, options.file_format) as files:
             whole = parts(window, expected)

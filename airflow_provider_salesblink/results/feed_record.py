@@ -57,7 +57,12 @@ class FeedRecord:
 
 def record_of(addresses: AddressHash, people: str, campaign_id: str | None) -> FeedRecord:
     """Return the record of an extraction."""
-    return FeedRecord(people, addresses.digest(_FINGERPRINT_OF).hex()[:16], (campaign_id and (campaign_id,)) or None)
+    return FeedRecord(people, key_fingerprint(addresses), (campaign_id and (campaign_id,)) or None)
+
+
+def key_fingerprint(addresses: AddressHash) -> str:
+    """Return a text that shows whether two runs hash with the same key, and nothing else of it."""
+    return addresses.digest(_FINGERPRINT_OF).hex()[:16]
 
 
 def load_record(folder: Folder, feed: str) -> FeedRecord | None:

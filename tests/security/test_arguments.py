@@ -79,8 +79,8 @@ MEANT: dict[str, Any] = {
 """A valid value for each argument. Add one for each new argument."""
 
 PATHS = (
-    "events_path", "outcomes_path", "output_path", "path", "plan_path", "previous_path", "rejected_path", "rows_path",
-    "suppression_path",
+    "email_path", "events_path", "outcomes_path", "output_path", "path", "paths", "plan_path", "previous_path",
+    "receipt_path", "rejected_path", "rows_path", "suppression_path",
 )  # fmt: skip
 """Paths of the user's files, which are never sent."""
 
@@ -144,8 +144,8 @@ SHAPES_OF_V1 = {"analytics": 3, "lists": 4, "leads": 4, "contacts": 3, "replies"
 NEVER_SENT = ("allow_other_campaigns", "learn", "list_id", "with_columns")
 """Arguments of calls that the classic API does not get."""
 NOT_CALLED = (
-    "check_list", "check_list_alone", "each_opt_out", "in_campaigns_of", "in_other_campaigns", "is_done_with",
-    "on_list", "reservation_scope", "send_to_list",
+    "block", "check_list", "check_list_alone", "each_opt_out", "in_campaigns_of", "in_other_campaigns", "is_done_with",
+    "on_list", "remove", "reservation_scope", "send_to_list",
 )  # fmt: skip
 """Methods of the classic API that send nothing."""
 COMPARING = ("in_campaign", "look_up", "opted_out_elsewhere")

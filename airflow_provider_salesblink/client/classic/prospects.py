@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 from airflow_provider_salesblink.client import validation
 from airflow_provider_salesblink.client.classic import column_conflicts, decoding
 from airflow_provider_salesblink.client.classic.prospect_checks import ProspectChecks
+from airflow_provider_salesblink.client.classic.prospect_erasure import ProspectErasure
 from airflow_provider_salesblink.client.columns import EMAIL
 from airflow_provider_salesblink.client.errors import InvalidInputError, NotFoundError, UnsupportedByApiError
 from airflow_provider_salesblink.client.identity import spellings
@@ -25,7 +26,7 @@ _NO_LISTS = (
 )
 
 
-class Prospects:
+class Prospects(ProspectErasure):
     """Calls about prospects. Each raises a subclass of :class:`SalesBlinkError` if it fails.
 
     ``checks`` decides whether the ids and the state in a prospect's record are certainly SalesBlink's.

@@ -61,11 +61,12 @@ class LeadSearch:
     def everywhere(self, email: str) -> list[Json]:
         """Return the leads with an address on all lists, each with its ``list_id``. Costs two reads for each list."""
         found = []
-        for list_id in self._every_list():
+        for list_id in self.every_list():
             found += [{**lead, "list_id": list_id} for lead in self.on_list(list_id, email)]
         return found
 
-    def _every_list(self) -> list[str]:
+    def every_list(self) -> list[str]:
+        """Return the ids of all lists that the key can see, archived ones too."""
         # Whether the listing has archived lists if it is not asked for them is not documented.
         listed = (*self._lists.list(), *self._lists.list(archived=True))
         return list(dict.fromkeys(filter(None, map(text_id, listed))))

@@ -119,9 +119,20 @@ class OptOuts:
                 self._leads.unsubscribe(lead_id)
         return bool(answer.get("dry_run"))
 
-    def confirm(self, email: str) -> bool | None:
+    def block(self, email: str) -> bool | None:
+        """Put each spelling of an address on the blocklist, and confirm it. Return None in a dry run, too.
+
+        :raises UnreadableResponseError: the blocklist does not have the address afterward.
+        """
+        # SalesBlink may compare text. Blocking an entry a second time changes nothing.
+        entries = dict.fromkeys(each.lower() for each in spellings(email))
+        is_dry_run = self._blocklist.add([*entries]).get("dry_run")
+        return None if is_dry_run else self.confirm(email, "the address for the blocklist")
+
+    def confirm(self, email: str, accepted: str = "the unsubscribe") -> bool | None:
         """Wait until the blocklist shows an address that was unsubscribed; return None if its answers do not show it.
 
+        :param accepted: what SalesBlink accepted, for the error.
         :raises UnreadableResponseError: it does not have the address.
         """
 
@@ -132,7 +143,7 @@ class OptOuts:
         found = self._requestor.wait_until(decided, self._requestor.settling_time)
         if found is None:
             raise UnreadableResponseError(
-                "SalesBlink accepted the unsubscribe, but its blocklist does not show the address. Check the person in "
+                f"SalesBlink accepted {accepted}, but its blocklist does not show the address. Check the person in "
                 "SalesBlink."
             )
         if found[0] is None:

@@ -39,9 +39,11 @@ class ProspectSearch:
         known = self._search.by_address(email)
         if known is None:
             return []
-        unsubscribed = self._opt_outs.of(email)
-        leads = self._search.everywhere(email) or [known]
-        campaigns = self._sequence_lists.sequences_by_list()
+        return self._prospects(email, self._search.everywhere(email) or [known])
+
+    def _prospects(self, email: str, leads: list[Json]) -> list[Prospect]:
+        """Return the prospects of one person's leads."""
+        unsubscribed, campaigns = self._opt_outs.of(email), self._sequence_lists.sequences_by_list()
         return [
             prospect(lead, campaign_id, unsubscribed=unsubscribed)
             for lead in leads

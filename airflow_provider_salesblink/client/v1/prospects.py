@@ -12,7 +12,7 @@ from airflow_provider_salesblink.client.v1.lead_records import added, marked, pr
 from airflow_provider_salesblink.client.v1.leads import MOST_CONTACTS
 from airflow_provider_salesblink.client.v1.opt_outs import OptOuts, of_status, word
 from airflow_provider_salesblink.client.v1.prospect_checks import ProspectChecks
-from airflow_provider_salesblink.client.v1.prospect_search import ProspectSearch
+from airflow_provider_salesblink.client.v1.prospect_erasure import ProspectErasure
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterator, Mapping, Sequence
@@ -26,7 +26,7 @@ if TYPE_CHECKING:
     from airflow_provider_salesblink.client.v1.sequence_people import SequencePeople
 
 
-class Prospects(ProspectSearch):
+class Prospects(ProspectErasure):
     """Calls about prospects. Each raises a subclass of :class:`SalesBlinkError` if it fails.
 
     A person on two lists is two leads: two prospects with two ids. ``checks`` is the counterpart of the classic API's.
