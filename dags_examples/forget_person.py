@@ -28,15 +28,15 @@ with DAG(
         "request": Param(
             f"file://{DEMO}/forget.txt", type="string", description="A file that holds the address and nothing else"
         ),
-        "folders": Param([f"file://{DEMO}"], type="array", description="Files and folders that this provider wrote"),
-        "receipt": Param(f"file://{DEMO}/receipt.json", type="string", description="The file for the receipt"),
+        "folders": Param([f"file://{DEMO}/events"], type="array", description="What this provider wrote"),
+        "receipts": Param(f"file://{DEMO}/receipts", type="string", description="The folder for the receipts"),
     },
 ):
     forget = ForgetPersonOperator(
         task_id="forget",
         email_path="{{ params.request }}",
         paths="{{ params.folders | tojson }}",
-        receipt_path="{{ params.receipt }}",
+        receipt_path="{{ params.receipts }}/{{ run_id }}.json",
     )
 
     @task

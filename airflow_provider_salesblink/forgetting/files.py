@@ -16,6 +16,7 @@ from airflow_provider_salesblink.forgetting.file_kinds import EVENTS
 from airflow_provider_salesblink.forgetting.formats import format_of
 from airflow_provider_salesblink.forgetting.person import Person
 from airflow_provider_salesblink.results import feed_record, forgotten
+from airflow_provider_salesblink.results.feed_record import key_fingerprint, load_record
 from airflow_provider_salesblink.results.folder import Folder
 from airflow_provider_salesblink.results.forgotten import forgotten_in
 
@@ -119,6 +120,7 @@ class FileForgetting:
     def run(self, *, dry_run: bool = False) -> FileChanges:
         """Forget the person, or only count the rows if it is a dry run."""
         files = self._ours()
+        self._check_keys(files)
         if dry_run:
             for file in files:
                 self._attempt(file.path, partial(self._count, file))
@@ -175,6 +177,16 @@ class FileForgetting:
                 for line in iter(lambda: file.readline(_CHUNK), b"")
                 if self._person.may_be_in(line)
             )
+
+    def _check_keys(self, files: list[File]) -> None:
+        """Note the feeds whose files have hashes of another key, in which the person cannot be recognized."""
+        feeds = {(file.folder, file.path.split("/")[-2]): file for file in files if file.kind == EVENTS.name}
+        for (folder, feed), file in feeds.items():
+            record = self._attempt(file.path, partial(load_record, Folder(file.filesystem, folder), feed))
+            if record and record.people != "none" and record.key != key_fingerprint(self._addresses):
+                self.changes.unreadable[redacted(f"{folder}/{feed}")] = (
+                    "its hashes are of another hash_key, or without one, of another API key: set hash_key to that value"
+                )
 
     # The lists of forgotten people.
 

@@ -23,6 +23,7 @@ _MAY_BE_ADDRESS = re.compile(
     rb"@|%(?:25)*(?:40|EF)|\\u(?:0040|ff20|fe6b)|&#|&commat|\xef\xbc\xa0|\xef\xb9\xab", re.IGNORECASE
 )
 """What the line of an address has, however it is written. Other lines need not be parsed."""
+_AT_SIGN = re.compile("[@%&\uff20\ufe6b]")
 _AT = re.compile(r"&#0*64;|&#x0*40;|&commat;", re.IGNORECASE)
 
 
@@ -47,6 +48,8 @@ class Person:
 
     def without_address(self, text: str) -> str:
         """Return a text with each occurrence of the person's address replaced."""
+        if not _AT_SIGN.search(text):
+            return text
         if self._is(text):
             return ADDRESS_SHOWN_AS
         return replace_addresses(text, lambda found: ADDRESS_SHOWN_AS if self._is(found) else found)

@@ -115,8 +115,11 @@ class Receipt:
         return list(dict.fromkeys([*self._earlier(name, []), *found]))
 
 
-def incomplete(receipt: object, person: str) -> dict[str, Any] | None:
-    """Return a receipt that a run for the same person left without completing; None if it is another file."""
-    if not isinstance(receipt, dict) or (receipt.get("format"), receipt.get("person")) != (FORMAT, person):
-        return None
+def is_of(receipt: object, person: str) -> bool:
+    """Return whether the content of a file is a receipt of this person."""
+    return isinstance(receipt, dict) and (receipt.get("format"), receipt.get("person")) == (FORMAT, person)
+
+
+def incomplete(receipt: dict[str, Any]) -> dict[str, Any] | None:
+    """Return a receipt if the run that wrote it did not complete."""
     return None if receipt.get("complete") or receipt.get("dry_run") else receipt

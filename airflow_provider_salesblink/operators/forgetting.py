@@ -176,13 +176,20 @@ class ForgetPersonOperator(PersonOperator):
 
     def _receipt(self, client: SalesBlinkClient, email: str) -> Receipt:
         from airflow_provider_salesblink.forgetting.person import Person
-        from airflow_provider_salesblink.forgetting.receipt import Receipt, incomplete
+        from airflow_provider_salesblink.forgetting.receipt import Receipt, incomplete, is_of
 
         person = Person(email, client.addresses, (), "")
         earlier = None
         if self.receipt_path is not None and exists(self.receipt_path, "receipt_path"):
             with open_bytes(self.receipt_path, "receipt_path") as file:
-                earlier = incomplete(_parsed(file.read()), person.hash)
+                found = _parsed(file.read())
+            if not is_of(found, person.hash):
+                raise AirflowFailException(
+                    "receipt_path is another file, or the receipt of another person, which would be overwritten. Give "
+                    "each person a receipt of their own, for example with {{ run_id }} or {{ ti.map_index }} in the "
+                    "path. Nothing was sent."
+                )
+            earlier = incomplete(found)
         conf = json.dumps(self._conf, ensure_ascii=False, default=str)
         return Receipt(
             person.hash, self.salesblink_conn_id, client.prospects.kept_after_erasure, client.dry_run,
@@ -208,7 +215,7 @@ class ForgetPersonOperator(PersonOperator):
             self.log.warning("Step %s is not possible: %s", step, reason)
 
 
-def _parsed(content: bytes) -> object:
+def _parsed(content: bytes) -> Any:  # noqa: ANN401  # a JSON value
     try:
         return json.loads(content)
     except ValueError:

@@ -26,6 +26,7 @@ _WHOLE_OBJECTS = frozenset(
 )
 """Storages that show an object once it is complete."""
 _NEW = re.compile(r"_(?P<name>.+)\.(?P<digest>[0-9a-f]{64})\.new")
+_PART = re.compile(r"_.+\.[0-9a-f]{32}\.part")
 _CHUNK = 1024 * 1024
 
 
@@ -94,7 +95,7 @@ class Folder:
             if found and self._digest(path) == found["digest"]:
                 log.info("An earlier run was interrupted: %s takes its place now.", found["name"])
                 self._move(path, f"{place}/{found['name']}")
-            elif found or (self.is_local and name.startswith("_") and name.endswith(".part")):
+            elif found or (self.is_local and _PART.fullmatch(name)):
                 self._fs.rm_file(path)
 
     def _replace_local(self, target: Path, write: Callable[[IO[bytes]], None]) -> None:

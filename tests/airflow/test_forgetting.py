@@ -92,13 +92,14 @@ def test_after_forgetting_a_search_finds_no_address(sandbox: Sandbox, tmp_path: 
     conf = {
         "request": f"file://{home}/request.txt",
         "folders": [f"file://{home}/out"],
-        "receipt": f"file://{home}/receipt.json",
+        "receipts": f"file://{home}/receipts",
     }
     # The run after it brings nobody back.
     (home / "leads.csv").write_text(f"Email,First Name\n{BO},Bo\n")
     printed.append(_run(sandbox, home, ("forget_person", ROOT / "dags_examples", conf), load_and_read))
 
-    assert json.loads((home / "receipt.json").read_text())["complete"]
+    (receipt,) = (home / "receipts").iterdir()
+    assert json.loads(receipt.read_text())["complete"]
     assert [person.email for person in sandbox.people()] == [BO]
     assert sandbox.blocked() == [ANA]
     found = {who: found_in(_everything(home, printed), who) for who in (ANA, BO)}

@@ -263,6 +263,17 @@ def test_a_path_that_does_not_exist_is_an_error_before_anything_is_sent(sandbox:
     assert not sandbox.requests
 
 
+@pytest.mark.parametrize("content", ["another file", '{"person": "another"}'])
+def test_no_other_file_is_overwritten_by_a_receipt(sandbox: Sandbox, receipt: Path, content: str) -> None:
+    receipt.write_text(content)
+
+    with pytest.raises(AirflowFailException, match="would be overwritten"):
+        forget(receipt_path=receipt)
+
+    assert receipt.read_text() == content
+    assert not sandbox.requests
+
+
 def test_an_address_in_the_conf_of_the_run_is_reported(
     campaigns: list[str],  # noqa: ARG001
     receipt: Path,
