@@ -60,6 +60,7 @@ def not_forgotten(people: Iterable[Prospect], addresses: AddressHash, *paths: st
     """Yield people, except those that were forgotten in one of the folders of some files.
 
     :param paths: the files; a folder ends in a slash.
+    :raises ForgottenMeanwhileError: at the end, if somebody was forgotten meanwhile.
     """
     from airflow_provider_salesblink.results.folder import Folder
     from airflow_provider_salesblink.results.forgotten import NAME, forgotten_in
@@ -68,8 +69,13 @@ def not_forgotten(people: Iterable[Prospect], addresses: AddressHash, *paths: st
     for path in filter(None, paths):
         with fail_for_good("output_path", path):
             listed = ObjectStoragePath(f"{path}{NAME}") if path.endswith("/") else ObjectStoragePath(path).parent / NAME
-            lists.append(forgotten_in(Folder(listed.fs, listed.parent.path), addresses))
-    return (each for each in people if not any(forgotten.has(each["email"]) for forgotten in lists))
+            folder = Folder(listed.fs, listed.parent.path)
+            lists.append((folder, forgotten_in(folder, addresses)))
+    for each in people:
+        if not any(forgotten.has(each["email"]) for _, forgotten in lists):
+            yield each
+    for folder, forgotten in lists:
+        forgotten.check_unchanged(folder)
 
 
 class StoredFiles:

@@ -15,7 +15,7 @@ from airflow_provider_salesblink.results.changed_days import ChangedDays
 from airflow_provider_salesblink.results.event_formats import FORMATS
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Callable, Iterator
     from types import TracebackType
 
     from airflow_provider_salesblink.choices import FileFormat
@@ -71,14 +71,16 @@ class DayFiles:
         added = self._database.execute("INSERT OR IGNORE INTO event VALUES (?, ?, ?, ?)", _record(row, line))
         return added.rowcount == 1
 
-    def write(self, window: Window) -> dict[str, int]:
+    def write(self, window: Window, check: Callable[[], None] = lambda: None) -> dict[str, int]:
         """Add the events to their files, and forget them here.
 
         :param window: contains all of them.
+        :param check: runs before anything is written, while no other run can change the folder.
         :return: the days whose files changed, each with its number of new events.
         :raises InvalidInputError: a file is there in another format, or cannot be read.
         """
         with self._folder.locked():
+            check()
             self._drop_what_is_there(window)
             new = dict(self._database.execute("SELECT day, count(*) FROM event GROUP BY day ORDER BY day"))
             ChangedDays(self._folder, self._feed).add(new)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 from dataclasses import asdict, dataclass, field
 from datetime import UTC, datetime, timedelta
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from airflow_provider_salesblink.client.errors import (
@@ -43,6 +44,7 @@ if TYPE_CHECKING:
     from airflow_provider_salesblink.results.cursor import CursorStore
     from airflow_provider_salesblink.results.feed_record import FeedRecord
     from airflow_provider_salesblink.results.folder import Folder
+    from airflow_provider_salesblink.results.forgotten import ForgottenPeople
 
 log = logging.getLogger(__name__)
 
@@ -214,13 +216,11 @@ class Extraction:
     def _extract(self, feed: FeedName, window: Window, expected: list[Density]) -> None:
         options = self._options
         is_whole = self.reports[feed].done_until is None
+        forgotten = forgotten_in(self._folder, self._client.addresses)
         rows = EventRows(
-            self._client.addresses,
-            options.people,
-            bodies=options.bodies,
-            campaign_id=options.campaign_id,
-            forgotten=forgotten_in(self._folder, self._client.addresses),
-        )
+            self._client.addresses, options.people, bodies=options.bodies, campaign_id=options.campaign_id,
+            forgotten=forgotten,
+        )  # fmt: skip
         reader = FeedReader(self._client, feed, options.campaign_id)
         with DayFiles(self._folder, feed, options.file_format) as files:
             whole = parts(window, expected)
@@ -230,11 +230,11 @@ class Extraction:
                     read += reader.read(part, lambda event: files.add(rows.row(feed, event)))
                     done = part.until
                     if read >= _EVENTS_PER_WRITE and part is not whole[-1]:
-                        self._write(feed, files, window, done, read)
+                        self._write(feed, files, window, done, read, forgotten)
                         read = 0
             finally:
                 # Whatever ended the reading, what was read is written, and the cursor covers the complete parts.
-                self._write(feed, files, window, done, read)
+                self._write(feed, files, window, done, read, forgotten)
         if reader.left_out:
             log.warning(
                 "SalesBlink returned %s events of %s outside the window that was asked for; they were left out.",
@@ -243,10 +243,13 @@ class Extraction:
         if is_whole:
             self._remember(feed, window)
 
-    def _write(self, feed: FeedName, files: DayFiles, window: Window, done: datetime | None, read: int) -> None:
+    def _write(
+        self, feed: FeedName, files: DayFiles, window: Window, done: datetime | None, read: int,
+        forgotten: ForgottenPeople,
+    ) -> None:  # fmt: skip
         if done is not None or files.has_events:
             self._save_record(feed)
-        days = files.write(window)
+        days = files.write(window, partial(forgotten.check_unchanged, self._folder))
         if done is not None:
             self.reports[feed].add(read, days, done)
             self._move_cursor(feed, Position(done))

@@ -18,6 +18,10 @@ _VERSION = 1
 _PERSONAL = ("email", "lead_id", "link", "body")
 
 
+class ForgottenMeanwhileError(RuntimeError):
+    """Somebody was forgotten while people were being read. Nothing of what was read is written; running again helps."""
+
+
 class ForgottenPeople:
     """The keyed hashes of the people that were forgotten in a folder.
 
@@ -32,6 +36,17 @@ class ForgottenPeople:
     def has(self, email: str | None) -> bool:
         """Return whether the person with an address was forgotten."""
         return bool(self.people and email) and self._addresses.digest(email or "").hex() in self.people
+
+    def check_unchanged(self, folder: Folder) -> None:
+        """Raise if the list of a folder changed since it was read: what was read meanwhile may have a forgotten person.
+
+        :raises ForgottenMeanwhileError: so it is.
+        """
+        if forgotten_in(folder, self._addresses).people.keys() != self.people.keys():
+            raise ForgottenMeanwhileError(
+                "Somebody was forgotten while this task read people, and may be among them. So it writes none of what "
+                "it has read: run it again."
+            )
 
     def save(self, folder: Folder) -> None:
         """Write the list to a folder. The caller holds the folder's lock."""

@@ -14,6 +14,7 @@ from airflow.providers.common.compat.sdk import AirflowFailException
 from pyarrow.parquet import read_table
 
 from airflow_provider_salesblink.client.errors import InvalidInputError
+from airflow_provider_salesblink.client.v1 import Prospects
 from airflow_provider_salesblink.forgetting.file_kinds import EVENTS, KINDS
 from airflow_provider_salesblink.forgetting.files import FileForgetting, Place
 from airflow_provider_salesblink.forgetting.person import Person
@@ -26,8 +27,9 @@ from airflow_provider_salesblink.operators.prospects import (
 from airflow_provider_salesblink.operators.results import ExtractEventsOperator
 from airflow_provider_salesblink.operators.team import ListMembersOperator
 from airflow_provider_salesblink.results.events import EventRows
+from airflow_provider_salesblink.results.feed_reader import FeedReader
 from airflow_provider_salesblink.results.folder import Folder
-from airflow_provider_salesblink.results.forgotten import ForgottenPeople
+from airflow_provider_salesblink.results.forgotten import ForgottenMeanwhileError, ForgottenPeople
 from tests.forgetting.search import found_in
 from tests.results.extracting import digests, ids, ms, rows
 
@@ -344,6 +346,48 @@ def test_a_later_snapshot_brings_nobody_back(sandbox: Sandbox, campaign: Campaig
     assert [row["email"] for row in look("third", file_format="jsonl")] == [BO]
     assert [row["email"] for row in look("fourth")] == [BO]
     assert found_in(people, ANA) == []
+
+
+def _forget_now(client: SalesBlinkClient, folder: Path) -> None:
+    FileForgetting([Place(fsspec.filesystem("file"), str(folder))], ANA, client.addresses, ()).run()
+
+
+def test_an_extraction_that_read_before_somebody_was_forgotten_writes_nothing(
+    client: SalesBlinkClient, fresh: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    folder = fresh / "events" / "address" / "jsonl"
+    shutil.rmtree(folder / "sent")
+    real = FeedReader.read
+
+    def read(self: FeedReader, *arguments: Any) -> int:
+        found = real(self, *arguments)
+        _forget_now(client, folder)
+        return found
+
+    with monkeypatch.context() as patch:
+        patch.setattr(FeedReader, "read", read)
+        with pytest.raises(ForgottenMeanwhileError):
+            extract(folder, people="address", feeds=["sent"])
+    assert found_in(folder, ANA) == []
+
+    assert extract(folder, people="address", feeds=["sent"])["new"] == 4
+    assert found_in(folder, ANA) == []
+
+
+def test_a_snapshot_that_read_before_somebody_was_forgotten_is_not_written(
+    client: SalesBlinkClient, fresh: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    campaign_id = json.loads((fresh / "snapshot.jsonl").read_text().splitlines()[0])["campaign_id"]
+    real = Prospects.each
+
+    def each(self: Prospects, *arguments: Any) -> Iterator[Any]:
+        yield from real(self, *arguments)
+        _forget_now(client, fresh)
+
+    monkeypatch.setattr(Prospects, "each", each)
+    with pytest.raises(ForgottenMeanwhileError):
+        run(ListProspectsOperator, campaign_id=campaign_id, output_path=fresh / "snapshot.jsonl", file_format="jsonl")
+    assert found_in(fresh, ANA) == []
 
 
 def test_another_hash_key_is_an_error_because_nobody_would_be_recognized(
