@@ -23,6 +23,8 @@ _MAY_BE_ADDRESS = re.compile(
     rb"@|%(?:25)*(?:40|EF)|\\u(?:0040|ff20|fe6b)|&#|&commat|\xef\xbc\xa0|\xef\xb9\xab", re.IGNORECASE
 )
 """What the line of an address has, however it is written. Other lines need not be parsed."""
+_ODD = re.compile(rb"[\x80-\xff]|\\u|%|&")
+"""What a line has in which letters of an address may be written in another way than as themselves."""
 _AT_SIGN = re.compile("[@%&\uff20\ufe6b]")
 _AT = re.compile(r"&#0*64;|&#x0*40;|&commat;", re.IGNORECASE)
 
@@ -40,6 +42,8 @@ class Person:
         self.hash = addresses.digest(address).hex()
         self.stand_in = stand_in
         self._ids = frozenset(prospect_ids)
+        words = re.findall("[a-z0-9]+", self._normalized.rpartition("@")[0])
+        self._word = max(words, key=len, default="").encode()
         self._needles = tuple(each.encode() for each in (self.hash, *self._ids))
 
     def is_named_in(self, text: str) -> bool:
@@ -56,7 +60,11 @@ class Person:
 
     def may_be_in(self, line: bytes) -> bool:
         """Return False if a line certainly does not name the person. Quick, because most lines do not."""
-        return _MAY_BE_ADDRESS.search(line) is not None or any(each in line for each in self._needles)
+        if any(each in line for each in self._needles):
+            return True
+        if not _MAY_BE_ADDRESS.search(line):
+            return False
+        return self._word in line.lower() or _ODD.search(line) is not None
 
     def forgotten(self, row: Row, kind: Kind) -> Row | None:
         """Return a row without the person: the same row if it does not name them, None if it is to be removed."""
