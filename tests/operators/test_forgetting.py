@@ -149,6 +149,34 @@ def test_a_prospect_that_cannot_be_unsubscribed_does_not_stop_the_others(
     assert sorted(kept["in_salesblink"]["campaign_ids"]) == sorted(campaigns)
 
 
+def test_a_campaign_or_list_that_cannot_be_read_does_not_stop_the_rest(
+    sandbox: Sandbox, api: Api, campaigns: list[str], receipt: Path
+) -> None:
+    api.fault("prospects", "status", status=403)
+
+    with pytest.raises(AirflowFailException, match="What failed: search: "):
+        forget(receipt_path=receipt)
+
+    (problem,) = json.loads(receipt.read_text())["problems"]
+    places = [each.id for campaign in campaigns for each in sandbox.lists(campaign)] if api.is_v1 else campaigns
+    assert problem["message"].partition(":")[0] in places
+    assert states(sandbox)[ANA] == {True}
+    assert forget(receipt_path=receipt)["outcome"] == "forgotten"
+    assert states(sandbox).get(ANA) == (None if api.is_v1 else {True})
+
+
+def test_somebody_who_only_the_list_of_a_campaign_shows_is_unsubscribed(
+    sandbox: Sandbox,
+    api: Api,
+    campaigns: list[str],  # noqa: ARG001
+) -> None:
+    # Nothing documents that the search finds everybody.
+    api.fault("prospect", "status", status=404, times=2)
+
+    assert forget()["opted_out"] == 2
+    assert states(sandbox).get(ANA) == (None if api.is_v1 else {True})
+
+
 @V1_ONLY
 def test_nobody_is_removed_whose_address_could_not_be_blocked(
     sandbox: Sandbox,
