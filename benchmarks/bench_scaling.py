@@ -35,6 +35,7 @@ from airflow_provider_salesblink.loading import load
 from airflow_provider_salesblink.loading.reservations_retry import open_reservations
 from airflow_provider_salesblink.loading.rows import ColumnNames, from_mappings
 from benchmarks.bench_load import CAMPAIGN, Server, client, peak, person, server
+from tests.redis_server import count_at_once
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -103,6 +104,7 @@ def shared(what: str, make: Callable[[str], Callable[[], object]], of: int = 1) 
     for kind in ("file", "redis"):
         for processes in PROCESSES:
             with tempfile.TemporaryDirectory() as folder, ValkeyServer() as running:
+                count_at_once(running)
                 url = f"{folder}/count.sqlite" if kind == "file" else f"redis://127.0.0.1:{running.port}"
                 a_second, micros = together(make, url, processes)
             print(f"{what}, {kind}, {processes} processes: {a_second * of:,.0f}/s, median {micros:,.0f} us each")
@@ -110,6 +112,7 @@ def shared(what: str, make: Callable[[str], Callable[[], object]], of: int = 1) 
 
 def bytes_in_redis(people: int = 100_000, requests: int = 10_000) -> None:
     with ValkeyServer() as running, closing(Redis(port=running.port)) as redis:
+        count_at_once(running)
         url = f"redis://127.0.0.1:{running.port}"
         empty = used(redis)
         held = opened(url, "dag/scheduled__2027-01-01T00:00:00+00:00/load/7")

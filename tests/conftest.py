@@ -21,7 +21,7 @@ from demo import airflow_home
 from tests.apis import Api
 from tests.polls import Polls
 from tests.postgres_server import Postgres, running_postgres
-from tests.redis_server import new_server
+from tests.redis_server import count_at_once, new_server
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator
@@ -176,6 +176,7 @@ def redis_server() -> Iterator[Any]:
 
 @pytest.fixture
 def redis_url(redis_server: Any) -> str:
-    """Return the URL of an empty Redis server."""
+    """Return the URL of an empty Redis server that has run for long."""
     redis_server.client().flushall()
+    count_at_once(redis_server)
     return f"redis://127.0.0.1:{redis_server.port}"

@@ -142,6 +142,7 @@ class SlidingWindow:
     """
 
     def __init__(self, limits: Mapping[RequestKind, int], store: Store, *, window: float = MINUTE + SLACK) -> None:
+        self.window = window
         self._rates = {kind: [Rate(limit, int(window * 1000))] for kind, limit in limits.items() if limit}
         self._store = store
         self._buckets: dict[tuple[int, RequestKind], AbstractBucket] = {}
@@ -218,6 +219,8 @@ class Pauses:
 class FallbackRateLimiter:
     """A rate limiter shared by several machines, with a small limit of this machine for when the store is unavailable.
 
+    The small limit applies a window after the store was lost. Until then the whole limit may just have been used up.
+
     :param shared: the limit of all machines.
     :param local: this machine's safe share of it.
     :param share_text: that share, for the log: "3 reads, 1 writes".
@@ -231,6 +234,7 @@ class FallbackRateLimiter:
         self._retry_every = retry_every
         self._retry_at = 0.0
         self._is_unavailable = False
+        self._alone_from = 0.0
 
     def try_acquire(self, kind: RequestKind) -> float:
         """Count one request and return 0.0, or return the seconds after which to ask again.
@@ -249,16 +253,19 @@ class FallbackRateLimiter:
             else:
                 self._log_recovery()
                 return wait
-        wait = self._local.try_acquire_unchecked(kind)
+        wait = self._alone_from - time.monotonic()
+        if wait <= 0:
+            wait = self._local.try_acquire_unchecked(kind)
         return min(wait, max(1.0, self._retry_at - time.monotonic())) if wait else 0.0
 
     def _log_outage(self, reason: str) -> None:
         if not self._is_unavailable:
             self._is_unavailable = True
+            self._alone_from = time.monotonic() + self._local.window
             log.warning(
-                "The Redis server of pacing_url cannot be used (%s): until it is back, this machine sends at most %s a "
-                "minute, and tries the server every %.0f s.",
-                reason, self._share_text, self._retry_every,
+                "The Redis server of pacing_url cannot be used (%s): until it is back, this machine sends nothing for "
+                "%.0f s, then at most %s a minute. It tries the server every %.0f s.",
+                reason, self._local.window, self._share_text, self._retry_every,
             )  # fmt: skip
 
     def _log_recovery(self) -> None:

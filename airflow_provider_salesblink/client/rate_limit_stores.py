@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import logging
 import sqlite3
 import time
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Literal, cast
+from typing import TYPE_CHECKING, Any, Literal, cast
 from uuid import uuid4
 
 from pyrate_limiter import AbstractBucket, Decision, Rate, RateItem, RedisBucket, SQLiteBucket
@@ -19,6 +20,8 @@ if TYPE_CHECKING:
     from redis import Redis
 
 RequestKind = Literal["reads", "writes", "deletes"]
+
+log = logging.getLogger(__name__)
 
 RETRY_EVERY = 10.0
 """Seconds between attempts to reach a server that is unavailable."""
@@ -66,25 +69,33 @@ class _FileBucket(SQLiteBucket):
                 self.conn.execute(update, (now, now))
 
 
-_SLIDING_WINDOW = """
-local time = redis.call('TIME')
-local now = time[1] * 1000 + math.floor(time[2] / 1000)
+MEMORY_KEY = "salesblink:counting"
+"""Since when the server counts: for all keys together, because a server loses everything at once."""
+
+_SLIDING_WINDOW = (
+    shared_store.RECOGNIZE_RUN
+    + """
 local limit, window = tonumber(ARGV[1]), tonumber(ARGV[2])
+local run, since = recognize_run(KEYS[2], ARGV[4])
+local known_from = since + window + ARGV[5]
+if now < known_from then return {run, 0, known_from - now} end
 
 redis.call('ZREMRANGEBYSCORE', KEYS[1], '-inf', now - window)
 local counted = redis.call('ZCARD', KEYS[1])
 if counted < limit then
     redis.call('ZADD', KEYS[1], now, ARGV[3])
     redis.call('PEXPIRE', KEYS[1], window + 1000)
-    return 0
+    return {run, 1, 0}
 end
 local leaves_room = redis.call('ZRANGE', KEYS[1], counted - limit, counted - limit, 'WITHSCORES')
-return leaves_room[2] + window - now + 1
+return {run, 1, leaves_room[2] + window - now + 1}
 """
-"""Count one request and return 0, or return the milliseconds until there is room.
+)
+"""Return the server's run, whether it knows the count, and the milliseconds until there is room.
 
-A server that lost its data counts from zero. More requests than the limit may then reach SalesBlink within a minute;
-it answers some with 429, and the client waits and sends them again.
+Counts one request if there is room at once. A server that lost its data knows the count when a window has passed: the
+limit may have been used up just before. Clients that use their machine's share notice up to ``ARGV[5]`` later that the
+server is back, so it waits for that long too.
 """
 
 
@@ -97,12 +108,22 @@ class _RedisBucket(RedisBucket):
 
     def __init__(self, rates: list[Rate], redis: Redis, name: str, kind: RequestKind) -> None:
         super().__init__(rates, redis, f"salesblink:{name}:{kind}", script_hash="")
+        self._kind = kind
         # Loads itself again where the server has forgotten it.
         self._script = redis.register_script(_SLIDING_WINDOW)
+        self._run = b""
+        self._knew = True
 
     def put_decision(self, item: RateItem) -> Decision:  # noqa: ARG002
         rate = self.rates[0]
-        wait = int(self._script(keys=[self.bucket_key], args=[rate.limit, rate.interval, uuid4().hex]))
+        arguments: list[Any] = [rate.limit, rate.interval, uuid4().hex, self._run, int(RETRY_EVERY * 1000)]
+        self._run, knows, wait = self._script(keys=[self.bucket_key, MEMORY_KEY], args=arguments)
+        if self._knew and not knows:
+            log.warning(
+                "The Redis server of pacing_url has just started, or has lost its data. It does not know how many %s "
+                "were sent in the last minute, so none are sent for %.0f s.", self._kind, wait / 1000,
+            )  # fmt: skip
+        self._knew = bool(knows)
         return Decision(failing_rate=rate if wait else None, retry_after_ms=wait)
 
     def leak(self, current_timestamp: int | None = None) -> int:  # noqa: ARG002

@@ -24,6 +24,31 @@ REDIS_TIMEOUT = 5.0
 """Seconds to wait for the Redis server. The client tries twice: a connection that a restart has closed fails on first
 use."""
 
+RECOGNIZE_RUN = """
+local time = redis.call('TIME')
+local now = time[1] * 1000 + math.floor(time[2] / 1000)
+
+local function recognize_run(memory, seen_run)
+    local info = redis.call('INFO', 'server')
+    local run = info:match('run_id:(%w+)') or ''
+    local was = redis.call('HMGET', memory, 'run', 'since')
+    local since = tonumber(was[2])
+    if not was[1] and seen_run ~= run then
+        since = now - (info:match('uptime_in_seconds:(%d+)') or 0) * 1000
+    elseif was[1] ~= run then
+        since = now
+    end
+    if was[1] ~= run then redis.call('HSET', memory, 'run', run, 'since', since) end
+    return run, since
+end
+"""
+"""Begins a script for Redis: ``recognize_run`` returns the server's run and the time since which it has lost nothing.
+
+It remembers both in the hash ``memory``. If the hash names another run, the server restarted from an older snapshot, so
+it has lost nothing since now. If there is no hash, the server has been empty since its start; or since it was emptied,
+if the caller has seen this run.
+"""
+
 
 class StoreUnavailableError(ConnectionFailedError):
     """The shared Redis server is unavailable for now.

@@ -6,6 +6,7 @@ import math
 import time
 from typing import TYPE_CHECKING, cast
 
+from airflow_provider_salesblink.client.shared_store import RECOGNIZE_RUN
 from airflow_provider_salesblink.loading.reservations import HELD_FOR, Holder
 
 if TYPE_CHECKING:
@@ -13,7 +14,9 @@ if TYPE_CHECKING:
 
     from redis import Redis
 
-_ACQUIRE = """
+_ACQUIRE = (
+    RECOGNIZE_RUN
+    + """
 local memory = table.remove(KEYS)
 local taken = {}
 for place, name in ipairs(KEYS) do
@@ -23,26 +26,13 @@ for place, name in ipairs(KEYS) do
     taken[place] = own and 1 or 0
 end
 
-local time = redis.call('TIME')
-local now = time[1] * 1000 + math.floor(time[2] / 1000)
-local info = redis.call('INFO', 'server')
-local run = info:match('run_id:(%w+)') or ''
-local was = redis.call('HMGET', memory, 'run', 'since')
-local since = tonumber(was[2])
-if not was[1] and ARGV[3] ~= run then
-    since = now - (info:match('uptime_in_seconds:(%d+)') or 0) * 1000
-elseif was[1] ~= run then
-    since = now
-end
-if was[1] ~= run then redis.call('HSET', memory, 'run', run, 'since', since) end
+local run, since = recognize_run(memory, ARGV[3])
 redis.call('PEXPIRE', memory, 2 * ARGV[2])
 return {run, now - since, unpack(taken)}
 """
+)
 """Reserves people for an owner, or renews the owner's reservations. Returns the server's run, the milliseconds for
 which the server has lost nothing, and then 1 for each person that the owner holds, else 0.
-
-If the server stores the name of another run, it restarted from an older snapshot; the script takes now as that time.
-If it stores no name, it has been empty since its start; or since it was emptied, if the caller has seen this run.
 """
 
 _TAKE_OVER = """
