@@ -17,7 +17,7 @@ AIRFLOW ?= 3.3
 ENV := .venv/airflow-$(AIRFLOW)-py$(PYTHON_VERSION)
 COMPILE := ../$(TOOLS)/bin/uv pip compile --universal --python-version 3.11 --generate-hashes --no-header --quiet
 
-.PHONY: python help demo ui docs screenshots test test-2.11 check rules lint types layers dependencies wheel bench lock clean
+.PHONY: python help demo ui docs screenshots test test-2.11 cluster check rules lint types layers dependencies wheel bench lock clean
 .DEFAULT_GOAL := help
 
 help: ## List the commands
@@ -42,6 +42,9 @@ test: $(ENV)/.ready ## Run the tests (AIRFLOW=2.11 for the other generation)
 
 test-2.11: ## Run the tests on Airflow 2.11
 	$(MAKE) test AIRFLOW=2.11
+
+cluster: ## Run an Airflow with Celery and two workers, and kill parts of it (about 4 minutes)
+	$(MAKE) test AIRFLOW=3.3-celery ARGS="-n 0 --nothing-skipped tests/cluster $(ARGS)"
 
 check: rules lint types layers dependencies ## Check the code without running it
 
@@ -72,6 +75,7 @@ bench: $(ENV)/.ready ## Measure against what users would use instead
 lock: $(TOOLS)/.ready ## Pin the requirements again
 	cd requirements && for version in 3.3 2.11; do $(COMPILE) ../pyproject.toml --extra openlineage --extra parquet --extra redis --extra sandbox --extra sql \
 		--group ../pyproject.toml:test --constraints airflow-$$version.in --output-file airflow-$$version.txt || exit 1; done
+	cd requirements && $(COMPILE) airflow-3.3.txt --group ../pyproject.toml:cluster --output-file airflow-3.3-celery.txt
 	cd requirements && $(COMPILE) --group ../pyproject.toml:tools --group ../pyproject.toml:docs --output-file tools.txt
 
 clean: ## Remove environments, the demo's state and build results

@@ -65,6 +65,7 @@ class RealAirflow:
         (home / "components").mkdir(exist_ok=True)
         self.url = f"http://127.0.0.1:{_free_port()}"
         self.environment = _own_environment(home, self.url, database) | dict(environment)
+        self.commands = dict(_COMMANDS)
         self._on_sqlite = database is None
         self._database = create_engine(self.environment["AIRFLOW__DATABASE__SQL_ALCHEMY_CONN"])
         self._running: dict[str, subprocess.Popen[bytes]] = {}
@@ -72,9 +73,9 @@ class RealAirflow:
     def __enter__(self) -> Self:
         try:
             self._python("-c", "from demo import airflow_home; airflow_home.make_database()")
-            for component in _COMMANDS:
+            for component in self.commands:
                 self._spawn(component)
-            for component in _COMMANDS:
+            for component in self.commands:
                 self._await_component(component, newer_than=0)
             self._await_dags()
         except BaseException:
@@ -198,16 +199,19 @@ class RealAirflow:
 
     def _spawn(self, component: str) -> None:
         assert component not in self._running, f"{component} is already running"
-        environment = dict(self.environment)
-        if self._on_sqlite and (seconds := _LOCKED_SECONDS.get(component)):
-            environment["AIRFLOW__DATABASE__SQL_ALCHEMY_CONN"] = _sqlite(self.home, seconds=seconds)
         with self._log_of(component).open("ab") as log:
             # A separate session identifies the component's child processes.
             self._running[component] = subprocess.Popen(
-                [sys.executable, "-m", "airflow", *_COMMANDS[component]],
-                cwd=self.home, env=environment, stdin=subprocess.DEVNULL, stdout=log, stderr=subprocess.STDOUT,
-                start_new_session=True,
+                [sys.executable, "-m", "airflow", *self.commands[component]],
+                cwd=self.home, env=self._environment_of(component), stdin=subprocess.DEVNULL, stdout=log,
+                stderr=subprocess.STDOUT, start_new_session=True,
             )  # fmt: skip
+
+    def _environment_of(self, component: str) -> dict[str, str]:
+        environment = dict(self.environment)
+        if self._on_sqlite and (seconds := _LOCKED_SECONDS.get(component)):
+            environment["AIRFLOW__DATABASE__SQL_ALCHEMY_CONN"] = _sqlite(self.home, seconds=seconds)
+        return environment
 
     def _python(self, *arguments: str) -> None:
         done = subprocess.run(

@@ -23,3 +23,9 @@ def count_at_once(server: ValkeyServer) -> None:
     """Make an empty server count requests at once, like one that has lost nothing for longer than a minute."""
     run = server.client().info("server")["run_id"]
     server.client().hset(MEMORY_KEY, mapping={"run": run, "since": 0})
+
+
+def start_again(server: ValkeyServer, port: int) -> None:
+    """Start a terminated server again on its port, empty."""
+    server._desired_port = port
+    server.start()

@@ -12,7 +12,7 @@ PINS = {
     version: dict(
         re.findall(r"^([a-z0-9-]+)==(\S+)", (ROOT / f"requirements/airflow-{version}.txt").read_text(), re.MULTILINE)
     )
-    for version in ("2.11", "3.3")
+    for version in ("2.11", "3.3", "3.3-celery")
 }
 
 
@@ -23,6 +23,10 @@ PINS = {
 def test_the_layers_without_airflow_use_the_same_libraries_next_to_both_airflows(library: str) -> None:
     """``.ci/run`` runs the tests of these layers next to one of them only."""
     assert PINS["2.11"][library] == PINS["3.3"][library]
+
+
+def test_the_cluster_has_what_the_other_tests_run_with() -> None:
+    assert PINS["3.3"].items() < PINS["3.3-celery"].items()
 
 
 @pytest.mark.xdist_group("one")
