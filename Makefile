@@ -43,7 +43,7 @@ test: $(ENV)/.ready ## Run the tests (AIRFLOW=2.11 for the other generation)
 test-2.11: ## Run the tests on Airflow 2.11
 	$(MAKE) test AIRFLOW=2.11
 
-cluster: ## Run an Airflow with Celery and two workers, and kill parts of it (about 4 minutes)
+cluster: ## Run an Airflow with Celery and two workers, and kill parts of it (about 5 minutes)
 	$(MAKE) test AIRFLOW=3.3-celery ARGS="-n 0 --nothing-skipped tests/cluster $(ARGS)"
 
 check: rules lint types layers dependencies ## Check the code without running it

@@ -149,7 +149,7 @@ def test_a_deferred_load_survives_its_triggerer_and_leaves_its_slot_to_others(
     folder = {"folder": f"file://{ROOT}/dags_examples/regions"}
     others = {name: cluster.trigger(name) for name in ("read_in_the_slot", "team_report")}
     others["regions_fan_out"] = cluster.trigger("regions_fan_out", folder)
-    await_success(cluster, "read_in_the_slot", others["read_in_the_slot"], 60)
+    await_success(cluster, "read_in_the_slot", others["read_in_the_slot"], 90)
     assert state_of(cluster, run) == "deferred"
     cluster.start("triggerer")
     for dag_id, other in others.items():
