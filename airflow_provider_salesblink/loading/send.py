@@ -38,8 +38,8 @@ from airflow_provider_salesblink.loading.other_loads import wait_for_others
 from airflow_provider_salesblink.loading.progress import Progress
 from airflow_provider_salesblink.loading.read_back import ReadBack
 from airflow_provider_salesblink.loading.reservations import LONGEST_UNSENT
-from airflow_provider_salesblink.loading.reservations_retry import NotReservedError
 from airflow_provider_salesblink.loading.send_round import LONGEST_SETTLING_TIME, Round
+from airflow_provider_salesblink.loading.store_retry import NotReservedError
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
