@@ -21,7 +21,7 @@ from airflow_provider_salesblink.loading.plan import Plan
 from airflow_provider_salesblink.loading.planned_load import PlannedLoad, options_of
 from airflow_provider_salesblink.loading.planner import Planner
 from airflow_provider_salesblink.loading.progress import Progress
-from airflow_provider_salesblink.loading.report import FIRST_REASONS, LoadFailedError, Report
+from airflow_provider_salesblink.loading.report import FIRST_REASONS, Report, check_rejects, not_everybody_added
 from airflow_provider_salesblink.loading.reservations import HELD_FOR, LONGEST_UNSENT
 from airflow_provider_salesblink.loading.reservations_retry import open_reservations, wait_for_earlier_run
 from airflow_provider_salesblink.loading.reserved_columns import ReservedColumns
@@ -321,29 +321,8 @@ class _Load:
 
         :raises LoadFailedError: when people could not be added for sure, or too many rows were rejected.
         """
-        report, counts = self.report, self.plan.counts
-        if counts.opted_out_elsewhere:
-            log.info(
-                "Opted out in another campaign or on SalesBlink's blocklist, so not added: %s.",
-                f"{counts.opted_out_elsewhere:,}",
-            )
+        if elsewhere := self.plan.counts.opted_out_elsewhere:
+            log.info("Opted out in another campaign or on SalesBlink's blocklist, so not added: %s.", f"{elsewhere:,}")
         if not everybody_added:
-            raise LoadFailedError(
-                f"People who could not be added for sure: {self.plan.to_send('add'):,}; the log says why. The other "
-                "rows are done or refused. Run it again: the load reads the campaign first, and adds nobody twice.",
-                report,
-                permanent=False,
-            )
-        refused = counts.rejected + counts.not_unsubscribed
-        if refused > max_rejected:
-            others = (
-                "nothing was sent"
-                if report.dry_run
-                else f"the other rows are done in {self._destination.place} {report.campaign_id}"
-            )
-            raise LoadFailedError(
-                f"{refused:,} of {counts.rows:,} rows refused, more than max_rejected={max_rejected}; "
-                f"{others}. First: {'; '.join(report.first_rejects)}.",
-                report,
-                permanent=True,
-            )
+            raise not_everybody_added(self.report, self.plan.to_send("add"))
+        check_rejects(self.report, max_rejected, self._destination.place)

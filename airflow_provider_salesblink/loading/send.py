@@ -7,7 +7,6 @@ added: answers were lost, or SalesBlink only accepted the people. Those who were
 from __future__ import annotations
 
 import logging
-import math
 import time
 from collections.abc import Sequence
 from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
@@ -32,7 +31,6 @@ from airflow_provider_salesblink.loading.opt_out_lookups import (
     LookedUp,
     LookupAhead,
     NoLookup,
-    TooLongAgoError,
 )
 from airflow_provider_salesblink.loading.other_loads import wait_for_others
 from airflow_provider_salesblink.loading.progress import Progress
@@ -60,9 +58,6 @@ MOST_ROUNDS = 20
 """After this many rounds in a row in which nobody could be added for sure, a load gives up."""
 MOST_REFUSALS = 20
 """After this many refused calls in a row, all people of a refused call are refused, instead of sending parts of it."""
-STEPS_AT_ONCE = 1000
-"""People whose reservations are looked for in one call."""
-
 Group = list[LookedUp]
 """The people that one call adds."""
 Ids = Sequence[str | None]
@@ -111,26 +106,8 @@ class Sender:
         slower = min(filter(None, limits), default=0)
         people, per_minute = self._plan.to_send("add"), slower * self._limits.batch_size
         with Progress("added", people, per_minute=per_minute, more=self._more_progress) as self._progress:
-            self._wait_for_earlier_run()
+            self._read_back.wait_for_earlier_run(self._reservations)
             return self._add_all()
-
-    def _wait_for_earlier_run(self) -> None:
-        """Wait until the campaign shows the people that an earlier run of this load sent before it ended.
-
-        Only where SalesBlink imports people later: otherwise the load waited before it read the campaign.
-        """
-        settling_time = self._limits.settling_time
-        idle = self._reservations.idle_for() if settling_time else math.inf
-        if math.isinf(idle):
-            return
-        steps = self._plan.steps("add")
-        while batch := list(islice(steps, STEPS_AT_ONCE)):
-            own = self._reservations.held([step.who for step in batch])
-            self._read_back.note_accepted(step for step in batch if step.who in own)
-        if self._read_back.in_doubt:
-            log.info("An earlier run of this load sent people that the campaign does not show yet: looking for them.")
-            # Even if their time is over: people who do not show now are sent again, and that is counted.
-            self._read_back.wait(max(0.0, settling_time - idle), polls=True)
 
     def _more_progress(self) -> str:
         looked_up = f"{self._report.looked_up:,} looked up, " * self._limits.looks_up
@@ -234,7 +211,7 @@ class Sender:
         if isinstance(error, ROW_ERRORS):
             self._plan.refuse(step, str(error))
         elif error is not None:
-            self._note_lookup_error(step, error, current)
+            current.note_lookup_error(step, error, waits=self._limits.waits_for_rate_limit)
             return False
         elif looked_up.opted_out is None:
             self._plan.refuse(step, UNKNOWN)
@@ -245,18 +222,6 @@ class Sender:
             self._progress.step()
             return False
         return True
-
-    def _note_lookup_error(self, step: Step, error: SalesBlinkError, current: Round) -> None:
-        # The round does not end at once: people who were looked up before are still sent. Else each run of the load
-        # could end at the same point.
-        current.not_sent += 1
-        if isinstance(error, BudgetSpentError):
-            current.retry_after = max(current.retry_after, error.retry_after or 0.0)
-            if self._limits.waits_for_rate_limit:
-                return
-        elif not current.lookup_error:
-            log.error("Row %d could not be looked up in other campaigns, so the load stops.", step.number)
-        current.lookup_error = current.lookup_error or error
 
     def _submit(self, pool: ThreadPoolExecutor, batch: Group, running: _Running, current: Round) -> Iterator[_Sent]:
         own = self._reservations.acquire([each.step.who for each in batch])
@@ -317,7 +282,7 @@ class Sender:
                 log.warning("Row %d: %s", steps[0].number, error)
             current.held_by_others += [step.who for step in steps]
         except SalesBlinkError as error:
-            self._note_not_sent(error, current)
+            current.note_not_sent(error, waits=self._limits.waits_for_rate_limit)
         else:
             for step, prospect_id in zip(steps, ids, strict=True):
                 self._mark_done(step, "added", prospect_id)
@@ -334,16 +299,6 @@ class Sender:
         for each in group:
             self._plan.refuse(each.step, str(error))
             self._progress.step()
-
-    def _note_not_sent(self, error: SalesBlinkError, current: Round) -> None:
-        """Note why a person was not sent: they go into the next round, or the error ends the load for now."""
-        current.not_sent += 1
-        if isinstance(error, BudgetSpentError):
-            current.retry_after = max(current.retry_after, error.retry_after or 0.0)
-        waits = isinstance(error, BudgetSpentError) and self._limits.waits_for_rate_limit
-        if not (isinstance(error, TooLongAgoError) or waits):
-            # Raised when no other call is in flight, so that the report has all of them.
-            current.error = current.error or error
 
     def _mark_done(self, step: Step, outcome: Word, prospect_id: str | None = None) -> None:
         self._plan.mark_done(step, outcome, prospect_id)
