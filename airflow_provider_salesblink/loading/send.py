@@ -25,6 +25,7 @@ from airflow_provider_salesblink.client.errors import (
 )
 from airflow_provider_salesblink.client.rate_limit import check_before_write
 from airflow_provider_salesblink.loading.account_opt_outs import FEW, AccountOptOuts, LookupInBulk
+from airflow_provider_salesblink.loading.add_schedule import AddsPausedError
 from airflow_provider_salesblink.loading.opt_out_lookups import (
     ROW_ERRORS,
     UNKNOWN,
@@ -34,7 +35,7 @@ from airflow_provider_salesblink.loading.opt_out_lookups import (
 )
 from airflow_provider_salesblink.loading.other_loads import wait_for_others
 from airflow_provider_salesblink.loading.progress import Progress
-from airflow_provider_salesblink.loading.read_back import ReadBack
+from airflow_provider_salesblink.loading.read_back import NEVER_SHOWN, ReadBack
 from airflow_provider_salesblink.loading.reservations import LONGEST_UNSENT
 from airflow_provider_salesblink.loading.send_round import LONGEST_SETTLING_TIME, Round
 from airflow_provider_salesblink.loading.store_retry import NotReservedError
@@ -42,6 +43,7 @@ from airflow_provider_salesblink.loading.store_retry import NotReservedError
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
+    from airflow_provider_salesblink.loading.add_schedule import AddSchedule
     from airflow_provider_salesblink.loading.campaign_reader import CampaignReader
     from airflow_provider_salesblink.loading.destination import Destination
     from airflow_provider_salesblink.loading.opt_out_lookups import Source
@@ -80,6 +82,7 @@ class Sender:
         opt_outs: AccountOptOuts,
         report: Report,
         reservations: RetryingReservations,
+        schedule: AddSchedule,
         limits: SendLimits,
     ) -> None:
         self._plan = plan
@@ -87,6 +90,7 @@ class Sender:
         self._destination = destination
         self._report = report
         self._reservations = reservations
+        self._schedule = schedule
         self._limits = limits
         self._longest_wait = limits.longest_wait
         self._read_back = ReadBack(plan, reader, report, limits, self._mark_done)
@@ -101,6 +105,7 @@ class Sender:
         """Add everybody the plan says to add; return whether nobody is left.
 
         :raises HeldByOthersError: when another load holds some of them for too long.
+        :raises AddsPausedError: when the others may not be added today, or at this hour.
         """
         limits = [self._limits.writes_per_minute, *([self._limits.reads_per_minute] if self._limits.looks_up else [])]
         slower = min(filter(None, limits), default=0)
@@ -117,7 +122,7 @@ class Sender:
         fruitless, left = 0, self._plan.to_send("add")
         while fruitless < MOST_ROUNDS:
             last = self._send_round()
-            if not (last.in_doubt or last.held_by_others or last.not_sent):
+            if not (last.in_doubt or last.held_by_others or last.not_sent or last.pause):
                 return True
             self._prepare_next_round(last)
             before, left = left, self._plan.to_send("add")
@@ -131,6 +136,9 @@ class Sender:
             pause = last.settling_time - LONGEST_SETTLING_TIME
             if pause > 0 and self._plan.to_send("add"):
                 raise RateLimitedError("SalesBlink has a problem and asks for a pause.", status=None, retry_after=pause)
+        elif last.pause:
+            # Only now, because the waits for what is in doubt are shorter.
+            raise last.pause
         elif last.held_by_others:
             self._wait_for_others(last.held_by_others)
             self._read_back.reread()
@@ -156,6 +164,7 @@ class Sender:
 
     def _send_round(self) -> Round:
         current = Round()
+        current.pause = self._schedule.closed() if self._plan.to_send("add") else None
         with ThreadPoolExecutor(self._limits.max_in_flight, thread_name_prefix="salesblink-load") as pool:
             for group, future in self._in_flight(pool, current):
                 self._finish_add(group, future, current)
@@ -171,7 +180,7 @@ class Sender:
         running: _Running = {}
         try:
             with self._source() as source:
-                while not (current.error or (source.is_over and not current.refused_groups)):
+                while not (current.error or current.pause or (source.is_over and not current.refused_groups)):
                     batch = self._next_batch(source, running, current)
                     yield from self._finished(running, timeout=0)
                     if batch:
@@ -236,11 +245,24 @@ class Sender:
         batch = [each for each in batch if not self._plan.holds(each.step.who)]
         current.held_by_others += [each.step.who for each in batch if each.step.who not in own]
         ready = iter([each for each in batch if each.step.who in own])
-        while not current.error and (group := list(islice(ready, self._limits.batch_size))):
+        while not (current.error or current.pause) and (group := list(islice(ready, self._limits.batch_size))):
+            group = self._counted(group, current)
+            if not group:
+                continue
             self._read_back.note_sent(each.step for each in group)
             running[pool.submit(self._add, group)] = group
             while len(running) >= self._limits.max_in_flight:
                 yield from self._finished(running)
+
+    def _counted(self, group: Group, current: Round) -> Group:
+        """Count people in the day; return those who may be added in it."""
+        taken = self._schedule.take([each.step.who for each in group])
+        for each in group:
+            if each.step.who in taken.given_up:
+                self._plan.refuse(each.step, NEVER_SHOWN)
+                self._progress.step()
+        current.pause = current.pause or taken.pause
+        return [each for each in group if each.step.who in taken.may_be_sent]
 
     def _add(self, group: Group) -> Ids:
         # The call may wait for the rate limit for minutes, so the check runs right before the request.
@@ -250,7 +272,9 @@ class Sender:
     def _confirm(self, group: Group) -> None:
         for each in group:
             each.check_age()
-        self._reservations.confirm([each.step.who for each in group])
+        people = [each.step.who for each in group]
+        self._schedule.confirm(people)
+        self._reservations.confirm(people)
 
     @staticmethod
     def _finished(running: _Running, timeout: float | None = None) -> Iterator[_Sent]:
@@ -269,6 +293,7 @@ class Sender:
             ids = future.result()
         except AmbiguousWriteError as error:
             current.note_doubt(error, len(steps))
+            self._schedule.keep([step.who for step in steps])
             if error.is_accepted:
                 self._read_back.note_accepted(steps)
                 current.refusals = 0
@@ -281,6 +306,8 @@ class Sender:
             if not current.held_by_others:
                 log.warning("Row %d: %s", steps[0].number, error)
             current.held_by_others += [step.who for step in steps]
+        except AddsPausedError as error:
+            current.pause = error
         except SalesBlinkError as error:
             current.note_not_sent(error, waits=self._limits.waits_for_rate_limit)
         else:
@@ -296,6 +323,7 @@ class Sender:
             half = len(group) // 2
             current.refused_groups += [group[half:], group[:half]]
             return
+        self._schedule.give_back([each.step.who for each in group])
         for each in group:
             self._plan.refuse(each.step, str(error))
             self._progress.step()

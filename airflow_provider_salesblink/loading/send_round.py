@@ -11,6 +11,7 @@ from airflow_provider_salesblink.loading.opt_out_lookups import TooLongAgoError
 
 if TYPE_CHECKING:
     from airflow_provider_salesblink.client.errors import AmbiguousWriteError, SalesBlinkError
+    from airflow_provider_salesblink.loading.add_schedule import AddsPausedError
     from airflow_provider_salesblink.loading.opt_out_lookups import LookedUp
     from airflow_provider_salesblink.loading.plan_steps import Step
 
@@ -31,6 +32,7 @@ class Round:
     :param held_by_others: people that other loads hold.
     :param refused_groups: parts of refused calls, to be sent on their own.
     :param refusals: refused calls in a row.
+    :param pause: why nobody else may be added for now.
     :param error: why the round ended.
     :param lookup_error: why people could not be looked up in other campaigns.
     """
@@ -44,6 +46,7 @@ class Round:
     held_by_others: list[bytes] = field(default_factory=list)
     refused_groups: list[list[LookedUp]] = field(default_factory=list)
     refusals: int = 0
+    pause: AddsPausedError | None = None
     error: SalesBlinkError | None = None
     lookup_error: SalesBlinkError | None = None
 
