@@ -27,6 +27,7 @@ pytestmark = pytest.mark.apis(*BOTH)
 
 ROWS = [{"Email": f"p{number}@example.com", "First Name": f"P{number}"} for number in range(7)]
 NOON = datetime(2027, 1, 4, 12, tzinfo=UTC)
+GROWING = "{{ [20 + 10 * (macros.datetime.now() - macros.datetime(2026, 1, 5)).days, 7] | min }}"
 OFFICE = "Mon-Fri 09:00-17:00 UTC"
 
 
@@ -95,7 +96,7 @@ def test_a_load_in_airflow_begins_when_its_window_opens(
     with dag:
         AddProspectsOperator(
             task_id="load", campaign_id=campaign.id, rows=ROWS,
-            sending_window="{{ 'Mon-Fri' }} 09:00-17:00 Europe/Berlin", daily_new_people="{{ 6 + 1 }}",
+            sending_window="{{ 'Mon-Fri' }} 09:00-17:00 Europe/Berlin", daily_new_people=GROWING,
         )  # fmt: skip
     set_clock(NOON.replace(hour=7, minute=59, second=58))
 
