@@ -137,13 +137,16 @@ def test_four_processes_never_add_more_new_people_in_a_day(
 
 
 def test_a_load_adds_so_many_people_a_day_and_the_others_on_the_next_days(
-    api: Api, sandbox: Sandbox, load_rows: Callable[..., Report], clock: SetClock, add: Callable[..., int]
-) -> None:
+    api: Api, sandbox: Sandbox, load_rows: Callable[..., Report], clock: SetClock, add: Callable[..., int],
+    caplog: pytest.LogCaptureFixture,
+) -> None:  # fmt: skip
+    caplog.set_level("INFO")
     rows = people(45)
 
     with pytest.raises(AddsPausedError, match=r"The 20 new people of this day \(daily_new_people\)") as paused:
         load_rows(rows, daily_new_people=DAILY, now=clock)
 
+    assert "New people to add: 45, at most 20 a day (daily_new_people): at least 3 days." in caplog.text
     assert str(paused.value).endswith("Adds continue at 2027-01-05 00:00+00:00.")
     assert paused.value.retry_after == pytest.approx(12 * 3600 + 1)
     assert (paused.value.report.added, len(sandbox.people())) == (20, 20)

@@ -11,6 +11,7 @@ import pytest
 from airflow.providers.common.compat.sdk import AirflowFailException, TaskDeferred
 
 from airflow_provider_salesblink.loading import add_schedule
+from airflow_provider_salesblink.operators import approvals
 from airflow_provider_salesblink.operators.leads import AddLeadsOperator
 from airflow_provider_salesblink.operators.plans import PlanLoadOperator
 from airflow_provider_salesblink.operators.prospects import AddProspectsOperator
@@ -119,6 +120,7 @@ def test_an_approved_load_goes_on_the_next_day_with_the_same_plan(
     people = {"campaign_id": campaign.id, "rows": ROWS, "daily_new_people": 5, "sending_window": OFFICE}
     plan = PlanLoadOperator(task_id="plan", plan_path=f"file://{tmp_path}/plan.txt", **people).execute({})
     assert (plan["days"], plan["add"]) == (2, 7)
+    assert "Adding takes at least 2 days, as daily_new_people says." in approvals.body(plan, "24h")
     approved = {
         **{name: plan[name] for name in ("campaign_id", "digest", "plan_path", "planned_at")},
         "outcome": "approved", "approved_by": "Ana (id 1)", "approved_at": "2026-11-26T12:00:00+00:00", "run": None,
