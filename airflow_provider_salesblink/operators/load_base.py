@@ -115,7 +115,9 @@ class LoadOperator(SalesBlinkOperator):
         self.daily_new_people = daily_new_people
         self.sending_window = sending_window
         # A template that finds nothing must not turn them off.
-        self._schedule = [name for name in ("daily_new_people", "sending_window") if getattr(self, name) is not None]
+        self._schedule_arguments = [
+            name for name in ("daily_new_people", "sending_window") if getattr(self, name) is not None
+        ]
         self.defer_after = defer_after
         self.settle = settle
         self._done_before: dict[str, Any] = {}
@@ -204,7 +206,7 @@ class LoadOperator(SalesBlinkOperator):
         exactly_one(rows=self.rows, rows_path=self.rows_path, sql=self.sql)
         if self.sql is None and (self.sql_conn_id is not None or self.sql_parameters is not None):
             raise AirflowFailException("sql_conn_id and sql_parameters are for sql, and the rows do not come from it.")
-        for name in self._schedule:
+        for name in self._schedule_arguments:
             if getattr(self, name) is None:
                 raise AirflowFailException(f"{name} is None: its template found nothing; nothing was sent.")
         if self.mode != "update":

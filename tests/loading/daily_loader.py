@@ -1,6 +1,6 @@
 """A process that loads a few people a day, and continues each day, in a world where a day lasts a few seconds.
 
-``python -m tests.loading.daily_loader URL KEY API CAMPAIGN STORE FILE OWNER DAILY WINDOW BEGIN``. WINDOW may be empty.
+``python -m tests.loading.daily_loader URL KEY API CAMPAIGN STORE FILE OWNER DAILY BEGIN``.
 BEGIN is the time of the monotonic clock, which all processes share, at which the first day begins.
 
 It starts when a line comes in, and prints how often it was paused.
@@ -32,13 +32,12 @@ def simulated(monotonic: float, begin: float) -> float:
 
 
 if __name__ == "__main__":
-    url, key, api, campaign, pacing_url, path, owner, daily, window, begin = sys.argv[1:]
+    url, key, api, campaign, pacing_url, path, owner, daily, begin = sys.argv[1:]
     add_schedule.CLOCKS_DIFFER = LATE
     unpaced = {"reads_per_minute": 0, "writes_per_minute": 0, "pacing_url": pacing_url, "timeout": 5}
     run = RunOptions(
         owner=owner,
         daily_new_people=daily,
-        sending_window=window or None,
         settling_time=1.0 if api == "v1" else 0.0,
         now=lambda: simulated(time.monotonic(), float(begin)),
     )

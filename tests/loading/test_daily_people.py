@@ -104,7 +104,7 @@ def test_four_processes_never_add_more_new_people_in_a_day(
     processes = []
     for number, (piece, limit) in enumerate(zip(pieces, limits, strict=True)):
         path = written(tmp_path / f"{number}.csv", piece)
-        arguments = [sandbox.url, sandbox.key, api.version, campaign.id, url, path, f"load {number}", limit, "", begin]
+        arguments = [sandbox.url, sandbox.key, api.version, campaign.id, url, path, f"load {number}", limit, begin]
         processes.append(
             subprocess.Popen(
                 [sys.executable, "-m", "tests.loading.daily_loader", *map(str, arguments)],
