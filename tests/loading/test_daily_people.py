@@ -86,7 +86,7 @@ def sent(request: Request) -> list[str]:
 
 
 @pytest.mark.timeout(200)
-def test_four_processes_never_add_more_new_people_in_a_day(
+def test_four_processes_never_add_more_new_people_in_a_day_though_one_is_killed(
     api: Api, sandbox: Sandbox, campaign: CampaignUnderTest, pacing_url: str, tmp_path: Path,
     request: pytest.FixtureRequest,
 ) -> None:  # fmt: skip
@@ -101,23 +101,31 @@ def test_four_processes_never_add_more_new_people_in_a_day(
     pieces = [rows[:35], rows[15:], rows[::-1], rows[25:] + rows[:25]]
     limits = [DAILY, DAILY, DAILY, DAILY // 2]
     begin = time.monotonic() + 3
-    processes = []
-    for number, (piece, limit) in enumerate(zip(pieces, limits, strict=True)):
-        path = written(tmp_path / f"{number}.csv", piece)
-        arguments = [sandbox.url, sandbox.key, api.version, campaign.id, url, path, f"load {number}", limit, begin]
-        processes.append(
-            subprocess.Popen(
-                [sys.executable, "-m", "tests.loading.daily_loader", *map(str, arguments)],
-                cwd=ROOT, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True,
-            )
+    paths = [written(tmp_path / f"{number}.csv", piece) for number, piece in enumerate(pieces)]
+
+    def new(number: int) -> subprocess.Popen[str]:
+        arguments = [sandbox.url, sandbox.key, api.version, campaign.id, url, paths[number], f"load {number}"]
+        return subprocess.Popen(
+            [sys.executable, "-m", "tests.loading.daily_loader", *map(str, [*arguments, limits[number], begin])],
+            cwd=ROOT, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True,
         )  # fmt: skip
+
+    processes = [new(number) for number in range(4)]
     try:
         for process in processes:
             assert process.stdout
             assert process.stdout.readline() == "ready\n"
         for process in processes:
             go(process)
-        paused = [json.loads(process.communicate(timeout=150)[0])["paused"] for process in processes]
+        deadline = time.monotonic() + 60
+        while not any(map(sent, sandbox.requests)):
+            assert time.monotonic() < deadline
+            time.sleep(0.01)  # noqa: TID251
+        processes[0].kill()
+        processes[0].wait()
+        processes[0] = new(0)
+        go(processes[0])
+        ends = [process.communicate(timeout=150)[0].splitlines()[-1] for process in processes]
     finally:
         for process in processes:
             process.kill()
@@ -130,7 +138,7 @@ def test_four_processes_never_add_more_new_people_in_a_day(
     numbers = {day - int(FIRST_DAY // DAY): len(found) for day, found in sorted(by_day.items()) if found}
     assert max(numbers.values()) <= DAILY, numbers
     assert len(numbers) >= len(rows) / DAILY, numbers
-    assert sum(paused) >= len(rows) // DAILY
+    assert sum(json.loads(end)["paused"] for end in ends) >= len(rows) // DAILY
 
 
 # One load
