@@ -24,6 +24,8 @@ LOAD = {
     "opt_out_columns": ["Unsubscribed"],
     "suppression_path": f"file://{HERE}/suppressed.txt",
     "max_rejected": 10,
+    # All loads of the key together. A larger load continues on the next days, with the same approval.
+    "daily_new_people": 500,
 }
 
 with DAG(
@@ -55,6 +57,7 @@ with DAG(
         task_id="approve",
         plan=plan.output,
         response_timeout=timedelta(hours=8),
-        valid_for="12h",
+        # Longer than the load, which may take days.
+        valid_for="7d",
     )
     AddProspectsOperator(task_id="load", approved_plan=approve.output, **LOAD)

@@ -142,6 +142,16 @@ _LOAD = (
     _flag("--max-adds", "load nothing if more people would be added: a number, or a share such as 0.1", metavar="N"),
     _flag("--max-updates", "load nothing if more people would be updated; likewise", metavar="N"),
     _flag(
+        "--daily-new-people",
+        "add at most so many new people a day, all loads of the key together, and wait for the next day",
+        metavar="N",
+    ),
+    _flag(
+        "--sending-window",
+        "add people only in these hours, such as 'Mon-Fri 09:00-17:00 Europe/Berlin', and wait for them",
+        metavar="HOURS",
+    ),
+    _flag(
         "--max-unsubscribes",
         "load nothing if a mirror would unsubscribe a larger share of the campaign (default: 0.1)",
         type=float,

@@ -39,5 +39,5 @@ def run_to_the_end(operator: SalesBlinkOperator) -> dict[str, Any]:
         except TaskDeferred as deferred:
             until = deferred.trigger.moment
             run, arguments = getattr(operator, deferred.method_name), deferred.kwargs or {}
-        logger.info("Waiting until %s, and then going on.", until.astimezone().strftime("%H:%M:%S"))
+        logger.info("Waiting until %s, and then going on.", until.astimezone().strftime("%Y-%m-%d %H:%M:%S"))
         threading.Event().wait(max(0.0, (until - datetime.now(UTC)).total_seconds()))

@@ -14,6 +14,7 @@ from airflow_provider_salesblink.loading.reservations import LONGEST_UNSENT
 if TYPE_CHECKING:
     from airflow_provider_salesblink.client import SalesBlinkClient
     from airflow_provider_salesblink.loading.destination import Destination
+    from airflow_provider_salesblink.loading.options import RunOptions
     from airflow_provider_salesblink.loading.plan import Plan
     from airflow_provider_salesblink.loading.report import Report
 
@@ -43,6 +44,7 @@ class Estimate:
     :param look_ups: reads that look people up in other campaigns.
     :param seconds: about how long they take at the rate limit; 0 without one.
     :param adds: requests among the writes that add people.
+    :param days: on how many days people are added, if no other load adds any; 0 without a limit for a day.
     """
 
     writes: int
@@ -50,9 +52,12 @@ class Estimate:
     seconds: float
     adds: int
     batch: int
+    days: int
 
     @classmethod
-    def of(cls, client: SalesBlinkClient, destination: Destination, plan: Plan, *, looks_up: bool) -> Estimate:
+    def of(
+        cls, client: SalesBlinkClient, destination: Destination, plan: Plan, run: RunOptions, *, looks_up: bool
+    ) -> Estimate:
         """Return the requests for what a plan has still to send."""
         people, batch = plan.to_send("add"), destination.batch_size
         adds = ceil(people / batch)
@@ -60,14 +65,16 @@ class Estimate:
         # With many people a call, opt-outs are read in bulk.
         look_ups = people if looks_up and batch == 1 else 0
         seconds = max(seconds_for(writes, client.writes_per_minute), seconds_for(look_ups, client.reads_per_minute))
-        return cls(writes, look_ups, seconds, adds, batch)
+        days = ceil(people / run.new_people_a_day) if run.new_people_a_day else 0
+        return cls(writes, look_ups, seconds, adds, batch, days)
 
 
 def log_duration(
-    client: SalesBlinkClient, destination: Destination, plan: Plan, report: Report, *, looks_up: bool
+    client: SalesBlinkClient, destination: Destination, plan: Plan, report: Report, run: RunOptions, *, looks_up: bool
 ) -> None:
     """Log how many requests the plan takes, and about how long."""
-    found = Estimate.of(client, destination, plan, looks_up=looks_up)
+    found = Estimate.of(client, destination, plan, run, looks_up=looks_up)
+    _log_schedule(plan.to_send("add"), found.days, run)
     writes, batch, seconds = found.writes, found.batch, found.seconds
     if client.dry_run or not writes:
         not_sent = " (dry run: not sent, and nobody is looked up in other campaigns)" if writes else ""
@@ -88,6 +95,16 @@ def log_duration(
         "some to see that SalesBlink has imported everybody" if destination.settling_time
         else "one for each round of adds in which answers are lost",
     )  # fmt: skip
+
+
+def _log_schedule(people: int, days: int, run: RunOptions) -> None:
+    if people and run.sending_window:
+        log.info("People are added only in the sending_window: %s.", run.window.text if run.window else "")
+    if days:
+        log.info(
+            "New people to add: %s, at most %s a day (daily_new_people): at least %s.",
+            f"{people:,}", f"{run.new_people_a_day:,}", f"{days:,} days" if days > 1 else "1 day",
+        )  # fmt: skip
 
 
 def _at(per_minute: int) -> str:

@@ -11,6 +11,7 @@ from airflow_provider_salesblink.choices import Mode, OptOutScope
 from airflow_provider_salesblink.client import validation
 from airflow_provider_salesblink.client.errors import InvalidInputError, RateLimitedError
 from airflow_provider_salesblink.loading.account_opt_outs import AccountOptOuts
+from airflow_provider_salesblink.loading.add_schedule import AddsPausedError, open_schedule
 from airflow_provider_salesblink.loading.campaign_reader import CampaignReader
 from airflow_provider_salesblink.loading.column_names import with_opt_outs
 from airflow_provider_salesblink.loading.destination import destination_of
@@ -21,7 +22,7 @@ from airflow_provider_salesblink.loading.plan import Plan
 from airflow_provider_salesblink.loading.planned_load import PlannedLoad, options_of
 from airflow_provider_salesblink.loading.planner import Planner
 from airflow_provider_salesblink.loading.progress import Progress
-from airflow_provider_salesblink.loading.report import FIRST_REASONS, LoadFailedError, Report
+from airflow_provider_salesblink.loading.report import FIRST_REASONS, Report, check_rejects, not_everybody_added
 from airflow_provider_salesblink.loading.reservations import HELD_FOR, LONGEST_UNSENT
 from airflow_provider_salesblink.loading.reservations_retry import open_reservations, wait_for_earlier_run
 from airflow_provider_salesblink.loading.reserved_columns import ReservedColumns
@@ -76,6 +77,8 @@ def load(
         people.
     :raises RateLimitedError: when SalesBlink, the rate limit or another load would keep the load waiting for longer
         than ``run.longest_wait``. The error's ``report`` says what is done.
+    :raises AddsPausedError: a :class:`RateLimitedError`: ``run.daily_new_people`` or ``run.sending_window`` let nobody
+        more be added for now, however long the load may wait. Its ``retry_after`` says when to run the load again.
     :raises SalesBlinkError: when SalesBlink cannot be reached, or refuses. The next run finds what was sent.
     """
     for name, value, kind in (
@@ -106,6 +109,9 @@ def load(
             this.check_outcome(guards.max_rejected, everybody_added=everybody_added)
         except BaseException as error:
             this.report_outcomes_of_failure(on_outcomes)
+            if isinstance(error, AddsPausedError) and this.plan.counts.rejected:
+                # The end of the load may be days away.
+                on_rejects(this.plan.rejects())
             if isinstance(error, RateLimitedError):
                 error.report = this.report
             raise
@@ -248,15 +254,19 @@ class _Load:
             guards,
             self._reservations,
             options,
+            self._run,
             looks_up=self._looks_up,
         )
 
     def log_duration(self) -> None:
         """Log about how long the plan takes."""
-        log_duration(self._client, self._destination, self.plan, self.report, looks_up=self._looks_up)
+        log_duration(self._client, self._destination, self.plan, self.report, self._run, looks_up=self._looks_up)
 
     def send(self) -> bool:
-        """Send the plan; return whether everybody was added for sure. A dry run sends nothing."""
+        """Send the plan; return whether everybody was added for sure. A dry run sends nothing.
+
+        :raises AddsPausedError: when people may not be added today, or at this hour. Everything else is sent.
+        """
         if self._client.dry_run:
             self._is_dry_run_through = True
             return True
@@ -268,14 +278,20 @@ class _Load:
             self._opt_outs_of_account,
             self.report,
             self._reservations,
+            open_schedule(self._client, self.report.campaign_id, self._run, self._settling_time),
             limits,
         )
         updater = Updater(self.plan, self._destination, self.report, limits)
+        everybody_added, pause = False, None
         try:
             updater.opt_out()
             # A single call may not wait for longer than a reading of the campaign is relied on.
             with self._client.waiting_at_most(min(self._run.longest_wait, LONGEST_UNSENT)):
-                everybody_added = sender.add()
+                try:
+                    everybody_added = sender.add()
+                except AddsPausedError as error:
+                    pause = error
+            # Only adds wait for a day or an hour: nobody who is to be unsubscribed gets mails meanwhile.
             updater.update()
             # SalesBlink may have refused more rows.
             hold_back_unsubscribes(self.plan, self.report)
@@ -284,6 +300,8 @@ class _Load:
             self._in_doubt = sender.in_doubt | updater.in_doubt
             if not sender.in_doubt:
                 self._reservations.finish()
+        if pause is not None:
+            raise pause
         return everybody_added
 
     def report_rejects(self, on_rejects: Callable[[Iterable[Reject]], None]) -> None:
@@ -321,29 +339,8 @@ class _Load:
 
         :raises LoadFailedError: when people could not be added for sure, or too many rows were rejected.
         """
-        report, counts = self.report, self.plan.counts
-        if counts.opted_out_elsewhere:
-            log.info(
-                "Opted out in another campaign or on SalesBlink's blocklist, so not added: %s.",
-                f"{counts.opted_out_elsewhere:,}",
-            )
+        if elsewhere := self.plan.counts.opted_out_elsewhere:
+            log.info("Opted out in another campaign or on SalesBlink's blocklist, so not added: %s.", f"{elsewhere:,}")
         if not everybody_added:
-            raise LoadFailedError(
-                f"People who could not be added for sure: {self.plan.to_send('add'):,}; the log says why. The other "
-                "rows are done or refused. Run it again: the load reads the campaign first, and adds nobody twice.",
-                report,
-                permanent=False,
-            )
-        refused = counts.rejected + counts.not_unsubscribed
-        if refused > max_rejected:
-            others = (
-                "nothing was sent"
-                if report.dry_run
-                else f"the other rows are done in {self._destination.place} {report.campaign_id}"
-            )
-            raise LoadFailedError(
-                f"{refused:,} of {counts.rows:,} rows refused, more than max_rejected={max_rejected}; "
-                f"{others}. First: {'; '.join(report.first_rejects)}.",
-                report,
-                permanent=True,
-            )
+            raise not_everybody_added(self.report, self.plan.to_send("add"))
+        check_rejects(self.report, max_rejected, self._destination.place)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import re
 import time
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, get_args
@@ -12,6 +13,7 @@ from airflow_provider_salesblink.client import validation
 from airflow_provider_salesblink.client.errors import InvalidInputError
 from airflow_provider_salesblink.loading.destination import ANY_LIST, ListAlone, ListChoice
 from airflow_provider_salesblink.loading.reservations import LONGEST_UNSENT
+from airflow_provider_salesblink.loading.sending_window import parse_window
 
 if TYPE_CHECKING:
     import os
@@ -19,7 +21,10 @@ if TYPE_CHECKING:
 
     from airflow_provider_salesblink.client import SalesBlinkClient
     from airflow_provider_salesblink.loading.destination import Destination
+    from airflow_provider_salesblink.loading.sending_window import SendingWindow
     from airflow_provider_salesblink.loading.suppressions import OpenablePath
+
+_DIGITS = re.compile(r"\d{1,9}", re.ASCII)
 
 
 @dataclass(frozen=True)
@@ -61,8 +66,12 @@ class RunOptions:
         may still take effect. By default, what the client says (``settling_time``).
     :param done_before: what ``report.done()`` of an earlier part of the same load returned; it is counted in.
     :param earlier_outcomes: the records that this earlier part left of its rows' outcomes (the lines of its file).
+    :param daily_new_people: how many new people may be added in a day, by all loads of the key that set it together; a
+        number, or its digits as text. None sets no limit.
+    :param sending_window: the hours in which people may be added, as :func:`parse_window` reads them; None for always.
     :param sleep: how to wait.
-    :raises InvalidInputError: when a number is out of bounds.
+    :param now: returns the time in Unix seconds, which decides what day it is; None for the machine's clock.
+    :raises InvalidInputError: when a number is out of bounds, or a text describes no window.
     """
 
     max_in_flight: int = 8
@@ -72,12 +81,35 @@ class RunOptions:
     settling_time: float | None = None
     done_before: Mapping[str, Any] = field(default_factory=dict)
     earlier_outcomes: Iterable[Mapping[str, Any]] = ()
+    daily_new_people: int | str | None = None
+    sending_window: str | None = None
     sleep: Callable[[float], None] = time.sleep  # noqa: TID251
+    now: Callable[[], float] | None = None
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "done_before", self.done_before or {})
         validation.whole_number("max_in_flight", self.max_in_flight, 1)
         validation.number("longest_wait", self.longest_wait, 0, math.inf)
+        _ = self.new_people_a_day, self.window  # both check what they read
+
+    @property
+    def new_people_a_day(self) -> int | None:
+        """Return how many new people may be added in a day; None for no limit."""
+        given = self.daily_new_people
+        if given is None:
+            return None
+        if isinstance(given, str):
+            given = int(given) if _DIGITS.fullmatch(given.strip()) else given
+        if isinstance(given, bool) or not isinstance(given, int) or given < 1:
+            raise InvalidInputError(
+                "daily_new_people is not a whole number of at least 1, such as 20. Leave it out for no limit."
+            )
+        return given
+
+    @property
+    def window(self) -> SendingWindow | None:
+        """Return the hours in which people may be added; None for always."""
+        return None if self.sending_window is None else parse_window(self.sending_window)
 
     def settling_time_of(self, client: SalesBlinkClient) -> float:
         """Return the seconds for which a sent request may still take effect."""

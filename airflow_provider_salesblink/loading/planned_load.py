@@ -33,6 +33,7 @@ class PlannedLoad:
     """A load that has made its plan, and is about to send it.
 
     :param options: what decides, besides the rows, who is added where, and what is written.
+    :param run: how the load waits, among others on which days it adds people.
     :param looks_up: whether the load looks people up in other campaigns before it adds them.
     """
 
@@ -43,6 +44,7 @@ class PlannedLoad:
     guards: Guards
     reservations: RetryingReservations
     options: Mapping[str, object]
+    run: RunOptions
     looks_up: bool
 
     def summary(self) -> dict[str, Any]:
@@ -57,13 +59,14 @@ class PlannedLoad:
             "writes": estimate.writes,
             "look_ups": estimate.look_ups,
             "hours": round(estimate.seconds / 3600, 2),
+            "days": estimate.days,
             "stops": list(self.stops()),
             "sample": list(self.sample()),
         }
 
     def estimate(self) -> Estimate:
         """Return how many requests the load takes, and how long."""
-        return Estimate.of(self.client, self.destination, self.plan, looks_up=self.looks_up)
+        return Estimate.of(self.client, self.destination, self.plan, self.run, looks_up=self.looks_up)
 
     def list_of_adds(self) -> str | None:
         """Return the id of the list that people are added to; None if nobody is, or where there are no lists."""

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import logging
+import math
 import time
+from itertools import islice
 from typing import TYPE_CHECKING
 
 from airflow_provider_salesblink.client.errors import BudgetSpentError
@@ -17,6 +19,7 @@ if TYPE_CHECKING:
     from airflow_provider_salesblink.loading.plan import Plan
     from airflow_provider_salesblink.loading.plan_steps import Step
     from airflow_provider_salesblink.loading.report import Report
+    from airflow_provider_salesblink.loading.reservations_retry import RetryingReservations
 
 log = logging.getLogger(__name__)
 
@@ -24,6 +27,8 @@ FIRST_PAUSE, LONGEST_PAUSE = 1.0, 30.0
 """Seconds between two looks for people whose adds are in doubt. Each pause is twice as long as the one before."""
 MOST_RESENDS = 3
 """How often people are sent again if SalesBlink accepted them and the campaign does not show them in time."""
+STEPS_AT_ONCE = 1000
+"""People whose reservations are looked for in one call."""
 NEVER_SHOWN = (
     "SalesBlink accepted the person several times, and the campaign's list never showed them. It may have found the "
     "address invalid, or the person on another list: see the settings of the list."
@@ -74,6 +79,24 @@ class ReadBack:
     def note_decided(self, steps: Iterable[Step]) -> None:
         """Note that it is known what became of people."""
         self._doubtful.difference_update(step.key for step in steps)
+
+    def wait_for_earlier_run(self, reservations: RetryingReservations) -> None:
+        """Wait until the campaign shows the people that an earlier run of this load sent before it ended.
+
+        Only where SalesBlink imports people later: otherwise the load waited before it read the campaign.
+        """
+        settling_time = self._limits.settling_time
+        idle = reservations.idle_for() if settling_time else math.inf
+        if math.isinf(idle):
+            return
+        steps = self._plan.steps("add")
+        while batch := list(islice(steps, STEPS_AT_ONCE)):
+            own = reservations.held([step.who for step in batch])
+            self.note_accepted(step for step in batch if step.who in own)
+        if self._doubtful:
+            log.info("An earlier run of this load sent people that the campaign does not show yet: looking for them.")
+            # Even if their time is over: people who do not show now are sent again, and that is counted.
+            self.wait(max(0.0, settling_time - idle), polls=True)
 
     def wait(self, settling_time: float, *, polls: bool) -> None:
         """Read the campaign when the requests in doubt cannot take effect any more.

@@ -142,6 +142,33 @@ class Report:
         return {**dict.fromkeys(counts, 0), **self.row_outcomes}
 
 
+def not_everybody_added(report: Report, left: int) -> LoadFailedError:
+    """Return the error about people who could not be added for sure."""
+    return LoadFailedError(
+        f"People who could not be added for sure: {left:,}; the log says why. The other rows are done or refused. "
+        "Run it again: the load reads the campaign first, and adds nobody twice.",
+        report,
+        permanent=False,
+    )
+
+
+def check_rejects(report: Report, max_rejected: int, place: str) -> None:
+    """Check that no more rows were rejected than the user allows.
+
+    :param place: what the load is into, in one word.
+    :raises LoadFailedError: when there are more.
+    """
+    refused = report.planned.rejected + report.planned.not_unsubscribed
+    if refused > max_rejected:
+        others = "nothing was sent" if report.dry_run else f"the other rows are done in {place} {report.campaign_id}"
+        raise LoadFailedError(
+            f"{refused:,} of {report.planned.rows:,} rows refused, more than max_rejected={max_rejected}; "
+            f"{others}. First: {'; '.join(report.first_rejects)}.",
+            report,
+            permanent=True,
+        )
+
+
 def as_json_lines(rejects: Iterable[Reject]) -> Iterator[str]:
     """Yield the lines of a rejects file: one JSON object for each row, with its number, the reason, and the row.
 

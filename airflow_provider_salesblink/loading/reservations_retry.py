@@ -7,13 +7,13 @@ import math
 import sqlite3
 import time
 from functools import partial
-from typing import TYPE_CHECKING, TypeVar
+from typing import TYPE_CHECKING
 
 from airflow_provider_salesblink.client import shared_store
-from airflow_provider_salesblink.client.errors import ConnectionFailedError, SalesBlinkError
 from airflow_provider_salesblink.loading.reservations import HELD_FOR
 from airflow_provider_salesblink.loading.reservations_file import FileReservations
 from airflow_provider_salesblink.loading.reservations_redis import RedisReservations
+from airflow_provider_salesblink.loading.store_retry import StoreCalls
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Collection, Sequence
@@ -26,17 +26,11 @@ log = logging.getLogger(__name__)
 SETTLING_TIME = 30.0
 """Seconds for which a sent request may still take effect."""
 
-RETRIES, RETRY_PAUSE = 12, 5.0
-"""How often a load retries a store that is unreachable before it fails, and the seconds between two tries."""
+_NOT_RELEASED = "Reservations in %s cannot be released (%s); they expire later."
+"""A reservation that is not released expires. That is not a reason to fail when the work is done."""
 
 CLOCK_TOLERANCE = 2.0
 """Seconds by which the two clocks may drift apart between two readings, as adjusted clocks do."""
-
-Answer = TypeVar("Answer")
-
-
-class NotReservedError(SalesBlinkError):
-    """The store no longer holds a person's reservation, or cannot be asked. The person was not sent."""
 
 
 def open_reservations(
@@ -61,18 +55,11 @@ def open_reservations(
     if path := location.path:
         file = path.with_suffix(".reserved.sqlite")
         open_file = partial(FileReservations, file, scope, owner, held_for=held_for)
-        return RetryingReservations(
-            open_file, str(file), (OSError, sqlite3.Error), settling_time=settling_time, sleep=sleep
-        )
-    errors = shared_store.redis_errors()
-    return RetryingReservations(
-        partial(_open_redis, location.redis_url, scope, owner, held_for),
-        shared_store.REDIS_SERVER,
-        errors,
-        settling_time=settling_time,
-        sleep=sleep,
-        is_unreachable=shared_store.is_redis_unavailable,
-    )
+        calls = StoreCalls(str(file), (OSError, sqlite3.Error), sleep)
+        return RetryingReservations(open_file, calls, settling_time=settling_time)
+    calls = StoreCalls(shared_store.REDIS_SERVER, shared_store.redis_errors(), sleep, shared_store.is_redis_unavailable)
+    open_server = partial(_open_redis, location.redis_url, scope, owner, held_for)
+    return RetryingReservations(open_server, calls, settling_time=settling_time)
 
 
 def _open_redis(url: str, scope: str, owner: str, held_for: float) -> RedisReservations:
@@ -91,47 +78,29 @@ class RetryingReservations:
     """Reservations that retry an unreachable store, and raise errors that say what to do.
 
     :param open_store: opens the store.
-    :param name: the store's name in errors.
-    :param errors: what the store raises when it cannot be used.
-    :param is_unreachable: whether such an error means that the store is unreachable for now. Then the call is retried
-        for about a minute.
+    :param calls: makes the calls to it.
     """
 
-    def __init__(
-        self,
-        open_store: Callable[[], Reservations],
-        name: str,
-        errors: tuple[type[Exception], ...],
-        *,
-        settling_time: float,
-        sleep: Callable[[float], None],
-        is_unreachable: Callable[[Exception], bool] = lambda _: False,
-    ) -> None:
-        self._name = name
-        self._errors = errors
-        self._is_unreachable = is_unreachable
+    def __init__(self, open_store: Callable[[], Reservations], calls: StoreCalls, *, settling_time: float) -> None:
+        self._calls = calls
         self._settling_time = settling_time
-        self._sleep = sleep
         self._clock_difference = _clock_difference()
         self._clock_set_at = -math.inf
-        try:
-            self._store = open_store()
-        except errors as error:
-            raise self._unusable(error) from None
+        self._store = calls.open(open_store)
 
     def acquire(self, people: Sequence[bytes]) -> set[bytes]:
         """Reserve people for this load; return those of ``people`` that it holds now. Other loads hold the rest.
 
         If the store may have lost other loads' reservations, wait until their requests have taken effect.
         """
-        own = self._retry(lambda: self._store.acquire(people))
+        own = self._calls.retry(lambda: self._store.acquire(people))
         rest = self.complete_since() - time.monotonic()
         if rest > 0:
             log.warning(
                 "Reservations may be lost in %s (it was restarted, or a clock was set): waiting %.0f s, then reading "
-                "the campaign again.", self._name, rest,
+                "the campaign again.", self._calls.name, rest,
             )  # fmt: skip
-            self._sleep(rest)
+            self._calls.sleep(rest)
         return own
 
     def confirm(self, people: Sequence[bytes]) -> None:
@@ -139,16 +108,12 @@ class RetryingReservations:
 
         :raises NotReservedError: when this load does not hold all of them, or the store cannot be used.
         """
-        try:
-            is_held = self._store.renew(people)
-        except self._errors as error:
-            raise _not_sent(f"{self._name} cannot be used ({type(error).__name__})") from None
-        if not is_held:
-            raise _not_sent(f"{self._name} does not hold the person's reservation any more")
+        if not self._calls.once(lambda: self._store.renew(people)):
+            raise self._calls.not_sent(f"{self._calls.name} does not hold the person's reservation any more")
 
     def held(self, people: Sequence[bytes]) -> set[bytes]:
         """Return those of ``people`` that this load, or an earlier run of it, has reserved."""
-        return self._retry(lambda: self._store.held(people))
+        return self._calls.retry(lambda: self._store.held(people))
 
     def complete_since(self) -> float:
         """Return the monotonic time from which a reading of the campaign and the store together show every send."""
@@ -162,66 +127,31 @@ class RetryingReservations:
 
     def idle_owner(self, who: bytes) -> str | None:
         """Return the owner of a person's reservation if it is idle; None if it is active or there is none."""
-        return self._retry(lambda: self._store.idle_owner(who))
+        return self._calls.retry(lambda: self._store.idle_owner(who))
 
     def holders(self, people: Collection[bytes]) -> dict[bytes, Holder]:
         """Return the holder of each of ``people`` that another load holds."""
-        return self._retry(lambda: self._store.holders(people))
+        return self._calls.retry(lambda: self._store.holders(people))
 
     def take_over(self, who: bytes, idle_owner: str) -> bool:
         """Reserve a person in place of an owner that is still idle; return whether it worked.
 
         Look the person up in the campaign after that, before sending them: the idle owner may have added them.
         """
-        return self._retry(lambda: self._store.take_over(who, idle_owner))
+        return self._calls.retry(lambda: self._store.take_over(who, idle_owner))
 
     def idle_for(self) -> float:
         """Return the seconds since an unfinished earlier run of this load was active; infinite if there is none."""
-        return self._retry(self._store.idle_for)
+        return self._calls.retry(self._store.idle_for)
 
     def release(self, people: Sequence[bytes]) -> None:
         """Give up reservations of people who were certainly not added."""
-        self._try(lambda: self._store.release(people))
+        self._calls.attempt(lambda: self._store.release(people), _NOT_RELEASED)
 
     def finish(self) -> None:
         """Mark the load as idle: none of its requests is under way."""
-        self._try(self._store.finish)
-
-    def _retry(self, call: Callable[[], Answer]) -> Answer:
-        for retries in range(RETRIES):
-            try:
-                return call()
-            except self._errors as error:
-                if not self._is_unreachable(error):
-                    raise self._unusable(error) from None
-                if not retries:
-                    log.warning(
-                        "People cannot be reserved in %s (%s), so nobody is added until it is reachable; waiting for "
-                        "it for about %.0f s.", self._name, type(error).__name__, RETRIES * RETRY_PAUSE,
-                    )  # fmt: skip
-            self._sleep(RETRY_PAUSE)
-        try:
-            return call()
-        except self._errors as error:
-            raise self._unusable(error) from None
-
-    def _try(self, call: Callable[[], None]) -> None:
-        # A reservation that is not released expires later. That is not a reason to fail when the work is done.
-        try:
-            call()
-        except self._errors as error:
-            log.info("Reservations in %s cannot be released (%s); they expire later.", self._name, type(error).__name__)
-
-    def _unusable(self, error: Exception) -> ConnectionFailedError:
-        return ConnectionFailedError(
-            f"People cannot be reserved in {self._name} ({type(error).__name__}), and without that somebody could "
-            "be added twice. Fix it, or point pacing_url elsewhere (empty: a file on this machine)."
-        )
+        self._calls.attempt(self._store.finish, _NOT_RELEASED)
 
 
 def _clock_difference() -> float:
     return time.time() - time.monotonic()
-
-
-def _not_sent(why: str) -> NotReservedError:
-    return NotReservedError(f"{why}; nothing was sent, since somebody could be added twice.")

@@ -7,7 +7,6 @@ added: answers were lost, or SalesBlink only accepted the people. Those who were
 from __future__ import annotations
 
 import logging
-import math
 import time
 from collections.abc import Sequence
 from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
@@ -26,24 +25,25 @@ from airflow_provider_salesblink.client.errors import (
 )
 from airflow_provider_salesblink.client.rate_limit import check_before_write
 from airflow_provider_salesblink.loading.account_opt_outs import FEW, AccountOptOuts, LookupInBulk
+from airflow_provider_salesblink.loading.add_schedule import AddsPausedError
 from airflow_provider_salesblink.loading.opt_out_lookups import (
     ROW_ERRORS,
     UNKNOWN,
     LookedUp,
     LookupAhead,
     NoLookup,
-    TooLongAgoError,
 )
 from airflow_provider_salesblink.loading.other_loads import wait_for_others
 from airflow_provider_salesblink.loading.progress import Progress
-from airflow_provider_salesblink.loading.read_back import ReadBack
+from airflow_provider_salesblink.loading.read_back import NEVER_SHOWN, ReadBack
 from airflow_provider_salesblink.loading.reservations import LONGEST_UNSENT
-from airflow_provider_salesblink.loading.reservations_retry import NotReservedError
 from airflow_provider_salesblink.loading.send_round import LONGEST_SETTLING_TIME, Round
+from airflow_provider_salesblink.loading.store_retry import NotReservedError
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
+    from airflow_provider_salesblink.loading.add_schedule import AddSchedule
     from airflow_provider_salesblink.loading.campaign_reader import CampaignReader
     from airflow_provider_salesblink.loading.destination import Destination
     from airflow_provider_salesblink.loading.opt_out_lookups import Source
@@ -60,9 +60,6 @@ MOST_ROUNDS = 20
 """After this many rounds in a row in which nobody could be added for sure, a load gives up."""
 MOST_REFUSALS = 20
 """After this many refused calls in a row, all people of a refused call are refused, instead of sending parts of it."""
-STEPS_AT_ONCE = 1000
-"""People whose reservations are looked for in one call."""
-
 Group = list[LookedUp]
 """The people that one call adds."""
 Ids = Sequence[str | None]
@@ -85,6 +82,7 @@ class Sender:
         opt_outs: AccountOptOuts,
         report: Report,
         reservations: RetryingReservations,
+        schedule: AddSchedule,
         limits: SendLimits,
     ) -> None:
         self._plan = plan
@@ -92,6 +90,7 @@ class Sender:
         self._destination = destination
         self._report = report
         self._reservations = reservations
+        self._schedule = schedule
         self._limits = limits
         self._longest_wait = limits.longest_wait
         self._read_back = ReadBack(plan, reader, report, limits, self._mark_done)
@@ -106,31 +105,14 @@ class Sender:
         """Add everybody the plan says to add; return whether nobody is left.
 
         :raises HeldByOthersError: when another load holds some of them for too long.
+        :raises AddsPausedError: when the others may not be added today, or at this hour.
         """
         limits = [self._limits.writes_per_minute, *([self._limits.reads_per_minute] if self._limits.looks_up else [])]
         slower = min(filter(None, limits), default=0)
         people, per_minute = self._plan.to_send("add"), slower * self._limits.batch_size
         with Progress("added", people, per_minute=per_minute, more=self._more_progress) as self._progress:
-            self._wait_for_earlier_run()
+            self._read_back.wait_for_earlier_run(self._reservations)
             return self._add_all()
-
-    def _wait_for_earlier_run(self) -> None:
-        """Wait until the campaign shows the people that an earlier run of this load sent before it ended.
-
-        Only where SalesBlink imports people later: otherwise the load waited before it read the campaign.
-        """
-        settling_time = self._limits.settling_time
-        idle = self._reservations.idle_for() if settling_time else math.inf
-        if math.isinf(idle):
-            return
-        steps = self._plan.steps("add")
-        while batch := list(islice(steps, STEPS_AT_ONCE)):
-            own = self._reservations.held([step.who for step in batch])
-            self._read_back.note_accepted(step for step in batch if step.who in own)
-        if self._read_back.in_doubt:
-            log.info("An earlier run of this load sent people that the campaign does not show yet: looking for them.")
-            # Even if their time is over: people who do not show now are sent again, and that is counted.
-            self._read_back.wait(max(0.0, settling_time - idle), polls=True)
 
     def _more_progress(self) -> str:
         looked_up = f"{self._report.looked_up:,} looked up, " * self._limits.looks_up
@@ -140,7 +122,7 @@ class Sender:
         fruitless, left = 0, self._plan.to_send("add")
         while fruitless < MOST_ROUNDS:
             last = self._send_round()
-            if not (last.in_doubt or last.held_by_others or last.not_sent):
+            if not (last.in_doubt or last.held_by_others or last.not_sent or last.pause):
                 return True
             self._prepare_next_round(last)
             before, left = left, self._plan.to_send("add")
@@ -154,6 +136,9 @@ class Sender:
             pause = last.settling_time - LONGEST_SETTLING_TIME
             if pause > 0 and self._plan.to_send("add"):
                 raise RateLimitedError("SalesBlink has a problem and asks for a pause.", status=None, retry_after=pause)
+        elif last.pause:
+            # Only now, because the waits for what is in doubt are shorter.
+            raise last.pause
         elif last.held_by_others:
             self._wait_for_others(last.held_by_others)
             self._read_back.reread()
@@ -179,6 +164,7 @@ class Sender:
 
     def _send_round(self) -> Round:
         current = Round()
+        current.pause = self._schedule.closed() if self._plan.to_send("add") else None
         with ThreadPoolExecutor(self._limits.max_in_flight, thread_name_prefix="salesblink-load") as pool:
             for group, future in self._in_flight(pool, current):
                 self._finish_add(group, future, current)
@@ -194,7 +180,7 @@ class Sender:
         running: _Running = {}
         try:
             with self._source() as source:
-                while not (current.error or (source.is_over and not current.refused_groups)):
+                while not (current.error or current.pause or (source.is_over and not current.refused_groups)):
                     batch = self._next_batch(source, running, current)
                     yield from self._finished(running, timeout=0)
                     if batch:
@@ -234,7 +220,7 @@ class Sender:
         if isinstance(error, ROW_ERRORS):
             self._plan.refuse(step, str(error))
         elif error is not None:
-            self._note_lookup_error(step, error, current)
+            current.note_lookup_error(step, error, waits=self._limits.waits_for_rate_limit)
             return False
         elif looked_up.opted_out is None:
             self._plan.refuse(step, UNKNOWN)
@@ -245,18 +231,6 @@ class Sender:
             self._progress.step()
             return False
         return True
-
-    def _note_lookup_error(self, step: Step, error: SalesBlinkError, current: Round) -> None:
-        # The round does not end at once: people who were looked up before are still sent. Else each run of the load
-        # could end at the same point.
-        current.not_sent += 1
-        if isinstance(error, BudgetSpentError):
-            current.retry_after = max(current.retry_after, error.retry_after or 0.0)
-            if self._limits.waits_for_rate_limit:
-                return
-        elif not current.lookup_error:
-            log.error("Row %d could not be looked up in other campaigns, so the load stops.", step.number)
-        current.lookup_error = current.lookup_error or error
 
     def _submit(self, pool: ThreadPoolExecutor, batch: Group, running: _Running, current: Round) -> Iterator[_Sent]:
         own = self._reservations.acquire([each.step.who for each in batch])
@@ -271,11 +245,24 @@ class Sender:
         batch = [each for each in batch if not self._plan.holds(each.step.who)]
         current.held_by_others += [each.step.who for each in batch if each.step.who not in own]
         ready = iter([each for each in batch if each.step.who in own])
-        while not current.error and (group := list(islice(ready, self._limits.batch_size))):
+        while not (current.error or current.pause) and (group := list(islice(ready, self._limits.batch_size))):
+            group = self._counted(group, current)
+            if not group:
+                continue
             self._read_back.note_sent(each.step for each in group)
             running[pool.submit(self._add, group)] = group
             while len(running) >= self._limits.max_in_flight:
                 yield from self._finished(running)
+
+    def _counted(self, group: Group, current: Round) -> Group:
+        """Count people in the day; return those who may be added in it."""
+        taken = self._schedule.take([each.step.who for each in group])
+        for each in group:
+            if each.step.who in taken.given_up:
+                self._plan.refuse(each.step, NEVER_SHOWN)
+                self._progress.step()
+        current.pause = current.pause or taken.pause
+        return [each for each in group if each.step.who in taken.may_be_sent]
 
     def _add(self, group: Group) -> Ids:
         # The call may wait for the rate limit for minutes, so the check runs right before the request.
@@ -285,7 +272,9 @@ class Sender:
     def _confirm(self, group: Group) -> None:
         for each in group:
             each.check_age()
-        self._reservations.confirm([each.step.who for each in group])
+        people = [each.step.who for each in group]
+        self._schedule.confirm(people)
+        self._reservations.confirm(people)
 
     @staticmethod
     def _finished(running: _Running, timeout: float | None = None) -> Iterator[_Sent]:
@@ -304,6 +293,7 @@ class Sender:
             ids = future.result()
         except AmbiguousWriteError as error:
             current.note_doubt(error, len(steps))
+            self._schedule.keep([step.who for step in steps])
             if error.is_accepted:
                 self._read_back.note_accepted(steps)
                 current.refusals = 0
@@ -316,8 +306,10 @@ class Sender:
             if not current.held_by_others:
                 log.warning("Row %d: %s", steps[0].number, error)
             current.held_by_others += [step.who for step in steps]
+        except AddsPausedError as error:
+            current.pause = error
         except SalesBlinkError as error:
-            self._note_not_sent(error, current)
+            current.note_not_sent(error, waits=self._limits.waits_for_rate_limit)
         else:
             for step, prospect_id in zip(steps, ids, strict=True):
                 self._mark_done(step, "added", prospect_id)
@@ -331,19 +323,10 @@ class Sender:
             half = len(group) // 2
             current.refused_groups += [group[half:], group[:half]]
             return
+        self._schedule.give_back([each.step.who for each in group])
         for each in group:
             self._plan.refuse(each.step, str(error))
             self._progress.step()
-
-    def _note_not_sent(self, error: SalesBlinkError, current: Round) -> None:
-        """Note why a person was not sent: they go into the next round, or the error ends the load for now."""
-        current.not_sent += 1
-        if isinstance(error, BudgetSpentError):
-            current.retry_after = max(current.retry_after, error.retry_after or 0.0)
-        waits = isinstance(error, BudgetSpentError) and self._limits.waits_for_rate_limit
-        if not (isinstance(error, TooLongAgoError) or waits):
-            # Raised when no other call is in flight, so that the report has all of them.
-            current.error = current.error or error
 
     def _mark_done(self, step: Step, outcome: Word, prospect_id: str | None = None) -> None:
         self._plan.mark_done(step, outcome, prospect_id)

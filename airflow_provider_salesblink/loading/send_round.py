@@ -6,9 +6,14 @@ import logging
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
+from airflow_provider_salesblink.client.errors import BudgetSpentError
+from airflow_provider_salesblink.loading.opt_out_lookups import TooLongAgoError
+
 if TYPE_CHECKING:
     from airflow_provider_salesblink.client.errors import AmbiguousWriteError, SalesBlinkError
+    from airflow_provider_salesblink.loading.add_schedule import AddsPausedError
     from airflow_provider_salesblink.loading.opt_out_lookups import LookedUp
+    from airflow_provider_salesblink.loading.plan_steps import Step
 
 log = logging.getLogger(__name__)
 
@@ -27,6 +32,7 @@ class Round:
     :param held_by_others: people that other loads hold.
     :param refused_groups: parts of refused calls, to be sent on their own.
     :param refusals: refused calls in a row.
+    :param pause: why nobody else may be added for now.
     :param error: why the round ended.
     :param lookup_error: why people could not be looked up in other campaigns.
     """
@@ -40,6 +46,7 @@ class Round:
     held_by_others: list[bytes] = field(default_factory=list)
     refused_groups: list[list[LookedUp]] = field(default_factory=list)
     refusals: int = 0
+    pause: AddsPausedError | None = None
     error: SalesBlinkError | None = None
     lookup_error: SalesBlinkError | None = None
 
@@ -55,6 +62,35 @@ class Round:
         if not error.is_accepted:
             self.last_doubt = f"{error.method} {error.path}: {error.status or 'no answer'}"
             self.settling_time = max(self.settling_time, error.settling_time)
+
+    def note_lookup_error(self, step: Step, error: SalesBlinkError, *, waits: bool) -> None:
+        """Note that a person could not be looked up in other campaigns.
+
+        The round does not end at once: people who were looked up before are still sent. Else each run of the load could
+        end at the same point.
+
+        :param waits: whether the load waits for the rate limit.
+        """
+        self.not_sent += 1
+        if isinstance(error, BudgetSpentError):
+            self.retry_after = max(self.retry_after, error.retry_after or 0.0)
+            if waits:
+                return
+        elif not self.lookup_error:
+            log.error("Row %d could not be looked up in other campaigns, so the load stops.", step.number)
+        self.lookup_error = self.lookup_error or error
+
+    def note_not_sent(self, error: SalesBlinkError, *, waits: bool) -> None:
+        """Note why a person was not sent: they go into the next round, or the error ends the load for now.
+
+        :param waits: whether the load waits for the rate limit.
+        """
+        self.not_sent += 1
+        if isinstance(error, BudgetSpentError):
+            self.retry_after = max(self.retry_after, error.retry_after or 0.0)
+        if not (isinstance(error, TooLongAgoError) or (isinstance(error, BudgetSpentError) and waits)):
+            # Raised when no other call is in flight, so that the report has all of them.
+            self.error = self.error or error
 
     def log_doubt(self) -> None:
         """Log why the campaign is read again."""

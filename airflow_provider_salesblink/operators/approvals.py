@@ -209,6 +209,8 @@ def _lines(plan: Mapping[str, Any], valid_for: str) -> Iterator[str]:
     yield f"{place}, mode {_code(plan.get('mode'))}, {plan.get('rows', 0):,} rows.\n"
     yield "| people | what the load would do |\n|---:|---|"
     yield from (f"| {plan[name]:,} | {words} |" for name, words in ACTIONS.items() if plan.get(name))
+    if (plan.get("days") or 0) > 1:
+        yield f"\nAdding takes at least {plan['days']:,} days, as daily_new_people says.\n"
     yield f"\nRequests: {plan.get('writes', 0):,} writes, {plan.get('look_ups', 0):,} look-ups; {duration(plan)}.\n"
     if plan.get("sample"):
         yield "Some of the people:\n\n| action | row | person | columns |\n|---|---:|---|---|"

@@ -50,6 +50,8 @@ class LoadOperator(SalesBlinkOperator):
         "outcomes_path",
         "max_adds",
         "max_updates",
+        "daily_new_people",
+        "sending_window",
         "salesblink_conn_id",
     )
     template_ext = (".sql",)
@@ -80,6 +82,8 @@ class LoadOperator(SalesBlinkOperator):
         suppression_path: str | os.PathLike[str] | None = None,
         rejected_path: str | os.PathLike[str] | None = None,
         outcomes_path: str | os.PathLike[str] | None = None,
+        daily_new_people: int | str | None = None,
+        sending_window: str | None = None,
         defer_after: float = 120,
         settle: float | None = None,
         **kwargs: Any,
@@ -108,6 +112,12 @@ class LoadOperator(SalesBlinkOperator):
         self.suppression_path: str | None = path_text(suppression_path)
         self.rejected_path: str | None = path_text(rejected_path)
         self.outcomes_path: str | None = path_text(outcomes_path)
+        self.daily_new_people = daily_new_people
+        self.sending_window = sending_window
+        # A template that finds nothing must not turn them off.
+        self._schedule_arguments = [
+            name for name in ("daily_new_people", "sending_window") if getattr(self, name) is not None
+        ]
         self.defer_after = defer_after
         self.settle = settle
         self._done_before: dict[str, Any] = {}
@@ -196,6 +206,9 @@ class LoadOperator(SalesBlinkOperator):
         exactly_one(rows=self.rows, rows_path=self.rows_path, sql=self.sql)
         if self.sql is None and (self.sql_conn_id is not None or self.sql_parameters is not None):
             raise AirflowFailException("sql_conn_id and sql_parameters are for sql, and the rows do not come from it.")
+        for name in self._schedule_arguments:
+            if getattr(self, name) is None:
+                raise AirflowFailException(f"{name} is None: its template found nothing; nothing was sent.")
         if self.mode != "update":
             self.check_reservations_are_shared(client)
         validation.number("defer_after", self.defer_after, 0)
@@ -221,6 +234,8 @@ class LoadOperator(SalesBlinkOperator):
                 settling_time=self.settle,
                 done_before=self._done_before,
                 earlier_outcomes=self._earlier_outcomes(),
+                daily_new_people=self.daily_new_people,
+                sending_window=self.sending_window,
             ),
             on_rejects=self._keep,
             on_outcomes=self._write_outcomes if self.outcomes_path is not None else None,

@@ -80,12 +80,16 @@ class AddProspectsOperator(LoadOperator):
         the load fails after it has read all rows.
     :param approved_plan: the output of ``ApproveLoadOperator``, a dict or its text (templated). The load makes its
         plan again, and fails before it sends anything if it would do more than what was approved.
+    :param daily_new_people: the most new people to add in a day, by all loads of the key that set it together
+        (templated). When the day's people are added, the task is deferred until the next day. Default: no limit.
+    :param sending_window: the hours in which people are added, such as "Mon-Fri 09:00-17:00 Europe/Berlin" (templated).
+        Outside of them the task is deferred. Updates and unsubscribes do not wait. Default: always.
     :param defer_after: a task that would wait longer than this many seconds for the shared rate limit, or for people
         that another load is adding, is deferred: it holds no worker slot meanwhile, and then continues.
     :param settle: the most seconds to wait until people that SalesBlink accepted show in the campaign, before they are
         sent again (API v1 only: it imports people later). Default: 5 minutes and the connection's ``timeout``.
     :param salesblink_conn_id: the Airflow connection that holds the key (templated).
-    :param max_wait: the most seconds to be deferred after 429s.
+    :param max_wait: the most seconds to be deferred after 429s. Other deferrals do not count.
     """
 
     template_fields = ("campaign_id", *LoadOperator.template_fields, "list_id", "approved_plan")

@@ -34,8 +34,8 @@ class PlanLoadOperator(AddProspectsOperator):
 
     XCom: ``outcome`` "planned", ``campaign_id``, ``mode``, the number of people by action (``add``, ``update``,
     ``unsubscribe``, ``opt_out``, ``there``, ``opted_out``, ``rejected``, ``held_by_others``, ...), ``writes``,
-    ``look_ups`` and ``hours`` of the load, ``list_id``, ``stops`` (why guards would stop it), a ``sample`` with masked
-    addresses, ``digest``, ``plan_path`` and ``planned_at``.
+    ``look_ups``, ``hours`` and ``days`` of the load, ``list_id``, ``stops`` (why guards would stop it), a ``sample``
+    with masked addresses, ``digest``, ``plan_path`` and ``planned_at``.
 
     All arguments of ``AddProspectsOperator`` but ``approved_plan``, and:
 

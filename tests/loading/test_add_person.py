@@ -14,7 +14,7 @@ import pytest
 from airflow_provider_salesblink.client import AmbiguousWriteError, UnreadableResponseError
 from airflow_provider_salesblink.loading.add_person import LONGEST_SLEEP, add_person
 from airflow_provider_salesblink.loading.other_loads import HeldByOthersError
-from airflow_provider_salesblink.loading.reservations_retry import NotReservedError
+from airflow_provider_salesblink.loading.store_retry import NotReservedError
 from airflow_provider_salesblink.sandbox import Shapes, V1Rules
 from tests.apis import BOTH
 from tests.conftest import HASTE

@@ -21,12 +21,11 @@ from airflow_provider_salesblink.loading import reservations_retry
 from airflow_provider_salesblink.loading.reservations_file import FileReservations
 from airflow_provider_salesblink.loading.reservations_redis import RedisReservations
 from airflow_provider_salesblink.loading.reservations_retry import (
-    RETRY_PAUSE,
-    NotReservedError,
     RetryingReservations,
     open_reservations,
 )
 from airflow_provider_salesblink.loading.rows import ColumnNames, from_mappings
+from airflow_provider_salesblink.loading.store_retry import RETRY_PAUSE, NotReservedError
 from tests.conftest import ROOT
 from tests.loading.people import assert_each_once, people
 from tests.redis_server import new_server

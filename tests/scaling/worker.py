@@ -13,7 +13,7 @@ from pathlib import Path
 
 from airflow_provider_salesblink.client import SalesBlinkClient, rate_limit, rate_limit_stores
 from airflow_provider_salesblink.client.retry import Policy
-from airflow_provider_salesblink.loading import RunOptions, load, reservations_retry
+from airflow_provider_salesblink.loading import RunOptions, load, store_retry
 from airflow_provider_salesblink.loading.rows import ColumnNames, from_csv
 
 MINUTE, RETRY_EVERY, TIMEOUT = 2.5, 0.5, 2.0
@@ -23,7 +23,7 @@ WINDOW = MINUTE + rate_limit.SLACK
 def hasten() -> None:
     rate_limit.MINUTE = MINUTE
     rate_limit_stores.RETRY_EVERY = RETRY_EVERY
-    reservations_retry.RETRY_PAUSE = 1.0
+    store_retry.RETRY_PAUSE = 1.0
 
 
 if __name__ == "__main__":

@@ -60,6 +60,8 @@ MEANT: dict[str, Any] = {
     "approved_plan": None,
     "max_adds": 1000,
     "max_updates": 0.5,
+    "daily_new_people": 20,
+    "sending_window": "00:00-24:00",
     "ignore_ids": (),
     "list_id": "l1",
     "list_name": "Spring",
