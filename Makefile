@@ -38,7 +38,7 @@ screenshots: $(ENV)/.ready ## Take the pictures of docs/images again, with chrom
 	@$(ENV)/bin/python -m demo.screenshots
 
 test: $(ENV)/.ready ## Run the tests (AIRFLOW=2.11 for the other generation)
-	$(ENV)/bin/python -m pytest -n 2 --dist loadgroup $(ARGS)
+	$(ENV)/bin/python -m pytest -n 3 --dist loadgroup $(ARGS)
 
 test-2.11: ## Run the tests on Airflow 2.11
 	$(MAKE) test AIRFLOW=2.11
