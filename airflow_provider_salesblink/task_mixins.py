@@ -92,8 +92,8 @@ def permanent_error_message(error: Exception, conn_id: str) -> str | None:
     if isinstance(error, AirflowNotFoundException):
         return (
             f"There is no connection {conn_id!r}: create one of type SalesBlink, or set salesblink_conn_id to one that "
-            "exists. If it is an environment variable, Airflow could not read it: it must be JSON, with the extras "
-            "under 'extra'."
+            f"exists. If it is the environment variable AIRFLOW_CONN_{conn_id.upper()}, Airflow could not read it: it "
+            "must be JSON, with the extras under 'extra'."
         )
     if isinstance(error, InvalidConnectionError) or getattr(error, "permanent", False):
         return str(error)

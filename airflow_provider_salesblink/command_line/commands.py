@@ -118,8 +118,12 @@ def _ask(given: Mapping[str, Any], plan_path: Path) -> dict[str, Any] | None:
     without_files = {**given, **dict.fromkeys(_WRITTEN_BY_LOAD)}
     made = run_to_the_end(_operator(PlanLoadOperator, without_files, "plan", plan_path=str(plan_path)))
     terminal.show("\n".join(["", *plan_lines({**made, "plan_path": None}), ""]))
-    if made["writes"] and not terminal.ask("Load?"):
-        return None
+    try:
+        if made["writes"] and not terminal.ask("Load?"):
+            return None
+    except KeyboardInterrupt:
+        terminal.show("\nNothing was sent.")
+        raise
     return approval_in_person(str(plan_path))
 
 

@@ -5,6 +5,8 @@ An argument that belongs to an operator has the operator's name for it, and its 
 
 from __future__ import annotations
 
+import json
+from argparse import ArgumentTypeError
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, get_args
 
@@ -73,6 +75,16 @@ def _choice(name: str, words: Any, help: str) -> Argument:  # noqa: A002, ANN401
     return _flag(name, help, choices=get_args(words))
 
 
+def _json_object(text: str) -> dict[str, Any]:
+    try:
+        found = json.loads(text)
+    except ValueError:
+        found = None
+    if not isinstance(found, dict):
+        raise ArgumentTypeError("""pass a JSON object in single quotes, such as '{"name": "value"}'""")
+    return found
+
+
 _CONNECTION = (
     Argument(
         ("--conn-id", "--salesblink-conn-id"),
@@ -108,11 +120,13 @@ _LOAD = (
     _flag(
         "--columns",
         "the file's column names and SalesBlink's, as a JSON object; only these are loaded (default: all columns)",
+        type=_json_object,
         metavar="JSON",
     ),
     _flag(
         "--csv-options",
         "how the CSV file is written, as a JSON object with delimiter, quotechar, escapechar, encoding or skip_rows",
+        type=_json_object,
         metavar="JSON",
     ),
     _flag(

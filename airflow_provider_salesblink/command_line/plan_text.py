@@ -12,13 +12,14 @@ if TYPE_CHECKING:
 
 def plan_lines(plan: Mapping[str, Any]) -> Iterator[str]:
     """Yield a plan, without addresses."""
-    yield f"Campaign {plan['campaign_id']}, mode {plan['mode']}: {plan['rows']:,} rows, {plan['in_campaign']:,} people."
+    yield f"Campaign {plan['campaign_id']}, mode {plan['mode']}."
+    yield f"People in the campaign: {plan['in_campaign']:,}. Rows in the file: {plan['rows']:,}."
     yield from (f"  {plan[name]:>9,}  {words}" for name, words in ACTIONS.items() if plan.get(name))
     yield f"Requests: {plan['writes']:,} writes, {plan['look_ups']:,} look-ups; {duration(plan)}."
     if plan["sample"]:
         yield "Some of the people:"
         yield from map(_sample_line, plan["sample"])
-    yield from (f"The load would stop: {sentence}" for sentence in plan["stops"])
+    yield from (f"The load would fail: {sentence}" for sentence in plan["stops"])
     yield from (f"{name}: {plan[name]}" for name in ("rejected_path", "outcomes_path", "plan_path") if plan.get(name))
     yield f"Plan {plan['digest'][:DIGITS_SHOWN]}. Nothing was sent."
 

@@ -103,9 +103,17 @@ def show(text: str) -> None:
 
 
 def ask(question: str) -> bool:
-    """Ask a question, and return whether the answer is yes. No answer is a no."""
+    """Ask a question, and return whether the answer is yes. No answer is a no.
+
+    :raises KeyboardInterrupt: the answer is Ctrl-C.
+    """
     print(f"{question} [y/N] ", end="", file=sys.stderr, flush=True)
-    return sys.stdin.readline().strip().lower() in ("y", "yes")
+    # Nothing is on its way while a person thinks, so the words of `stopping_once` would be wrong.
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)
+    try:
+        return sys.stdin.readline().strip().lower() in ("y", "yes")
+    finally:
+        signal.signal(signal.SIGINT, before)
 
 
 def can_ask() -> bool:

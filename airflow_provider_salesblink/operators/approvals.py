@@ -203,7 +203,7 @@ def body(plan: Mapping[str, Any], valid_for: str) -> str:
 
 
 def _lines(plan: Mapping[str, Any], valid_for: str) -> Iterator[str]:
-    yield from (f"**The load would stop:** {_escaped(each)}\n" for each in plan.get("stops", ()))
+    yield from (f"**The load would fail:** {_escaped(each)}\n" for each in plan.get("stops", ()))
     to_list = f", list {_code(plan['list_id'])}" if plan.get("list_id") else ""
     place = f"Campaign {_code(plan.get('campaign_id'))}{to_list}"
     yield f"{place}, mode {_code(plan.get('mode'))}, {plan.get('rows', 0):,} rows.\n"

@@ -69,7 +69,7 @@ class PlanLoadOperator(AddProspectsOperator):
                 # The plan is made by then, and what stops the load is part of it.
                 report = stopped.report
         for sentence in self._planned["stops"]:
-            self.log.warning("The load would stop: %s", sentence)
+            self.log.warning("The load would fail: %s", sentence)
         paths = {name: path for name, path in self._summary(report).items() if name in self.output_arguments}
         return {**self._planned, **paths}
 

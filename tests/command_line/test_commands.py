@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import signal
 from inspect import Parameter, signature
 from typing import TYPE_CHECKING, Any
 
@@ -68,6 +69,7 @@ def test_a_connection_that_does_not_exist(run: Run, leads: Path, command: tuple[
 
     assert (ended.code, ended.out) == (1, "")
     assert ended.err.startswith("Error: There is no connection 'elsewhere'")
+    assert "the environment variable AIRFLOW_CONN_ELSEWHERE" in ended.err
 
 
 # plan
@@ -86,13 +88,14 @@ def test_a_plan_says_what_a_load_would_do_and_writes_nothing(
     ended = run("plan", "leads.csv", "--campaign-name", campaign.name)
 
     assert ended.code == 0
-    assert ended.out.splitlines()[:3] == [
-        f"Campaign {campaign.id}, mode insert: 3 rows, 0 people.",
+    assert ended.out.splitlines()[:4] == [
+        f"Campaign {campaign.id}, mode insert.",
+        "People in the campaign: 0. Rows in the file: 3.",
         "          2  add",
         "          1  refuse, because the row cannot be loaded",
     ]
     assert "  add         row 2       g*** at e***.com     " in ended.out
-    assert "The load would stop: 1 of 3 rows are refused, more than max_rejected=0" in ended.out
+    assert "The load would fail: 1 of 3 rows are refused, more than max_rejected=0" in ended.out
     assert "@" not in ended.out + ended.err
     assert api.writes() == []
     assert emails(sandbox) == []
@@ -193,6 +196,8 @@ def test_columns_opt_outs_and_the_suppression_file_reach_the_load(
         (("leads.csv", "--yes", "--campaign-id", "c", "--campaign-name", "n"), 2, "got both."),
         (("leads.csv", "--yes", "--approved-plan", "leads.csv", "--campaign-id", "c"), 2, "Pass either --yes or"),
         (("leads.csv", "--yes", "--campaign-id", "c", "--mode", "add"), 2, "invalid choice: 'add'"),
+        (("leads.csv", "--yes", "--campaign-id", "c", "--columns", "{Email"), 2, "--columns: pass a JSON object"),
+        (("leads.csv", "--yes", "--campaign-id", "c", "--csv-options", "[]"), 2, "--csv-options: pass a JSON object"),
         (("leads.csv", "--yes", "--campaign-id", "c", "--max-wait", "-1"), 2, "max_wait is -1.0"),
         (("leads.csv", "--yes", "--campaign-id", "c", "--api-key", "k"), 2, "unrecognized arguments: --api-key k"),
         (("none.csv", "--yes", "--campaign-id", "c"), 1, "There is no file or folder"),
@@ -232,6 +237,26 @@ def test_a_no_sends_nothing_and_leaves_the_files_alone(
         assert "          2  add" in ended.err
         assert ended.err.endswith("Load? [y/N] Nothing was sent.\n")
     assert earlier.read_text() == "of yesterday\n"
+    assert emails(sandbox) == []
+
+
+def test_ctrl_c_at_the_question_says_that_nothing_was_sent(
+    run: Run,
+    leads: Path,  # noqa: ARG001
+    sandbox: Sandbox,
+    campaign: CampaignUnderTest,
+    person: Seated,
+) -> None:
+    def answer() -> str:
+        signal.raise_signal(signal.SIGINT)
+        return "y\n"
+
+    person(answer)
+
+    ended = run("load", "leads.csv", "--campaign-id", campaign.id)
+
+    assert (ended.code, ended.out) == (130, "")
+    assert ended.err.endswith("Load? [y/N] \nNothing was sent.\n")
     assert emails(sandbox) == []
 
 

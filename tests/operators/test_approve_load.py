@@ -115,7 +115,7 @@ def test_nothing_that_a_person_sees_has_an_address(run: Run) -> None:
 def test_a_guard_that_would_stop_the_load_comes_first(run: Run) -> None:
     question = run.ask(run.plan(max_adds=5))
 
-    assert question.body.startswith("**The load would stop:** The load would add 6 people, more than max\\_adds=5")
+    assert question.body.startswith("**The load would fail:** The load would add 6 people, more than max\\_adds=5")
 
 
 def test_a_rejection_fails_the_task_and_says_who_rejected(run: Run) -> None:
