@@ -33,7 +33,7 @@ log = logging.getLogger(__name__)
 
 CLOCKS_DIFFER = 60.0
 """Seconds by which the clocks of two machines may differ. Who is sent this long before midnight counts in both days."""
-_NOT_GIVEN_BACK = "Refused people stay counted in %s (%s)."
+_NOT_GIVEN_BACK = "People who were not added stay counted in %s (%s)."
 
 
 def unix_time() -> float:
@@ -117,7 +117,7 @@ class AddSchedule:
             self._ramp.keep(people)
 
     def give_back(self, people: Sequence[bytes]) -> None:
-        """Take people out of the count who were refused, and never sent successfully before."""
+        """Take people out of the count who were certainly not added, and never sent successfully before."""
         if self._ramp is not None:
             self._ramp.give_back(people)
 

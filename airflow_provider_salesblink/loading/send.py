@@ -41,7 +41,7 @@ from airflow_provider_salesblink.loading.send_round import LONGEST_SETTLING_TIME
 from airflow_provider_salesblink.loading.store_retry import NotReservedError
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterable, Iterator
 
     from airflow_provider_salesblink.loading.add_schedule import AddSchedule
     from airflow_provider_salesblink.loading.campaign_reader import CampaignReader
@@ -308,8 +308,10 @@ class Sender:
             current.held_by_others += [step.who for step in steps]
         except AddsPausedError as error:
             current.pause = error
+            self._give_back(steps)
         except SalesBlinkError as error:
             current.note_not_sent(error, waits=self._limits.waits_for_rate_limit)
+            self._give_back(steps)
         else:
             for step, prospect_id in zip(steps, ids, strict=True):
                 self._mark_done(step, "added", prospect_id)
@@ -323,10 +325,14 @@ class Sender:
             half = len(group) // 2
             current.refused_groups += [group[half:], group[:half]]
             return
-        self._schedule.give_back([each.step.who for each in group])
+        self._give_back(each.step for each in group)
         for each in group:
             self._plan.refuse(each.step, str(error))
             self._progress.step()
+
+    def _give_back(self, steps: Iterable[Step]) -> None:
+        # Otherwise, who is never sent because the key is wrong for days would count as sent and never shown.
+        self._schedule.give_back([step.who for step in steps])
 
     def _mark_done(self, step: Step, outcome: Word, prospect_id: str | None = None) -> None:
         self._plan.mark_done(step, outcome, prospect_id)

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from airflow_provider_salesblink.client import ConnectionFailedError, InvalidInputError
+from airflow_provider_salesblink.client import AuthenticationError, ConnectionFailedError, InvalidInputError
 from airflow_provider_salesblink.client.identity import fingerprint
 from airflow_provider_salesblink.loading import RunOptions, reservations_retry
 from airflow_provider_salesblink.loading.add_schedule import AddsPausedError
@@ -310,6 +310,19 @@ def test_people_who_never_show_do_not_keep_others_waiting_for_ever(
     assert (report.added, report.planned.rejected) == (2, 4)
     assert report.first_rejects[0] == f"row 1: {NEVER_SHOWN.rstrip('.')}"
     assert addresses(sandbox) == sorted(row["Email"] for row in people(2, start=4))
+
+
+def test_who_was_never_sent_is_not_given_up(
+    api: Api, sandbox: Sandbox, load_rows: Callable[..., Report], clock: SetClock, add: Callable[..., int]
+) -> None:
+    for _ in range(MOST_DAYS):
+        api.fault("prospect-add", "status", status=401)
+        with pytest.raises(AuthenticationError):
+            load_rows(people(4), daily_new_people=4, now=clock, max_in_flight=1)
+        clock.advance(days=1)
+
+    assert add(people(4), daily_new_people=4) == 4
+    assert addresses(sandbox) == sorted(row["Email"] for row in people(4))
 
 
 def test_only_adds_wait_for_the_next_day(
