@@ -29,6 +29,12 @@ log = logging.getLogger(__name__)
 
 _BOOKKEEPING = frozenset({"_lock", "_changed.json", feed_record.NAME, forgotten.NAME})
 _CHUNK = 1024 * 1024
+_MOST_PASSES = 5
+"""How often the files are listed again because other tasks keep writing them."""
+_ONE_AT_A_TIME = (
+    "Other tasks wrote to the same folders at the same time, so the person may be in them again. Run the task again, "
+    "and let one task follow the other, for example with max_active_tis_per_dag=1."
+)
 _UNREADABLE = (OSError, EOFError, ValueError, TypeError, KeyError, AttributeError, zlib.error)
 
 
@@ -48,10 +54,12 @@ class Place:
         """Return whether it is a folder."""
         return bool(self.filesystem.isdir(self.path))
 
-    def files(self) -> list[str]:
-        """Return the paths of its files, sorted."""
+    def files(self) -> dict[str, str]:
+        """Return the paths of its files, sorted, each with a text that is another one when the file has changed."""
         self.filesystem.invalidate_cache()
-        return sorted(map(str, self.filesystem.find(self.path))) if self.is_folder else [self.path]
+        if not self.is_folder:
+            return {self.path: str(self.filesystem.info(self.path))}
+        return {str(path): str(info) for path, info in sorted(self.filesystem.find(self.path, detail=True).items())}
 
 
 @dataclass(frozen=True)
@@ -66,9 +74,8 @@ class File:
     @property
     def folder(self) -> str:
         """Return the folder that tasks lock while they write the file: of an event file, the one above the feed's."""
-        above, _, own = self.path.rpartition("/")[0].rpartition("/")
-        is_of_feed = self.kind == EVENTS.name and own in get_args(FeedName)
-        return above if is_of_feed else self.path.rpartition("/")[0]
+        own = self.path.rpartition("/")[0]
+        return _locked_for(own) if self.kind == EVENTS.name else own
 
     def folders(self) -> Iterator[str]:
         """Yield the folders from the file's to the one that the user named."""
@@ -77,6 +84,16 @@ class File:
         while len(folder) > len(self.root):
             folder = folder.rpartition("/")[0]
             yield folder
+
+
+def _locked_for(folder: str) -> str:
+    """Return the folder that tasks lock while they write into a folder: of a feed's, the one above."""
+    above, _, own = folder.rpartition("/")
+    return above if own in get_args(FeedName) else folder
+
+
+class ChangedMeanwhileError(RuntimeError):
+    """Other tasks wrote the same files at the same time, and may have brought the person back. Running again helps."""
 
 
 @dataclass
@@ -99,7 +116,8 @@ class FileForgetting:
     """Forgets a person in files. It can be repeated at any point.
 
     First the person goes onto the list of each folder, so that no later run writes them again. Then each file is
-    replaced as a whole. A file that does not name the person is not touched.
+    replaced as a whole. A file that does not name the person is not touched. In the end the files are listed again, for
+    those that other tasks have written since the first listing.
 
     :param prospect_ids: the person's ids in SalesBlink.
     :param ignored: files to leave alone, such as the receipt.
@@ -115,38 +133,59 @@ class FileForgetting:
         self._ids = [*prospect_ids]
         self._ignored = frozenset(ignored)
         self._person = Person(address, addresses, self._ids, "")
+        self._seen: dict[tuple[int, str], str] = {}
         self.changes = FileChanges()
 
     def run(self, *, dry_run: bool = False) -> FileChanges:
-        """Forget the person, or only count the rows if it is a dry run."""
-        files = self._ours()
-        self._check_keys(files)
+        """Forget the person, or only count the rows if it is a dry run.
+
+        :raises ChangedMeanwhileError: other tasks keep writing the same files.
+        """
         if dry_run:
+            files = self._ours()
+            self._check_keys(files)
             for file in files:
                 self._attempt(file.path, partial(self._count, file))
             return self.changes
-        folders = self._folders(files)
-        self._person = Person(self._address, self._addresses, self._ids, self._stand_in(folders))
-        for folder in folders:
-            self._note(folder, self._person.stand_in)
-        for file in files:
-            self._attempt(file.path, partial(self._rewrite, file))
+        for place in self._places:
+            self._repair(place)
+        folders: dict[str, Folder] = {}
+        for number in range(_MOST_PASSES):
+            # After the first pass, those that are new or have changed: also what this task wrote, because where there
+            # are no locks, another task may have replaced it with what it had read before.
+            files = self._ours()
+            if number and not files:
+                break
+            self._check_keys(files)
+            folders |= self._folders(files)
+            if not self._person.stand_in:
+                self._person = Person(self._address, self._addresses, self._ids, self._stand_in(folders.values()))
+            for folder in folders.values():
+                self._note(folder, self._person.stand_in)
+            for file in files:
+                self._attempt(file.path, partial(self._rewrite, file))
+        else:
+            raise ChangedMeanwhileError(_ONE_AT_A_TIME)
         if not self.changes.unreadable:
-            for folder in folders:
+            for folder in folders.values():
                 self._note(folder, None)
+        self._check_noted(folders.values())
         return self.changes
 
     # Which files there are.
 
     def _ours(self) -> list[File]:
+        """Return the files that this provider wrote, and that are new or have changed since the last call."""
         found = []
         for place in self._places:
-            self._repair(place)
             root = place.path.rstrip("/") if place.is_folder else place.path.rpartition("/")[0]
-            for path in place.files():
-                name = path.rpartition("/")[2]
+            for path, state in place.files().items():
+                name, key = path.rpartition("/")[2], (id(place.filesystem), path)
                 if name in _BOOKKEEPING or name.startswith("_cursor") or path in self._ignored:
                     continue
+                if self._seen.get(key) == state:
+                    continue
+                self._seen[key] = state
                 kind = self._attempt(path, partial(self._kind, place.filesystem, path))
                 if kind:
                     found.append(File(place.filesystem, path, kind, root))
@@ -157,16 +196,15 @@ class FileForgetting:
         if not place.is_folder:
             return
         for folder in {path.rpartition("/")[0] for path in place.files() if path.endswith((".new", ".part"))}:
-            held = Folder(place.filesystem, folder)
-            with held.locked():
-                held.repair("")
+            with Folder(place.filesystem, _locked_for(folder)).locked():
+                Folder(place.filesystem, folder).repair("")
 
     def _kind(self, filesystem: Any, path: str) -> str:  # noqa: ANN401  # fsspec has no types
         with filesystem.open(path, "rb") as file:
             kind = format_of(file).kind
         if kind is not None:
             return kind.name
-        if self._holds_address(filesystem, path):
+        if redacted(path) not in self.changes.left and self._holds_address(filesystem, path):
             self.changes.left.append(redacted(path))
         return ""
 
@@ -190,13 +228,14 @@ class FileForgetting:
 
     # The lists of forgotten people.
 
-    def _folders(self, files: list[File]) -> list[Folder]:
+    def _folders(self, files: list[File]) -> dict[str, Folder]:
         named = {(id(place.filesystem), place.path.rstrip("/")): place.filesystem for place in self._places
                  if place.is_folder}  # fmt: skip
         named |= {(id(file.filesystem), folder): file.filesystem for file in files for folder in file.folders()}
-        return [Folder(filesystem, path) for (_, path), filesystem in sorted(named.items(), key=lambda each: each[0])]
+        return {f"{number} {path}": Folder(filesystem, path) for (number, path), filesystem in sorted(
+            named.items(), key=lambda each: each[0])}  # fmt: skip
 
-    def _stand_in(self, folders: list[Folder]) -> str:
+    def _stand_in(self, folders: Iterable[Folder]) -> str:
         """Return the stand-in of a run that was interrupted, or a new one, which looks like a hash and is of nobody."""
         lists = (forgotten_in(folder, self._addresses).people for folder in folders)
         known = (each.get(self._person.hash) for each in lists)
@@ -208,6 +247,11 @@ class FileForgetting:
             if people.people.get(self._person.hash, "") != stand_in:
                 people.people[self._person.hash] = stand_in
                 people.save(folder)
+
+    def _check_noted(self, folders: Iterable[Folder]) -> None:
+        """Check that the lists have the person: where there are no locks, another task may have replaced one."""
+        if not all(self._person.hash in forgotten_in(folder, self._addresses).people for folder in folders):
+            raise ChangedMeanwhileError(_ONE_AT_A_TIME)
 
     # One file.
 

@@ -56,36 +56,53 @@ def default_previous_path(folder: str, campaign_id: str) -> str:
     return f"{folder}{'/' if folder else ''}_{name}.snapshot"
 
 
-def not_forgotten(people: Iterable[Prospect], addresses: AddressHash, *paths: str | None) -> Iterator[Prospect]:
-    """Yield people, except those that were forgotten in one of the folders of some files.
+class ForgottenInFolders:
+    """The people that were forgotten in the folders of some files. Make it before anything with people is read.
 
     :param paths: the files; a folder ends in a slash.
-    :raises ForgottenMeanwhileError: at the end, if somebody was forgotten meanwhile.
     """
-    from airflow_provider_salesblink.results.folder import Folder
-    from airflow_provider_salesblink.results.forgotten import NAME, forgotten_in
 
-    lists = []
-    for path in filter(None, paths):
-        with fail_for_good("output_path", path):
-            listed = ObjectStoragePath(f"{path}{NAME}") if path.endswith("/") else ObjectStoragePath(path).parent / NAME
-            folder = Folder(listed.fs, listed.parent.path)
-            lists.append((folder, forgotten_in(folder, addresses)))
-    for each in people:
-        if not any(forgotten.has(each["email"]) for _, forgotten in lists):
-            yield each
-    for folder, forgotten in lists:
-        forgotten.check_unchanged(folder)
+    def __init__(self, addresses: AddressHash, *paths: str | None) -> None:
+        from airflow_provider_salesblink.results.folder import Folder
+        from airflow_provider_salesblink.results.forgotten import NAME, forgotten_in
+
+        self._lists = []
+        for path in filter(None, paths):
+            with fail_for_good("output_path", path):
+                is_folder = path.endswith("/")
+                listed = ObjectStoragePath(f"{path}{NAME}") if is_folder else ObjectStoragePath(path).parent / NAME
+                folder = Folder(listed.fs, listed.parent.path)
+                self._lists.append((folder, forgotten_in(folder, addresses)))
+
+    def others(self, people: Iterable[Prospect]) -> Iterator[Prospect]:
+        """Yield people, except those that were forgotten.
+
+        :raises ForgottenMeanwhileError: at the end, if somebody was forgotten meanwhile.
+        """
+        for each in people:
+            if not any(forgotten.has(each["email"]) for _, forgotten in self._lists):
+                yield each
+        self.check_unchanged()
+
+    def check_unchanged(self) -> None:
+        """Raise if somebody was forgotten since this was made.
+
+        :raises ForgottenMeanwhileError: so it is.
+        """
+        for folder, forgotten in self._lists:
+            forgotten.check_unchanged(folder)
 
 
 class StoredFiles:
     """Files that are read and written by path, each as a whole.
 
     :param previous_path: the path that the argument of this name gives; all other paths are output paths.
+    :param check: runs right before a file takes its place, and raises if it must not.
     """
 
-    def __init__(self, previous_path: str | None = None) -> None:
+    def __init__(self, previous_path: str | None = None, check: Callable[[], None] = lambda: None) -> None:
         self._previous_path = previous_path
+        self._check = check
 
     def exists(self, path: str) -> bool:
         """Return whether there is a file."""
@@ -102,8 +119,13 @@ class StoredFiles:
     def replace(self, path: str, write: Callable[[IO[bytes]], None]) -> None:
         """Write a file, which takes the place of an earlier one only when it is complete."""
         folder, name = self._place(path)
+
+        def write_and_check(file: IO[bytes]) -> None:
+            write(file)
+            self._check()
+
         try:
-            folder.replace(name, write)
+            folder.replace(name, write_and_check)
         except (FileNotFoundError, NotADirectoryError, PermissionError) as error:
             with fail_for_good(self._argument(path), path):
                 raise error from None

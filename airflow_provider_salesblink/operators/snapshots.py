@@ -12,18 +12,18 @@ from airflow_provider_salesblink.links import CampaignLink
 from airflow_provider_salesblink.operators.base import SalesBlinkOperator, one_of, outcome
 from airflow_provider_salesblink.operators.files import check_path, is_same, write_records
 from airflow_provider_salesblink.operators.snapshot_files import (
+    ForgottenInFolders,
     StoredFiles,
     check_ending,
     default_previous_path,
     fixed_folder,
-    not_forgotten,
 )
 
 if TYPE_CHECKING:
     import os
-    from collections.abc import Iterable, Iterator, Sequence
+    from collections.abc import Sequence
 
-    from airflow_provider_salesblink.client import Prospect, SalesBlinkClient
+    from airflow_provider_salesblink.client import SalesBlinkClient
 
 
 class ListProspectsOperator(SalesBlinkOperator):
@@ -90,7 +90,7 @@ class ListProspectsOperator(SalesBlinkOperator):
         return self._write(client, self.output_path, self.file_format or "jsonl")
 
     def _list(self, client: SalesBlinkClient) -> dict[str, Any]:
-        found = [*self._not_forgotten(client, client.prospects.list(self.campaign_id))]
+        found = [*self._forgotten(client).others(client.prospects.list(self.campaign_id))]
         return outcome(
             "found",
             campaign_id=self.campaign_id,
@@ -119,9 +119,12 @@ class ListProspectsOperator(SalesBlinkOperator):
         from airflow_provider_salesblink.results.row_files import write_rows
         from airflow_provider_salesblink.results.snapshots import COLUMNS, People
 
+        forgotten = self._forgotten(client)
         with People() as people:
-            people.read(self._not_forgotten(client, client.prospects.each(campaign_id)))
-            StoredFiles().replace(path, lambda file: write_rows(file, people.rows(), COLUMNS, file_format))
+            people.read(forgotten.others(client.prospects.each(campaign_id)))
+            StoredFiles(check=forgotten.check_unchanged).replace(
+                path, lambda file: write_rows(file, people.rows(), COLUMNS, file_format)
+            )
             return people.counts()
 
     def _write_changes(
@@ -134,15 +137,14 @@ class ListProspectsOperator(SalesBlinkOperator):
         previous_path = self.previous_path or default_previous_path(folder, campaign_id)
         if is_same(path, previous_path):
             raise AirflowFailException("previous_path is output_path: the snapshot would be overwritten.")
-        store = SnapshotStore(previous_path, campaign_id, StoredFiles(previous_path))
+        forgotten = self._forgotten(client)
+        store = SnapshotStore(previous_path, campaign_id, StoredFiles(previous_path, forgotten.check_unchanged))
         task = f"{self.dag_id}.{self.task_id}" if self.owner_name else None
         target = Target(path, file_format, self.owner_name, task)
         if self.previous_path is None:
             store.check_task(task)
-        return compare(
-            lambda: self._not_forgotten(client, client.prospects.each(campaign_id)), campaign_id, target, store
-        )
+        return compare(lambda: forgotten.others(client.prospects.each(campaign_id)), campaign_id, target, store)
 
-    def _not_forgotten(self, client: SalesBlinkClient, people: Iterable[Prospect]) -> Iterator[Prospect]:
+    def _forgotten(self, client: SalesBlinkClient) -> ForgottenInFolders:
         fixed = f"{self._fixed_folder}/" if self._fixed_folder else None
-        return not_forgotten(people, client.addresses, fixed, self.output_path, self.previous_path)
+        return ForgottenInFolders(client.addresses, fixed, self.output_path, self.previous_path)

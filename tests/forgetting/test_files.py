@@ -16,7 +16,7 @@ from pyarrow.parquet import read_table
 from airflow_provider_salesblink.client.errors import InvalidInputError
 from airflow_provider_salesblink.client.v1 import Prospects
 from airflow_provider_salesblink.forgetting.file_kinds import EVENTS, KINDS
-from airflow_provider_salesblink.forgetting.files import FileForgetting, Place
+from airflow_provider_salesblink.forgetting.files import ChangedMeanwhileError, FileForgetting, Place
 from airflow_provider_salesblink.forgetting.person import Person
 from airflow_provider_salesblink.operators.prospects import (
     AddProspectsOperator,
@@ -28,8 +28,11 @@ from airflow_provider_salesblink.operators.results import ExtractEventsOperator
 from airflow_provider_salesblink.operators.team import ListMembersOperator
 from airflow_provider_salesblink.results.events import EventRows
 from airflow_provider_salesblink.results.feed_reader import FeedReader
+from airflow_provider_salesblink.results.feed_record import key_fingerprint
 from airflow_provider_salesblink.results.folder import Folder
 from airflow_provider_salesblink.results.forgotten import ForgottenMeanwhileError, ForgottenPeople
+from airflow_provider_salesblink.results.snapshot_store import SnapshotStore
+from airflow_provider_salesblink.results.snapshots import People
 from tests.forgetting.search import found_in
 from tests.results.extracting import digests, ids, ms, rows
 
@@ -390,6 +393,28 @@ def test_a_snapshot_that_read_before_somebody_was_forgotten_is_not_written(
     assert found_in(fresh, ANA) == []
 
 
+@pytest.mark.parametrize("changes_only", [False, True])
+def test_a_snapshot_during_which_somebody_was_forgotten_is_not_written(
+    client: SalesBlinkClient, fresh: Path, monkeypatch: pytest.MonkeyPatch, changes_only: bool
+) -> None:
+    campaign_id = json.loads((fresh / "snapshot.jsonl").read_text().splitlines()[0])["campaign_id"]
+    # The last snapshot was read, or everybody was and the rows are being written.
+    kind, name = (SnapshotStore, "rows") if changes_only else (People, "rows")
+    real = getattr(kind, name)
+
+    def rows_then_forget(self: Any) -> Iterator[Any]:
+        yield from real(self)
+        _forget_now(client, fresh)
+
+    monkeypatch.setattr(kind, name, rows_then_forget)
+    with pytest.raises(ForgottenMeanwhileError):
+        run(
+            ListProspectsOperator, campaign_id=campaign_id, output_path=fresh / "jsonl" / "changes.more.jsonl",
+            file_format="jsonl", changes_only=changes_only,
+        )  # fmt: skip
+    assert found_in(fresh, ANA) == []
+
+
 def test_another_hash_key_is_an_error_because_nobody_would_be_recognized(
     connection: Callable[..., None], fresh: Path
 ) -> None:
@@ -423,6 +448,84 @@ def test_files_on_an_object_storage(written: Path, client: SalesBlinkClient, mem
     assert len(changes.rows) >= 18
     assert found_in(tmp_path / "back", ANA) == []
     assert not [path for path in memory.find("/lake") if path.endswith(".new")]
+
+
+class Busy:
+    """A storage where another task does something right after this one opened or copied a file."""
+
+    def __init__(self, filesystem: Any, name: str, then: Callable[[], None], times: int = 1) -> None:
+        self._filesystem = filesystem
+        self._name = name
+        self._then = then
+        self._times = times
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._filesystem, name)
+
+    def open(self, path: str, *options: Any) -> Any:
+        opened = self._filesystem.open(path, *options)
+        self._meanwhile(path)
+        return opened
+
+    def cp_file(self, path: str, target: str) -> None:
+        self._filesystem.cp_file(path, target)
+        self._meanwhile(target)
+
+    def _meanwhile(self, path: str) -> None:
+        if path.endswith(self._name) and self._times:
+            self._times -= 1
+            self._then()
+
+
+def test_a_file_that_another_task_writes_meanwhile_is_not_missed(
+    written: Path, client: SalesBlinkClient, tmp_path: Path
+) -> None:
+    # While the files are listed, nobody knows yet that the person is to be forgotten.
+    (written / "leads.csv").write_text("Email")
+    folder = written / "z" / "2026-01-01"
+    folder.mkdir(parents=True)
+    new = folder / "snapshot.jsonl"
+    shutil.move(written / "snapshot.jsonl", tmp_path / "snapshot.jsonl")
+    storage = Busy(
+        fsspec.filesystem("file"), "leads.csv", lambda: shutil.copy(tmp_path / "snapshot.jsonl", new) and None
+    )
+
+    FileForgetting([Place(storage, str(written))], ANA, client.addresses, ()).run()
+
+    assert new.exists()
+    assert found_in(written, ANA) == []
+    assert (folder / "_forgotten.json").exists()
+
+
+@pytest.mark.parametrize("times", [1, 99])
+def test_where_there_are_no_locks_nobody_comes_back_with_what_another_task_had_read(
+    written: Path, client: SalesBlinkClient, memory: Any, times: int, tmp_path: Path
+) -> None:
+    path = "/lake/outcomes.jsonl"
+    memory.put(str(written), "/lake", recursive=True)
+    before, others = memory.cat(path), memory.cat("/lake/rejected.jsonl")
+    storage = Busy(memory, "outcomes.jsonl", lambda: memory.pipe(path, before), times)
+    forgetting = FileForgetting([Place(storage, "/lake")], ANA, client.addresses, ())
+
+    if times == 1:
+        forgetting.run()
+        memory.get("/lake", str(tmp_path / "back"), recursive=True)
+        assert client.address_hash(ANA).encode() not in memory.cat(path)
+        assert found_in(tmp_path / "back", ANA) == []
+    else:
+        with pytest.raises(ChangedMeanwhileError, match="max_active_tis_per_dag=1"):
+            forgetting.run()
+    assert memory.cat("/lake/rejected.jsonl") != others
+
+
+def test_a_list_that_another_task_overwrites_is_noticed(written: Path, client: SalesBlinkClient, memory: Any) -> None:
+    memory.put(str(written), "/lake", recursive=True)
+    path = "/lake/_forgotten.json"
+    nobody = json.dumps({"version": 1, "key": key_fingerprint(client.addresses), "people": {}}).encode()
+    storage = Busy(memory, path, lambda: memory.pipe(path, nobody), 99)
+
+    with pytest.raises(ChangedMeanwhileError):
+        FileForgetting([Place(storage, "/lake")], ANA, client.addresses, ()).run()
 
 
 class _KilledError(BaseException):
