@@ -69,9 +69,10 @@ class SalesBlinkForgetting:
         self._address = address
         self.result = InSalesBlink()
 
-    def run(self) -> InSalesBlink:
+    def run(self, before_removal: Callable[[], None] = lambda: None) -> InSalesBlink:
         """Unsubscribe, block and remove the person.
 
+        :param before_removal: called when nothing is removed yet: afterward, nothing shows the person's ids any more.
         :raises RateLimitedError: SalesBlink accepts no more calls for now.
         :raises AuthenticationError: the key is wrong.
         """
@@ -81,6 +82,7 @@ class SalesBlinkForgetting:
         if any(problem.step in ("unsubscribe", "block") for problem in self.result.problems):
             log.warning("The person is not removed from lists before all mail to them has been stopped.")
         else:
+            before_removal()
             self._remove(found)
         return self.result
 

@@ -99,7 +99,7 @@ class ForgetPersonOperator(PersonOperator):
         forgetting = SalesBlinkForgetting(client, email)
         receipt.in_salesblink = forgetting.result
         try:
-            forgetting.run()
+            forgetting.run(before_removal=lambda: self._save(receipt))
         finally:
             self._earlier = receipt.as_json()
             self._save(receipt)

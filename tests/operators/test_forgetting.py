@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 from airflow.providers.common.compat.sdk import AirflowFailException, TaskDeferred
 
+from airflow_provider_salesblink.client.v1 import Prospects
 from airflow_provider_salesblink.operators.prospects import ForgetPersonOperator
 from airflow_provider_salesblink.sandbox import V1Rules
 from tests.apis import BOTH
@@ -206,6 +207,27 @@ def test_a_retry_adds_to_the_receipt_of_the_run_that_failed(
 
     assert len(result["removed_from"]) == len(result["prospect_ids"]) == 2
     assert sorted(result["campaign_ids"]) == sorted(campaigns)
+
+
+@V1_ONLY
+def test_the_receipt_has_the_ids_before_nothing_else_shows_them(
+    campaigns: list[str],  # noqa: ARG001
+    receipt: Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    known = []
+    real = Prospects.remove
+
+    def remove(self: Prospects, prospect: Any) -> Any:
+        # A task that is killed here leaves what is on the disk.
+        known.append(json.loads(receipt.read_text())["in_salesblink"]["prospect_ids"])
+        return real(self, prospect)
+
+    monkeypatch.setattr(Prospects, "remove", remove)
+    result = forget(receipt_path=receipt)
+
+    assert known[0] == result["prospect_ids"]
+    assert len(known[0]) == 2
 
 
 @V1_ONLY
