@@ -81,6 +81,9 @@ local known_from = since + window + ARGV[5]
 if now < known_from then return {run, 0, known_from - now} end
 
 redis.call('ZREMRANGEBYSCORE', KEYS[1], '-inf', now - window)
+for _, request in ipairs(redis.call('ZRANGEBYSCORE', KEYS[1], '(' .. now, '+inf')) do
+    redis.call('ZADD', KEYS[1], now, request)
+end
 local counted = redis.call('ZCARD', KEYS[1])
 if counted < limit then
     redis.call('ZADD', KEYS[1], now, ARGV[3])
@@ -95,7 +98,8 @@ return {run, 1, leaves_room[2] + window - now + 1}
 
 Counts one request if there is room at once. A server that lost its data knows the count when a window has passed: the
 limit may have been used up just before. Clients that use their machine's share notice up to ``ARGV[5]`` later that the
-server is back, so it waits for that long too.
+server is back, so it waits for that long too. After the server's clock was set back, requests with a later time count
+as sent now: nobody waits for that time.
 """
 
 

@@ -38,7 +38,9 @@ local function recognize_run(memory, seen_run)
     elseif was[1] ~= run then
         since = now
     end
-    if was[1] ~= run then redis.call('HSET', memory, 'run', run, 'since', since) end
+    local is_ahead = since > now
+    if is_ahead then since = now end
+    if was[1] ~= run or is_ahead then redis.call('HSET', memory, 'run', run, 'since', since) end
     return run, since
 end
 """
@@ -46,7 +48,7 @@ end
 
 It remembers both in the hash ``memory``. If the hash names another run, the server restarted from an older snapshot, so
 it has lost nothing since now. If there is no hash, the server has been empty since its start; or since it was emptied,
-if the caller has seen this run.
+if the caller has seen this run. After the server's clock was set back, it has lost nothing since now.
 """
 
 

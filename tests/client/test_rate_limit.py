@@ -447,6 +447,25 @@ def test_machines_whose_clocks_differ_share_a_limit_in_redis(redis_url: str, mon
     assert 59 < waits[2] <= MINUTE + SLACK + 0.01
 
 
+def test_after_the_clock_of_redis_is_set_back_nobody_waits_for_the_time_that_it_showed(
+    redis_url: str, redis_server: Any
+) -> None:
+    server = redis_server.client()
+    limiter = SlidingWindow({"writes": 2}, store(redis_url))
+    assert [limiter.try_acquire("writes"), limiter.try_acquire("writes")] == [0, 0]
+    (key,) = server.keys("*:writes")
+    in_an_hour = (time.time() + 3600) * 1000
+    for request in server.zrange(key, 0, -1):
+        server.zadd(key, {request: in_an_hour})
+
+    assert 59 < limiter.try_acquire("writes") <= MINUTE + SLACK + 0.01
+
+    # A server that started while its clock was wrong.
+    server.hset(rate_limit_stores.MEMORY_KEY, "since", int(in_an_hour))
+    assert 65 < limiter.try_acquire("writes") <= MINUTE + SLACK + 10.01
+    assert float(server.hget(rate_limit_stores.MEMORY_KEY, "since")) < in_an_hour
+
+
 def test_a_client_with_a_smaller_limit_waits_for_its_own_room(redis_url: str) -> None:
     large, small = (SlidingWindow({"writes": limit}, store(redis_url), window=1.0) for limit in (4, 2))
     for _ in range(2):
