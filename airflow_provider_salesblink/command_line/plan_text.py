@@ -15,6 +15,8 @@ def plan_lines(plan: Mapping[str, Any]) -> Iterator[str]:
     yield f"Campaign {plan['campaign_id']}, mode {plan['mode']}."
     yield f"People in the campaign: {plan['in_campaign']:,}. Rows in the file: {plan['rows']:,}."
     yield from (f"  {plan[name]:>9,}  {words}" for name, words in ACTIONS.items() if plan.get(name))
+    if (plan.get("days") or 0) > 1:
+        yield f"Adding takes at least {plan['days']:,} days, as daily_new_people says."
     yield f"Requests: {plan['writes']:,} writes, {plan['look_ups']:,} look-ups; {duration(plan)}."
     if plan["sample"]:
         yield "Some of the people:"

@@ -110,6 +110,12 @@ def test_a_plan_for_machines_is_json_and_nothing_else(run: Run, leads: Path, cam
     assert (leads.parent / "plans" / "today.txt").exists()
 
 
+def test_a_plan_says_how_many_days_it_takes(run: Run, leads: Path, campaign: CampaignUnderTest) -> None:
+    ended = run("plan", leads.name, "--campaign-id", campaign.id, "--daily-new-people", "1")
+
+    assert "Adding takes at least 2 days, as daily_new_people says." in ended.out
+
+
 def test_names_in_a_file_cannot_control_the_terminal(run: Run, leads: Path, campaign: CampaignUnderTest) -> None:
     leads.write_text("Email,Fir\x1b[2Jst\ngita@example.com,Gita\nno address,\x1b[2J\n")
 
