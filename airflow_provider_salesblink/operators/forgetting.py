@@ -31,7 +31,7 @@ class ForgetPersonOperator(PersonOperator):
 
     In SalesBlink, it unsubscribes the person everywhere, puts the address on the blocklist, and takes them off all
     lists, in this order: a task that is killed in between leaves nobody who still gets mail. The classic API can only
-    unsubscribe. Somebody who is not in SalesBlink is blocked all the same.
+    unsubscribe. On v1, somebody who is not in SalesBlink is blocked all the same.
 
     In the files below ``paths``, it removes the person's rows from snapshots, lists of people and refused rows, and
     redacts those of events and outcomes, which keep counting. The folders get a list of keyed hashes, so that later
