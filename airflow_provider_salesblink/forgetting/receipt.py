@@ -32,7 +32,7 @@ class Receipt:
     :param person: the keyed hash of the address.
     :param connection: the Airflow connection.
     :param still_held: what SalesBlink still holds, in sentences.
-    :param earlier: the receipt of a run that did not complete; None without one.
+    :param earlier: the receipt of an earlier run, which may not have completed; None without one.
     :param is_in_conf: whether the conf of the DAG run has the address.
     :param is_finished: whether all steps were tried.
     """
@@ -120,6 +120,6 @@ def is_of(receipt: object, person: str) -> bool:
     return isinstance(receipt, dict) and (receipt.get("format"), receipt.get("person")) == (FORMAT, person)
 
 
-def incomplete(receipt: dict[str, Any]) -> dict[str, Any] | None:
-    """Return a receipt if the run that wrote it did not complete."""
-    return None if receipt.get("complete") or receipt.get("dry_run") else receipt
+def is_of_dry_run(receipt: Mapping[str, Any]) -> bool:
+    """Return whether a dry run wrote a receipt, so that nothing in it was done."""
+    return bool(receipt.get("dry_run"))

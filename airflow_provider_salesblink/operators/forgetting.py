@@ -52,7 +52,7 @@ class ForgetPersonOperator(PersonOperator):
     :param paths: files and folders that this provider wrote (any object storage; a list, its JSON text, or one of them;
         templated).
     :param receipt_path: the file to write the receipt to, as JSON without the address (any object storage; templated).
-        A retry adds to the receipt of the run that failed.
+        A later run adds to the receipt of an earlier one; a dry run leaves it as it is.
     :param salesblink_conn_id: the Airflow connection that holds the key (templated).
     :param max_wait: the most seconds that the task may be deferred after 429s.
     """
@@ -176,7 +176,7 @@ class ForgetPersonOperator(PersonOperator):
 
     def _receipt(self, client: SalesBlinkClient, email: str) -> Receipt:
         from airflow_provider_salesblink.forgetting.person import Person
-        from airflow_provider_salesblink.forgetting.receipt import Receipt, incomplete, is_of
+        from airflow_provider_salesblink.forgetting.receipt import Receipt, is_of, is_of_dry_run
 
         person = Person(email, client.addresses, (), "")
         earlier = None
@@ -189,7 +189,7 @@ class ForgetPersonOperator(PersonOperator):
                     "each person a receipt of their own, for example with {{ run_id }} or {{ ti.map_index }} in the "
                     "path. Nothing was sent."
                 )
-            earlier = incomplete(found)
+            earlier = None if is_of_dry_run(found) else found
         conf = json.dumps(self._conf, ensure_ascii=False, default=str)
         return Receipt(
             person.hash, self.salesblink_conn_id, client.prospects.kept_after_erasure, client.dry_run,
@@ -197,7 +197,8 @@ class ForgetPersonOperator(PersonOperator):
         )  # fmt: skip
 
     def _save(self, receipt: Receipt) -> None:
-        if self.receipt_path is not None:
+        # A dry run does not take the place of what says what was done.
+        if self.receipt_path is not None and not (receipt.dry_run and receipt.earlier):
             text = json.dumps(receipt.as_json(), indent=2, ensure_ascii=False) + "\n"
             StoredFiles().replace(self.receipt_path, lambda file: file.writelines([text.encode()]))
 

@@ -210,6 +210,27 @@ def test_a_retry_adds_to_the_receipt_of_the_run_that_failed(
 
 
 @V1_ONLY
+@pytest.mark.usefixtures("campaigns")
+def test_no_later_run_takes_from_the_receipt_what_was_done(
+    connection: Callable[..., None], tmp_path: Path, receipt: Path
+) -> None:
+    rejects = tmp_path / "rejected.jsonl"
+    rejects.write_text(json.dumps({"row": 1, "reason": "it", "columns": {"Email": ANA}}) + "\n")
+    forget(paths=[rejects], receipt_path=receipt)
+    done = {**json.loads(receipt.read_text()), "time": ""}
+    assert len(done["in_salesblink"]["removed_from"]) == 2
+    assert done["files"]
+
+    forget(paths=[rejects], receipt_path=receipt)
+    assert {**json.loads(receipt.read_text()), "time": ""} == done
+
+    before = receipt.read_text()
+    connection(extra={"dry_run": True})
+    forget(paths=[rejects], receipt_path=receipt)
+    assert receipt.read_text() == before
+
+
+@V1_ONLY
 def test_the_receipt_has_the_ids_before_nothing_else_shows_them(
     campaigns: list[str],  # noqa: ARG001
     receipt: Path,
