@@ -57,22 +57,18 @@ def default_previous_path(folder: str, campaign_id: str) -> str:
 
 
 class ForgottenInFolders:
-    """The people that were forgotten in the folders of some files. Make it before anything with people is read.
-
-    :param paths: the files; a folder ends in a slash.
-    """
+    """The people that must not be written to some files. Make it before anything with people is read."""
 
     def __init__(self, addresses: AddressHash, *paths: str | None) -> None:
         from airflow_provider_salesblink.results.folder import Folder
-        from airflow_provider_salesblink.results.forgotten import NAME, forgotten_in
+        from airflow_provider_salesblink.results.forgotten import forgotten_for
 
         self._lists = []
         for path in filter(None, paths):
             with fail_for_good("output_path", path):
-                is_folder = path.endswith("/")
-                listed = ObjectStoragePath(f"{path}{NAME}") if is_folder else ObjectStoragePath(path).parent / NAME
-                folder = Folder(listed.fs, listed.parent.path)
-                self._lists.append((folder, forgotten_in(folder, addresses)))
+                target = ObjectStoragePath(path)
+                folder = Folder(target.fs, target.parent.path)
+                self._lists.append((folder, forgotten_for(folder, addresses)))
 
     def others(self, people: Iterable[Prospect]) -> Iterator[Prospect]:
         """Yield people, except those that were forgotten.

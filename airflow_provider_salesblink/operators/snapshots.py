@@ -146,5 +146,4 @@ class ListProspectsOperator(SalesBlinkOperator):
         return compare(lambda: forgotten.others(client.prospects.each(campaign_id)), campaign_id, target, store)
 
     def _forgotten(self, client: SalesBlinkClient) -> ForgottenInFolders:
-        fixed = f"{self._fixed_folder}/" if self._fixed_folder else None
-        return ForgottenInFolders(client.addresses, fixed, self.output_path, self.previous_path)
+        return ForgottenInFolders(client.addresses, self.output_path, self.previous_path)

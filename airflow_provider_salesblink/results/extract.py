@@ -23,7 +23,7 @@ from airflow_provider_salesblink.results.event_files import is_data_file
 from airflow_provider_salesblink.results.events import REPORTED, EventRows
 from airflow_provider_salesblink.results.feed_reader import FeedReader
 from airflow_provider_salesblink.results.feed_record import load_record, record_of, save_record
-from airflow_provider_salesblink.results.forgotten import forgotten_in
+from airflow_provider_salesblink.results.forgotten import forgotten_for
 from airflow_provider_salesblink.results.known_campaign import naming_campaign
 from airflow_provider_salesblink.results.windows import (
     EVENTS_PER_PAGE,
@@ -216,7 +216,7 @@ class Extraction:
     def _extract(self, feed: FeedName, window: Window, expected: list[Density]) -> None:
         options = self._options
         is_whole = self.reports[feed].done_until is None
-        forgotten = forgotten_in(self._folder, self._client.addresses)
+        forgotten = forgotten_for(self._folder, self._client.addresses)
         rows = EventRows(
             self._client.addresses, options.people, bodies=options.bodies, campaign_id=options.campaign_id,
             forgotten=forgotten,

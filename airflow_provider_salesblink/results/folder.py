@@ -61,6 +61,13 @@ class Folder:
         with FileLock(f"{self._path}/_lock", mode=0o600):
             yield
 
+    def above(self) -> Iterator[Folder]:
+        """Yield the folders that contain this one, from the nearest."""
+        path = self._path.rpartition("/")[0]
+        while path:
+            yield Folder(self._fs, path)
+            path = path.rpartition("/")[0]
+
     def names(self, subfolder: str) -> list[str]:
         """Return the names of the files in a subfolder, sorted; none if it does not exist."""
         try:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from contextlib import suppress
 from typing import IO, TYPE_CHECKING, Any
 
 from airflow_provider_salesblink.client.errors import InvalidInputError
@@ -23,7 +24,7 @@ class ForgottenMeanwhileError(RuntimeError):
 
 
 class ForgottenPeople:
-    """The keyed hashes of the people that were forgotten in a folder.
+    """The keyed hashes of people that were forgotten.
 
     :param people: hash -> the stand-in for it in rows that stay. It is kept only while files are being rewritten, so
         that a run that was interrupted goes on with the same one; afterward nothing leads from the person to the rows.
@@ -38,11 +39,11 @@ class ForgottenPeople:
         return bool(self.people and email) and self._addresses.digest(email or "").hex() in self.people
 
     def check_unchanged(self, folder: Folder) -> None:
-        """Raise if the list of a folder changed since it was read: what was read meanwhile may have a forgotten person.
+        """Raise if :func:`forgotten_for` a folder changed: what was read meanwhile may have a forgotten person.
 
         :raises ForgottenMeanwhileError: so it is.
         """
-        if forgotten_in(folder, self._addresses).people.keys() != self.people.keys():
+        if forgotten_for(folder, self._addresses).people.keys() != self.people.keys():
             raise ForgottenMeanwhileError(
                 "Somebody was forgotten while this task read people, and may be among them. So it writes none of what "
                 "it has read: run it again."
@@ -80,6 +81,21 @@ def forgotten_in(folder: Folder, addresses: AddressHash) -> ForgottenPeople:
             "people who were forgotten cannot be recognized. Set the connection's hash_key back to that value. If it "
             "is lost, forget these people again with a new list: move the file away first."
         )
+    return ForgottenPeople(addresses, people)
+
+
+def forgotten_for(folder: Folder, addresses: AddressHash) -> ForgottenPeople:
+    """Return the people that must not be written to a folder: they were forgotten in it, or in one that contains it.
+
+    So they do not come back with a folder that is new, such as that of a day.
+
+    :raises InvalidInputError: as for :func:`forgotten_in`.
+    """
+    people = dict(forgotten_in(folder, addresses).people)
+    for above in folder.above():
+        # A task may be allowed to use its own folder only.
+        with suppress(PermissionError):
+            people |= forgotten_in(above, addresses).people
     return ForgottenPeople(addresses, people)
 
 

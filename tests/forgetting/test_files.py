@@ -18,6 +18,7 @@ from airflow_provider_salesblink.client.v1 import Prospects
 from airflow_provider_salesblink.forgetting.file_kinds import EVENTS, KINDS
 from airflow_provider_salesblink.forgetting.files import ChangedMeanwhileError, FileForgetting, Place
 from airflow_provider_salesblink.forgetting.person import Person
+from airflow_provider_salesblink.hooks.salesblink import SalesBlinkHook
 from airflow_provider_salesblink.operators.prospects import (
     AddProspectsOperator,
     ForgetPersonOperator,
@@ -349,6 +350,22 @@ def test_a_later_snapshot_brings_nobody_back(sandbox: Sandbox, campaign: Campaig
     assert [row["email"] for row in look("third", file_format="jsonl")] == [BO]
     assert [row["email"] for row in look("fourth")] == [BO]
     assert found_in(people, ANA) == []
+
+
+def test_a_new_folder_below_one_where_somebody_was_forgotten_brings_nobody_back(sandbox: Sandbox, fresh: Path) -> None:
+    campaign_id = json.loads((fresh / "snapshot.jsonl").read_text().splitlines()[0])["campaign_id"]
+    ana = sandbox.add_person(campaign_id, {"Email": ANA})
+    _forget_now(SalesBlinkHook("salesblink_default").get_conn(), fresh)
+    add_events(sandbox, ana)
+
+    # The whole path comes from a template, so no part of it is known to be the same each day.
+    days = fresh / "new" / "2026-01-01"
+    run(ListProspectsOperator, campaign_id=campaign_id, output_path=days / "people.jsonl", file_format="jsonl")
+    extract(days / "events", people="address")
+
+    assert [row["email"] for row in rows_of(days / "people.jsonl")] == [BO]
+    assert len(rows(days / "events")) > 4
+    assert found_in(days / "events", ANA) == []
 
 
 def _forget_now(client: SalesBlinkClient, folder: Path) -> None:
