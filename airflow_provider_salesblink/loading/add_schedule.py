@@ -32,7 +32,8 @@ if TYPE_CHECKING:
 log = logging.getLogger(__name__)
 
 CLOCKS_DIFFER = 60.0
-"""Seconds by which the clocks of two machines may differ. Who is sent this long before midnight counts in both days."""
+"""Seconds by which the clocks of two machines may differ. People who are sent this long before midnight count in both
+days."""
 _NOT_GIVEN_BACK = "People who were not added stay counted in %s (%s)."
 
 

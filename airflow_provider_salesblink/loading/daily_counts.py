@@ -63,7 +63,7 @@ class DailyCounts(Protocol):
     """A store of who was added when, for one key."""
 
     def take(self, people: Sequence[bytes], day: Day) -> Counted:
-        """Count people in a day, in their order, until it is full. Who is counted already needs no room."""
+        """Count people in a day, in their order, until it is full. People who are counted already need no room."""
 
     def give_back(self, people: Sequence[bytes]) -> None:
         """Take people out of the count who were certainly not added, unless they are counted on an earlier day too."""

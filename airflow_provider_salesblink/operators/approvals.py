@@ -163,7 +163,7 @@ def _time(text: str) -> datetime:
 def approval_in_person(plan_path: str) -> dict[str, Any]:
     """Return the approval of the plan in a file by the person who runs a load by hand, outside a DAG run.
 
-    Its digest is that of the file as it is now: who passes the file vouches for it.
+    Its digest is that of the file as it is now: the person who passes the file vouches for it.
 
     :raises AirflowFailException: the file cannot be read.
     """

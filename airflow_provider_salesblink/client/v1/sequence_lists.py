@@ -113,7 +113,7 @@ class SequenceLists:
             target = _choose(sequence_id, self.of(sequence_id), list_id)
             if not allow_other_campaigns:
                 self._refuse_others(target, sequence_id)
-            # Who asks again, may name the list.
+            # The next caller may name the list.
             for each in (list_id, target):
                 self._checked[sequence_id, each, allow_other_campaigns] = target, checked_at
             return target
