@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import logging
+import math
+import re
 import secrets
+import time
 import zlib
 from dataclasses import dataclass, field
 from functools import partial
@@ -29,6 +32,10 @@ log = logging.getLogger(__name__)
 
 _BOOKKEEPING = frozenset({"_lock", "_changed.json", feed_record.NAME, forgotten.NAME})
 _CHUNK = 1024 * 1024
+_TEMPORARY = re.compile(r"\..+\.[a-z0-9_]{8}")
+_LONGEST_WRITE = 3600.0
+"""Seconds after which a temporary file next to another one is taken for what a killed task left."""
+_BEING_WRITTEN = "another task is writing it: run this one again after that, or in an hour if no other task runs"
 _MOST_PASSES = 5
 """How often the files are listed again because other tasks keep writing them."""
 _ONE_AT_A_TIME = (
@@ -92,6 +99,14 @@ def _locked_for(folder: str) -> str:
     return above if own in get_args(FeedName) else folder
 
 
+def _age(filesystem: Any, path: str) -> float:  # noqa: ANN401  # fsspec has no types
+    """Return the seconds since a local file was written; infinite on other storages and for one that is gone."""
+    try:
+        return time.time() - float(filesystem.info(path).get("mtime") or -math.inf)
+    except FileNotFoundError:
+        return math.inf
+
+
 class ChangedMeanwhileError(RuntimeError):
     """Other tasks wrote the same files at the same time, and may have brought the person back. Running again helps."""
 
@@ -134,6 +149,7 @@ class FileForgetting:
         self._ignored = frozenset(ignored)
         self._person = Person(address, addresses, self._ids, "")
         self._seen: dict[tuple[int, str], str] = {}
+        self._rewritten: set[str] = set()
         self.changes = FileChanges()
 
     def run(self, *, dry_run: bool = False) -> FileChanges:
@@ -186,6 +202,11 @@ class FileForgetting:
                 if self._seen.get(key) == state:
                     continue
                 self._seen[key] = state
+                is_ours = path in self._rewritten
+                if not is_ours and _TEMPORARY.fullmatch(name) and _age(place.filesystem, path) < _LONGEST_WRITE:
+                    # A new file in its place would lose the rows that are still to come.
+                    self.changes.unreadable[redacted(path)] = _BEING_WRITTEN
+                    continue
                 kind = self._attempt(path, partial(self._kind, place.filesystem, path))
                 if kind:
                     found.append(File(place.filesystem, path, kind, root))
@@ -269,6 +290,7 @@ class FileForgetting:
         with Folder(file.filesystem, file.folder).locked():
             if not self._count(file):
                 return
+            self._rewritten.add(file.path)
             above, _, name = file.path.rpartition("/")
             with file.filesystem.open(file.path, "rb") as opened:
                 form = format_of(opened)

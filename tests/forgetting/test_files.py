@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import json
+import os
 import shutil
+import time
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -276,6 +278,22 @@ def test_half_a_line_of_a_killed_task_is_redacted(tmp_path: Path) -> None:
     assert own.exists()
     assert found_in(tmp_path, ANA) == []
     assert path.read_text().startswith(f"{reject}\n")
+
+
+def test_a_file_that_another_task_is_writing_loses_no_row(tmp_path: Path) -> None:
+    # As a load writes its outcomes and refused rows: next to the old file, and then in its place.
+    path = tmp_path / ".rejected.jsonl.k3_9xyz0"
+    path.write_text(json.dumps({"row": 1, "reason": "it", "columns": {"Email": ANA}}) + "\n")
+    with path.open("a") as file:
+        with pytest.raises(AirflowFailException, match="another task is writing it"):
+            forget(tmp_path)
+        file.write("the second row\n")
+    assert len(path.read_text().splitlines()) == 2
+
+    two_hours_ago = time.time() - 7200
+    os.utime(path, (two_hours_ago, two_hours_ago))
+    forget(tmp_path)
+    assert found_in(tmp_path, ANA) == []
 
 
 # Later runs
